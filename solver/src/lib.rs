@@ -1,0 +1,7 @@
+//! Placement problems in, checked migration plans out.
+#![forbid(unsafe_code)]
+
+pub mod file;
+pub mod model;
+
+pub use model::{Fault, Problem, Rejected};

@@ -1,0 +1,140 @@
+//! The placement problem as the solver sees it: validated, index-based, integers only.
+//!
+//! Built from the file form ([`crate::file::Problem`]) by [`Problem::new`], which is the only way to
+//! make one; everything behind it may rely on the invariants written at the fields. Nothing here knows
+//! JSON, clocks, threads or back-ends.
+
+pub mod build;
+mod ids;
+
+pub use build::{Fault, Rejected};
+pub use ids::{ConstraintId, HostId, ResourceId, ScopeId, VmId};
+
+/// An amount of one resource, in the unit of `problem-format` (milli-cores, MiB, Mbit/s, GiB …).
+/// Never negative in a problem; differences of amounts may be.
+pub type Amount = i64;
+
+/// One amount per resource of the problem, indexed by [`ResourceId`].
+pub type Amounts = Box<[Amount]>;
+
+/// A validated placement problem. Immutable once built.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    pub name: String,
+    /// Names of the resources, sorted, without duplicates.
+    pub resources: Vec<String>,
+    /// In the order of the file.
+    pub hosts: Vec<Host>,
+    /// In the order of the file.
+    pub vms: Vec<Vm>,
+    /// In the order of the file; names are unique.
+    pub constraints: Vec<Constraint>,
+    /// Label keys used by constraints as scopes; index 0 is always `host`.
+    pub scopes: Vec<Scope>,
+    /// Lexicographic, first matters most; no duplicates, never empty.
+    pub objectives: Vec<Objective>,
+    pub limits: Limits,
+}
+
+/// A hypervisor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Host {
+    pub name: String,
+    /// What VMs may use of each resource: floor(capacity × overcommit + 10⁻⁶).
+    pub usable: Amounts,
+    /// Capacity without overcommit.
+    pub capacity: Amounts,
+    pub state: HostState,
+    /// MiB/s in each direction, > 0.
+    pub migration_bandwidth: f64,
+    /// How many migrations may touch the host at once, in and out together.
+    pub max_migrations: u32,
+}
+
+/// What an operator or a failure has made of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HostState {
+    /// Runs VMs and takes new ones.
+    Online,
+    /// Powered down; holds no VM.
+    Offline,
+    /// Its VMs must leave, none may enter.
+    Draining,
+    /// None may enter, none must leave.
+    Cordoned,
+    /// Its VMs are down and must be started elsewhere; nothing can be migrated from it.
+    Failed,
+}
+
+/// A virtual machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vm {
+    pub name: String,
+    /// Where it is; `None` = waiting to be placed. On a `Failed` host it is down.
+    pub host: Option<HostId>,
+    pub demand: Amounts,
+    pub pinned: bool,
+    /// MiB/s.
+    pub memory_dirty_rate: f64,
+    /// 0–1000, higher is placed first when not all can be.
+    pub priority: u32,
+}
+
+/// A label key whose values group hosts: `host` itself, or a rack, a zone …
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    pub name: String,
+    /// Value of each host, indexed by [`HostId`]; dense from 0. A host without the label has a value of
+    /// its own.
+    pub value_of: Vec<u32>,
+    /// How many values there are.
+    pub values: u32,
+}
+
+/// A placement rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Constraint {
+    pub name: String,
+    pub body: Body,
+    /// `None` = hard. `Some(w)`, w > 0: its violation costs w in `VIOLATIONS`.
+    pub soft_weight: Option<f64>,
+    /// Holds at every instant of the plan where it held at the start, not only at its end.
+    pub continuous: bool,
+}
+
+/// What a rule demands. Lists are sorted and free of duplicates; selectors are resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// No value of the scope runs more than `max` of the VMs.
+    Spread { vms: Vec<VmId>, scope: ScopeId, max: u32 },
+    /// All placed VMs of the set share one value of the scope.
+    Gather { vms: Vec<VmId>, scope: ScopeId },
+    /// Every VM runs on one of the hosts.
+    Fence { vms: Vec<VmId>, hosts: Vec<HostId> },
+    /// No VM runs on any of the hosts.
+    Ban { vms: Vec<VmId>, hosts: Vec<HostId> },
+}
+
+/// One level of the lexicographic objective; lower is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Objective {
+    Violations,
+    ActiveHosts,
+    Migrations,
+    MigrationCost,
+    Makespan,
+}
+
+/// Limits of a plan and of the solve.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Limits {
+    /// Most MIGRATE actions in the plan; `None` = no limit.
+    pub max_migrations: Option<u64>,
+    /// Seconds of wall clock for the solve; `None` = the caller decides.
+    pub time_limit_s: Option<f64>,
+    /// MiB/s shared by all transfers; `None` = no limit.
+    pub backbone_bandwidth: Option<f64>,
+}
+
+/// Host of each VM, indexed by [`VmId`]; `None` = not running.
+pub type Placement = Vec<Option<HostId>>;
