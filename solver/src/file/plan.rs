@@ -87,4 +87,3 @@ pub enum Statistic {
     Number(f64),
     Text(String),
 }
-
