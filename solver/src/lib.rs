@@ -1,6 +1,7 @@
 //! Placement problems in, checked migration plans out.
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod file;
 pub mod model;
 

@@ -1,11 +1,16 @@
 //! The file form of problems and plans: plain data with names, one to one with the messages
 //! `dvms.v1.Problem` and `dvms.v1.Plan`. Reading is strict, and an error carries the JSON path.
 
+mod constraint;
+mod de;
 mod plan;
 mod problem;
+mod read;
 
-pub use plan::*;
-pub use problem::*;
+pub use constraint::{Body, Constraint, Hosts, Vms};
+pub use plan::{Action, ActionKind, Conflict, ObjectiveValue, Plan, Statistic, Status};
+pub use problem::{Fragment, Host, Limits, Link, Network, NumaNode, Problem, Switch, Vm, VmNuma};
+pub use read::ReadError;
 
 use std::collections::BTreeMap;
 
@@ -13,3 +18,8 @@ use std::collections::BTreeMap;
 pub type Amounts = BTreeMap<String, i64>;
 /// Free key/value pairs.
 pub type Labels = BTreeMap<String, String>;
+
+/// For `skip_serializing_if`.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -1,25 +1,44 @@
+//! `dvms.v1.Plan`.
+
+use super::{de, is_default};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A plan as it is written in a file or sent in a message.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Plan {
+    /// What the solver can say of it.
     pub status: Status,
+    /// Sentences for INFEASIBLE and UNKNOWN.
+    #[serde(deserialize_with = "de::or_default")]
     pub reason: String,
+    /// The steps; `after` makes them a DAG.
+    #[serde(deserialize_with = "de::or_default")]
     pub actions: Vec<Action>,
     /// Final host of every running VM.
+    #[serde(deserialize_with = "de::map")]
     pub placement: BTreeMap<String, String>,
     /// VMs that run nowhere at the end.
+    #[serde(deserialize_with = "de::or_default")]
     pub unplaced: Vec<String>,
+    /// One entry per level of the problem's objective.
+    #[serde(deserialize_with = "de::or_default")]
     pub objectives: Vec<ObjectiveValue>,
+    /// With INFEASIBLE.
+    #[serde(skip_serializing_if = "is_default")]
     pub conflict: Option<Conflict>,
     /// Free form: `solve_s`, `first_plan_s`, `backend`, `nodes` …
+    #[serde(deserialize_with = "de::map")]
     pub statistics: BTreeMap<String, Statistic>,
     /// NUMA nodes of VMs on hosts that have them.
+    #[serde(alias = "numaPlacement", skip_serializing_if = "is_default", deserialize_with = "de::node_lists")]
     pub numa_placement: BTreeMap<String, Vec<i64>>,
 }
 
-/// What a solve can honestly say (problem-format, Plan).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What a solve can honestly say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
     /// Every objective level is proved.
     Optimal,
@@ -34,25 +53,64 @@ pub enum Status {
     Unknown,
 }
 
+impl Status {
+    /// As written in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Optimal => "OPTIMAL",
+            Self::Feasible => "FEASIBLE",
+            Self::NoChange => "NO_CHANGE",
+            Self::Infeasible => "INFEASIBLE",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+
+    /// Whether there is a placement to go to.
+    #[must_use]
+    pub fn has_plan(self) -> bool {
+        matches!(self, Self::Optimal | Self::Feasible | Self::NoChange)
+    }
+}
+
 /// One step of a plan.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Action {
+    /// Unique in the plan, from 1.
     pub id: u64,
+    /// What is done.
+    #[serde(rename = "type")]
     pub kind: ActionKind,
     /// Empty for BOOT and SHUTDOWN.
+    #[serde(default, skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub vm: String,
+    /// The host that the VM leaves.
+    #[serde(default, skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub source: String,
+    /// The host that the VM enters.
+    #[serde(default, skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub destination: String,
+    /// Seconds from the start of the plan.
+    #[serde(default, alias = "startS")]
     pub start_s: f64,
+    /// Seconds from the start of the plan.
+    #[serde(default, alias = "endS")]
     pub end_s: f64,
     /// Ids of actions that must have ended.
+    #[serde(default, deserialize_with = "de::ids")]
     pub after: Vec<u64>,
     /// One line: what triggered or requires this action.
+    #[serde(default, deserialize_with = "de::or_default")]
     pub because: String,
+    /// NUMA nodes at the destination.
+    #[serde(default, skip_serializing_if = "is_default", deserialize_with = "de::integers")]
     pub numa: Vec<i64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The kinds of steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ActionKind {
     /// Live migration from `source` to `destination`.
     Migrate,
@@ -65,25 +123,43 @@ pub enum ActionKind {
 }
 
 /// One level of the objective, before and after.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ObjectiveValue {
+    /// Name of the level.
     pub name: String,
+    /// Value if nothing is done.
+    #[serde(default)]
     pub before: f64,
+    /// Value of the plan.
+    #[serde(default)]
     pub value: f64,
     /// Proved lower bound of the level, given the levels before it at their value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<f64>,
 }
 
 /// A small set of things that cannot hold together.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Conflict {
+    /// Names of hosts.
+    #[serde(deserialize_with = "de::or_default")]
     pub hosts: Vec<String>,
+    /// Names of VMs.
+    #[serde(deserialize_with = "de::or_default")]
     pub vms: Vec<String>,
+    /// Names of rules.
+    #[serde(deserialize_with = "de::or_default")]
     pub constraints: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+/// A figure or a word about the solve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Statistic {
+    /// A figure.
     Number(f64),
+    /// A word.
     Text(String),
 }

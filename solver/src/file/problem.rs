@@ -1,142 +1,212 @@
-use super::{Amounts, Labels};
+//! `dvms.v1.Problem` without its rules, which are in `constraint.rs`.
+
+use super::{Amounts, Constraint, Labels, de, is_default};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A placement problem as it is written in a file or sent in a message; nothing in it is validated.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Problem {
+    /// Free text.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub name: String,
+    /// The hypervisors.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub hosts: Vec<Host>,
+    /// The virtual machines.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub vms: Vec<Vm>,
+    /// The rules.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub constraints: Vec<Constraint>,
     /// Names of objectives, first matters most; excludes `objective`.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub objectives: Vec<String>,
     /// A shorthand (`REPAIR`, `CONSOLIDATE`, …); excludes `objectives`.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub objective: String,
+    /// Limits of plan and solve.
+    #[serde(skip_serializing_if = "is_default")]
     pub limits: Option<Limits>,
+    /// For `FRAGMENTS`.
+    #[serde(skip_serializing_if = "is_default")]
     pub fragment: Option<Fragment>,
+    /// Topology for transfers.
+    #[serde(skip_serializing_if = "is_default")]
     pub network: Option<Network>,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+/// A hypervisor.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Host {
+    /// Unique among its kind.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub name: String,
+    /// Amount per resource.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::amounts")]
     pub capacity: Amounts,
     /// Empty = `ONLINE`.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub state: String,
+    /// Free key/value; a key of hosts names a scope.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::map")]
     pub labels: Labels,
+    /// Ratio per resource; default 1.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::map")]
     pub overcommit: BTreeMap<String, f64>,
+    /// MiB/s in each direction; default 1000.
+    #[serde(alias = "migrationBandwidth", skip_serializing_if = "is_default")]
     pub migration_bandwidth: Option<f64>,
+    /// Migrations that may touch the host at once; default 2.
+    #[serde(alias = "maxMigrations", skip_serializing_if = "is_default", deserialize_with = "de::maybe_int")]
     pub max_migrations: Option<i64>,
+    /// Default 100.
+    #[serde(alias = "idleWatts", skip_serializing_if = "is_default")]
     pub idle_watts: Option<f64>,
+    /// Default 200.
+    #[serde(alias = "peakWatts", skip_serializing_if = "is_default")]
     pub peak_watts: Option<f64>,
+    /// Default 10.
+    #[serde(alias = "offWatts", skip_serializing_if = "is_default")]
     pub off_watts: Option<f64>,
+    /// Seconds; default 120.
+    #[serde(alias = "bootS", skip_serializing_if = "is_default")]
     pub boot_s: Option<f64>,
+    /// NUMA nodes, numbered from 0.
+    #[serde(alias = "numaNodes", skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub numa_nodes: Vec<NumaNode>,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+/// A NUMA node of a host.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct NumaNode {
+    /// Amount per resource.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::amounts")]
     pub capacity: Amounts,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+/// A virtual machine.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Vm {
+    /// Unique among its kind.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub name: String,
     /// Empty = waiting to be placed.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub host: String,
+    /// Amount per resource that must be available where it runs.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::amounts")]
     pub demand: Amounts,
+    /// Must stay where it is.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub pinned: bool,
+    /// MiB/s; default 0.
+    #[serde(alias = "memoryDirtyRate", skip_serializing_if = "is_default")]
     pub memory_dirty_rate: Option<f64>,
+    /// Free key/value; a key of hosts names a scope.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::map")]
     pub labels: Labels,
+    /// Demand at the end of the plan.
+    #[serde(alias = "arrivalDemand", skip_serializing_if = "is_default", deserialize_with = "de::amounts")]
     pub arrival_demand: Amounts,
+    /// 0 to 1000; default 100.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::maybe_int")]
     pub priority: Option<i64>,
+    /// NUMA nodes it takes.
+    #[serde(skip_serializing_if = "is_default")]
     pub numa: Option<VmNuma>,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+/// How a VM lies on NUMA nodes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct VmNuma {
+    /// Default 1.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::maybe_int")]
     pub count: Option<i64>,
+    /// Where it is today.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::integers")]
     pub nodes: Vec<i64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+/// Limits of a plan and of the solve.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    /// Most MIGRATE actions.
+    #[serde(alias = "maxMigrations", skip_serializing_if = "is_default", deserialize_with = "de::maybe_int")]
     pub max_migrations: Option<i64>,
+    /// Seconds.
+    #[serde(alias = "timeLimitS", skip_serializing_if = "is_default")]
     pub time_limit_s: Option<f64>,
+    /// MiB/s.
+    #[serde(alias = "backboneBandwidth", skip_serializing_if = "is_default")]
     pub backbone_bandwidth: Option<f64>,
+    /// Whether hosts may be booted and shut down.
+    #[serde(alias = "powerActions", skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub power_actions: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+/// The unit of the `FRAGMENTS` objective.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Fragment {
+    /// Name of the resource.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub resource: String,
+    /// The unit, at least 1.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::int")]
     pub unit: i64,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+/// Switches and links.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Network {
+    /// Switches.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub switches: Vec<Switch>,
+    /// Links.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub links: Vec<Link>,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+/// A switch.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Switch {
+    /// Unique among its kind.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub name: String,
+    /// MiB/s; absent = does not block.
+    #[serde(skip_serializing_if = "is_default")]
     pub bandwidth: Option<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+/// A link between hosts or switches.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Link {
+    /// Unique among its kind.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub name: String,
+    /// One end.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub a: String,
+    /// The other end.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub b: String,
+    /// MiB/s in each direction.
+    #[serde(skip_serializing_if = "is_default")]
     pub bandwidth: Option<f64>,
+    /// Milliseconds.
+    #[serde(alias = "latencyMs", skip_serializing_if = "is_default")]
     pub latency_ms: Option<f64>,
+    /// Both directions share the bandwidth.
+    #[serde(alias = "halfDuplex", skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub half_duplex: bool,
-}
-
-/// A rule; exactly one body.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Constraint {
-    pub name: String,
-    pub soft_weight: Option<f64>,
-    pub continuous: bool,
-    pub body: Option<Body>,
-}
-
-/// The bodies of the contract, all of them; which ones the solver supports is decided by
-/// [`crate::Problem::new`], which refuses the others by name.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Body {
-    Spread { vms: Vms, scope: Option<String>, max: Option<i64> },
-    Gather { vms: Vms, scope: Option<String> },
-    Fence { vms: Vms, hosts: Hosts },
-    Ban { vms: Vms, hosts: Hosts },
-    Lonely { vms: Vms },
-    Split { groups: Vec<Vms> },
-    Among { vms: Vms, host_groups: Vec<Hosts> },
-    SplitAmong { groups: Vec<Vms>, host_groups: Vec<Hosts> },
-    Root { vms: Vms },
-    MaxOnline { hosts: Hosts, max: i64 },
-    RunningCapacity { hosts: Hosts, max: i64 },
-    ResourceCapacity { hosts: Hosts, resource: String, max: i64 },
-    Quarantine { hosts: Hosts },
-    Headroom { hosts: Hosts, resource: String, min: i64 },
-    SpareHosts { hosts: Hosts, min: i64 },
-    Before { first: Vms, second: Vms },
-    Sync { vms: Vms },
-}
-
-/// VMs by name or by label; exactly one of the two is given.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Vms {
-    pub vms: Vec<String>,
-    pub vm_selector: Labels,
-}
-
-/// Hosts by name or by label; exactly one of the two is given.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Hosts {
-    pub hosts: Vec<String>,
-    pub host_selector: Labels,
 }

@@ -1,6 +1,15 @@
-//! From the file form to the validated model.
+//! From the file form to the validated model: every fault is found, each with its JSON path.
 
+use super::{
+    Amount, Amounts, Host, HostId, HostState, Limits, Objective, Problem, Scope, Vm, rules,
+};
+use crate::file;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+
+/// Amounts up to 2⁵³ are exact in every JSON reader.
+const LARGEST_AMOUNT: Amount = 1 << 53;
+const STANDARD_RESOURCES: [&str; 4] = ["cpu", "memory", "network", "disk"];
 
 /// A problem that was refused: every fault found, each with its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,4 +37,304 @@ impl fmt::Display for Rejected {
         }
         Ok(())
     }
+}
+
+/// Collects faults while a problem is read.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    pub(super) fn wrong(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Fault { path: path.into(), message: message.into(), unsupported: false });
+    }
+
+    pub(super) fn unsupported(&mut self, path: impl Into<String>, what: &str) {
+        let message = format!("{what} is part of the contract but this version does not plan with it");
+        self.0.push(Fault { path: path.into(), message, unsupported: true });
+    }
+
+    pub(super) fn name(&mut self, path: &str, name: &str) {
+        if !is_name(name) {
+            self.wrong(path, format!("{name:?} is not a name: 1 to 253 characters of A-Z a-z 0-9 _ . : @ -"));
+        }
+    }
+
+    /// A number that must be finite and at least `least`.
+    fn at_least(&mut self, path: String, value: Option<f64>, least: f64) {
+        if let Some(value) = value
+            && !(value.is_finite() && value >= least)
+        {
+            self.wrong(path, format!("must be a finite number of at least {least}, is {value}"));
+        }
+    }
+}
+
+/// Whether a text can name a host, VM, resource or rule.
+fn is_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:@-".contains(c);
+    (1..=253).contains(&text.len()) && text.chars().all(allowed)
+}
+
+impl Problem {
+    /// Validates a problem and resolves its names and selectors.
+    ///
+    /// # Errors
+    /// Every fault of the problem, those that this version merely does not support among them.
+    pub fn new(file: &file::Problem) -> Result<Self, Rejected> {
+        let mut faults = Faults::default();
+        let problem = build(file, &mut faults);
+        if faults.0.is_empty() { Ok(problem) } else { Err(Rejected { faults: faults.0 }) }
+    }
+}
+
+fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
+    let resources = resources(file);
+    let host_ids = index("hosts", file.hosts.iter().map(|host| &host.name), faults);
+    let vm_ids = index("vms", file.vms.iter().map(|vm| &vm.name), faults);
+    index("constraints", file.constraints.iter().map(|rule| &rule.name), faults);
+    let hosts: Vec<_> =
+        file.hosts.iter().enumerate().map(|(i, host)| build_host(i, host, &resources, faults)).collect();
+    let vms: Vec<_> = (file.vms.iter().enumerate())
+        .map(|(i, vm)| build_vm(i, vm, &resources, &host_ids, &hosts, faults))
+        .collect();
+    refuse_overflow(&vms, &resources, faults);
+    if file.fragment.is_some() {
+        faults.unsupported("fragment", "the FRAGMENTS objective");
+    }
+    if file.network.is_some() {
+        faults.unsupported("network", "a network topology");
+    }
+    let mut scopes = vec![host_scope(hosts.len())];
+    let constraints = rules::build(file, &rules::Names { hosts: &host_ids, vms: &vm_ids }, &mut scopes, faults);
+    Problem {
+        name: file.name.clone(),
+        resources,
+        hosts,
+        vms,
+        constraints,
+        scopes,
+        objectives: objectives(file, faults),
+        limits: limits(file.limits.as_ref(), faults),
+    }
+}
+
+/// Standard resources and those of which some host has a capacity, if anything names them.
+fn resources(file: &file::Problem) -> Vec<String> {
+    let of_hosts = file.hosts.iter().flat_map(|host| host.capacity.keys());
+    let of_vms = file.vms.iter().flat_map(|vm| vm.demand.keys());
+    let standard = of_vms.filter(|name| STANDARD_RESOURCES.contains(&name.as_str()));
+    of_hosts.chain(standard).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn index<'a>(
+    kind: &str,
+    names: impl Iterator<Item = &'a String>,
+    faults: &mut Faults,
+) -> BTreeMap<String, usize> {
+    let mut result = BTreeMap::new();
+    for (i, name) in names.enumerate() {
+        let path = format!("{kind}[{i}].name");
+        faults.name(&path, name);
+        if let Some(first) = result.insert(name.clone(), i) {
+            faults.wrong(path, format!("the name {name:?} is already used by {kind}[{first}]"));
+            result.insert(name.clone(), first);
+        }
+    }
+    result
+}
+
+/// Dense amounts of a map; unknown resources and amounts out of range are faults.
+fn dense(path: &str, amounts: &file::Amounts, resources: &[String], faults: &mut Faults) -> Amounts {
+    let mut result = vec![0; resources.len()].into_boxed_slice();
+    for (name, &amount) in amounts {
+        let path = format!("{path}.{name}");
+        if !(0..=LARGEST_AMOUNT).contains(&amount) {
+            faults.wrong(path, format!("must be within 0..2^53, is {amount}"));
+        } else if let Ok(r) = resources.binary_search(name) {
+            result[r] = amount;
+        } else {
+            faults.wrong(path, format!("unknown resource {name:?}: no host has a capacity of it"));
+        }
+    }
+    result
+}
+
+fn build_host(i: usize, host: &file::Host, resources: &[String], faults: &mut Faults) -> Host {
+    let path = |field: &str| format!("hosts[{i}].{field}");
+    for name in host.capacity.keys() {
+        faults.name(&path(&format!("capacity.{name}")), name);
+    }
+    let capacity = dense(&path("capacity"), &host.capacity, resources, faults);
+    let mut usable = capacity.clone();
+    for (name, &ratio) in &host.overcommit {
+        let path = path(&format!("overcommit.{name}"));
+        if !(ratio.is_finite() && (0.0..=1e6).contains(&ratio)) {
+            faults.wrong(path, format!("must be a ratio within 0..1000000, is {ratio}"));
+        } else if let Ok(r) = resources.binary_search(name) {
+            usable[r] = (capacity[r] as f64 * ratio + 1e-6).floor() as Amount;
+            if usable[r] > LARGEST_AMOUNT {
+                faults.wrong(path, "capacity times overcommit is beyond 2^53");
+            }
+        } else if !STANDARD_RESOURCES.contains(&name.as_str()) {
+            faults.wrong(path, format!("unknown resource {name:?}: no host has a capacity of it"));
+        }
+    }
+    if !host.numa_nodes.is_empty() {
+        faults.unsupported(path("numa_nodes"), "NUMA");
+    }
+    for (field, value) in [
+        ("migration_bandwidth", host.migration_bandwidth),
+        ("idle_watts", host.idle_watts),
+        ("peak_watts", host.peak_watts),
+        ("off_watts", host.off_watts),
+        ("boot_s", host.boot_s),
+    ] {
+        faults.at_least(path(field), value, 0.0);
+    }
+    Host {
+        name: host.name.clone(),
+        usable,
+        capacity,
+        state: host_state(&host.state).unwrap_or_else(|| {
+            let states = "ONLINE, OFFLINE, DRAINING, CORDONED or FAILED";
+            faults.wrong(path("state"), format!("must be {states}, is {:?}", host.state));
+            HostState::Online
+        }),
+        migration_bandwidth: host.migration_bandwidth.unwrap_or(1000.0),
+        max_migrations: u32::try_from(host.max_migrations.unwrap_or(2)).unwrap_or_else(|_| {
+            faults.wrong(path("max_migrations"), "must be within 0..2^32");
+            0
+        }),
+    }
+}
+
+fn host_state(text: &str) -> Option<HostState> {
+    Some(match text {
+        "" | "ONLINE" => HostState::Online,
+        "OFFLINE" => HostState::Offline,
+        "DRAINING" => HostState::Draining,
+        "CORDONED" => HostState::Cordoned,
+        "FAILED" => HostState::Failed,
+        _ => return None,
+    })
+}
+
+fn build_vm(
+    i: usize,
+    vm: &file::Vm,
+    resources: &[String],
+    host_ids: &BTreeMap<String, usize>,
+    hosts: &[Host],
+    faults: &mut Faults,
+) -> Vm {
+    let path = |field: &str| format!("vms[{i}].{field}");
+    let host = match host_ids.get(&vm.host) {
+        _ if vm.host.is_empty() => None,
+        Some(&host) if hosts[host].state == HostState::Offline => {
+            faults.wrong(path("host"), format!("{} is OFFLINE and cannot hold a VM", vm.host));
+            None
+        }
+        Some(&host) => Some(HostId::from(host)),
+        None => {
+            faults.wrong(path("host"), format!("unknown host {:?}", vm.host));
+            None
+        }
+    };
+    if !vm.arrival_demand.is_empty() {
+        dense(&path("arrival_demand"), &vm.arrival_demand, resources, faults);
+        faults.unsupported(path("arrival_demand"), "resizing a VM");
+    }
+    if vm.numa.is_some() {
+        faults.unsupported(path("numa"), "NUMA");
+    }
+    faults.at_least(path("memory_dirty_rate"), vm.memory_dirty_rate, 0.0);
+    let priority = vm.priority.unwrap_or(100);
+    if !(0..=1000).contains(&priority) {
+        faults.wrong(path("priority"), format!("must be within 0..1000, is {priority}"));
+    }
+    Vm {
+        name: vm.name.clone(),
+        host,
+        demand: dense(&path("demand"), &vm.demand, resources, faults),
+        pinned: vm.pinned,
+        memory_dirty_rate: vm.memory_dirty_rate.unwrap_or(0.0),
+        priority: priority.clamp(0, 1000) as u32,
+    }
+}
+
+fn refuse_overflow(vms: &[Vm], resources: &[String], faults: &mut Faults) {
+    for (r, name) in resources.iter().enumerate() {
+        let total: i128 = vms.iter().map(|vm| i128::from(vm.demand[r])).sum();
+        if total > i128::from(LARGEST_AMOUNT) {
+            faults.wrong("vms", format!("the VMs demand {total} {name} together, which is beyond 2^53"));
+        }
+    }
+}
+
+fn objectives(file: &file::Problem, faults: &mut Faults) -> Vec<Objective> {
+    use Objective::{ActiveHosts, Makespan, MigrationCost, Migrations, Violations};
+    if !file.objective.is_empty() && !file.objectives.is_empty() {
+        faults.wrong("objective", "give objective or objectives, not both");
+    }
+    if file.objectives.is_empty() {
+        return match file.objective.as_str() {
+            "" | "REPAIR" => vec![Violations, MigrationCost, Makespan],
+            "CONSOLIDATE" => vec![Violations, ActiveHosts, MigrationCost, Makespan],
+            "BALANCE" | "POWER" => {
+                faults.unsupported("objective", &format!("the objective {}", file.objective));
+                vec![Violations]
+            }
+            other => {
+                let names = "REPAIR, CONSOLIDATE, BALANCE or POWER";
+                faults.wrong("objective", format!("must be {names}, is {other:?}"));
+                vec![Violations]
+            }
+        };
+    }
+    let mut result = Vec::new();
+    for (i, name) in file.objectives.iter().enumerate() {
+        let path = format!("objectives[{i}]");
+        let level = match name.as_str() {
+            "VIOLATIONS" => Violations,
+            "ACTIVE_HOSTS" => ActiveHosts,
+            "MIGRATIONS" => Migrations,
+            "MIGRATION_COST" => MigrationCost,
+            "MAKESPAN" => Makespan,
+            "ENERGY" | "IMBALANCE" | "FRAGMENTS" => {
+                faults.unsupported(path, &format!("the objective {name}"));
+                continue;
+            }
+            other => {
+                faults.wrong(path, format!("unknown objective {other:?}"));
+                continue;
+            }
+        };
+        if result.contains(&level) {
+            faults.wrong(path, format!("{name} is named twice"));
+        } else {
+            result.push(level);
+        }
+    }
+    result
+}
+
+fn limits(file: Option<&file::Limits>, faults: &mut Faults) -> Limits {
+    let Some(file) = file else { return Limits::default() };
+    faults.at_least("limits.time_limit_s".into(), file.time_limit_s, 0.0);
+    faults.at_least("limits.backbone_bandwidth".into(), file.backbone_bandwidth, 0.0);
+    if file.power_actions {
+        faults.unsupported("limits.power_actions", "booting and shutting down hosts");
+    }
+    let max_migrations = file.max_migrations.map(|most| {
+        u64::try_from(most).unwrap_or_else(|_| {
+            faults.wrong("limits.max_migrations", format!("must not be negative, is {most}"));
+            0
+        })
+    });
+    Limits { max_migrations, time_limit_s: file.time_limit_s, backbone_bandwidth: file.backbone_bandwidth }
+}
+
+fn host_scope(hosts: usize) -> Scope {
+    let value_of: Vec<u32> = (0..hosts as u32).collect();
+    Scope { name: "host".into(), values: value_of.len() as u32, value_of }
 }

@@ -4,9 +4,12 @@
 //! make one; everything behind it may rely on the invariants written at the fields. Nothing here knows
 //! JSON, clocks, threads or back-ends.
 
+mod amounts;
 pub mod build;
 mod ids;
+mod rules;
 
+pub(crate) use amounts::{add, subtract};
 pub use build::{Fault, Rejected};
 pub use ids::{ConstraintId, HostId, ResourceId, ScopeId, VmId};
 
@@ -20,6 +23,7 @@ pub type Amounts = Box<[Amount]>;
 /// A validated placement problem. Immutable once built.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
+    /// Free text.
     pub name: String,
     /// Names of the resources, sorted, without duplicates.
     pub resources: Vec<String>,
@@ -33,17 +37,20 @@ pub struct Problem {
     pub scopes: Vec<Scope>,
     /// Lexicographic, first matters most; no duplicates, never empty.
     pub objectives: Vec<Objective>,
+    /// Limits of the plan and of the solve.
     pub limits: Limits,
 }
 
 /// A hypervisor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Host {
+    /// Unique among hosts.
     pub name: String,
     /// What VMs may use of each resource: floor(capacity × overcommit + 10⁻⁶).
     pub usable: Amounts,
     /// Capacity without overcommit.
     pub capacity: Amounts,
+    /// What an operator or a failure has made of it.
     pub state: HostState,
     /// MiB/s in each direction, > 0.
     pub migration_bandwidth: f64,
@@ -69,10 +76,13 @@ pub enum HostState {
 /// A virtual machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vm {
+    /// Unique among VMs.
     pub name: String,
     /// Where it is; `None` = waiting to be placed. On a `Failed` host it is down.
     pub host: Option<HostId>,
+    /// What must be available where it runs.
     pub demand: Amounts,
+    /// Must stay where it is.
     pub pinned: bool,
     /// MiB/s.
     pub memory_dirty_rate: f64,
@@ -83,6 +93,7 @@ pub struct Vm {
 /// A label key whose values group hosts: `host` itself, or a rack, a zone …
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
+    /// The label key.
     pub name: String,
     /// Value of each host, indexed by [`HostId`]; dense from 0. A host without the label has a value of
     /// its own.
@@ -94,7 +105,9 @@ pub struct Scope {
 /// A placement rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Constraint {
+    /// Unique among constraints.
     pub name: String,
+    /// What it demands.
     pub body: Body,
     /// `None` = hard. `Some(w)`, w > 0: its violation costs w in `VIOLATIONS`.
     pub soft_weight: Option<f64>,
@@ -104,6 +117,7 @@ pub struct Constraint {
 
 /// What a rule demands. Lists are sorted and free of duplicates; selectors are resolved.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the fields are the contract's, described at each variant")]
 pub enum Body {
     /// No value of the scope runs more than `max` of the VMs.
     Spread { vms: Vec<VmId>, scope: ScopeId, max: u32 },
@@ -118,11 +132,30 @@ pub enum Body {
 /// One level of the lexicographic objective; lower is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Objective {
+    /// Weights of broken soft rules, priorities of unplaced VMs, 1000 per host and resource over.
     Violations,
+    /// Hosts that run a VM.
     ActiveHosts,
+    /// MIGRATE actions.
     Migrations,
+    /// MiB of memory of the VMs that move, each once.
     MigrationCost,
+    /// Seconds until the last action ends.
     Makespan,
+}
+
+impl Objective {
+    /// As written in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Violations => "VIOLATIONS",
+            Self::ActiveHosts => "ACTIVE_HOSTS",
+            Self::Migrations => "MIGRATIONS",
+            Self::MigrationCost => "MIGRATION_COST",
+            Self::Makespan => "MAKESPAN",
+        }
+    }
 }
 
 /// Limits of a plan and of the solve.
@@ -138,3 +171,61 @@ pub struct Limits {
 
 /// Host of each VM, indexed by [`VmId`]; `None` = not running.
 pub type Placement = Vec<Option<HostId>>;
+
+impl Problem {
+    /// Where the VMs run at the start; those of a failed host are down.
+    #[must_use]
+    pub fn initial(&self) -> Placement {
+        let up = |host: &HostId| self.hosts[host.index()].state != HostState::Failed;
+        self.vms.iter().map(|vm| vm.host.filter(up)).collect()
+    }
+
+    /// The host of an id.
+    #[must_use]
+    pub fn host(&self, id: HostId) -> &Host {
+        &self.hosts[id.index()]
+    }
+
+    /// The VM of an id.
+    #[must_use]
+    pub fn vm(&self, id: VmId) -> &Vm {
+        &self.vms[id.index()]
+    }
+
+    /// All hosts, in order.
+    pub fn host_ids(&self) -> impl Iterator<Item = HostId> + use<> {
+        (0..self.hosts.len()).map(HostId::from)
+    }
+
+    /// All VMs, in order.
+    pub fn vm_ids(&self) -> impl Iterator<Item = VmId> + use<> {
+        (0..self.vms.len()).map(VmId::from)
+    }
+
+    /// Index of the `memory` resource.
+    #[must_use]
+    pub fn memory(&self) -> Option<usize> {
+        self.resources.iter().position(|name| name == "memory")
+    }
+
+    /// MiB that a migration of the VM transfers.
+    #[must_use]
+    pub fn memory_of(&self, vm: VmId) -> Amount {
+        self.memory().map_or(0, |r| self.vm(vm).demand[r])
+    }
+
+    /// Fastest rate in MiB/s between two hosts.
+    #[must_use]
+    pub fn rate_limit(&self, source: HostId, destination: HostId) -> f64 {
+        let ends = self.host(source).migration_bandwidth.min(self.host(destination).migration_bandwidth);
+        ends.min(self.limits.backbone_bandwidth.unwrap_or(f64::INFINITY))
+    }
+
+    /// Whether a live migration can converge: dirty rate below 0.8 of the rate (contract, rule 3).
+    #[must_use]
+    pub fn can_migrate(&self, vm: VmId, source: HostId, destination: HostId) -> bool {
+        let slots = self.host(source).max_migrations > 0 && self.host(destination).max_migrations > 0;
+        let rate = self.rate_limit(source, destination);
+        slots && rate > 0.0 && self.vm(vm).memory_dirty_rate < 0.8 * rate
+    }
+}

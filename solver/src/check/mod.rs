@@ -1,0 +1,86 @@
+//! The independent judge of plans: a reading of the contract ("What every plan must satisfy") of its
+//! own. It works on the file form and shares no code with the model, the search or the schedule, so
+//! that a mistake there cannot hide itself here.
+//!
+//! The plan is swept in the order of its own times (rules 1 to 6 and 8). Rule 7, that `after` alone keeps
+//! it safe, is judged by executions that follow only `after`: for each action the adversarial one in
+//! which all that it does not wait for has begun and nothing of that has ended, and seeded random ones.
+
+mod end;
+mod form;
+mod order;
+mod sweep;
+mod tables;
+mod world;
+
+use crate::file::{Plan, Problem, Status};
+use std::collections::BTreeSet;
+use std::fmt;
+use tables::Tables;
+
+/// Two instants closer than this are the same, in seconds.
+const EPSILON_S: f64 = 1e-6;
+
+/// Something that a plan must not do.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Violation {
+    /// Number of the rule in the contract; 0 = the form of the plan.
+    pub rule: u8,
+    /// The thing at fault: `actions[3]`, `hosts[h1].cpu`, `constraints[web]`.
+    pub subject: String,
+    /// One sentence with the figures.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rule {}: {}: {}", self.rule, self.subject, self.message)
+    }
+}
+
+/// What a judged plan comes to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Judgement {
+    /// Empty = the plan is valid.
+    pub violations: Vec<Violation>,
+    /// Name, value before and value after of every level of the objective, recomputed.
+    pub levels: Vec<(String, f64, f64)>,
+}
+
+/// Judges a plan. The problem is expected to have passed [`crate::Problem::new`]; what this checker
+/// cannot judge is a violation, never passed over.
+#[must_use]
+pub fn check(problem: &Problem, plan: &Plan) -> Judgement {
+    let mut report = Report::default();
+    let Some(tables) = Tables::new(problem, plan, &mut report) else {
+        return Judgement { violations: report.found, levels: Vec::new() };
+    };
+    if matches!(plan.status, Status::Infeasible | Status::Unknown) {
+        form::without_plan(plan, &mut report);
+        return Judgement { violations: report.found, levels: Vec::new() };
+    }
+    let order = order::Order::new(plan, &tables, &mut report);
+    form::actions(&tables, plan, &mut report);
+    let swept = sweep::timed(&tables, &order, &mut report);
+    let levels = end::judge(&tables, plan, &swept, &mut report);
+    if report.found.iter().all(|violation| violation.rule != 4) {
+        sweep::untimed(&tables, &order, &mut report);
+    }
+    Judgement { violations: report.found, levels }
+}
+
+/// Collects violations, each once.
+#[derive(Debug, Default)]
+struct Report {
+    found: Vec<Violation>,
+    seen: BTreeSet<Violation>,
+}
+
+impl Report {
+    fn add(&mut self, rule: u8, subject: impl Into<String>, message: impl Into<String>) {
+        let violation = Violation { rule, subject: subject.into(), message: message.into() };
+        if self.seen.insert(violation.clone()) {
+            self.found.push(violation);
+        }
+    }
+}

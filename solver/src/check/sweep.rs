@@ -1,0 +1,272 @@
+//! Sweeps over a plan: by its times, and by orders that follow only `after`.
+
+use super::order::Order;
+use super::tables::{Rule, Step, Tables};
+use super::world::World;
+use super::{EPSILON_S, Report};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Transfers may exceed a bandwidth by 1 %, as times are rounded.
+const RATE_TOLERANCE: f64 = 1.01;
+/// The pause that ends a live migration, in seconds.
+const SWITCH_S: f64 = 0.03;
+const RANDOM_ORDERS: u64 = 16;
+/// Beyond this many actions only random orders are tried: the adversarial ones cost its square.
+const MOST_ADVERSARIAL: usize = 400;
+
+pub(super) struct Swept<'a> {
+    pub(super) world: World<'a>,
+    /// Continuous rules that were broken on the way.
+    pub(super) broken: BTreeSet<&'a str>,
+}
+
+/// One sweep. `timed` also judges slots and bandwidth; `rule` is the number to report under.
+struct Sweep<'t, 'a> {
+    tables: &'t Tables<'a>,
+    world: World<'a>,
+    /// Continuous rules that held at the start, and have held since.
+    watched: Vec<&'t Rule<'a>>,
+    broken: BTreeSet<&'a str>,
+    ignored: BTreeSet<u64>,
+    timed: bool,
+    slots: BTreeMap<&'a str, i64>,
+    rate_out: BTreeMap<&'a str, f64>,
+    rate_in: BTreeMap<&'a str, f64>,
+    backbone: f64,
+}
+
+impl<'t, 'a> Sweep<'t, 'a> {
+    fn new(tables: &'t Tables<'a>, timed: bool) -> Self {
+        let world = World::at_start(tables);
+        let holds = |rule: &&Rule<'a>| rule.constraint.continuous && world.broken(tables, rule).is_none();
+        let watched = tables.rules.iter().filter(holds).collect();
+        Self {
+            tables,
+            watched,
+            world,
+            broken: BTreeSet::new(),
+            ignored: BTreeSet::new(),
+            timed,
+            slots: BTreeMap::new(),
+            rate_out: BTreeMap::new(),
+            rate_in: BTreeMap::new(),
+            backbone: 0.0,
+        }
+    }
+
+    /// The rate that a migration of this duration needs all along:
+    /// duration = memory / b / (1 - dirty / b) + 0.03.
+    fn rate(&self, step: &Step<'a>) -> f64 {
+        let vm = self.tables.vms[step.vm];
+        let memory = vm.demand.get("memory").copied().unwrap_or(0) as f64;
+        let transfer = step.end_s - step.start_s - SWITCH_S;
+        if memory == 0.0 {
+            0.0
+        } else if transfer > 0.0 {
+            vm.memory_dirty_rate.unwrap_or(0.0) + memory / transfer
+        } else {
+            f64::INFINITY
+        }
+    }
+
+    /// In executions that follow only `after`, everything found is a fault of rule 7.
+    fn number(&self, rule: u8) -> u8 {
+        if self.timed { rule } else { 7 }
+    }
+
+    fn start(&mut self, step: &Step<'a>, report: &mut Report) {
+        let tables = self.tables;
+        let vm = tables.vms[step.vm];
+        let subject = format!("actions[id={}]", step.id);
+        let here = self.world.hosts_of(step.vm).to_vec();
+        let from_right_place = if step.migrate {
+            here == [step.source]
+        } else {
+            here.is_empty() && step.source == vm.host
+        };
+        if !from_right_place {
+            if self.timed {
+                let place = if here.is_empty() { "not running".to_owned() } else { format!("on {}", here.join(" and ")) };
+                let what = if step.migrate { "moves" } else { "starts" };
+                report.add(4, subject, format!("{what} {} from {:?}, but it is {place}", step.vm, step.source));
+            }
+            self.ignored.insert(step.id);
+            return;
+        }
+        if vm.pinned && !step.source.is_empty() {
+            report.add(self.number(5), &subject, format!("takes {} away, which is pinned to {}", step.vm, vm.host));
+        }
+        if !tables.takes_vms(step.destination) {
+            let state = &tables.hosts[step.destination].state;
+            report.add(self.number(6), &subject, format!("puts {} on {}, which is {state}", step.vm, step.destination));
+        }
+        self.world.enter(tables, step.vm, step.destination);
+        let used = &self.world.used[step.destination];
+        for (r, name) in tables.resources.iter().enumerate() {
+            let usable = tables.usable[step.destination][r];
+            if used[r] > usable && tables.need[step.vm][r] > 0 {
+                let (host, now) = (step.destination, used[r]);
+                let message = format!("brings {} when {host} then uses {now} {name} of {usable}", step.vm);
+                report.add(self.number(2), &subject, message);
+            }
+        }
+        self.watch(step, report);
+        if self.timed && step.migrate {
+            self.take_bandwidth(step, &subject, report);
+        }
+    }
+
+    fn watch(&mut self, step: &Step<'a>, report: &mut Report) {
+        let (tables, rule_number) = (self.tables, self.number(5));
+        let (world, broken) = (&self.world, &mut self.broken);
+        self.watched.retain(|rule| {
+            let why = if rule.vms.contains(step.vm) { world.broken(tables, rule) } else { None };
+            if let Some(why) = &why {
+                broken.insert(&rule.constraint.name);
+                if rule.constraint.soft_weight.is_none() {
+                    let subject = format!("constraints[{}]", rule.constraint.name);
+                    report.add(rule_number, subject, format!("does not hold when action {} starts: {why}", step.id));
+                }
+            }
+            why.is_none()
+        });
+    }
+
+    fn take_bandwidth(&mut self, step: &Step<'a>, subject: &str, report: &mut Report) {
+        let tables = self.tables;
+        let rate = self.rate(step);
+        if rate.is_infinite() {
+            report.add(3, subject, format!("transfers {} in no time", step.vm));
+            return;
+        }
+        let dirty = tables.vms[step.vm].memory_dirty_rate.unwrap_or(0.0);
+        if rate > 0.0 && dirty > 0.8 * rate * RATE_TOLERANCE {
+            report.add(3, subject, format!("moves {} at {rate:.1} MiB/s, too slow for its dirty rate {dirty}", step.vm));
+        }
+        *self.rate_out.entry(step.source).or_default() += rate;
+        *self.rate_in.entry(step.destination).or_default() += rate;
+        self.backbone += rate;
+        for host in [step.source, step.destination] {
+            let slots = self.slots.entry(host).or_default();
+            *slots += 1;
+            let most = tables.hosts[host].max_migrations.unwrap_or(2);
+            if *slots > most {
+                report.add(3, subject, format!("is migration {slots} that touches {host}, at most {most} may"));
+            }
+        }
+        for (host, need, way) in [
+            (step.source, self.rate_out[step.source], "out of"),
+            (step.destination, self.rate_in[step.destination], "into"),
+        ] {
+            let limit = tables.hosts[host].migration_bandwidth.unwrap_or(1000.0);
+            if rate > 0.0 && need > limit * RATE_TOLERANCE + EPSILON_S {
+                report.add(3, subject, format!("makes the transfers {way} {host} {need:.1} of {limit} MiB/s"));
+            }
+        }
+        let limit = tables.problem.limits.as_ref().and_then(|l| l.backbone_bandwidth);
+        if let Some(limit) = limit
+            && rate > 0.0
+            && self.backbone > limit * RATE_TOLERANCE + EPSILON_S
+        {
+            report.add(3, subject, format!("makes all transfers {:.1} of {limit} MiB/s", self.backbone));
+        }
+    }
+
+    fn end(&mut self, step: &Step<'a>) {
+        if self.ignored.contains(&step.id) || !step.migrate {
+            return;
+        }
+        self.world.leave(self.tables, step.vm, step.source);
+        if self.timed {
+            let rate = self.rate(step);
+            for host in [step.source, step.destination] {
+                *self.slots.entry(host).or_default() -= 1;
+            }
+            if rate.is_finite() {
+                *self.rate_out.entry(step.source).or_default() -= rate;
+                *self.rate_in.entry(step.destination).or_default() -= rate;
+                self.backbone -= rate;
+            }
+        }
+    }
+}
+
+/// Sweeps by the times of the plan.
+pub(super) fn timed<'a>(tables: &Tables<'a>, order: &Order<'a>, report: &mut Report) -> Swept<'a> {
+    let mut sweep = Sweep::new(tables, true);
+    for (end, i) in instants(order.steps.iter().map(|step| (step.start_s, step.end_s))) {
+        if end {
+            sweep.end(&order.steps[i]);
+        } else {
+            sweep.start(&order.steps[i], report);
+        }
+    }
+    Swept { world: sweep.world, broken: sweep.broken }
+}
+
+/// Starts and ends in the order of time: at one instant ends come first, then the order of the steps.
+fn instants(times: impl Iterator<Item = (f64, f64)>) -> Vec<(bool, usize)> {
+    let mut events = Vec::new();
+    for (i, (start, end)) in times.enumerate() {
+        events.push((start, 1, i, false));
+        let instant = end - EPSILON_S <= start;
+        events.push(if instant { (start, 1, i, true) } else { (end - EPSILON_S, 0, i, true) });
+    }
+    events.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)).then(a.3.cmp(&b.3)));
+    events.into_iter().map(|(_, _, i, end)| (end, i)).collect()
+}
+
+/// Executions that follow only `after` (rule 7).
+pub(super) fn untimed(tables: &Tables<'_>, order: &Order<'_>, report: &mut Report) {
+    if order.steps.len() <= MOST_ADVERSARIAL {
+        for i in 0..order.steps.len() {
+            adversarial(tables, order, i, report);
+        }
+    }
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..RANDOM_ORDERS {
+        let times = random_times(order, &mut random);
+        let mut sweep = Sweep::new(tables, false);
+        for (end, i) in instants(times.into_iter()) {
+            if end {
+                sweep.end(&order.steps[i]);
+            } else {
+                sweep.start(&order.steps[i], report);
+            }
+        }
+    }
+}
+
+/// Only what step `i` waits for has ended; all else that may have begun has begun, then `i` begins.
+fn adversarial(tables: &Tables<'_>, order: &Order<'_>, i: usize, report: &mut Report) {
+    let mut sweep = Sweep::new(tables, false);
+    let ended = &order.ancestors[i];
+    for &j in ended {
+        sweep.start(&order.steps[j], report);
+        sweep.end(&order.steps[j]);
+    }
+    for j in 0..order.steps.len() {
+        if j != i && !ended.contains(&j) && order.ancestors[j].is_subset(ended) {
+            sweep.start(&order.steps[j], report);
+        }
+    }
+    sweep.start(&order.steps[i], report);
+}
+
+fn random_times(order: &Order<'_>, random: &mut u64) -> Vec<(f64, f64)> {
+    let mut next = || {
+        // xorshift64: the checker needs no better randomness and no dependency.
+        *random ^= *random << 13;
+        *random ^= *random >> 7;
+        *random ^= *random << 17;
+        (*random >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    let mut times: Vec<(f64, f64)> = Vec::with_capacity(order.steps.len());
+    for (i, step) in order.steps.iter().enumerate() {
+        let ready = order.ancestors[i].iter().map(|&j| times[j].1).fold(0.0, f64::max);
+        let delay = if next() < 0.5 { 0.0 } else { 50.0 * next() };
+        let start = ready + delay;
+        times.push((start, start + (step.end_s - step.start_s).max(0.0) * 10_f64.powf(2.0 * next() - 1.0)));
+    }
+    times
+}

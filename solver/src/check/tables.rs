@@ -1,0 +1,194 @@
+//! The checker's own look-up tables of a problem and a plan.
+
+use super::Report;
+use crate::file::{ActionKind, Body, Constraint, Host, Hosts, Plan, Problem, Vm, Vms};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) struct Tables<'a> {
+    pub(super) problem: &'a Problem,
+    pub(super) hosts: BTreeMap<&'a str, &'a Host>,
+    pub(super) vms: BTreeMap<&'a str, &'a Vm>,
+    /// Resources that matter, by name.
+    pub(super) resources: Vec<&'a str>,
+    pub(super) usable: BTreeMap<&'a str, Vec<i64>>,
+    pub(super) need: BTreeMap<&'a str, Vec<i64>>,
+    pub(super) steps: Vec<Step<'a>>,
+    pub(super) rules: Vec<Rule<'a>>,
+}
+
+/// An action on a VM.
+#[derive(Debug, Clone)]
+pub(super) struct Step<'a> {
+    pub(super) id: u64,
+    pub(super) migrate: bool,
+    pub(super) vm: &'a str,
+    pub(super) source: &'a str,
+    pub(super) destination: &'a str,
+    pub(super) start_s: f64,
+    pub(super) end_s: f64,
+    pub(super) after: &'a [u64],
+}
+
+pub(super) struct Rule<'a> {
+    pub(super) constraint: &'a Constraint,
+    pub(super) vms: BTreeSet<&'a str>,
+    pub(super) hosts: BTreeSet<&'a str>,
+}
+
+impl<'a> Tables<'a> {
+    /// `None` when names do not resolve or something cannot be judged; that is reported.
+    pub(super) fn new(problem: &'a Problem, plan: &'a Plan, report: &mut Report) -> Option<Self> {
+        let hosts: BTreeMap<_, _> = problem.hosts.iter().map(|h| (h.name.as_str(), h)).collect();
+        let vms: BTreeMap<_, _> = problem.vms.iter().map(|v| (v.name.as_str(), v)).collect();
+        let named = problem.hosts.iter().flat_map(|h| h.capacity.keys());
+        let demanded = problem.vms.iter().flat_map(|v| v.demand.keys());
+        let resources: BTreeSet<&str> = named.chain(demanded).map(String::as_str).collect();
+        let resources: Vec<&str> = resources.into_iter().collect();
+        let usable = |host: &Host| -> Vec<i64> {
+            let of = |name: &&str| {
+                let ratio = host.overcommit.get(*name).copied().unwrap_or(1.0);
+                let capacity = host.capacity.get(*name).copied().unwrap_or(0);
+                (capacity as f64 * ratio + 1e-6).floor() as i64
+            };
+            resources.iter().map(of).collect()
+        };
+        let need = |vm: &Vm| -> Vec<i64> {
+            resources.iter().map(|name| vm.demand.get(*name).copied().unwrap_or(0)).collect()
+        };
+        let mut tables = Self {
+            usable: hosts.iter().map(|(name, host)| (*name, usable(host))).collect(),
+            need: vms.iter().map(|(name, vm)| (*name, need(vm))).collect(),
+            problem,
+            hosts,
+            vms,
+            resources,
+            steps: Vec::new(),
+            rules: Vec::new(),
+        };
+        let before = report.found.len();
+        tables.refuse(report);
+        tables.read_rules(report);
+        tables.read_steps(plan, report);
+        (report.found.len() == before).then_some(tables)
+    }
+
+    /// What this version cannot judge.
+    fn refuse(&self, report: &mut Report) {
+        let mut cannot = |subject: &str| report.add(0, subject, "this checker cannot judge it");
+        if self.problem.hosts.iter().any(|h| !h.numa_nodes.is_empty()) {
+            cannot("hosts with numa_nodes");
+        }
+        if self.problem.vms.iter().any(|v| !v.arrival_demand.is_empty()) {
+            cannot("vms with arrival_demand");
+        }
+        if self.problem.network.is_some() {
+            cannot("network");
+        }
+        if self.problem.limits.as_ref().is_some_and(|l| l.power_actions) {
+            cannot("limits.power_actions");
+        }
+    }
+
+    fn read_rules(&mut self, report: &mut Report) {
+        for constraint in &self.problem.constraints {
+            let none = (BTreeSet::new(), BTreeSet::new());
+            let (vms, hosts) = match &constraint.body {
+                Some(Body::Spread { vms, .. } | Body::Gather { vms, .. }) => (self.select_vms(vms), none.1),
+                Some(Body::Fence { vms, hosts } | Body::Ban { vms, hosts }) => {
+                    (self.select_vms(vms), self.select_hosts(hosts))
+                }
+                _ => {
+                    report.add(0, format!("constraints[{}]", constraint.name), "this checker cannot judge it");
+                    none
+                }
+            };
+            self.rules.push(Rule { constraint, vms, hosts });
+        }
+    }
+
+    fn select_vms(&self, set: &'a Vms) -> BTreeSet<&'a str> {
+        let chosen = |vm: &&'a Vm| {
+            !set.vm_selector.is_empty() && set.vm_selector.iter().all(|(k, v)| vm.labels.get(k) == Some(v))
+        };
+        let by_label = self.problem.vms.iter().filter(chosen).map(|vm| vm.name.as_str());
+        set.vms.iter().map(String::as_str).chain(by_label).collect()
+    }
+
+    fn select_hosts(&self, set: &'a Hosts) -> BTreeSet<&'a str> {
+        let chosen = |host: &&'a Host| {
+            !set.host_selector.is_empty() && set.host_selector.iter().all(|(k, v)| host.labels.get(k) == Some(v))
+        };
+        let by_label = self.problem.hosts.iter().filter(chosen).map(|host| host.name.as_str());
+        set.hosts.iter().map(String::as_str).chain(by_label).collect()
+    }
+
+    fn read_steps(&mut self, plan: &'a Plan, report: &mut Report) {
+        let ids: BTreeSet<u64> = plan.actions.iter().map(|action| action.id).collect();
+        if ids.len() != plan.actions.len() || ids.contains(&0) {
+            report.add(0, "actions", "every action needs an id of its own, from 1");
+        }
+        for (i, action) in plan.actions.iter().enumerate() {
+            let subject = format!("actions[{i}]");
+            if let Some(missing) = action.after.iter().find(|id| !ids.contains(id)) {
+                report.add(0, &subject, format!("waits for action {missing}, which is not in the plan"));
+            }
+            let migrate = match action.kind {
+                ActionKind::Migrate => true,
+                ActionKind::Start => false,
+                ActionKind::Boot | ActionKind::Shutdown => {
+                    report.add(6, &subject, "power actions are not allowed by the problem");
+                    continue;
+                }
+            };
+            let mut known = |what: &str, name: &str, found: bool| {
+                if !found {
+                    report.add(0, &subject, format!("{what} {name:?} is not in the problem"));
+                }
+            };
+            known("vm", &action.vm, self.vms.contains_key(action.vm.as_str()));
+            known("destination", &action.destination, self.hosts.contains_key(action.destination.as_str()));
+            let source = self.hosts.contains_key(action.source.as_str());
+            known("source", &action.source, source || (!migrate && action.source.is_empty()));
+            if migrate && action.source == action.destination {
+                report.add(0, &subject, "source and destination are the same host");
+            }
+            if !action.numa.is_empty() {
+                report.add(0, &subject, "names NUMA nodes on a host that has none");
+            }
+            self.steps.push(Step {
+                id: action.id,
+                migrate,
+                vm: &action.vm,
+                source: &action.source,
+                destination: &action.destination,
+                start_s: action.start_s,
+                end_s: action.end_s,
+                after: &action.after,
+            });
+        }
+        for (vm, host) in &plan.placement {
+            if !self.vms.contains_key(vm.as_str()) || !self.hosts.contains_key(host.as_str()) {
+                report.add(0, format!("placement.{vm}"), format!("{vm} or {host} is not in the problem"));
+            }
+        }
+    }
+
+    pub(super) fn is_up(&self, host: &str) -> bool {
+        self.hosts.get(host).is_some_and(|h| !matches!(h.state.as_str(), "FAILED" | "OFFLINE"))
+    }
+
+    pub(super) fn takes_vms(&self, host: &str) -> bool {
+        self.hosts.get(host).is_some_and(|h| matches!(h.state.as_str(), "" | "ONLINE"))
+    }
+
+    /// Value of a scope on a host; a host without the label is a value of its own.
+    pub(super) fn scope_value(&self, scope: Option<&str>, host: &'a str) -> (bool, &'a str) {
+        match scope {
+            None | Some("host") => (false, host),
+            Some(label) => match self.hosts.get(host).and_then(|h| h.labels.get(label)) {
+                Some(value) => (true, value.as_str()),
+                None => (false, host),
+            },
+        }
+    }
+}
