@@ -1,1 +1,3 @@
+//! The `dvms` binary; everything is in the library.
+
 fn main() {}

@@ -1,0 +1,193 @@
+//! Errors of the API: a gRPC code chosen by the caller's next action, and `google.rpc` details with the
+//! reason (`ErrorInfo`), the faulty fields (`BadRequest`) and when to come back (`RetryInfo`).
+
+use dvms_proto::v1::ErrorReason;
+use std::collections::HashMap;
+use std::time::Duration;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// `domain` of every `ErrorInfo`.
+pub const DOMAIN: &str = "dvms";
+
+/// One fault of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field, `vms[3].demand.cpu`.
+    pub field: String,
+    /// What is wrong there, and what would be right.
+    pub message: String,
+}
+
+impl Violation {
+    /// A fault of a field.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// An error on its way to the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    code: Code,
+    reason: ErrorReason,
+    message: String,
+    violations: Vec<Violation>,
+    retry_after: Option<Duration>,
+}
+
+impl ApiError {
+    fn new(code: Code, reason: ErrorReason, message: impl Into<String>) -> Self {
+        Self { code, reason, message: message.into(), violations: Vec::new(), retry_after: None }
+    }
+
+    /// INVALID_ARGUMENT with all the faults; there must be one at least.
+    #[must_use]
+    pub fn invalid(violations: Vec<Violation>) -> Self {
+        let message = match violations.as_slice() {
+            [one] => format!("{}: {}", one.field, one.message),
+            [first, rest @ ..] => {
+                format!("{}: {} (and {} more faults)", first.field, first.message, rest.len())
+            }
+            [] => "the request is not valid".to_owned(),
+        };
+        Self { violations, ..Self::new(Code::InvalidArgument, ErrorReason::InvalidField, message) }
+    }
+
+    /// INVALID_ARGUMENT with one fault.
+    pub fn invalid_field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::invalid(vec![Violation::new(field, message)])
+    }
+
+    /// UNIMPLEMENTED: the contract has it, this version does not plan with it.
+    #[must_use]
+    pub fn unsupported(violations: Vec<Violation>) -> Self {
+        Self { code: Code::Unimplemented, reason: ErrorReason::Unsupported, ..Self::invalid(violations) }
+    }
+
+    /// NOT_FOUND.
+    #[must_use]
+    pub fn not_found(kind: &str, name: &str) -> Self {
+        Self::new(Code::NotFound, ErrorReason::NotFound, format!("there is no {kind} {name:?}"))
+    }
+
+    /// FAILED_PRECONDITION: not in a state in which this can be done.
+    pub fn wrong_state(message: impl Into<String>) -> Self {
+        Self::new(Code::FailedPrecondition, ErrorReason::WrongState, message)
+    }
+
+    /// FAILED_PRECONDITION: the infrastructure has changed since the plan was solved.
+    pub fn stale_plan(message: impl Into<String>) -> Self {
+        Self::new(Code::FailedPrecondition, ErrorReason::StalePlan, message)
+    }
+
+    /// ALREADY_EXISTS: the `request_id` was used with other parameters.
+    #[must_use]
+    pub fn request_id_reused(request_id: &str) -> Self {
+        let message = format!("request_id {request_id:?} was used before with other parameters");
+        Self::new(Code::AlreadyExists, ErrorReason::RequestIdReused, message)
+    }
+
+    /// RESOURCE_EXHAUSTED: come back later.
+    pub fn busy(message: impl Into<String>, retry_after: Duration) -> Self {
+        let error = Self::new(Code::ResourceExhausted, ErrorReason::Busy, message);
+        Self { retry_after: Some(retry_after), ..error }
+    }
+
+    /// RESOURCE_EXHAUSTED: the client of a watch reads too slowly.
+    #[must_use]
+    pub fn slow_watcher() -> Self {
+        let message = "changes came faster than they were read; watch again to get the present state";
+        let error = Self::new(Code::ResourceExhausted, ErrorReason::SlowWatcher, message);
+        Self { retry_after: Some(Duration::from_secs(1)), ..error }
+    }
+
+    /// PERMISSION_DENIED: an agent spoke about a host that is not its own.
+    pub fn foreign_host(message: impl Into<String>) -> Self {
+        Self::new(Code::PermissionDenied, ErrorReason::ForeignHost, message)
+    }
+
+    /// FAILED_PRECONDITION: the agent's protocol cannot be served.
+    pub fn protocol_version(message: impl Into<String>) -> Self {
+        Self::new(Code::FailedPrecondition, ErrorReason::ProtocolVersion, message)
+    }
+
+    /// ABORTED: a newer session of the same host has begun.
+    #[must_use]
+    pub fn superseded(host: &str) -> Self {
+        let message = format!("a newer session of host {host:?} has begun");
+        Self::new(Code::Aborted, ErrorReason::Superseded, message)
+    }
+
+    /// UNAVAILABLE: the coordinator is being stopped.
+    #[must_use]
+    pub fn shutting_down() -> Self {
+        let error =
+            Self::new(Code::Unavailable, ErrorReason::ShuttingDown, "the coordinator is being stopped");
+        Self { retry_after: Some(Duration::from_secs(5)), ..error }
+    }
+
+    /// DEADLINE_EXCEEDED before anything could be done.
+    pub fn deadline(message: impl Into<String>) -> Self {
+        Self::new(Code::DeadlineExceeded, ErrorReason::Busy, message)
+    }
+
+    /// INTERNAL: a defect of ours. Logged here, because the caller cannot do anything about it.
+    pub fn internal(what: impl Into<String>) -> Self {
+        let what = what.into();
+        tracing::error!(error = %what, "internal error");
+        Self::new(Code::Internal, ErrorReason::Internal, what)
+    }
+
+    /// The gRPC code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The faults, if it is about the request.
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+}
+
+impl From<ApiError> for Status {
+    fn from(error: ApiError) -> Self {
+        let mut details = ErrorDetails::new();
+        let reason = error.reason.as_str_name().trim_start_matches("ERROR_REASON_");
+        details.set_error_info(reason, DOMAIN, HashMap::new());
+        for violation in error.violations {
+            details.add_bad_request_violation(violation.field, violation.message);
+        }
+        if let Some(delay) = error.retry_after {
+            details.set_retry_info(Some(delay));
+        }
+        Self::with_error_details(error.code, error.message, details)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_carries_reason_faults_and_retry() {
+        let status: Status = ApiError::invalid(vec![
+            Violation::new("vms[0].name", "is empty"),
+            Violation::new("vms[1].name", "is empty"),
+        ])
+        .into();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(status.message(), "vms[0].name: is empty (and 1 more faults)");
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("INVALID_FIELD", "dvms"));
+        assert_eq!(details.bad_request().unwrap().field_violations[1].field, "vms[1].name");
+
+        let status: Status = ApiError::busy("all solver threads are taken", Duration::from_secs(2)).into();
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        let details = status.get_error_details();
+        assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_secs(2)));
+    }
+}

@@ -1,0 +1,8 @@
+//! dvms, a virtual-machine placement engine: the coordinator service and the command line.
+//!
+//! `api` is the gRPC edge (wire types stop there), `cli` the commands, `config` the one configuration
+//! file. What they drive is in the modules and crates below them, which know nothing of them.
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod json;
