@@ -5,4 +5,5 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod config;
 pub mod json;

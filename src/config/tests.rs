@@ -1,0 +1,106 @@
+use super::{Config, ConfigError};
+use std::path::Path;
+
+fn faults(text: &str) -> Vec<String> {
+    Config::from_toml(text).unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn nothing_is_needed() {
+    let config = Config::from_toml("").unwrap();
+    assert_eq!(config, Config::default());
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:7600");
+    assert_eq!(config.metrics.listen.to_string(), "127.0.0.1:7601");
+}
+
+#[test]
+fn the_effective_configuration_reads_back() {
+    let text = r#"
+state_dir = "/tmp/x"
+[server]
+listen = "[::1]:0"
+[log]
+format = "json"
+[[constraints]]
+name = "web"
+spread = { vm_selector = { app = "web" }, scope = "rack", max = 2 }
+[[constraints]]
+name = "db"
+soft_weight = 2.5
+fence = { vms = ["db1"], hosts = ["h1", "h2"] }
+"#;
+    let config = Config::from_toml(text).unwrap();
+    assert_eq!(config.constraints.len(), 2);
+    assert_eq!(Config::from_toml(&config.to_toml()).unwrap(), config);
+    let default = Config::default();
+    assert_eq!(Config::from_toml(&default.to_toml()).unwrap(), default);
+}
+
+#[test]
+fn all_faults_are_reported_with_line_and_path() {
+    let text = r#"state_dir = 7
+colour = "red"
+[server]
+listen = "nowhere"
+lisen = "127.0.0.1:1"
+stop_timeout_s = 0.0
+[metrics]
+listen = "0.0.0.0:7601"
+[log]
+format = "xml"
+filter = "dvms=loud"
+[solve]
+threads = 0
+[[constraints]]
+name = "web"
+spread = { vms = ["a"], vm_selector = { app = "web" } }
+[[constraints]]
+name = "web"
+spread = { vms = ["a", "b"], most = 2 }
+"#;
+    let found = faults(text);
+    let all = found.join("\n");
+    for expected in [
+        "line 1: state_dir: invalid type: integer `7`",
+        "line 2: colour: there is no such setting; there are state_dir, server",
+        "line 4: server.listen: invalid socket address",
+        "line 5: server.lisen: unknown field `lisen`, expected one of `listen`",
+        "line 6: server.stop_timeout_s: must be from 0.1 to 3600, is 0",
+        "line 8: metrics.listen: is not a loopback address",
+        "line 10: log.format: unknown variant `xml`",
+        "line 11: log.filter: \"dvms=loud\" is not a filter",
+        "line 13: solve.threads: must be from 1 to 256, is 0",
+        "line 16: constraints[0].spread",
+        "unknown field `most`",
+    ] {
+        assert!(all.contains(expected), "{expected:?} is not in:\n{all}");
+    }
+    assert!(found.len() >= 11);
+}
+
+#[test]
+fn faults_of_syntax_have_a_line() {
+    let found = faults("[server]\nlisten = \n");
+    assert!(found[0].starts_with("line 2: "), "{found:?}");
+}
+
+#[test]
+fn plain_text_is_served_on_loopback_only() {
+    let text = "[server]\nlisten = \"0.0.0.0:7600\"\n";
+    assert!(faults(text)[0].contains("server.insecure_plaintext = true"));
+    Config::from_toml(&format!("{text}insecure_plaintext = true\n")).unwrap();
+}
+
+#[test]
+fn rules_that_cannot_be_planned_with_are_refused_by_name() {
+    let found = faults("[[constraints]]\nname = \"x\"\nsync = { vms = [\"a\"] }\n");
+    assert!(found[0].starts_with("line 3: constraints[0].sync"), "{found:?}");
+    let found = faults("[[constraints]]\nname = \"x\"\n");
+    assert!(found[0].starts_with("line 1: constraints[0]"), "{found:?}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_error() {
+    let error = Config::from_file(Path::new("/nonexistent/dvms.toml")).unwrap_err();
+    assert!(matches!(error, ConfigError::Unreadable { .. }));
+}
