@@ -1,0 +1,77 @@
+# `make help` lists the verbs. Everything is built in one profile (dev, optimised), so that HiGHS is compiled
+# once for the demo, the tests and CI alike; `make release` builds what is installed on real hosts.
+#
+# The binaries are built one after the other, not as a workspace: together, cargo would give both the union
+# of their features, and `dvms` would link libvirt.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CARGO ?= cargo
+# SETUP=no: install nothing, even when something is missing.
+SETUP ?= yes
+# Arguments for the program that a verb starts: make demo ARGS=--keep
+ARGS ?=
+
+PURE := -p dvms -p dvms-solver -p dvms-proto
+AGENT := -p dvms-agent
+ifeq ($(SETUP),no)
+setup = @:
+else
+setup = @scripts/setup.sh
+endif
+
+# cargo-nextest where it is installed, else cargo's own runner.
+ifneq ($(shell $(CARGO) nextest --version 2>/dev/null),)
+run_tests = $(CARGO) nextest run
+else
+run_tests = $(CARGO) test --no-fail-fast
+endif
+
+.PHONY: help demo test lint fmt build doc release ci clean
+
+help: ## list the verbs
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r verb what; \
+		do printf '  make %-14s %s\n' "$$verb" "$$what"; done
+
+demo: ## a cluster of simulated hypervisors in one process: overload, drain, night (ARGS=--keep leaves it running)
+	$(setup) build
+	$(CARGO) build -p dvms --bin dvms
+	@$(CARGO) run --quiet -p dvms --bin dvms -- demo $(ARGS)
+
+test: build ## all tests; as root with real libvirt and QEMU
+	$(setup) test
+	$(run_tests) $(AGENT) $(ARGS)
+	$(run_tests) $(PURE) $(ARGS)
+
+lint: ## format, clippy, and cargo-deny where it is installed
+	$(setup) build agent
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(PURE) --all-targets -- -D warnings
+	$(CARGO) clippy $(AGENT) --all-targets -- -D warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --all-features check bans licenses sources; \
+		else echo "lint: cargo-deny is not installed, licences and bans are not checked"; fi
+
+fmt: ## format the sources
+	$(CARGO) fmt --all
+
+build: ## both binaries, for working on dvms
+	$(setup) build agent
+	$(CARGO) build -p dvms --bins
+	$(CARGO) build $(AGENT) --bins
+
+doc: ## the crates' documentation
+	$(setup) build agent
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps $(PURE) $(AGENT)
+
+release: ## both binaries, optimised and stripped, in target/release
+	$(setup) build agent
+	$(CARGO) build --release -p dvms --bins
+	$(CARGO) build --release $(AGENT) --bins
+
+ci: ## what CI runs
+	.ci/run
+
+clean: ## remove what was built
+	$(CARGO) clean
