@@ -1,1 +1,3 @@
+//! The light process on a hypervisor: reports what the host and its VMs use, carries out actions.
 
+pub mod hypervisor;
