@@ -62,27 +62,30 @@ pub enum Verdict {
 /// Judges both ends.
 pub fn verdict(ends: &Ends) -> Verdict {
     use End::{
-        Absent, Crashed, Off, Paused, PausedForMigration, PausedPostcopy, Running, RunningPostcopy, Unreachable,
+        Absent, Crashed, Off, Paused, PausedForMigration, PausedPostcopy, Running, RunningPostcopy,
+        Unreachable,
     };
     match (&ends.source, &ends.destination) {
         (Unreachable(_), _) | (_, Unreachable(_)) => Verdict::Uncertain,
         (Running, Running) => Verdict::SplitBrain,
-        (PausedPostcopy | RunningPostcopy, _) | (_, RunningPostcopy) => Verdict::Postcopy,
+        (Paused, Running) => {
+            if ends.source_job {
+                Verdict::Going
+            } else {
+                Verdict::SplitBrain
+            }
+        }
+        (PausedPostcopy | RunningPostcopy, _) | (_, RunningPostcopy | PausedPostcopy) => Verdict::Postcopy,
         // A VM that someone suspended on its way arrives suspended.
-        (Absent | Off, Running | Paused) => Verdict::Done,
-        // No daemon holds the shell for long without a source: it is finishing, or about to go.
-        (Absent | Off | Crashed, PausedForMigration) => Verdict::Going,
-        // Hand-over: the source has stopped, the destination has resumed or is about to.
-        (PausedForMigration, _) => Verdict::Going,
-        (Paused, Running) => Verdict::Going,
+        (Absent | Off | Crashed, Running | Paused) => Verdict::Done,
+        // A shell without a source is finishing or about to go; a source that stands still for the migration
+        // is in hand-over: the destination has resumed, or is about to.
+        (Absent | Off | Crashed, PausedForMigration) | (PausedForMigration, _) => Verdict::Going,
         (Running | Paused, _) if ends.source_job => Verdict::Going,
         (Running | Paused, PausedForMigration | Paused) => Verdict::FailedShellLeft,
         (Running | Paused, Absent | Off | Crashed) => Verdict::Failed,
         (Absent, Absent) => Verdict::Lost,
-        (Crashed, Running | Paused) => Verdict::Done,
-        (Off | Crashed, Absent | Off | Crashed) | (Absent, Off | Crashed) => Verdict::Ended,
-        // A destination never is a post-copy source, except in a further migration of its own.
-        (_, PausedPostcopy) => Verdict::Postcopy,
+        (Absent | Off | Crashed, Absent | Off | Crashed) => Verdict::Ended,
     }
 }
 
@@ -147,11 +150,13 @@ mod tests {
     fn running_twice_is_a_split_brain() {
         assert_eq!(judge(Running, Running, false), Verdict::SplitBrain);
         assert_eq!(judge(Running, Running, true), Verdict::SplitBrain);
+        assert_eq!(judge(Paused, Running, false), Verdict::SplitBrain, "the source could be resumed");
     }
 
     #[test]
     fn an_end_that_cannot_be_asked_leaves_it_uncertain() {
-        let ends = [Absent, Off, Crashed, Running, RunningPostcopy, Paused, PausedForMigration, PausedPostcopy];
+        let ends =
+            [Absent, Off, Crashed, Running, RunningPostcopy, Paused, PausedForMigration, PausedPostcopy];
         for end in ends {
             assert_eq!(judge(end.clone(), silent(), false), Verdict::Uncertain);
             assert_eq!(judge(silent(), end, true), Verdict::Uncertain);
@@ -160,7 +165,8 @@ mod tests {
 
     #[test]
     fn nothing_is_done_unless_it_is_at_the_destination_only() {
-        let all = [Absent, Off, Crashed, Running, RunningPostcopy, Paused, PausedForMigration, PausedPostcopy];
+        let all =
+            [Absent, Off, Crashed, Running, RunningPostcopy, Paused, PausedForMigration, PausedPostcopy];
         for source in &all {
             for destination in &all {
                 for job in [false, true] {

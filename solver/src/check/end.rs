@@ -26,7 +26,11 @@ pub(super) fn judge(
                 soft += weight;
             }
             (None, Some(why)) => {
-                report.add(5, format!("constraints[{}]", rule.constraint.name), format!("does not hold at the end: {why}"));
+                report.add(
+                    5,
+                    format!("constraints[{}]", rule.constraint.name),
+                    format!("does not hold at the end: {why}"),
+                );
             }
             _ => {}
         }
@@ -38,8 +42,7 @@ pub(super) fn judge(
     let before = values(tables, &begin, soft_before, false);
     let after = values(tables, end, soft, true);
     let names = level_names(tables, report);
-    let levels: Vec<_> =
-        names.into_iter().map(|name| (name.to_owned(), before[name], after[name])).collect();
+    let levels: Vec<_> = names.into_iter().map(|name| (name.to_owned(), before[name], after[name])).collect();
     claims(plan, &levels, report);
     levels
 }
@@ -54,7 +57,11 @@ fn placement(tables: &Tables<'_>, plan: &Plan, end: &World<'_>, report: &mut Rep
             report.add(4, format!("placement.{vm}"), format!("{vm} ends on {real}, the plan says {said}"));
         }
         if real.is_none() != unplaced.contains(vm) {
-            report.add(4, "unplaced", format!("{vm} is {}listed", if real.is_none() { "down and not " } else { "placed and " }));
+            report.add(
+                4,
+                "unplaced",
+                format!("{vm} is {}listed", if real.is_none() { "down and not " } else { "placed and " }),
+            );
         }
     }
 }
@@ -64,7 +71,11 @@ fn hosts(tables: &Tables<'_>, begin: &World<'_>, end: &World<'_>, report: &mut R
         if let Some(vm) = end.on[name].first()
             && matches!(host.state.as_str(), "DRAINING" | "OFFLINE" | "FAILED")
         {
-            report.add(5, format!("hosts[{name}]"), format!("is {} and still runs {vm} at the end", host.state));
+            report.add(
+                5,
+                format!("hosts[{name}]"),
+                format!("is {} and still runs {vm} at the end", host.state),
+            );
         }
         for (r, resource) in tables.resources.iter().enumerate() {
             let (now, was, usable) = (end.used[name][r], begin.used[name][r], tables.usable[name][r]);
@@ -120,9 +131,14 @@ fn level_names(tables: &Tables<'_>, report: &mut Report) -> Vec<&'static str> {
 
 /// What the plan says of itself.
 fn claims(plan: &Plan, levels: &[(String, f64, f64)], report: &mut Report) {
-    if plan.objectives.len() != levels.len() || plan.objectives.iter().zip(levels).any(|(o, l)| o.name != l.0) {
+    if plan.objectives.len() != levels.len() || plan.objectives.iter().zip(levels).any(|(o, l)| o.name != l.0)
+    {
         let said: Vec<_> = plan.objectives.iter().map(|o| o.name.as_str()).collect();
-        report.add(0, "objectives", format!("lists {}, which are not the levels of the problem", said.join(", ")));
+        report.add(
+            0,
+            "objectives",
+            format!("lists {}, which are not the levels of the problem", said.join(", ")),
+        );
         return;
     }
     for (claim, (name, before, value)) in plan.objectives.iter().zip(levels) {

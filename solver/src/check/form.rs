@@ -42,6 +42,10 @@ pub(super) fn actions(tables: &Tables<'_>, plan: &Plan, report: &mut Report) {
     if let Some(most) = most
         && migrations > most
     {
-        report.add(3, "limits.max_migrations", format!("the plan has {migrations} migrations, at most {most} may be"));
+        report.add(
+            3,
+            "limits.max_migrations",
+            format!("the plan has {migrations} migrations, at most {most} may be"),
+        );
     }
 }

@@ -53,7 +53,11 @@ impl<'a> Order<'a> {
                     if steps[at].end_s > step.start_s + EPSILON_S {
                         let (end, start) = (steps[at].end_s, step.start_s);
                         let subject = format!("actions[id={}]", step.id);
-                        report.add(4, subject, format!("starts at {start:.3} s, but {other} ends at {end:.3} s"));
+                        report.add(
+                            4,
+                            subject,
+                            format!("starts at {start:.3} s, but {other} ends at {end:.3} s"),
+                        );
                     }
                 }
             }

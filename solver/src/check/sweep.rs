@@ -79,26 +79,39 @@ impl<'t, 'a> Sweep<'t, 'a> {
         let vm = tables.vms[step.vm];
         let subject = format!("actions[id={}]", step.id);
         let here = self.world.hosts_of(step.vm).to_vec();
-        let from_right_place = if step.migrate {
-            here == [step.source]
-        } else {
-            here.is_empty() && step.source == vm.host
-        };
+        let from_right_place =
+            if step.migrate { here == [step.source] } else { here.is_empty() && step.source == vm.host };
         if !from_right_place {
             if self.timed {
-                let place = if here.is_empty() { "not running".to_owned() } else { format!("on {}", here.join(" and ")) };
+                let place = if here.is_empty() {
+                    "not running".to_owned()
+                } else {
+                    format!("on {}", here.join(" and "))
+                };
                 let what = if step.migrate { "moves" } else { "starts" };
-                report.add(4, subject, format!("{what} {} from {:?}, but it is {place}", step.vm, step.source));
+                report.add(
+                    4,
+                    subject,
+                    format!("{what} {} from {:?}, but it is {place}", step.vm, step.source),
+                );
             }
             self.ignored.insert(step.id);
             return;
         }
         if vm.pinned && !step.source.is_empty() {
-            report.add(self.number(5), &subject, format!("takes {} away, which is pinned to {}", step.vm, vm.host));
+            report.add(
+                self.number(5),
+                &subject,
+                format!("takes {} away, which is pinned to {}", step.vm, vm.host),
+            );
         }
         if !tables.takes_vms(step.destination) {
             let state = &tables.hosts[step.destination].state;
-            report.add(self.number(6), &subject, format!("puts {} on {}, which is {state}", step.vm, step.destination));
+            report.add(
+                self.number(6),
+                &subject,
+                format!("puts {} on {}, which is {state}", step.vm, step.destination),
+            );
         }
         self.world.enter(tables, step.vm, step.destination);
         let used = &self.world.used[step.destination];
@@ -125,7 +138,11 @@ impl<'t, 'a> Sweep<'t, 'a> {
                 broken.insert(&rule.constraint.name);
                 if rule.constraint.soft_weight.is_none() {
                     let subject = format!("constraints[{}]", rule.constraint.name);
-                    report.add(rule_number, subject, format!("does not hold when action {} starts: {why}", step.id));
+                    report.add(
+                        rule_number,
+                        subject,
+                        format!("does not hold when action {} starts: {why}", step.id),
+                    );
                 }
             }
             why.is_none()
@@ -141,7 +158,11 @@ impl<'t, 'a> Sweep<'t, 'a> {
         }
         let dirty = tables.vms[step.vm].memory_dirty_rate.unwrap_or(0.0);
         if rate > 0.0 && dirty > 0.8 * rate * RATE_TOLERANCE {
-            report.add(3, subject, format!("moves {} at {rate:.1} MiB/s, too slow for its dirty rate {dirty}", step.vm));
+            report.add(
+                3,
+                subject,
+                format!("moves {} at {rate:.1} MiB/s, too slow for its dirty rate {dirty}", step.vm),
+            );
         }
         *self.rate_out.entry(step.source).or_default() += rate;
         *self.rate_in.entry(step.destination).or_default() += rate;
@@ -151,7 +172,11 @@ impl<'t, 'a> Sweep<'t, 'a> {
             *slots += 1;
             let most = tables.hosts[host].max_migrations.unwrap_or(2);
             if *slots > most {
-                report.add(3, subject, format!("is migration {slots} that touches {host}, at most {most} may"));
+                report.add(
+                    3,
+                    subject,
+                    format!("is migration {slots} that touches {host}, at most {most} may"),
+                );
             }
         }
         for (host, need, way) in [
@@ -160,7 +185,11 @@ impl<'t, 'a> Sweep<'t, 'a> {
         ] {
             let limit = tables.hosts[host].migration_bandwidth.unwrap_or(1000.0);
             if rate > 0.0 && need > limit * RATE_TOLERANCE + EPSILON_S {
-                report.add(3, subject, format!("makes the transfers {way} {host} {need:.1} of {limit} MiB/s"));
+                report.add(
+                    3,
+                    subject,
+                    format!("makes the transfers {way} {host} {need:.1} of {limit} MiB/s"),
+                );
             }
         }
         let limit = tables.problem.limits.as_ref().and_then(|l| l.backbone_bandwidth);

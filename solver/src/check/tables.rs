@@ -98,7 +98,11 @@ impl<'a> Tables<'a> {
                     (self.select_vms(vms), self.select_hosts(hosts))
                 }
                 _ => {
-                    report.add(0, format!("constraints[{}]", constraint.name), "this checker cannot judge it");
+                    report.add(
+                        0,
+                        format!("constraints[{}]", constraint.name),
+                        "this checker cannot judge it",
+                    );
                     none
                 }
             };
@@ -116,7 +120,8 @@ impl<'a> Tables<'a> {
 
     fn select_hosts(&self, set: &'a Hosts) -> BTreeSet<&'a str> {
         let chosen = |host: &&'a Host| {
-            !set.host_selector.is_empty() && set.host_selector.iter().all(|(k, v)| host.labels.get(k) == Some(v))
+            !set.host_selector.is_empty()
+                && set.host_selector.iter().all(|(k, v)| host.labels.get(k) == Some(v))
         };
         let by_label = self.problem.hosts.iter().filter(chosen).map(|host| host.name.as_str());
         set.hosts.iter().map(String::as_str).chain(by_label).collect()

@@ -338,23 +338,68 @@ impl TryFrom<Record> for Constraint {
 
     fn try_from(record: Record) -> Result<Self, String> {
         let mut bodies = Vec::new();
-        bodies.extend(record.spread.map(|b| Body::Spread { vms: Vms { vms: b.vms, vm_selector: b.vm_selector }, scope: b.scope, max: b.max }));
-        bodies.extend(record.gather.map(|b| Body::Gather { vms: Vms { vms: b.vms, vm_selector: b.vm_selector }, scope: b.scope }));
-        bodies.extend(record.fence.map(|b| Body::Fence { vms: Vms { vms: b.vms, vm_selector: b.vm_selector }, hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector } }));
-        bodies.extend(record.ban.map(|b| Body::Ban { vms: Vms { vms: b.vms, vm_selector: b.vm_selector }, hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector } }));
-        bodies.extend(record.lonely.map(|b| Body::Lonely { vms: Vms { vms: b.vms, vm_selector: b.vm_selector } }));
+        bodies.extend(record.spread.map(|b| Body::Spread {
+            vms: Vms { vms: b.vms, vm_selector: b.vm_selector },
+            scope: b.scope,
+            max: b.max,
+        }));
+        bodies.extend(
+            record.gather.map(|b| Body::Gather {
+                vms: Vms { vms: b.vms, vm_selector: b.vm_selector },
+                scope: b.scope,
+            }),
+        );
+        bodies.extend(record.fence.map(|b| Body::Fence {
+            vms: Vms { vms: b.vms, vm_selector: b.vm_selector },
+            hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector },
+        }));
+        bodies.extend(record.ban.map(|b| Body::Ban {
+            vms: Vms { vms: b.vms, vm_selector: b.vm_selector },
+            hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector },
+        }));
+        bodies.extend(
+            record.lonely.map(|b| Body::Lonely { vms: Vms { vms: b.vms, vm_selector: b.vm_selector } }),
+        );
         bodies.extend(record.split.map(|b| Body::Split { groups: b.groups }));
-        bodies.extend(record.among.map(|b| Body::Among { vms: Vms { vms: b.vms, vm_selector: b.vm_selector }, host_groups: b.host_groups }));
-        bodies.extend(record.split_among.map(|b| Body::SplitAmong { groups: b.groups, host_groups: b.host_groups }));
-        bodies.extend(record.root.map(|b| Body::Root { vms: Vms { vms: b.vms, vm_selector: b.vm_selector } }));
-        bodies.extend(record.max_online.map(|b| Body::MaxOnline { hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector }, max: b.max }));
-        bodies.extend(record.running_capacity.map(|b| Body::RunningCapacity { hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector }, max: b.max }));
-        bodies.extend(record.resource_capacity.map(|b| Body::ResourceCapacity { hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector }, resource: b.resource, max: b.max }));
-        bodies.extend(record.quarantine.map(|b| Body::Quarantine { hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector } }));
-        bodies.extend(record.headroom.map(|b| Body::Headroom { hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector }, resource: b.resource, min: b.min }));
-        bodies.extend(record.spare_hosts.map(|b| Body::SpareHosts { hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector }, min: b.min }));
+        bodies.extend(record.among.map(|b| Body::Among {
+            vms: Vms { vms: b.vms, vm_selector: b.vm_selector },
+            host_groups: b.host_groups,
+        }));
+        bodies.extend(
+            record.split_among.map(|b| Body::SplitAmong { groups: b.groups, host_groups: b.host_groups }),
+        );
+        bodies
+            .extend(record.root.map(|b| Body::Root { vms: Vms { vms: b.vms, vm_selector: b.vm_selector } }));
+        bodies.extend(record.max_online.map(|b| Body::MaxOnline {
+            hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector },
+            max: b.max,
+        }));
+        bodies.extend(record.running_capacity.map(|b| Body::RunningCapacity {
+            hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector },
+            max: b.max,
+        }));
+        bodies.extend(record.resource_capacity.map(|b| Body::ResourceCapacity {
+            hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector },
+            resource: b.resource,
+            max: b.max,
+        }));
+        bodies.extend(
+            record.quarantine.map(|b| Body::Quarantine {
+                hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector },
+            }),
+        );
+        bodies.extend(record.headroom.map(|b| Body::Headroom {
+            hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector },
+            resource: b.resource,
+            min: b.min,
+        }));
+        bodies.extend(record.spare_hosts.map(|b| Body::SpareHosts {
+            hosts: Hosts { hosts: b.hosts, host_selector: b.host_selector },
+            min: b.min,
+        }));
         bodies.extend(record.before.map(|b| Body::Before { first: b.first, second: b.second }));
-        bodies.extend(record.sync.map(|b| Body::Sync { vms: Vms { vms: b.vms, vm_selector: b.vm_selector } }));
+        bodies
+            .extend(record.sync.map(|b| Body::Sync { vms: Vms { vms: b.vms, vm_selector: b.vm_selector } }));
         if bodies.len() > 1 {
             let kinds: Vec<_> = bodies.iter().map(Body::kind).collect();
             return Err(format!("a constraint has exactly one body, this one has {}", kinds.join(" and ")));
@@ -385,10 +430,20 @@ impl From<Constraint> for Record {
                 record.gather = Some(GatherFields { vms: vms.vms, vm_selector: vms.vm_selector, scope });
             }
             Some(Body::Fence { vms, hosts }) => {
-                record.fence = Some(FenceFields { vms: vms.vms, vm_selector: vms.vm_selector, hosts: hosts.hosts, host_selector: hosts.host_selector });
+                record.fence = Some(FenceFields {
+                    vms: vms.vms,
+                    vm_selector: vms.vm_selector,
+                    hosts: hosts.hosts,
+                    host_selector: hosts.host_selector,
+                });
             }
             Some(Body::Ban { vms, hosts }) => {
-                record.ban = Some(BanFields { vms: vms.vms, vm_selector: vms.vm_selector, hosts: hosts.hosts, host_selector: hosts.host_selector });
+                record.ban = Some(BanFields {
+                    vms: vms.vms,
+                    vm_selector: vms.vm_selector,
+                    hosts: hosts.hosts,
+                    host_selector: hosts.host_selector,
+                });
             }
             Some(Body::Lonely { vms }) => {
                 record.lonely = Some(LonelyFields { vms: vms.vms, vm_selector: vms.vm_selector });
@@ -406,22 +461,39 @@ impl From<Constraint> for Record {
                 record.root = Some(RootFields { vms: vms.vms, vm_selector: vms.vm_selector });
             }
             Some(Body::MaxOnline { hosts, max }) => {
-                record.max_online = Some(MaxOnlineFields { hosts: hosts.hosts, host_selector: hosts.host_selector, max });
+                record.max_online =
+                    Some(MaxOnlineFields { hosts: hosts.hosts, host_selector: hosts.host_selector, max });
             }
             Some(Body::RunningCapacity { hosts, max }) => {
-                record.running_capacity = Some(RunningCapacityFields { hosts: hosts.hosts, host_selector: hosts.host_selector, max });
+                record.running_capacity = Some(RunningCapacityFields {
+                    hosts: hosts.hosts,
+                    host_selector: hosts.host_selector,
+                    max,
+                });
             }
             Some(Body::ResourceCapacity { hosts, resource, max }) => {
-                record.resource_capacity = Some(ResourceCapacityFields { hosts: hosts.hosts, host_selector: hosts.host_selector, resource, max });
+                record.resource_capacity = Some(ResourceCapacityFields {
+                    hosts: hosts.hosts,
+                    host_selector: hosts.host_selector,
+                    resource,
+                    max,
+                });
             }
             Some(Body::Quarantine { hosts }) => {
-                record.quarantine = Some(QuarantineFields { hosts: hosts.hosts, host_selector: hosts.host_selector });
+                record.quarantine =
+                    Some(QuarantineFields { hosts: hosts.hosts, host_selector: hosts.host_selector });
             }
             Some(Body::Headroom { hosts, resource, min }) => {
-                record.headroom = Some(HeadroomFields { hosts: hosts.hosts, host_selector: hosts.host_selector, resource, min });
+                record.headroom = Some(HeadroomFields {
+                    hosts: hosts.hosts,
+                    host_selector: hosts.host_selector,
+                    resource,
+                    min,
+                });
             }
             Some(Body::SpareHosts { hosts, min }) => {
-                record.spare_hosts = Some(SpareHostsFields { hosts: hosts.hosts, host_selector: hosts.host_selector, min });
+                record.spare_hosts =
+                    Some(SpareHostsFields { hosts: hosts.hosts, host_selector: hosts.host_selector, min });
             }
             Some(Body::Before { first, second }) => {
                 record.before = Some(BeforeFields { first, second });

@@ -32,7 +32,11 @@ pub struct Plan {
     #[serde(deserialize_with = "de::map")]
     pub statistics: BTreeMap<String, Statistic>,
     /// NUMA nodes of VMs on hosts that have them.
-    #[serde(alias = "numaPlacement", skip_serializing_if = "is_default", deserialize_with = "de::node_lists")]
+    #[serde(
+        alias = "numaPlacement",
+        skip_serializing_if = "is_default",
+        deserialize_with = "de::node_lists"
+    )]
     pub numa_placement: BTreeMap<String, Vec<i64>>,
 }
 

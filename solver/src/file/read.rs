@@ -46,7 +46,8 @@ fn fault(path: String, error: &serde_json::Error) -> ReadError {
 }
 
 fn write<T: Serialize>(value: &T) -> String {
-    let mut text = serde_json::to_string_pretty(value).expect("file forms have string keys and finite numbers");
+    let mut text =
+        serde_json::to_string_pretty(value).expect("file forms have string keys and finite numbers");
     text.push('\n');
     text
 }

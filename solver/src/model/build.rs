@@ -1,8 +1,6 @@
 //! From the file form to the validated model: every fault is found, each with its JSON path.
 
-use super::{
-    Amount, Amounts, Host, HostId, HostState, Limits, Objective, Problem, Scope, Vm, rules,
-};
+use super::{Amount, Amounts, Host, HostId, HostState, Limits, Objective, Problem, Scope, Vm, rules};
 use crate::file;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -105,7 +103,8 @@ fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
         faults.unsupported("network", "a network topology");
     }
     let mut scopes = vec![host_scope(hosts.len())];
-    let constraints = rules::build(file, &rules::Names { hosts: &host_ids, vms: &vm_ids }, &mut scopes, faults);
+    let constraints =
+        rules::build(file, &rules::Names { hosts: &host_ids, vms: &vm_ids }, &mut scopes, faults);
     Problem {
         name: file.name.clone(),
         resources,

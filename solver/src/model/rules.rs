@@ -76,8 +76,7 @@ impl Reader<'_> {
 
     fn vms(&mut self, at: &str, set: &file::Vms) -> Vec<VmId> {
         let all = self.file.vms.iter().map(|vm| &vm.labels);
-        let found =
-            resolve(at, "vm", &set.vms, &set.vm_selector, self.names.vms, all.collect(), self.faults);
+        let found = resolve(at, "vm", &set.vms, &set.vm_selector, self.names.vms, all.collect(), self.faults);
         found.into_iter().map(VmId::from).collect()
     }
 
@@ -94,7 +93,8 @@ impl Reader<'_> {
             return Some(ScopeId::from(known));
         }
         if !self.file.hosts.iter().any(|host| host.labels.contains_key(name)) {
-            self.faults.wrong(format!("{at}.scope"), format!("unknown scope {name:?}: no host has that label"));
+            self.faults
+                .wrong(format!("{at}.scope"), format!("unknown scope {name:?}: no host has that label"));
             return None;
         }
         let mut values = BTreeMap::new();
@@ -134,7 +134,8 @@ fn resolve(
         }
     }
     if !selector.is_empty() {
-        let matches = |labels: &file::Labels| selector.iter().all(|(key, value)| labels.get(key) == Some(value));
+        let matches =
+            |labels: &file::Labels| selector.iter().all(|(key, value)| labels.get(key) == Some(value));
         result.extend((0..labels.len()).filter(|&i| matches(labels[i])));
     }
     result

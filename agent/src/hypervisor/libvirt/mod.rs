@@ -1,1 +1,3 @@
 //! Real hypervisors through libvirt.
+
+pub mod ffi;
