@@ -1,5 +1,6 @@
 //! Rules in the file form: a record with exactly one body.
 
+use super::de::strict_object;
 use super::{Labels, de, is_default};
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +87,7 @@ impl Body {
 
 /// VMs by name or by label; exactly one of the two is given.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Vms {
     /// Names.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
@@ -98,7 +99,7 @@ pub struct Vms {
 
 /// Hosts by name or by label; exactly one of the two is given.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Hosts {
     /// Names.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
@@ -109,10 +110,11 @@ pub struct Hosts {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct Record {
+    #[serde(deserialize_with = "de::or_default")]
     name: String,
-    #[serde(alias = "softWeight", skip_serializing_if = "is_default")]
+    #[serde(alias = "softWeight", skip_serializing_if = "is_default", deserialize_with = "de::maybe_float")]
     soft_weight: Option<f64>,
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     continuous: bool,
@@ -153,7 +155,7 @@ struct Record {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct SpreadFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     vms: Vec<String>,
@@ -166,7 +168,7 @@ struct SpreadFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct GatherFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     vms: Vec<String>,
@@ -177,7 +179,7 @@ struct GatherFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct FenceFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     vms: Vec<String>,
@@ -190,7 +192,7 @@ struct FenceFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct BanFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     vms: Vec<String>,
@@ -203,7 +205,7 @@ struct BanFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct LonelyFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     vms: Vec<String>,
@@ -212,14 +214,14 @@ struct LonelyFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct SplitFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     groups: Vec<Vms>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct AmongFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     vms: Vec<String>,
@@ -230,7 +232,7 @@ struct AmongFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct SplitAmongFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     groups: Vec<Vms>,
@@ -239,7 +241,7 @@ struct SplitAmongFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct RootFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     vms: Vec<String>,
@@ -248,7 +250,7 @@ struct RootFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct MaxOnlineFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     hosts: Vec<String>,
@@ -259,7 +261,7 @@ struct MaxOnlineFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct RunningCapacityFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     hosts: Vec<String>,
@@ -270,7 +272,7 @@ struct RunningCapacityFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct ResourceCapacityFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     hosts: Vec<String>,
@@ -283,7 +285,7 @@ struct ResourceCapacityFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct QuarantineFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     hosts: Vec<String>,
@@ -292,7 +294,7 @@ struct QuarantineFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct HeadroomFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     hosts: Vec<String>,
@@ -305,7 +307,7 @@ struct HeadroomFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct SpareHostsFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     hosts: Vec<String>,
@@ -316,7 +318,7 @@ struct SpareHostsFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct BeforeFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     first: Vms,
@@ -325,7 +327,7 @@ struct BeforeFields {
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 struct SyncFields {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     vms: Vec<String>,
@@ -505,3 +507,26 @@ impl From<Constraint> for Record {
         record
     }
 }
+
+strict_object!(
+    Vms,
+    Hosts,
+    Record,
+    SpreadFields,
+    GatherFields,
+    FenceFields,
+    BanFields,
+    LonelyFields,
+    SplitFields,
+    AmongFields,
+    SplitAmongFields,
+    RootFields,
+    MaxOnlineFields,
+    RunningCapacityFields,
+    ResourceCapacityFields,
+    QuarantineFields,
+    HeadroomFields,
+    SpareHostsFields,
+    BeforeFields,
+    SyncFields
+);

@@ -15,6 +15,34 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// Lets records be read from objects only. Serde's derived code also takes an array, by position, which
+/// no JSON mapping of protobuf knows and no reader expects. Each type derives with `remote = "Self"`.
+macro_rules! strict_object {
+    ($($name:ident),+) => {$(
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct ObjectVisitor;
+                impl<'de> serde::de::Visitor<'de> for ObjectVisitor {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("an object")
+                    }
+                    fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<$name, A::Error> {
+                        $name::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+                    }
+                }
+                deserializer.deserialize_map(ObjectVisitor)
+            }
+        }
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $name::serialize(self, serializer)
+            }
+        }
+    )+};
+}
+pub(super) use strict_object;
+
 /// An integer written as a number, as a whole float or as a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
@@ -42,7 +70,12 @@ impl<'de> Deserialize<'de> for Int {
                 }
             }
             fn visit_str<E: de::Error>(self, value: &str) -> Result<Int, E> {
-                value.parse().map(Int).map_err(|_| E::custom(format_args!("{value:?} is not an integer")))
+                let wrong = || E::custom(format_args!("{value:?} is not an integer of 64 bits"));
+                if value.starts_with('+') {
+                    Err(wrong())
+                } else {
+                    value.parse().map(Int).map_err(|_| wrong())
+                }
             }
         }
         deserializer.deserialize_any(IntVisitor)
@@ -55,6 +88,57 @@ pub(super) fn int<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::
 
 pub(super) fn maybe_int<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     Ok(Option::<Int>::deserialize(deserializer)?.map(|Int(value)| value))
+}
+
+/// A number written as such or as a string; finite.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Float(f64);
+
+impl<'de> Deserialize<'de> for Float {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FloatVisitor;
+        impl Visitor<'_> for FloatVisitor {
+            type Value = Float;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, as such or as a string")
+            }
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Float, E> {
+                Ok(Float(value as f64))
+            }
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Float, E> {
+                Ok(Float(value as f64))
+            }
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Float, E> {
+                Ok(Float(value))
+            }
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Float, E> {
+                // Rust also parses "inf", "nan", ".5" and "+1", which are no JSON numbers.
+                let decimal = value.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c))
+                    && value.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit());
+                let number = if decimal { value.parse().ok().filter(|n: &f64| n.is_finite()) } else { None };
+                number.map(Float).ok_or_else(|| E::custom(format_args!("{value:?} is not a finite number")))
+            }
+        }
+        deserializer.deserialize_any(FloatVisitor)
+    }
+}
+
+pub(super) fn float<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<Float>::deserialize(deserializer)?.unwrap_or_default().0)
+}
+
+pub(super) fn maybe_float<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    Ok(Option::<Float>::deserialize(deserializer)?.map(|Float(value)| value))
+}
+
+pub(super) fn floats<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, f64>, D::Error> {
+    Ok(map::<D, Float>(deserializer)?.into_iter().map(|(key, Float(value))| (key, value)).collect())
+}
+
+/// An id: an integer that is not negative.
+pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let Int(value) = Int::deserialize(deserializer)?;
+    u64::try_from(value).map_err(|_| de::Error::custom("must not be negative"))
 }
 
 pub(super) fn ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {

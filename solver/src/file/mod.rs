@@ -7,6 +7,9 @@ mod plan;
 mod problem;
 mod read;
 
+#[cfg(test)]
+mod tests;
+
 pub use constraint::{Body, Constraint, Hosts, Vms};
 pub use plan::{Action, ActionKind, Conflict, ObjectiveValue, Plan, Statistic, Status};
 pub use problem::{Fragment, Host, Limits, Link, Network, NumaNode, Problem, Switch, Vm, VmNuma};

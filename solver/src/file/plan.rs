@@ -1,38 +1,40 @@
 //! `dvms.v1.Plan`.
 
+use super::de::strict_object;
 use super::{de, is_default};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// A plan as it is written in a file or sent in a message.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Plan {
     /// What the solver can say of it.
     pub status: Status,
     /// Sentences for INFEASIBLE and UNKNOWN.
-    #[serde(deserialize_with = "de::or_default")]
+    #[serde(default, deserialize_with = "de::or_default")]
     pub reason: String,
     /// The steps; `after` makes them a DAG.
-    #[serde(deserialize_with = "de::or_default")]
+    #[serde(default, deserialize_with = "de::or_default")]
     pub actions: Vec<Action>,
     /// Final host of every running VM.
-    #[serde(deserialize_with = "de::map")]
+    #[serde(default, deserialize_with = "de::map")]
     pub placement: BTreeMap<String, String>,
     /// VMs that run nowhere at the end.
-    #[serde(deserialize_with = "de::or_default")]
+    #[serde(default, deserialize_with = "de::or_default")]
     pub unplaced: Vec<String>,
     /// One entry per level of the problem's objective.
-    #[serde(deserialize_with = "de::or_default")]
+    #[serde(default, deserialize_with = "de::or_default")]
     pub objectives: Vec<ObjectiveValue>,
     /// With INFEASIBLE.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub conflict: Option<Conflict>,
     /// Free form: `solve_s`, `first_plan_s`, `backend`, `nodes` …
-    #[serde(deserialize_with = "de::map")]
+    #[serde(default, deserialize_with = "de::map")]
     pub statistics: BTreeMap<String, Statistic>,
     /// NUMA nodes of VMs on hosts that have them.
     #[serde(
+        default,
         alias = "numaPlacement",
         skip_serializing_if = "is_default",
         deserialize_with = "de::node_lists"
@@ -79,9 +81,10 @@ impl Status {
 
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Action {
     /// Unique in the plan, from 1.
+    #[serde(deserialize_with = "de::id")]
     pub id: u64,
     /// What is done.
     #[serde(rename = "type")]
@@ -96,10 +99,10 @@ pub struct Action {
     #[serde(default, skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub destination: String,
     /// Seconds from the start of the plan.
-    #[serde(default, alias = "startS")]
+    #[serde(default, alias = "startS", deserialize_with = "de::float")]
     pub start_s: f64,
     /// Seconds from the start of the plan.
-    #[serde(default, alias = "endS")]
+    #[serde(default, alias = "endS", deserialize_with = "de::float")]
     pub end_s: f64,
     /// Ids of actions that must have ended.
     #[serde(default, deserialize_with = "de::ids")]
@@ -128,24 +131,24 @@ pub enum ActionKind {
 
 /// One level of the objective, before and after.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct ObjectiveValue {
     /// Name of the level.
     pub name: String,
     /// Value if nothing is done.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "de::float")]
     pub before: f64,
     /// Value of the plan.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "de::float")]
     pub value: f64,
     /// Proved lower bound of the level, given the levels before it at their value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "de::maybe_float")]
     pub bound: Option<f64>,
 }
 
 /// A small set of things that cannot hold together.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Conflict {
     /// Names of hosts.
     #[serde(deserialize_with = "de::or_default")]
@@ -159,11 +162,22 @@ pub struct Conflict {
 }
 
 /// A figure or a word about the solve.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Statistic {
     /// A figure.
     Number(f64),
-    /// A word.
+    /// A word; anything else that a file may hold is kept here as its JSON text.
     Text(String),
 }
+
+impl<'de> Deserialize<'de> for Statistic {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(word) => Self::Text(word),
+            other => other.as_f64().map_or_else(|| Self::Text(other.to_string()), Self::Number),
+        })
+    }
+}
+
+strict_object!(Plan, Action, ObjectiveValue, Conflict);

@@ -1,12 +1,13 @@
 //! `dvms.v1.Problem` without its rules, which are in `constraint.rs`.
 
+use super::de::strict_object;
 use super::{Amounts, Constraint, Labels, de, is_default};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A placement problem as it is written in a file or sent in a message; nothing in it is validated.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Problem {
     /// Free text.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
@@ -39,7 +40,7 @@ pub struct Problem {
 
 /// A hypervisor.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Host {
     /// Unique among its kind.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
@@ -54,25 +55,29 @@ pub struct Host {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::map")]
     pub labels: Labels,
     /// Ratio per resource; default 1.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::map")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::floats")]
     pub overcommit: BTreeMap<String, f64>,
     /// MiB/s in each direction; default 1000.
-    #[serde(alias = "migrationBandwidth", skip_serializing_if = "is_default")]
+    #[serde(
+        alias = "migrationBandwidth",
+        skip_serializing_if = "is_default",
+        deserialize_with = "de::maybe_float"
+    )]
     pub migration_bandwidth: Option<f64>,
     /// Migrations that may touch the host at once; default 2.
     #[serde(alias = "maxMigrations", skip_serializing_if = "is_default", deserialize_with = "de::maybe_int")]
     pub max_migrations: Option<i64>,
     /// Default 100.
-    #[serde(alias = "idleWatts", skip_serializing_if = "is_default")]
+    #[serde(alias = "idleWatts", skip_serializing_if = "is_default", deserialize_with = "de::maybe_float")]
     pub idle_watts: Option<f64>,
     /// Default 200.
-    #[serde(alias = "peakWatts", skip_serializing_if = "is_default")]
+    #[serde(alias = "peakWatts", skip_serializing_if = "is_default", deserialize_with = "de::maybe_float")]
     pub peak_watts: Option<f64>,
     /// Default 10.
-    #[serde(alias = "offWatts", skip_serializing_if = "is_default")]
+    #[serde(alias = "offWatts", skip_serializing_if = "is_default", deserialize_with = "de::maybe_float")]
     pub off_watts: Option<f64>,
     /// Seconds; default 120.
-    #[serde(alias = "bootS", skip_serializing_if = "is_default")]
+    #[serde(alias = "bootS", skip_serializing_if = "is_default", deserialize_with = "de::maybe_float")]
     pub boot_s: Option<f64>,
     /// NUMA nodes, numbered from 0.
     #[serde(alias = "numaNodes", skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
@@ -81,7 +86,7 @@ pub struct Host {
 
 /// A NUMA node of a host.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct NumaNode {
     /// Amount per resource.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::amounts")]
@@ -90,7 +95,7 @@ pub struct NumaNode {
 
 /// A virtual machine.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Vm {
     /// Unique among its kind.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
@@ -105,7 +110,11 @@ pub struct Vm {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub pinned: bool,
     /// MiB/s; default 0.
-    #[serde(alias = "memoryDirtyRate", skip_serializing_if = "is_default")]
+    #[serde(
+        alias = "memoryDirtyRate",
+        skip_serializing_if = "is_default",
+        deserialize_with = "de::maybe_float"
+    )]
     pub memory_dirty_rate: Option<f64>,
     /// Free key/value; a key of hosts names a scope.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::map")]
@@ -123,7 +132,7 @@ pub struct Vm {
 
 /// How a VM lies on NUMA nodes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct VmNuma {
     /// Default 1.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::maybe_int")]
@@ -135,16 +144,20 @@ pub struct VmNuma {
 
 /// Limits of a plan and of the solve.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Limits {
     /// Most MIGRATE actions.
     #[serde(alias = "maxMigrations", skip_serializing_if = "is_default", deserialize_with = "de::maybe_int")]
     pub max_migrations: Option<i64>,
     /// Seconds.
-    #[serde(alias = "timeLimitS", skip_serializing_if = "is_default")]
+    #[serde(alias = "timeLimitS", skip_serializing_if = "is_default", deserialize_with = "de::maybe_float")]
     pub time_limit_s: Option<f64>,
     /// MiB/s.
-    #[serde(alias = "backboneBandwidth", skip_serializing_if = "is_default")]
+    #[serde(
+        alias = "backboneBandwidth",
+        skip_serializing_if = "is_default",
+        deserialize_with = "de::maybe_float"
+    )]
     pub backbone_bandwidth: Option<f64>,
     /// Whether hosts may be booted and shut down.
     #[serde(alias = "powerActions", skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
@@ -153,7 +166,7 @@ pub struct Limits {
 
 /// The unit of the `FRAGMENTS` objective.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Fragment {
     /// Name of the resource.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
@@ -165,7 +178,7 @@ pub struct Fragment {
 
 /// Switches and links.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Network {
     /// Switches.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
@@ -177,19 +190,19 @@ pub struct Network {
 
 /// A switch.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Switch {
     /// Unique among its kind.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub name: String,
     /// MiB/s; absent = does not block.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::maybe_float")]
     pub bandwidth: Option<f64>,
 }
 
 /// A link between hosts or switches.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Link {
     /// Unique among its kind.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
@@ -201,12 +214,14 @@ pub struct Link {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub b: String,
     /// MiB/s in each direction.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::maybe_float")]
     pub bandwidth: Option<f64>,
     /// Milliseconds.
-    #[serde(alias = "latencyMs", skip_serializing_if = "is_default")]
+    #[serde(alias = "latencyMs", skip_serializing_if = "is_default", deserialize_with = "de::maybe_float")]
     pub latency_ms: Option<f64>,
     /// Both directions share the bandwidth.
     #[serde(alias = "halfDuplex", skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub half_duplex: bool,
 }
+
+strict_object!(Problem, Host, NumaNode, Vm, VmNuma, Limits, Fragment, Network, Switch, Link);

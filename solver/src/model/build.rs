@@ -95,9 +95,10 @@ fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
     let vms: Vec<_> = (file.vms.iter().enumerate())
         .map(|(i, vm)| build_vm(i, vm, &resources, &host_ids, &hosts, faults))
         .collect();
-    refuse_overflow(&vms, &resources, faults);
-    if file.fragment.is_some() {
-        faults.unsupported("fragment", "the FRAGMENTS objective");
+    refuse_overflow(&hosts, &vms, &resources, faults);
+    if let Some(fragment) = &file.fragment {
+        // Without the objective FRAGMENTS, which is refused, it has no meaning but must be right.
+        build_fragment(fragment, &resources, faults);
     }
     if file.network.is_some() {
         faults.unsupported("network", "a network topology");
@@ -120,7 +121,7 @@ fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
 /// Standard resources and those of which some host has a capacity, if anything names them.
 fn resources(file: &file::Problem) -> Vec<String> {
     let of_hosts = file.hosts.iter().flat_map(|host| host.capacity.keys());
-    let of_vms = file.vms.iter().flat_map(|vm| vm.demand.keys());
+    let of_vms = file.vms.iter().flat_map(|vm| vm.demand.keys().chain(vm.arrival_demand.keys()));
     let standard = of_vms.filter(|name| STANDARD_RESOURCES.contains(&name.as_str()));
     of_hosts.chain(standard).cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
@@ -243,8 +244,14 @@ fn build_vm(
         dense(&path("arrival_demand"), &vm.arrival_demand, resources, faults);
         faults.unsupported(path("arrival_demand"), "resizing a VM");
     }
-    if vm.numa.is_some() {
-        faults.unsupported(path("numa"), "NUMA");
+    if let Some(numa) = &vm.numa {
+        // Hosts with NUMA nodes are refused, and elsewhere the number of nodes means nothing.
+        if numa.count.is_some_and(|count| count < 1) {
+            faults.wrong(path("numa.count"), "must be at least 1");
+        }
+        if !numa.nodes.is_empty() {
+            faults.wrong(path("numa.nodes"), "must be empty: its host has no NUMA nodes");
+        }
     }
     faults.at_least(path("memory_dirty_rate"), vm.memory_dirty_rate, 0.0);
     let priority = vm.priority.unwrap_or(100);
@@ -261,8 +268,23 @@ fn build_vm(
     }
 }
 
-fn refuse_overflow(vms: &[Vm], resources: &[String], faults: &mut Faults) {
+fn build_fragment(fragment: &file::Fragment, resources: &[String], faults: &mut Faults) {
+    let name = &fragment.resource;
+    if !resources.contains(name) && !STANDARD_RESOURCES.contains(&name.as_str()) {
+        faults.wrong("fragment.resource", format!("unknown resource {name:?}: no host has a capacity of it"));
+    }
+    if fragment.unit < 1 {
+        faults.wrong("fragment.unit", format!("must be at least 1, is {}", fragment.unit));
+    }
+}
+
+/// Sums over all VMs stay exact in floating point, sums over all hosts within 64 bits.
+fn refuse_overflow(hosts: &[Host], vms: &[Vm], resources: &[String], faults: &mut Faults) {
     for (r, name) in resources.iter().enumerate() {
+        let total: i128 = hosts.iter().map(|host| i128::from(host.usable[r].max(host.capacity[r]))).sum();
+        if total > i128::from(Amount::MAX / 2) {
+            faults.wrong("hosts", format!("the hosts have {total} {name} together, which is beyond 2^62"));
+        }
         let total: i128 = vms.iter().map(|vm| i128::from(vm.demand[r])).sum();
         if total > i128::from(LARGEST_AMOUNT) {
             faults.wrong("vms", format!("the VMs demand {total} {name} together, which is beyond 2^53"));

@@ -8,6 +8,8 @@ mod amounts;
 pub mod build;
 mod ids;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use amounts::{add, subtract};
 pub use build::{Fault, Rejected};
@@ -35,7 +37,8 @@ pub struct Problem {
     pub constraints: Vec<Constraint>,
     /// Label keys used by constraints as scopes; index 0 is always `host`.
     pub scopes: Vec<Scope>,
-    /// Lexicographic, first matters most; no duplicates, never empty.
+    /// Lexicographic, first matters most; no duplicates, never empty. Every level is one that this
+    /// version plans with.
     pub objectives: Vec<Objective>,
     /// Limits of the plan and of the solve.
     pub limits: Limits,
@@ -52,7 +55,7 @@ pub struct Host {
     pub capacity: Amounts,
     /// What an operator or a failure has made of it.
     pub state: HostState,
-    /// MiB/s in each direction, > 0.
+    /// MiB/s in each direction; 0 = no migration can touch the host.
     pub migration_bandwidth: f64,
     /// How many migrations may touch the host at once, in and out together.
     pub max_migrations: u32,

@@ -75,15 +75,14 @@ impl Reader<'_> {
     }
 
     fn vms(&mut self, at: &str, set: &file::Vms) -> Vec<VmId> {
-        let all = self.file.vms.iter().map(|vm| &vm.labels);
-        let found = resolve(at, "vm", &set.vms, &set.vm_selector, self.names.vms, all.collect(), self.faults);
+        let all: Vec<_> = self.file.vms.iter().map(|vm| &vm.labels).collect();
+        let found = resolve(at, "vm", &set.vms, &set.vm_selector, self.names.vms, &all, self.faults);
         found.into_iter().map(VmId::from).collect()
     }
 
     fn hosts(&mut self, at: &str, set: &file::Hosts) -> Vec<HostId> {
-        let all = self.file.hosts.iter().map(|host| &host.labels);
-        let found =
-            resolve(at, "host", &set.hosts, &set.host_selector, self.names.hosts, all.collect(), self.faults);
+        let all: Vec<_> = self.file.hosts.iter().map(|host| &host.labels).collect();
+        let found = resolve(at, "host", &set.hosts, &set.host_selector, self.names.hosts, &all, self.faults);
         found.into_iter().map(HostId::from).collect()
     }
 
@@ -119,7 +118,7 @@ fn resolve(
     list: &[String],
     selector: &file::Labels,
     names: &BTreeMap<String, usize>,
-    labels: Vec<&file::Labels>,
+    labels: &[&file::Labels],
     faults: &mut Faults,
 ) -> BTreeSet<usize> {
     if list.is_empty() == selector.is_empty() {
