@@ -179,7 +179,7 @@ pub struct Finished {
 }
 
 /// Why not; the closed set of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Reason {
     /// The order carries an epoch older than one already seen.
     StaleEpoch,

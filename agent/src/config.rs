@@ -1,0 +1,279 @@
+//! The agent's configuration: one TOML file, strict. Every setting but `coordinators` has a default that works.
+
+use crate::action::Limits;
+use crate::agent::Identity;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Coordinators, `host:port`, in the order in which they are tried.
+    pub coordinators: Vec<String>,
+    /// Speak plain text to coordinators that are not on this machine.
+    pub insecure_plaintext: bool,
+    /// Name of this host; empty = as the hypervisor says.
+    pub host: String,
+    /// Where the journal is kept.
+    pub state_dir: PathBuf,
+    /// Where other hosts' libvirtd reach this one's; empty = `qemu+tcp://HOST/system`.
+    pub migration_uri: String,
+    /// MiB/s that migrations may use in each direction; 0 = the coordinator decides.
+    pub migration_bandwidth_mib_s: f64,
+    /// Migrations that may touch this host at once; 0 = the coordinator decides.
+    pub max_migrations: u32,
+    /// Actions that this host takes at once, whatever it is ordered.
+    pub max_actions: usize,
+    /// Seconds between two measurements of how fast a VM writes its memory; 0 = never.
+    pub dirty_rate_interval_s: u64,
+    /// Free key/value, for rules: rack, zone and the like.
+    pub labels: BTreeMap<String, String>,
+    /// Logs.
+    pub log: Log,
+    /// The hypervisor.
+    pub libvirt: Libvirt,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            coordinators: vec!["127.0.0.1:7600".into()],
+            insecure_plaintext: false,
+            host: String::new(),
+            state_dir: default_state_dir(),
+            migration_uri: String::new(),
+            migration_bandwidth_mib_s: 0.0,
+            max_migrations: 0,
+            max_actions: 8,
+            dirty_rate_interval_s: 60,
+            labels: BTreeMap::new(),
+            log: Log::default(),
+            libvirt: Libvirt::default(),
+        }
+    }
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// What is logged, in the syntax of tracing's `EnvFilter`. The environment variable `RUST_LOG` wins.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::default(), filter: "info".into() }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[libvirt]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Libvirt {
+    /// Its URI, as for `virsh --connect`.
+    pub uri: String,
+}
+
+impl Default for Libvirt {
+    fn default() -> Self {
+        Self { uri: "qemu:///system".into() }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not TOML, or has a setting that does not exist, or a value of the wrong kind. The text shows the line.
+    #[error("{}: {fault}", path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong and where.
+        fault: String,
+    },
+    /// Values that cannot be.
+    #[error("{}:\n{}", path.display(), faults.join("\n"))]
+    Faulty {
+        /// Which file.
+        path: PathBuf,
+        /// One line each: setting and fault.
+        faults: Vec<String>,
+    },
+}
+
+impl Config {
+    /// Reads and validates a file.
+    ///
+    /// # Errors
+    /// Every fault of the file, or that it cannot be read.
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let config: Self = toml::from_str(&text).map_err(|error| {
+            let fault = error.to_string().trim_end().to_owned();
+            ConfigError::Malformed { path: path.to_owned(), fault }
+        })?;
+        let faults = config.faults();
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::Faulty { path: path.to_owned(), faults })
+        }
+    }
+
+    /// Everything that is wrong with the values; empty = they can be used.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.coordinators.is_empty() {
+            faults.push("coordinators: at least one must be named".into());
+        }
+        for coordinator in &self.coordinators {
+            let address = coordinator.split_once("://").map_or(coordinator.as_str(), |(_, address)| address);
+            match address.rsplit_once(':') {
+                Some((host, port)) if port.parse::<u16>().is_ok() && !host.is_empty() => {
+                    if !self.insecure_plaintext && !is_loopback(host) {
+                        faults.push(format!(
+                            "coordinators: {coordinator} is not on this machine, and this version speaks plain text \
+                             only. Use a tunnel, or set insecure_plaintext = true on a network that you trust"
+                        ));
+                    }
+                }
+                _ => faults.push(format!("coordinators: {coordinator:?} is not HOST:PORT")),
+            }
+        }
+        if !(0.0..=1e6).contains(&self.migration_bandwidth_mib_s) {
+            let value = self.migration_bandwidth_mib_s;
+            faults.push(format!("migration_bandwidth_mib_s: must be from 0 to 1000000, is {value}"));
+        }
+        if !(1..=64).contains(&self.max_actions) {
+            faults.push(format!("max_actions: must be from 1 to 64, is {}", self.max_actions));
+        }
+        if self.dirty_rate_interval_s > 86_400 {
+            faults.push(format!(
+                "dirty_rate_interval_s: must be at most 86400, is {}",
+                self.dirty_rate_interval_s
+            ));
+        }
+        if self.state_dir.as_os_str().is_empty() {
+            faults.push("state_dir: must not be empty".into());
+        }
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.filter) {
+            faults.push(format!("log.filter: {:?} is not a filter: {error}", self.log.filter));
+        }
+        faults
+    }
+
+    /// The effective configuration, as TOML that reads back to the same.
+    ///
+    /// # Panics
+    /// Never: the settings have string keys only.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).expect("settings have a TOML form")
+    }
+
+    /// What the agent is told about itself.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let dirty_rate = Duration::from_secs(self.dirty_rate_interval_s);
+        Identity {
+            host: (!self.host.is_empty()).then(|| self.host.clone()),
+            boot_id: None,
+            labels: self.labels.clone(),
+            migration_uri: self.migration_uri.clone(),
+            migration_bandwidth_mib_s: self.migration_bandwidth_mib_s,
+            max_migrations: self.max_migrations,
+            coordinators: self.coordinators.clone(),
+            state_dir: self.state_dir.clone(),
+            limits: Limits { concurrent: self.max_actions },
+            dirty_rate_each: (!dirty_rate.is_zero()).then_some(dirty_rate),
+        }
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn default_state_dir() -> PathBuf {
+    let systemd = std::env::var("STATE_DIRECTORY").ok();
+    let first = systemd.as_deref().and_then(|paths| paths.split(':').next()).filter(|path| !path.is_empty());
+    PathBuf::from(first.unwrap_or("/var/lib/dvms-agent"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::from_file(&path)
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_read_back() {
+        assert_eq!(Config::default().faults(), Vec::<String>::new());
+        assert_eq!(read(&Config::default().to_toml()).unwrap(), Config::default());
+        assert_eq!(read("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn an_unknown_setting_is_named_with_its_line() {
+        let error = read("host = \"h1\"\n[libvirt]\nurl = \"x\"\n").unwrap_err().to_string();
+        assert!(error.contains("url") && error.contains("line 3"), "{error}");
+    }
+
+    #[test]
+    fn plain_text_to_another_machine_needs_the_flag() {
+        let error = read("coordinators = [\"10.0.0.1:7600\"]\n").unwrap_err().to_string();
+        assert!(error.contains("10.0.0.1:7600") && error.contains("insecure_plaintext"), "{error}");
+        read("coordinators = [\"10.0.0.1:7600\"]\ninsecure_plaintext = true\n").unwrap();
+        for here in ["localhost:1", "127.0.0.1:1", "[::1]:1", "http://127.0.0.1:1"] {
+            read(&format!("coordinators = [\"{here}\"]\n")).unwrap();
+        }
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let text = "coordinators = [\"nonsense\"]\nmax_actions = 0\nmigration_bandwidth_mib_s = -1.0\n[log]\nfilter = \"a=b=c\"\n";
+        let error = read(text).unwrap_err().to_string();
+        for name in ["coordinators", "max_actions", "migration_bandwidth_mib_s", "log.filter"] {
+            assert!(error.contains(name), "{name} is missing in: {error}");
+        }
+    }
+
+    #[test]
+    fn the_shipped_sample_is_valid() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/agent.toml");
+        Config::from_file(&path).unwrap();
+    }
+}

@@ -1,0 +1,252 @@
+//! What must survive the agent: the greatest epoch it has seen, and every action whose outcome the
+//! coordinator has not acknowledged. A file of JSON lines, each on disk before what it announces is done;
+//! rewritten without what is over when the agent starts and when it has grown.
+
+use crate::action::{ActionKey, Order, Progress};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+const FILE: &str = "journal";
+const LOCK: &str = "lock";
+/// Lines after which the file is rewritten.
+const MOST_LINES: usize = 1000;
+
+#[derive(Serialize, Deserialize)]
+enum Line {
+    /// First line; readers refuse a version they do not know.
+    Version(u32),
+    Epoch(u64),
+    Accepted {
+        order: Box<Order>,
+        at: SystemTime,
+    },
+    Ended {
+        key: ActionKey,
+        progress: Progress,
+    },
+    Forgotten(ActionKey),
+}
+
+const VERSION: u32 = 1;
+
+/// An action that is not forgotten yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// What was ordered.
+    pub order: Order,
+    /// When it was accepted.
+    pub accepted: SystemTime,
+    /// How it ended, if it has.
+    pub ended: Option<Progress>,
+}
+
+/// The journal, open for writing.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    lines: usize,
+    epoch: u64,
+    entries: BTreeMap<ActionKey, Entry>,
+    /// Held as long as the journal is open; the system lets go of it when the process ends.
+    _lock: File,
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file or its directory.
+    #[error("cannot {what} the journal {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A line that is not ours. The last line may be torn by a crash; any other must be whole.
+    #[error(
+        "the journal {} is damaged in line {line} ({why}); actions may have been under way. Look at the VMs of \
+         this host, then move the file away",
+        path.display()
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong.
+        why: String,
+    },
+    /// Another agent uses it.
+    #[error("another agent uses the state directory {}; each needs its own", path.display())]
+    InUse {
+        /// Which directory.
+        path: PathBuf,
+    },
+}
+
+impl Journal {
+    /// Opens the journal in a directory, which is made if it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, is damaged, or is used by another agent.
+    pub fn open(directory: &Path) -> Result<Self, JournalError> {
+        let path = directory.join(FILE);
+        let failed = |what| {
+            let path = path.clone();
+            move |source| JournalError::Io { what, path, source }
+        };
+        std::fs::create_dir_all(directory).map_err(failed("make the directory of"))?;
+        let lock = File::create(directory.join(LOCK)).map_err(failed("lock"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => JournalError::InUse { path: directory.to_owned() },
+            TryLockError::Error(source) => failed("lock")(source),
+        })?;
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(failed("read")(error)),
+        };
+        let (epoch, entries) = replay(&path, &text)?;
+        let file = rewrite(&path, epoch, &entries).map_err(failed("write"))?;
+        let lines = 2 + entries.len();
+        Ok(Self { path, file, lines, epoch, entries, _lock: lock })
+    }
+
+    /// The greatest epoch seen; 0 = none.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Actions that are not forgotten.
+    #[must_use]
+    pub fn entries(&self) -> &BTreeMap<ActionKey, Entry> {
+        &self.entries
+    }
+
+    /// Notes a greater epoch; a smaller one is left aside.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub fn raise_epoch(&mut self, epoch: u64) -> Result<(), JournalError> {
+        if epoch <= self.epoch {
+            return Ok(());
+        }
+        self.append(&Line::Epoch(epoch))?;
+        self.epoch = epoch;
+        Ok(())
+    }
+
+    /// Notes what is about to be done.
+    ///
+    /// # Errors
+    /// When it is not on disk: then it must not be done.
+    pub fn accept(&mut self, order: &Order, at: SystemTime) -> Result<(), JournalError> {
+        self.append(&Line::Accepted { order: Box::new(order.clone()), at })?;
+        let entry = Entry { order: order.clone(), accepted: at, ended: None };
+        self.entries.insert(order.key.clone(), entry);
+        Ok(())
+    }
+
+    /// Notes how it ended.
+    ///
+    /// # Errors
+    /// When it is not on disk: after a restart the ends are looked at again, which does no harm.
+    pub fn end(&mut self, key: &ActionKey, progress: &Progress) -> Result<(), JournalError> {
+        let Some(entry) = self.entries.get_mut(key) else { return Ok(()) };
+        entry.ended = Some(progress.clone());
+        self.append(&Line::Ended { key: key.clone(), progress: progress.clone() })
+    }
+
+    /// Drops an action whose outcome the coordinator has.
+    ///
+    /// # Errors
+    /// When it is not on disk: after a restart the outcome is reported again, which does no harm.
+    pub fn forget(&mut self, key: &ActionKey) -> Result<(), JournalError> {
+        if self.entries.remove(key).is_none() {
+            return Ok(());
+        }
+        self.append(&Line::Forgotten(key.clone()))
+    }
+
+    fn append(&mut self, line: &Line) -> Result<(), JournalError> {
+        let failed = |path: &Path, source| JournalError::Io { what: "write", path: path.to_owned(), source };
+        if self.lines >= MOST_LINES + self.entries.len() {
+            let file = rewrite(&self.path, self.epoch, &self.entries);
+            self.file = file.map_err(|error| failed(&self.path, error))?;
+            self.lines = 2 + self.entries.len();
+        }
+        self.lines += 1;
+        let bytes = encode(line);
+        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
+        written.map_err(|error| failed(&self.path, error))
+    }
+}
+
+fn encode(line: &Line) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(line).expect("lines have string keys only");
+    bytes.push(b'\n');
+    bytes
+}
+
+type Replayed = (u64, BTreeMap<ActionKey, Entry>);
+
+fn replay(path: &Path, text: &[u8]) -> Result<Replayed, JournalError> {
+    let mut epoch = 0;
+    let mut entries: BTreeMap<ActionKey, Entry> = BTreeMap::new();
+    // What follows the last line break was torn by a crash: what it announces has not been done.
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    for (i, line) in text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate() {
+        let damaged = |why: String| JournalError::Damaged { path: path.to_owned(), line: i + 1, why };
+        let line: Line = serde_json::from_slice(line).map_err(|error| damaged(error.to_string()))?;
+        match line {
+            Line::Version(VERSION) if i == 0 => {}
+            Line::Version(version) => {
+                return Err(damaged(format!("its version is {version}, not {VERSION}")));
+            }
+            _ if i == 0 => return Err(damaged("it does not begin with a version".into())),
+            Line::Epoch(seen) => epoch = epoch.max(seen),
+            Line::Accepted { order, at } => {
+                let entry = Entry { order: *order, accepted: at, ended: None };
+                entries.insert(entry.order.key.clone(), entry);
+            }
+            Line::Ended { key, progress } => {
+                if let Some(entry) = entries.get_mut(&key) {
+                    entry.ended = Some(progress);
+                }
+            }
+            Line::Forgotten(key) => {
+                entries.remove(&key);
+            }
+        }
+    }
+    Ok((epoch, entries))
+}
+
+/// Replaces the file by one with what still counts, so that there is a whole one at any time.
+fn rewrite(path: &Path, epoch: u64, entries: &BTreeMap<ActionKey, Entry>) -> io::Result<File> {
+    let mut bytes = encode(&Line::Version(VERSION));
+    bytes.extend(encode(&Line::Epoch(epoch)));
+    for (key, entry) in entries {
+        bytes.extend(encode(&Line::Accepted { order: Box::new(entry.order.clone()), at: entry.accepted }));
+        if let Some(progress) = &entry.ended {
+            bytes.extend(encode(&Line::Ended { key: key.clone(), progress: progress.clone() }));
+        }
+    }
+    let new = path.with_extension("new");
+    let mut file = File::create(&new)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    if let Some(directory) = path.parent() {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(file)
+}
