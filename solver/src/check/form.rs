@@ -37,10 +37,10 @@ pub(super) fn actions(tables: &Tables<'_>, plan: &Plan, report: &mut Report) {
             report.add(3, format!("actions[id={}]", step.id), "lasts less than the 0.03 s of any migration");
         }
     }
-    let migrations = tables.steps.iter().filter(|step| step.migrate).count() as i64;
+    let migrations = tables.steps.iter().filter(|step| step.migrate).count();
     let most = tables.problem.limits.as_ref().and_then(|limits| limits.max_migrations);
     if let Some(most) = most
-        && migrations > most
+        && i64::try_from(migrations).is_ok_and(|count| count > most)
     {
         report.add(
             3,

@@ -1,5 +1,6 @@
 //! The DAG of a plan.
 
+use super::bits::Bits;
 use super::tables::{Step, Tables};
 use super::{EPSILON_S, Report};
 use crate::file::Plan;
@@ -9,7 +10,7 @@ pub(super) struct Order<'a> {
     /// Steps in an order that follows `after`.
     pub(super) steps: Vec<Step<'a>>,
     /// For each of them, positions of all steps that must have ended before it.
-    pub(super) ancestors: Vec<BTreeSet<usize>>,
+    pub(super) ancestors: Vec<Bits>,
 }
 
 impl<'a> Order<'a> {
@@ -43,13 +44,13 @@ impl<'a> Order<'a> {
         if steps.len() < plan.actions.len() {
             report.add(4, "actions", "some actions wait for each other in a circle");
         }
-        let mut ancestors: Vec<BTreeSet<usize>> = Vec::with_capacity(steps.len());
+        let mut ancestors: Vec<Bits> = Vec::with_capacity(steps.len());
         for step in &steps {
-            let mut all = BTreeSet::new();
+            let mut all = Bits::new(steps.len());
             for other in step.after {
                 if let Some(&at) = position.get(other) {
                     all.insert(at);
-                    all.extend(&ancestors[at]);
+                    all.add_all(&ancestors[at]);
                     if steps[at].end_s > step.start_s + EPSILON_S {
                         let (end, start) = (steps[at].end_s, step.start_s);
                         let subject = format!("actions[id={}]", step.id);
@@ -76,7 +77,7 @@ impl<'a> Order<'a> {
         for i in by_time {
             let step = &self.steps[i];
             if let Some(first) = last.insert(step.vm, i)
-                && !self.ancestors[i].contains(&first)
+                && !self.ancestors[i].contains(first)
             {
                 let (vm, other) = (step.vm, self.steps[first].id);
                 let message = format!("{vm} moves twice, and this action is not after {other}");

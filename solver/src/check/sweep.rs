@@ -1,4 +1,4 @@
-//! Sweeps over a plan: by its times, and by orders that follow only `after`.
+//! A sweep over a plan by its own times.
 
 use super::order::Order;
 use super::tables::{Rule, Step, Tables};
@@ -10,9 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const RATE_TOLERANCE: f64 = 1.01;
 /// The pause that ends a live migration, in seconds.
 const SWITCH_S: f64 = 0.03;
-const RANDOM_ORDERS: u64 = 16;
-/// Beyond this many actions only random orders are tried: the adversarial ones cost its square.
-const MOST_ADVERSARIAL: usize = 400;
 
 pub(super) struct Swept<'a> {
     pub(super) world: World<'a>,
@@ -20,7 +17,12 @@ pub(super) struct Swept<'a> {
     pub(super) broken: BTreeSet<&'a str>,
 }
 
-/// One sweep. `timed` also judges slots and bandwidth; `rule` is the number to report under.
+/// Whether a rule is continuous and holds at the start, and so must hold all along.
+pub(super) fn holds_at_start(tables: &Tables<'_>, start: &World<'_>, rule: &Rule<'_>) -> bool {
+    rule.constraint.continuous && start.broken(tables, rule).is_none()
+}
+
+/// The state at one instant of the sweep.
 struct Sweep<'t, 'a> {
     tables: &'t Tables<'a>,
     world: World<'a>,
@@ -28,7 +30,6 @@ struct Sweep<'t, 'a> {
     watched: Vec<&'t Rule<'a>>,
     broken: BTreeSet<&'a str>,
     ignored: BTreeSet<u64>,
-    timed: bool,
     slots: BTreeMap<&'a str, i64>,
     rate_out: BTreeMap<&'a str, f64>,
     rate_in: BTreeMap<&'a str, f64>,
@@ -36,17 +37,15 @@ struct Sweep<'t, 'a> {
 }
 
 impl<'t, 'a> Sweep<'t, 'a> {
-    fn new(tables: &'t Tables<'a>, timed: bool) -> Self {
+    fn new(tables: &'t Tables<'a>) -> Self {
         let world = World::at_start(tables);
-        let holds = |rule: &&Rule<'a>| rule.constraint.continuous && world.broken(tables, rule).is_none();
-        let watched = tables.rules.iter().filter(holds).collect();
+        let watched = tables.rules.iter().filter(|rule| holds_at_start(tables, &world, rule)).collect();
         Self {
             tables,
             watched,
             world,
             broken: BTreeSet::new(),
             ignored: BTreeSet::new(),
-            timed,
             slots: BTreeMap::new(),
             rate_out: BTreeMap::new(),
             rate_in: BTreeMap::new(),
@@ -69,11 +68,6 @@ impl<'t, 'a> Sweep<'t, 'a> {
         }
     }
 
-    /// In executions that follow only `after`, everything found is a fault of rule 7.
-    fn number(&self, rule: u8) -> u8 {
-        if self.timed { rule } else { 7 }
-    }
-
     fn start(&mut self, step: &Step<'a>, report: &mut Report) {
         let tables = self.tables;
         let vm = tables.vms[step.vm];
@@ -82,36 +76,21 @@ impl<'t, 'a> Sweep<'t, 'a> {
         let from_right_place =
             if step.migrate { here == [step.source] } else { here.is_empty() && step.source == vm.host };
         if !from_right_place {
-            if self.timed {
-                let place = if here.is_empty() {
-                    "not running".to_owned()
-                } else {
-                    format!("on {}", here.join(" and "))
-                };
-                let what = if step.migrate { "moves" } else { "starts" };
-                report.add(
-                    4,
-                    subject,
-                    format!("{what} {} from {:?}, but it is {place}", step.vm, step.source),
-                );
-            }
+            let place = match here.join(" and ") {
+                hosts if hosts.is_empty() => "not running".to_owned(),
+                hosts => format!("on {hosts}"),
+            };
+            let what = if step.migrate { "moves" } else { "starts" };
+            report.add(4, subject, format!("{what} {} from {:?}, but it is {place}", step.vm, step.source));
             self.ignored.insert(step.id);
             return;
         }
         if vm.pinned && !step.source.is_empty() {
-            report.add(
-                self.number(5),
-                &subject,
-                format!("takes {} away, which is pinned to {}", step.vm, vm.host),
-            );
+            report.add(5, &subject, format!("takes {} away, which is pinned to {}", step.vm, vm.host));
         }
         if !tables.takes_vms(step.destination) {
             let state = &tables.hosts[step.destination].state;
-            report.add(
-                self.number(6),
-                &subject,
-                format!("puts {} on {}, which is {state}", step.vm, step.destination),
-            );
+            report.add(6, &subject, format!("puts {} on {}, which is {state}", step.vm, step.destination));
         }
         self.world.enter(tables, step.vm, step.destination);
         let used = &self.world.used[step.destination];
@@ -120,17 +99,17 @@ impl<'t, 'a> Sweep<'t, 'a> {
             if used[r] > usable && tables.need[step.vm][r] > 0 {
                 let (host, now) = (step.destination, used[r]);
                 let message = format!("brings {} when {host} then uses {now} {name} of {usable}", step.vm);
-                report.add(self.number(2), &subject, message);
+                report.add(2, &subject, message);
             }
         }
         self.watch(step, report);
-        if self.timed && step.migrate {
+        if step.migrate {
             self.take_bandwidth(step, &subject, report);
         }
     }
 
     fn watch(&mut self, step: &Step<'a>, report: &mut Report) {
-        let (tables, rule_number) = (self.tables, self.number(5));
+        let (tables, rule_number) = (self.tables, 5);
         let (world, broken) = (&self.world, &mut self.broken);
         self.watched.retain(|rule| {
             let why = if rule.vms.contains(step.vm) { world.broken(tables, rule) } else { None };
@@ -151,6 +130,18 @@ impl<'t, 'a> Sweep<'t, 'a> {
 
     fn take_bandwidth(&mut self, step: &Step<'a>, subject: &str, report: &mut Report) {
         let tables = self.tables;
+        for host in [step.source, step.destination] {
+            let slots = self.slots.entry(host).or_default();
+            *slots += 1;
+            let most = tables.hosts[host].max_migrations.unwrap_or(2);
+            if *slots > most {
+                report.add(
+                    3,
+                    subject,
+                    format!("is migration {slots} that touches {host}, at most {most} may"),
+                );
+            }
+        }
         let rate = self.rate(step);
         if rate.is_infinite() {
             report.add(3, subject, format!("transfers {} in no time", step.vm));
@@ -167,18 +158,6 @@ impl<'t, 'a> Sweep<'t, 'a> {
         *self.rate_out.entry(step.source).or_default() += rate;
         *self.rate_in.entry(step.destination).or_default() += rate;
         self.backbone += rate;
-        for host in [step.source, step.destination] {
-            let slots = self.slots.entry(host).or_default();
-            *slots += 1;
-            let most = tables.hosts[host].max_migrations.unwrap_or(2);
-            if *slots > most {
-                report.add(
-                    3,
-                    subject,
-                    format!("is migration {slots} that touches {host}, at most {most} may"),
-                );
-            }
-        }
         for (host, need, way) in [
             (step.source, self.rate_out[step.source], "out of"),
             (step.destination, self.rate_in[step.destination], "into"),
@@ -206,23 +185,21 @@ impl<'t, 'a> Sweep<'t, 'a> {
             return;
         }
         self.world.leave(self.tables, step.vm, step.source);
-        if self.timed {
-            let rate = self.rate(step);
-            for host in [step.source, step.destination] {
-                *self.slots.entry(host).or_default() -= 1;
-            }
-            if rate.is_finite() {
-                *self.rate_out.entry(step.source).or_default() -= rate;
-                *self.rate_in.entry(step.destination).or_default() -= rate;
-                self.backbone -= rate;
-            }
+        let rate = self.rate(step);
+        for host in [step.source, step.destination] {
+            *self.slots.entry(host).or_default() -= 1;
+        }
+        if rate.is_finite() {
+            *self.rate_out.entry(step.source).or_default() -= rate;
+            *self.rate_in.entry(step.destination).or_default() -= rate;
+            self.backbone -= rate;
         }
     }
 }
 
 /// Sweeps by the times of the plan.
 pub(super) fn timed<'a>(tables: &Tables<'a>, order: &Order<'a>, report: &mut Report) -> Swept<'a> {
-    let mut sweep = Sweep::new(tables, true);
+    let mut sweep = Sweep::new(tables);
     for (end, i) in instants(order.steps.iter().map(|step| (step.start_s, step.end_s))) {
         if end {
             sweep.end(&order.steps[i]);
@@ -243,59 +220,4 @@ fn instants(times: impl Iterator<Item = (f64, f64)>) -> Vec<(bool, usize)> {
     }
     events.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)).then(a.3.cmp(&b.3)));
     events.into_iter().map(|(_, _, i, end)| (end, i)).collect()
-}
-
-/// Executions that follow only `after` (rule 7).
-pub(super) fn untimed(tables: &Tables<'_>, order: &Order<'_>, report: &mut Report) {
-    if order.steps.len() <= MOST_ADVERSARIAL {
-        for i in 0..order.steps.len() {
-            adversarial(tables, order, i, report);
-        }
-    }
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    for _ in 0..RANDOM_ORDERS {
-        let times = random_times(order, &mut random);
-        let mut sweep = Sweep::new(tables, false);
-        for (end, i) in instants(times.into_iter()) {
-            if end {
-                sweep.end(&order.steps[i]);
-            } else {
-                sweep.start(&order.steps[i], report);
-            }
-        }
-    }
-}
-
-/// Only what step `i` waits for has ended; all else that may have begun has begun, then `i` begins.
-fn adversarial(tables: &Tables<'_>, order: &Order<'_>, i: usize, report: &mut Report) {
-    let mut sweep = Sweep::new(tables, false);
-    let ended = &order.ancestors[i];
-    for &j in ended {
-        sweep.start(&order.steps[j], report);
-        sweep.end(&order.steps[j]);
-    }
-    for j in 0..order.steps.len() {
-        if j != i && !ended.contains(&j) && order.ancestors[j].is_subset(ended) {
-            sweep.start(&order.steps[j], report);
-        }
-    }
-    sweep.start(&order.steps[i], report);
-}
-
-fn random_times(order: &Order<'_>, random: &mut u64) -> Vec<(f64, f64)> {
-    let mut next = || {
-        // xorshift64: the checker needs no better randomness and no dependency.
-        *random ^= *random << 13;
-        *random ^= *random >> 7;
-        *random ^= *random << 17;
-        (*random >> 11) as f64 / (1_u64 << 53) as f64
-    };
-    let mut times: Vec<(f64, f64)> = Vec::with_capacity(order.steps.len());
-    for (i, step) in order.steps.iter().enumerate() {
-        let ready = order.ancestors[i].iter().map(|&j| times[j].1).fold(0.0, f64::max);
-        let delay = if next() < 0.5 { 0.0 } else { 50.0 * next() };
-        let start = ready + delay;
-        times.push((start, start + (step.end_s - step.start_s).max(0.0) * 10_f64.powf(2.0 * next() - 1.0)));
-    }
-    times
 }

@@ -171,10 +171,38 @@ impl<'a> Tables<'a> {
                 after: &action.after,
             });
         }
+        self.read_names(plan, report);
+    }
+
+    /// Every name that a plan says outside its actions is one of the problem.
+    fn read_names(&self, plan: &Plan, report: &mut Report) {
+        let mut unknown = |place: &str, name: &str| {
+            report.add(0, place, format!("{name:?} is not in the problem"));
+        };
         for (vm, host) in &plan.placement {
-            if !self.vms.contains_key(vm.as_str()) || !self.hosts.contains_key(host.as_str()) {
-                report.add(0, format!("placement.{vm}"), format!("{vm} or {host} is not in the problem"));
+            if !self.vms.contains_key(vm.as_str()) {
+                unknown("placement", vm);
             }
+            if !self.hosts.contains_key(host.as_str()) {
+                unknown(&format!("placement.{vm}"), host);
+            }
+        }
+        for vm in plan.unplaced.iter().filter(|vm| !self.vms.contains_key(vm.as_str())) {
+            unknown("unplaced", vm);
+        }
+        let conflict = plan.conflict.clone().unwrap_or_default();
+        for host in conflict.hosts.iter().filter(|host| !self.hosts.contains_key(host.as_str())) {
+            unknown("conflict.hosts", host);
+        }
+        for vm in conflict.vms.iter().filter(|vm| !self.vms.contains_key(vm.as_str())) {
+            unknown("conflict.vms", vm);
+        }
+        let rule = |name: &String| self.problem.constraints.iter().any(|rule| rule.name == *name);
+        for name in conflict.constraints.iter().filter(|name| !rule(name)) {
+            unknown("conflict.constraints", name);
+        }
+        for vm in plan.numa_placement.keys() {
+            report.add(0, format!("numa_placement.{vm}"), "names NUMA nodes, but no host has them");
         }
     }
 

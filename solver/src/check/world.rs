@@ -32,7 +32,7 @@ impl<'a> World<'a> {
         self.at.entry(vm).or_default().push(host);
         if self.on.entry(host).or_default().insert(vm) {
             let used = self.used.entry(host).or_insert_with(|| vec![0; tables.resources.len()]);
-            used.iter_mut().zip(&tables.need[vm]).for_each(|(u, n)| *u += n);
+            used.iter_mut().zip(&tables.need[vm]).for_each(|(u, n)| *u = u.saturating_add(*n));
         }
     }
 
@@ -42,7 +42,7 @@ impl<'a> World<'a> {
         }
         if self.on.entry(host).or_default().remove(vm) {
             let used = self.used.entry(host).or_insert_with(|| vec![0; tables.resources.len()]);
-            used.iter_mut().zip(&tables.need[vm]).for_each(|(u, n)| *u -= n);
+            used.iter_mut().zip(&tables.need[vm]).for_each(|(u, n)| *u = u.saturating_sub(*n));
         }
     }
 
@@ -60,10 +60,13 @@ impl<'a> World<'a> {
                     inside.entry(tables.scope_value(scope.as_deref(), host)).or_default().insert(vm);
                 }
                 let max = max.unwrap_or(1);
-                inside.into_iter().find(|(_, vms)| vms.len() as i64 > max).map(|((_, value), vms)| {
-                    let names: Vec<_> = vms.into_iter().take(4).collect();
-                    format!("{value} runs more than {max} of the VMs ({})", names.join(", "))
-                })
+                inside
+                    .into_iter()
+                    .find(|(_, vms)| i64::try_from(vms.len()).is_ok_and(|count| count > max))
+                    .map(|((_, value), vms)| {
+                        let names: Vec<_> = vms.into_iter().take(4).collect();
+                        format!("{value} runs more than {max} of the VMs ({})", names.join(", "))
+                    })
             }
             Body::Gather { scope, .. } => {
                 let values: BTreeSet<_> =
