@@ -91,7 +91,8 @@ pub async fn run(
         let stop = stop.clone();
         tokio::spawn(async move { stop.run_until_cancelled(measuring).await });
     }
-    let actions = Actions::start(hypervisor.clone(), journal, identity.limits, watched.sample.clone());
+    let actions =
+        Actions::start(hypervisor.clone(), journal, identity.limits, watched.sample.clone(), stop.clone());
     let link = link::Link { identity, driver: hypervisor.driver(), coordinators, watched, actions };
     stop.run_until_cancelled(link.run()).await;
     Ok(())

@@ -250,3 +250,6 @@ fn rewrite(path: &Path, epoch: u64, entries: &BTreeMap<ActionKey, Entry>) -> io:
     }
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests;

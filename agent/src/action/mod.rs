@@ -11,6 +11,8 @@
 mod migrate;
 mod start;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use crate::hypervisor::{Failure, Reason};
 use serde::{Deserialize, Serialize};

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Longest time that a deadline or stall limit of an order may be.
 const LONGEST: Duration = Duration::from_hours(24);
@@ -33,6 +34,7 @@ struct Inner {
     hypervisor: Arc<dyn Hypervisor>,
     limits: Limits,
     seen: Seen,
+    stop: CancellationToken,
     table: Mutex<Table>,
     /// Says that some record has changed; its value is the table's revision.
     changed: watch::Sender<u64>,
@@ -79,12 +81,14 @@ impl Table {
 }
 
 impl Actions {
-    /// Takes up what the journal says is unfinished. Needs to be called within a tokio runtime.
+    /// Takes up what the journal says is unfinished. Nothing is watched any more after `stop`. Needs to be called
+    /// within a tokio runtime.
     pub(crate) fn start(
         hypervisor: Arc<dyn Hypervisor>,
         journal: Journal,
         limits: Limits,
         seen: Seen,
+        stop: CancellationToken,
     ) -> Self {
         let mut records = BTreeMap::new();
         for (key, entry) in journal.entries() {
@@ -106,7 +110,7 @@ impl Actions {
             .collect();
         let table = Mutex::new(Table { journal, records, revision: 1 });
         let changed = watch::Sender::new(1);
-        let actions = Self(Arc::new(Inner { hypervisor, limits, seen, table, changed }));
+        let actions = Self(Arc::new(Inner { hypervisor, limits, seen, stop, table, changed }));
         for key in unfinished {
             tracing::info!(
                 plan = key.plan_id,
@@ -296,7 +300,9 @@ impl Actions {
         };
         let order = record.order.clone();
         drop(table);
-        tokio::spawn(run(task, order));
+        let stop = self.0.stop.clone();
+        // What was begun goes on in the hypervisor; only its supervision ends here.
+        tokio::spawn(async move { stop.run_until_cancelled(run(task, order)).await });
     }
 
     fn update(&self, key: &ActionKey, change: impl FnOnce(&mut Progress)) {
