@@ -89,11 +89,22 @@ pub enum LogFormat {
 pub struct Libvirt {
     /// Its URI, as for `virsh --connect`.
     pub uri: String,
+    /// Seconds between two memory figures of a guest's balloon driver; 0 = leave the guest's setting alone.
+    pub balloon_period_s: u32,
+    /// MiB that QEMU needs besides the guest's memory, for each VM.
+    pub overhead_mib_per_vm: u64,
+    /// Memory that VMs may hold together, in 1/1000 of the host's: 1000 = no overcommit.
+    pub memory_overcommit_permille: u64,
 }
 
 impl Default for Libvirt {
     fn default() -> Self {
-        Self { uri: "qemu:///system".into() }
+        Self {
+            uri: "qemu:///system".into(),
+            balloon_period_s: 5,
+            overhead_mib_per_vm: 64,
+            memory_overcommit_permille: 1000,
+        }
     }
 }
 
@@ -179,6 +190,20 @@ impl Config {
                 "dirty_rate_interval_s: must be at most 86400, is {}",
                 self.dirty_rate_interval_s
             ));
+        }
+        if self.libvirt.balloon_period_s > 3600 {
+            faults.push(format!(
+                "libvirt.balloon_period_s: must be at most 3600, is {}",
+                self.libvirt.balloon_period_s
+            ));
+        }
+        if self.libvirt.overhead_mib_per_vm > 65_536 {
+            let value = self.libvirt.overhead_mib_per_vm;
+            faults.push(format!("libvirt.overhead_mib_per_vm: must be at most 65536, is {value}"));
+        }
+        if !(100..=10_000).contains(&self.libvirt.memory_overcommit_permille) {
+            let value = self.libvirt.memory_overcommit_permille;
+            faults.push(format!("libvirt.memory_overcommit_permille: must be from 100 to 10000, is {value}"));
         }
         if self.state_dir.as_os_str().is_empty() {
             faults.push("state_dir: must not be empty".into());

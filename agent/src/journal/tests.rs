@@ -9,7 +9,7 @@ fn order(action_id: u64) -> Order {
         epoch: 3,
         vm: format!("vm{action_id}"),
         vm_uuid: "u".into(),
-        deadline: Duration::from_secs(60),
+        deadline: Duration::from_mins(1),
         stall: Duration::from_secs(10),
         work: Work::Migrate {
             destination: "h2".into(),

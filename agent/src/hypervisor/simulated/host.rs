@@ -134,7 +134,7 @@ impl Hypervisor for SimulatedHypervisor {
                     Some(outcome) => return outcome,
                     // Rates change as other migrations come and go, so the end is looked for often.
                     None => {
-                        tokio::time::sleep(world.real(left_s).clamp(Duration::from_millis(1), NOTICE)).await
+                        tokio::time::sleep(world.real(left_s).clamp(Duration::from_millis(1), NOTICE)).await;
                     }
                 }
             }
