@@ -301,4 +301,34 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/agent.toml");
         Config::from_file(&path).unwrap();
     }
+
+    fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, String>) {
+        for (key, value) in table {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            match value {
+                toml::Value::Table(inner) if !inner.is_empty() => flatten(&path, inner, into),
+                toml::Value::Table(_) => drop(into.insert(path, "{}".into())),
+                other => drop(into.insert(path, other.to_string())),
+            }
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_setting_with_its_default() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/OPERATIONS.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let section = text.split("## Settings of the agent").nth(1).unwrap().split("\n## ").next().unwrap();
+        let cell = |cell: &str| cell.trim_matches([' ', '|', '`']).to_owned();
+        let row = |row: &str| {
+            row.split_once(" | ").map(|(name, rest)| (cell(name), cell(rest.split(" | ").next().unwrap())))
+        };
+        let listed: BTreeMap<_, _> =
+            section.lines().filter(|line| line.starts_with("| `")).filter_map(row).collect();
+        let mut settings = BTreeMap::new();
+        flatten("", &Config::default().to_toml().parse().unwrap(), &mut settings);
+        if std::env::var_os("STATE_DIRECTORY").is_some() {
+            settings.insert("state_dir".into(), "\"/var/lib/dvms-agent\"".into());
+        }
+        assert_eq!(listed, settings, "docs/OPERATIONS.md (left) and the program (right)");
+    }
 }
