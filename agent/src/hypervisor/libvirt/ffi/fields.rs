@@ -93,6 +93,12 @@ fn read_one(parameter: &sys::virTypedParameter) -> Option<(String, Value)> {
     Some((name.to_string_lossy().into_owned(), value))
 }
 
+impl FromIterator<(String, Value)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (String, Value)>>(fields: I) -> Self {
+        Self(fields.into_iter().collect())
+    }
+}
+
 /// Parameters for a call, in memory of libvirt's allocator.
 pub(super) struct Builder {
     list: sys::virTypedParameterPtr,

@@ -44,6 +44,14 @@ impl JobKind {
     }
 }
 
+/// State and reason of a domain (`virDomainState` and the reasons of that state).
+pub fn domain_state(domain: &Domain) -> Result<(u32, u32), Error> {
+    let (mut state, mut reason) = (0, 0);
+    // SAFETY: the domain's pointer is valid while it is borrowed; the call writes the two integers.
+    check(unsafe { sys::virDomainGetState(domain.as_ptr(), &raw mut state, &raw mut reason, 0) })?;
+    Ok((state.cast_unsigned(), reason.cast_unsigned()))
+}
+
 /// The running job of a domain and its figures (none when it has no job).
 pub fn job_stats(domain: &Domain) -> Result<(JobKind, Fields), Error> {
     stats_with(domain, 0)

@@ -23,7 +23,9 @@ use virt::{connect::Connect, error::Error};
 
 pub use events::{CloseReason, Event, Lifecycle, Registrations, start_event_loop};
 pub use fields::{Fields, Value};
-pub use job::{JobKind, MigrateParams, abort_job, completed_job_stats, job_stats, migrate, start_post_copy};
+pub use job::{
+    JobKind, MigrateParams, abort_job, completed_job_stats, domain_state, job_stats, migrate, start_post_copy,
+};
 pub use stats::{
     DomainRecord, Groups, Which, all_domain_stats, node_cpu_stats, node_memory_stats, start_dirty_rate,
 };
