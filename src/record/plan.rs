@@ -1,0 +1,171 @@
+//! Plans with their lives.
+
+use super::ActionProgress;
+use dvms_solver::file::{Limits, Plan, Problem};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// A plan with its life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanRecord {
+    /// Unique; sorts by time of creation. Empty for a plan that is only validated.
+    pub id: String,
+    /// Where it stands.
+    pub state: PlanState,
+    /// What may be done with it.
+    pub mode: Mode,
+    /// What asked for it: an event's kind, or `request`.
+    pub trigger: String,
+    /// One line: what it is for.
+    pub purpose: String,
+    /// Ids of the events that it answers.
+    pub event_ids: Vec<u64>,
+    /// Hosts of the partition, sorted.
+    pub hosts: Vec<String>,
+    /// The problem that was solved; `None` while it waits.
+    pub problem: Option<Arc<Problem>>,
+    /// `None` while it is solved.
+    pub plan: Option<Arc<Plan>>,
+    /// One per action of the plan, in its order.
+    pub actions: Vec<ActionStatus>,
+    /// When it was asked for.
+    pub created: SystemTime,
+    /// When the solver had ended.
+    pub solved: Option<SystemTime>,
+    /// When the first action was released.
+    pub started: Option<SystemTime>,
+    /// When it came into a terminal state.
+    pub ended: Option<SystemTime>,
+    /// For FAILED, BLOCKED and CANCELLED: why, in one line.
+    pub message: String,
+    /// The plan that was made for what this one left undone; empty = none.
+    pub successor: String,
+    /// Rises with each change of the record.
+    pub revision: u64,
+    /// The caller's id of the request; empty = none.
+    #[serde(default)]
+    pub request_id: String,
+}
+
+/// Where a plan stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PlanState {
+    /// Waits for hosts that another partition holds.
+    Queued,
+    /// The solver works on it.
+    Solving,
+    /// Waits for approval, or is a recommendation only.
+    Proposed,
+    /// Its actions are carried out.
+    Executing,
+    /// Every action is done, or there was nothing to do.
+    Succeeded,
+    /// Some action failed.
+    Failed,
+    /// Ended by an operator, or by what made it needless.
+    Cancelled,
+    /// No plan exists for the hosts there are, or none was found in time.
+    Blocked,
+}
+
+impl PlanState {
+    /// Whether nothing follows.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Blocked)
+    }
+
+    /// As in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::Solving => "SOLVING",
+            Self::Proposed => "PROPOSED",
+            Self::Executing => "EXECUTING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+            Self::Blocked => "BLOCKED",
+        }
+    }
+}
+
+/// What may be done with a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Solve and record; never executed.
+    Observe,
+    /// Shown as a recommendation that can be approved.
+    Recommend,
+    /// Waits for approval.
+    Approve,
+    /// Executed at once.
+    #[default]
+    Auto,
+}
+
+/// How an action of a plan stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionStatus {
+    /// Its id in the plan.
+    pub action_id: u64,
+    /// Where it stands.
+    pub state: ActionState,
+    /// Last word of the agent.
+    pub progress: Option<ActionProgress>,
+    /// When it was sent.
+    pub started: Option<SystemTime>,
+    /// When it ended.
+    pub ended: Option<SystemTime>,
+    /// Why it failed or was skipped.
+    pub message: String,
+}
+
+/// Where an action stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ActionState {
+    /// Waits for its predecessors.
+    Waiting,
+    /// Sent to the agent.
+    Sent,
+    /// The agent carries it out.
+    Running,
+    /// Done.
+    Done,
+    /// Failed or refused.
+    Failed,
+    /// Never begun.
+    Skipped,
+    /// The agent cannot tell yet.
+    Uncertain,
+}
+
+impl ActionState {
+    /// Whether the agent has it: its VM counts at both ends.
+    #[must_use]
+    pub fn in_flight(self) -> bool {
+        matches!(self, Self::Sent | Self::Running | Self::Uncertain)
+    }
+}
+
+/// A request for a plan.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PlanRequest {
+    /// Chosen by the caller; empty = not idempotent.
+    pub request_id: String,
+    /// `REPAIR`, `CONSOLIDATE` …; empty = `REPAIR`.
+    pub objective: String,
+    /// Empty = all.
+    pub hosts: Vec<String>,
+    /// `None` = the coordinator's.
+    pub mode: Option<Mode>,
+    /// Limits of solve and plan.
+    pub limits: Option<Limits>,
+    /// Solve and return; store and reserve nothing.
+    pub validate_only: bool,
+}
