@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod config;
+pub mod coordinator;
 pub mod json;
 pub mod record;
 pub mod solving;

@@ -1,0 +1,310 @@
+//! How others speak with the coordinator: a handle that sends commands to the one task that decides, and reads
+//! the view which that task publishes.
+
+use super::view::{Figures, View};
+use crate::record::{AdminState, Event, Hello, HostRecord, Order, PlanRecord, PlanRequest, Report, VmRecord};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// Changes that a slow reader may be behind before it is cut off.
+pub(super) const CHANGES_KEPT: usize = 8192;
+
+/// A running coordinator; clones are the same one.
+#[derive(Clone)]
+pub struct Coordinator {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) view: RwLock<View>,
+    pub(super) changes: broadcast::Sender<(u64, Change)>,
+    pub(super) commands: mpsc::Sender<Command>,
+    /// Set when the coordinator has stopped.
+    pub(super) stopped: watch::Receiver<bool>,
+}
+
+/// What the deciding task is asked.
+pub(super) enum Command {
+    Attach(Box<Hello>, oneshot::Sender<Result<AgentSession, AttachError>>),
+    Detach { host: String, epoch: u64 },
+    Report { host: String, epoch: u64, report: Report },
+    SetHostState(String, AdminState, String, Reply<HostRecord>),
+    CreatePlan(Box<PlanRequest>, Reply<PlanRecord>),
+    ApprovePlan(String, Reply<PlanRecord>),
+    CancelPlan { id: String, finish_running: bool, reason: String, reply: Reply<PlanRecord> },
+    Shutdown,
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<Arc<T>, OperateError>>;
+
+/// An agent's session. Dropping it ends the session.
+pub struct AgentSession {
+    /// Fencing number.
+    pub epoch: u64,
+    /// How often the agent is to report.
+    pub report_interval: Duration,
+    /// What the agent is told, in this order. When it ends without [`Order::GoAway`], a newer session of the
+    /// same host has begun.
+    pub orders: mpsc::Receiver<Order>,
+    /// Where the agent's reports go.
+    pub reports: Reports,
+}
+
+/// Where an agent's reports go. Dropping it ends the session.
+pub struct Reports {
+    pub(super) host: String,
+    pub(super) epoch: u64,
+    pub(super) commands: mpsc::Sender<Command>,
+}
+
+impl Reports {
+    /// Hands over a report; waits while the coordinator is behind.
+    ///
+    /// # Errors
+    /// The coordinator has stopped.
+    pub async fn send(&self, report: Report) -> Result<(), AttachError> {
+        let command = Command::Report { host: self.host.clone(), epoch: self.epoch, report };
+        self.commands.send(command).await.map_err(|_| AttachError::Stopping)
+    }
+}
+
+impl Drop for Reports {
+    fn drop(&mut self) {
+        let command = Command::Detach { host: std::mem::take(&mut self.host), epoch: self.epoch };
+        if let Err(mpsc::error::TrySendError::Full(command)) = self.commands.try_send(command) {
+            let commands = self.commands.clone();
+            // The queue is full: wait elsewhere. Without a runtime the process is ending anyway.
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move { commands.send(command).await });
+            }
+        }
+    }
+}
+
+/// Why an agent is not served.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AttachError {
+    /// The coordinator is being stopped.
+    #[error("the coordinator is being stopped")]
+    Stopping,
+    /// The hello cannot be used.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Field of the hello.
+        field: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The state directory cannot be written to: no fencing number can be given.
+    #[error("{0}")]
+    Store(String),
+}
+
+/// Why an operation was refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum OperateError {
+    /// There is no such thing.
+    #[error("there is no {kind} {name:?}")]
+    NotFound {
+        /// host, plan …
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// Not in a state in which this can be done.
+    #[error("{0}")]
+    WrongState(String),
+    /// The infrastructure has changed since the plan was solved.
+    #[error("{0}")]
+    Stale(String),
+    /// The request's id was used with other parameters.
+    #[error("request_id {0:?} was used before with other parameters")]
+    RequestIdReused(String),
+    /// A field of the request cannot be used.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Which field.
+        field: String,
+        /// Why.
+        message: String,
+    },
+    /// The coordinator is being stopped.
+    #[error("the coordinator is being stopped")]
+    Stopping,
+}
+
+/// A change of the present state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A host came or changed.
+    Host(Arc<HostRecord>),
+    /// A VM came or changed.
+    Vm(Arc<VmRecord>),
+    /// Something happened.
+    Event(Arc<Event>),
+    /// A host was removed.
+    HostGone(String),
+    /// A VM is nowhere any more.
+    VmGone(String),
+    /// A plan came or changed.
+    Plan(Arc<PlanRecord>),
+}
+
+/// The present state and what follows it, without a gap.
+pub struct Subscription {
+    /// Revision of the present state.
+    pub revision: u64,
+    /// Hosts by name.
+    pub hosts: Vec<Arc<HostRecord>>,
+    /// VMs by name.
+    pub vms: Vec<Arc<VmRecord>>,
+    /// Changes with their revisions. `Lagged` = the reader was too slow; `Closed` = the coordinator has stopped.
+    pub changes: broadcast::Receiver<(u64, Change)>,
+}
+
+impl Coordinator {
+    fn view(&self) -> RwLockReadGuard<'_, View> {
+        // A writer that panicked has at worst published half of a change; readers go on.
+        self.shared.view.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<Arc<T>, OperateError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.commands.send(command(reply)).await.map_err(|_| OperateError::Stopping)?;
+        answer.await.map_err(|_| OperateError::Stopping)?
+    }
+
+    /// Begins the session of an agent; an older one of the same host ends.
+    ///
+    /// # Errors
+    /// Why the agent is not served.
+    pub async fn attach(&self, hello: Hello) -> Result<AgentSession, AttachError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Attach(Box::new(hello), reply);
+        self.shared.commands.send(command).await.map_err(|_| AttachError::Stopping)?;
+        answer.await.map_err(|_| AttachError::Stopping)?
+    }
+
+    /// Hosts by name.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<Arc<HostRecord>> {
+        self.view().hosts.values().cloned().collect()
+    }
+
+    /// One host.
+    #[must_use]
+    pub fn host(&self, name: &str) -> Option<Arc<HostRecord>> {
+        self.view().hosts.get(name).cloned()
+    }
+
+    /// VMs by name.
+    #[must_use]
+    pub fn vms(&self) -> Vec<Arc<VmRecord>> {
+        self.view().vms.values().cloned().collect()
+    }
+
+    /// One VM.
+    #[must_use]
+    pub fn vm(&self, name: &str) -> Option<Arc<VmRecord>> {
+        self.view().vms.get(name).cloned()
+    }
+
+    /// Events that are kept, newest first.
+    #[must_use]
+    pub fn events(&self) -> Vec<Arc<Event>> {
+        self.view().events.iter().rev().cloned().collect()
+    }
+
+    /// One event.
+    #[must_use]
+    pub fn event(&self, id: u64) -> Option<Arc<Event>> {
+        let view = self.view();
+        let found = view.events.binary_search_by_key(&id, |event| event.id).ok()?;
+        view.events.get(found).cloned()
+    }
+
+    /// Plans that are kept, newest first.
+    #[must_use]
+    pub fn plans(&self) -> Vec<Arc<PlanRecord>> {
+        self.view().plans.values().rev().cloned().collect()
+    }
+
+    /// One plan.
+    #[must_use]
+    pub fn plan(&self, id: &str) -> Option<Arc<PlanRecord>> {
+        self.view().plans.get(id).cloned()
+    }
+
+    /// The present state and what follows.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription {
+        let view = self.view();
+        Subscription {
+            revision: view.revision,
+            hosts: view.hosts.values().cloned().collect(),
+            vms: view.vms.values().cloned().collect(),
+            // Under the lock of the view: what is published next has a greater revision.
+            changes: self.shared.changes.subscribe(),
+        }
+    }
+
+    /// Sets what the operator wants of a host; kept over restarts.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub async fn set_host_state(
+        &self,
+        host: &str,
+        state: AdminState,
+        reason: &str,
+    ) -> Result<Arc<HostRecord>, OperateError> {
+        self.ask(|reply| Command::SetHostState(host.into(), state, reason.into(), reply)).await
+    }
+
+    /// Asks for a plan. Returns at once, with the record QUEUED or SOLVING; with `validate_only` when it is
+    /// solved.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub async fn create_plan(&self, request: PlanRequest) -> Result<Arc<PlanRecord>, OperateError> {
+        self.ask(|reply| Command::CreatePlan(Box::new(request), reply)).await
+    }
+
+    /// Lets a proposed plan be executed.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub async fn approve_plan(&self, id: &str) -> Result<Arc<PlanRecord>, OperateError> {
+        self.ask(|reply| Command::ApprovePlan(id.into(), reply)).await
+    }
+
+    /// Ends a plan; running migrations are aborted, or end by themselves with `finish_running`.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub async fn cancel_plan(
+        &self,
+        id: &str,
+        finish_running: bool,
+        reason: &str,
+    ) -> Result<Arc<PlanRecord>, OperateError> {
+        let (id, reason) = (id.into(), reason.into());
+        self.ask(|reply| Command::CancelPlan { id, finish_running, reason, reply }).await
+    }
+
+    /// Figures for monitoring.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.view().figures.clone()
+    }
+
+    /// Stops: no action is begun any more, running ones are left to their agents, sessions end, the state is
+    /// saved. Returns when that is done.
+    pub async fn shutdown(&self) {
+        // Refused only when it has stopped already.
+        let _ = self.shared.commands.send(Command::Shutdown).await;
+        let mut stopped = self.shared.stopped.clone();
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+}

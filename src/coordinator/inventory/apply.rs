@@ -1,0 +1,145 @@
+//! What agents report, into the cell.
+
+use super::Now;
+use super::cell::{Cell, HostEntry, VmEntry};
+use super::settle::Settled;
+use crate::coordinator::settings;
+use crate::record::{AdminState, Connection, Delta, Hello, Inventory, Usage, VmReport, VmState};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Cell {
+    /// A session begins. What was known of the host stays until its inventory comes.
+    pub(crate) fn attach(&mut self, hello: Hello, admin: AdminState, epoch: u64, now: Now) {
+        let name = hello.host.clone();
+        let fresh = || HostEntry {
+            hello: Hello::default(),
+            admin,
+            connection: Connection::Connected,
+            epoch,
+            inventoried: false,
+            seen: now.at,
+            seen_wall: now.wall,
+            usage: Usage::default(),
+            vms: BTreeMap::new(),
+        };
+        let entry = self.hosts.entry(name.clone()).or_insert_with(fresh);
+        // After a reboot nothing of before runs there any more: those VMs wait for a place.
+        let rebooted = !entry.hello.boot_id.is_empty() && entry.hello.boot_id != hello.boot_id;
+        let lived: Vec<_> = if rebooted {
+            entry.living().map(|(vm, e)| (vm.clone(), e.clone())).collect()
+        } else {
+            Vec::new()
+        };
+        if rebooted {
+            entry.vms.clear();
+        }
+        (entry.hello, entry.epoch, entry.seen, entry.seen_wall) = (hello, epoch, now.at, now.wall);
+        (entry.connection, entry.inventoried) = (Connection::Connected, false);
+        for (vm, entry) in lived {
+            self.homes.report(&vm, &name, false, now.at);
+            if self.homes.all(&vm).next().is_none() {
+                self.waiting.insert(vm.clone(), entry);
+            }
+            self.changed_vms.insert(vm);
+        }
+        self.touch(&name);
+    }
+
+    /// A session has ended; an older one does not count.
+    pub(crate) fn detach(&mut self, host: &str, epoch: u64, now: Now) -> bool {
+        let Some(entry) = self.hosts.get_mut(host).filter(|entry| entry.epoch == epoch) else { return false };
+        (entry.connection, entry.seen) = (Connection::Lost, now.at);
+        self.touch(host);
+        true
+    }
+
+    /// Everything on a host.
+    pub(crate) fn inventory(
+        &mut self,
+        host: &str,
+        inventory: Inventory,
+        now: Now,
+        settings: &settings::Inventory,
+    ) {
+        let Some(entry) = self.hosts.get_mut(host) else { return };
+        entry.inventoried = true;
+        let named: BTreeSet<&String> = inventory.vms.iter().map(|vm| &vm.name).collect();
+        let gone = entry.vms.keys().filter(|name| !named.contains(name)).cloned().collect();
+        let delta = Delta { usage: Some(inventory.usage), changed: inventory.vms, gone, capacity: None };
+        self.delta(host, delta, now, settings);
+    }
+
+    /// What has changed on a host.
+    pub(crate) fn delta(&mut self, host: &str, delta: Delta, now: Now, settings: &settings::Inventory) {
+        let Some(entry) = self.hosts.get_mut(host) else { return };
+        (entry.seen, entry.seen_wall) = (now.at, now.wall);
+        if entry.connection == Connection::Lost {
+            entry.connection = Connection::Connected;
+        }
+        if let Some(usage) = delta.usage {
+            entry.usage = usage;
+        }
+        if let Some(capacity) = delta.capacity {
+            entry.hello.capacity = capacity;
+        }
+        let mut spoken: Vec<(String, bool)> = Vec::new();
+        for report in delta.changed {
+            spoken.push((report.name.clone(), report.state.lives_here()));
+            entry.take(report, now, settings.smoothing_s);
+        }
+        for vm in delta.gone {
+            entry.vms.remove(&vm);
+            spoken.push((vm, false));
+        }
+        for (vm, lives) in spoken {
+            self.homes.report(&vm, host, lives, now.at);
+            if lives {
+                self.waiting.remove(&vm);
+            }
+            self.changed_vms.insert(vm);
+        }
+        self.touch(host);
+    }
+
+    /// Time passes: sessions without reports, hosts without sessions. Returns the hosts that are LOST or FAILED
+    /// from now on.
+    pub(crate) fn age(&mut self, now: Now, settings: &settings::Inventory) -> Vec<(String, Connection)> {
+        let mut changes = Vec::new();
+        for (name, entry) in &mut self.hosts {
+            let silent = now.at.saturating_sub(entry.seen).as_secs_f64();
+            let next = match entry.connection {
+                Connection::Connected if silent > settings.lost_after_s => Connection::Lost,
+                Connection::Lost if silent > settings.failed_after_s => Connection::Failed,
+                _ => continue,
+            };
+            entry.connection = next;
+            changes.push((name.clone(), next));
+        }
+        for (name, _) in &changes {
+            self.changed_hosts.insert(name.clone());
+        }
+        changes
+    }
+
+    /// What has become of VMs without our doing, since the last call. VMs with an action in flight are not
+    /// spoken about.
+    pub(crate) fn news(&mut self, now: Now) -> Vec<Settled> {
+        let news = self.homes.news(now.at);
+        let ours = |vm: &str| self.flights.contains_key(vm);
+        let kept = news.into_iter().filter(|news| match news {
+            Settled::Moved { vm, .. } | Settled::Came { vm, .. } | Settled::Went { vm, .. } => !ours(vm),
+            Settled::Doubled { .. } => true,
+        });
+        kept.collect()
+    }
+}
+
+impl HostEntry {
+    fn take(&mut self, report: VmReport, now: Now, smoothing_s: f64) {
+        match self.vms.get_mut(&report.name) {
+            // What it used before it stood still says nothing about now.
+            Some(entry) if entry.report.state != VmState::Off => entry.update(report, now.at, smoothing_s),
+            _ => _ = self.vms.insert(report.name.clone(), VmEntry::new(report, now.at)),
+        }
+    }
+}

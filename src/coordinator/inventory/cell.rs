@@ -1,0 +1,229 @@
+//! Hosts, their VMs, and what they are expected to carry.
+
+use super::settle::Homes;
+use crate::coordinator::settings;
+use crate::record::{ActionKey, AdminState, Connection, Hello, Usage, VmReport, VmState};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+/// Amount per resource.
+pub(crate) type Amounts = BTreeMap<String, i64>;
+
+/// The hosts of a coordinator and their VMs.
+#[derive(Debug, Default)]
+pub(crate) struct Cell {
+    pub(crate) hosts: BTreeMap<String, HostEntry>,
+    /// Actions that agents have, by VM.
+    pub(super) flights: BTreeMap<String, Flight>,
+    /// Where each VM lives and lived.
+    pub(super) homes: Homes,
+    /// VMs that run nowhere and should, as last seen.
+    pub(crate) waiting: BTreeMap<String, VmEntry>,
+    /// Names whose records have changed since they were last asked for.
+    pub(super) changed_hosts: BTreeSet<String>,
+    pub(super) changed_vms: BTreeSet<String>,
+}
+
+/// A hypervisor.
+#[derive(Debug, Clone)]
+pub(crate) struct HostEntry {
+    pub(crate) hello: Hello,
+    pub(crate) admin: AdminState,
+    pub(crate) connection: Connection,
+    /// Fencing number of its last session.
+    pub(crate) epoch: u64,
+    /// Whether the session has sent its inventory: before it nothing is known.
+    pub(crate) inventoried: bool,
+    /// Last report, or the end of the session.
+    pub(crate) seen: Duration,
+    pub(crate) seen_wall: SystemTime,
+    pub(crate) usage: Usage,
+    pub(crate) vms: BTreeMap<String, VmEntry>,
+}
+
+/// A VM as its host reports it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct VmEntry {
+    /// Its definition is kept when a delta leaves it out.
+    pub(crate) report: VmReport,
+    /// Smoothed use in millicores.
+    pub(super) cpu: f64,
+    pub(super) cpu_at: Duration,
+}
+
+/// An action that an agent has: its VM counts at both ends.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Flight {
+    pub(crate) key: ActionKey,
+    /// Empty for the start of a VM that waits; a failed host for one that is restarted.
+    pub(crate) source: String,
+    pub(crate) destination: String,
+    /// A live migration; otherwise a start.
+    pub(crate) migrates: bool,
+}
+
+impl VmEntry {
+    /// A VM as first seen.
+    pub(crate) fn new(report: VmReport, now: Duration) -> Self {
+        Self { cpu: report.cpu_millicores.max(0) as f64, cpu_at: now, report }
+    }
+
+    /// Takes a new report; cpu use is smoothed with a time constant in seconds.
+    pub(super) fn update(&mut self, mut report: VmReport, now: Duration, smoothing_s: f64) {
+        let passed = now.saturating_sub(self.cpu_at).as_secs_f64();
+        let weight = if smoothing_s > 0.0 { 1.0 - (-passed / smoothing_s).exp() } else { 1.0 };
+        self.cpu += weight * (report.cpu_millicores.max(0) as f64 - self.cpu);
+        self.cpu_at = now;
+        if report.definition.is_empty() {
+            report.definition = std::mem::take(&mut self.report.definition);
+        }
+        self.report = report;
+    }
+
+    /// What is planned with. Cpu is rounded up to 10 millicores: finer is noise, and makes VMs that are alike
+    /// look different.
+    pub(crate) fn demand(&self) -> Amounts {
+        let cpu = (self.cpu / 10.0).ceil().max(0.0) as i64 * 10;
+        [("cpu".to_owned(), cpu), ("memory".to_owned(), self.report.memory_mib.max(0))].into()
+    }
+}
+
+impl HostEntry {
+    /// What VMs may use: capacity with overcommit, less the reserve.
+    pub(crate) fn usable(&self, settings: &settings::Inventory) -> Amounts {
+        let part = |amount: i64, overcommit: f64, reserve: f64| {
+            ((amount.max(0) as f64) * overcommit * (1.0 - reserve) + 1e-6).floor() as i64
+        };
+        let capacity = &self.hello.capacity;
+        let cpu = part(capacity.cpu_millicores, settings.cpu_overcommit, settings.cpu_reserve);
+        let memory = part(capacity.memory_mib, settings.memory_overcommit, settings.memory_reserve);
+        [("cpu".to_owned(), cpu), ("memory".to_owned(), memory)].into()
+    }
+
+    /// VMs that live here.
+    pub(crate) fn living(&self) -> impl Iterator<Item = (&String, &VmEntry)> {
+        self.vms.iter().filter(|(_, vm)| vm.report.state.lives_here())
+    }
+
+    /// Whether it may be planned with: connected, and known.
+    pub(crate) fn is_known(&self) -> bool {
+        self.connection == Connection::Connected && self.inventoried
+    }
+
+    /// Migrations that may touch it at once.
+    pub(crate) fn max_migrations(&self, settings: &settings::Inventory) -> u32 {
+        match self.hello.capacity.max_migrations {
+            0 => settings.max_migrations,
+            own => own,
+        }
+    }
+
+    /// MiB/s that migrations may use in each direction.
+    pub(crate) fn migration_bandwidth(&self, settings: &settings::Inventory) -> f64 {
+        let own = self.hello.capacity.migration_bandwidth_mib_s;
+        if own > 0.0 { own } else { settings.migration_bandwidth_mib_s }
+    }
+}
+
+impl Cell {
+    /// Where a VM lives, if it does on exactly one host.
+    pub(crate) fn home(&self, vm: &str) -> Option<&str> {
+        self.homes.only(vm)
+    }
+
+    /// All hosts where a VM lives.
+    pub(crate) fn homes(&self, vm: &str) -> impl Iterator<Item = &str> {
+        self.homes.all(vm)
+    }
+
+    /// A VM and where it lives; of two hosts the first by name.
+    pub(crate) fn vm(&self, name: &str) -> Option<(&str, &VmEntry)> {
+        let host = self.homes.all(name).next()?;
+        Some((host, self.hosts.get(host)?.vms.get(name)?))
+    }
+
+    /// The action that an agent has for a VM.
+    pub(crate) fn flight(&self, vm: &str) -> Option<&Flight> {
+        self.flights.get(vm)
+    }
+
+    /// All actions that agents have, by VM.
+    pub(crate) fn flights(&self) -> impl Iterator<Item = (&String, &Flight)> {
+        self.flights.iter()
+    }
+
+    /// Migrations that touch a host now.
+    pub(crate) fn migrations(&self, host: &str) -> u32 {
+        let touching = self.flights.values().filter(|flight| flight.migrates);
+        touching.filter(|f| f.source == host || f.destination == host).count() as u32
+    }
+
+    /// What VMs are expected to use on a host: those that live there, and those on their way.
+    pub(crate) fn expected(&self, host: &str) -> Amounts {
+        let mut sum = Amounts::from([("cpu".to_owned(), 0), ("memory".to_owned(), 0)]);
+        let mut add = |demand: Amounts| {
+            for (resource, amount) in demand {
+                *sum.entry(resource).or_default() += amount;
+            }
+        };
+        if let Some(entry) = self.hosts.get(host) {
+            entry.living().for_each(|(_, vm)| add(vm.demand()));
+        }
+        for (vm, flight) in &self.flights {
+            if flight.destination == host && !self.homes.lives(vm, host) {
+                let arriving = self.vm(vm).map(|(_, entry)| entry).or_else(|| self.waiting.get(vm));
+                add(arriving.map(VmEntry::demand).unwrap_or_default());
+            }
+        }
+        sum
+    }
+
+    /// An agent has an action now.
+    pub(crate) fn take_off(&mut self, vm: &str, flight: Flight) {
+        self.touch_flight(vm, &flight);
+        self.flights.insert(vm.to_owned(), flight);
+    }
+
+    /// An action has ended. When it is `done`, its VM lives at the destination from now on, whatever reports
+    /// follow later.
+    pub(crate) fn land(&mut self, vm: &str, done: bool) {
+        let Some(flight) = self.flights.remove(vm) else { return };
+        self.touch_flight(vm, &flight);
+        if !done {
+            return;
+        }
+        let left = self.hosts.get_mut(&flight.source).and_then(|source| source.vms.remove(vm));
+        let waited = self.waiting.remove(vm);
+        let Some(destination) = self.hosts.get_mut(&flight.destination) else { return };
+        if let Some(there) = destination.vms.get_mut(vm) {
+            there.report.state = VmState::Running;
+        } else if let Some(mut entry) = left.or(waited) {
+            entry.report.state = VmState::Running;
+            destination.vms.insert(vm.to_owned(), entry);
+        }
+        self.homes.moved_by_us(vm, &flight.source, &flight.destination);
+    }
+
+    fn touch_flight(&mut self, vm: &str, flight: &Flight) {
+        self.changed_vms.insert(vm.to_owned());
+        for host in [&flight.source, &flight.destination] {
+            self.changed_hosts.insert(host.clone());
+        }
+    }
+
+    /// Marks a host's record as changed.
+    pub(crate) fn touch(&mut self, host: &str) {
+        self.changed_hosts.insert(host.to_owned());
+    }
+
+    /// Names whose records have changed since the last call: hosts, VMs.
+    pub(crate) fn take_changes(&mut self) -> (BTreeSet<String>, BTreeSet<String>) {
+        (std::mem::take(&mut self.changed_hosts), std::mem::take(&mut self.changed_vms))
+    }
+
+    /// Every VM that lives somewhere or waits.
+    pub(crate) fn vm_names(&self) -> BTreeSet<&String> {
+        let living = self.hosts.values().flat_map(|host| host.living().map(|(name, _)| name));
+        living.chain(self.waiting.keys()).collect()
+    }
+}

@@ -1,0 +1,146 @@
+use super::*;
+use crate::coordinator::settings;
+use crate::record::{
+    ActionKey, AdminState, Capacity, Connection, Delta, Hello, Inventory, VmReport, VmState,
+};
+use std::time::UNIX_EPOCH;
+
+fn now(seconds: f64) -> Now {
+    let at = Duration::from_secs_f64(seconds);
+    Now { at, wall: UNIX_EPOCH + at }
+}
+
+fn settings() -> settings::Inventory {
+    settings::Inventory { smoothing_s: 0.0, ..settings::Inventory::default() }
+}
+
+fn hello(host: &str, boot: &str) -> Hello {
+    let capacity = Capacity { cpu_millicores: 8000, memory_mib: 1000, ..Capacity::default() };
+    Hello { host: host.into(), boot_id: boot.into(), capacity, ..Hello::default() }
+}
+
+fn vm(name: &str, state: VmState) -> VmReport {
+    VmReport { name: name.into(), state, cpu_millicores: 995, memory_mib: 100, ..VmReport::default() }
+}
+
+/// Hosts a and b, VM v on a.
+fn cell() -> Cell {
+    let mut cell = Cell::default();
+    for (i, host) in ["a", "b"].into_iter().enumerate() {
+        cell.attach(hello(host, "1"), AdminState::Online, i as u64 + 1, now(0.0));
+        let vms = if host == "a" { vec![vm("v", VmState::Running)] } else { vec![] };
+        cell.inventory(host, Inventory { vms, ..Inventory::default() }, now(0.0), &settings());
+    }
+    assert_eq!(cell.news(now(0.0)), [Settled::Came { vm: "v".into(), host: "a".into() }]);
+    cell
+}
+
+fn says(cell: &mut Cell, host: &str, changed: Vec<VmReport>, gone: &[&str], at: f64) {
+    let gone = gone.iter().map(|&name| name.to_owned()).collect();
+    cell.delta(host, Delta { changed, gone, ..Delta::default() }, now(at), &settings());
+}
+
+#[test]
+fn a_migration_in_flight_counts_at_both_ends_and_only_once_at_each() {
+    let mut cell = cell();
+    assert_eq!((cell.expected("a")["cpu"], cell.expected("b")["cpu"]), (1000, 0));
+    let flight =
+        Flight { key: ActionKey::default(), source: "a".into(), destination: "b".into(), migrates: true };
+    cell.take_off("v", flight);
+    assert_eq!((cell.expected("a")["cpu"], cell.expected("b")["memory"]), (1000, 100));
+    assert_eq!((cell.migrations("a"), cell.migrations("b")), (1, 1));
+    says(&mut cell, "a", vec![vm("v", VmState::MigratingOut)], &[], 1.0);
+    says(&mut cell, "b", vec![vm("v", VmState::MigratingIn)], &[], 1.0);
+    assert_eq!((cell.expected("a")["cpu"], cell.expected("b")["cpu"]), (1000, 1000));
+    // The destination reports it running before the action is known to have ended.
+    says(&mut cell, "b", vec![vm("v", VmState::Running)], &[], 2.0);
+    assert_eq!(cell.expected("b")["cpu"], 1000);
+    cell.land("v", true);
+    assert_eq!((cell.expected("a")["cpu"], cell.expected("b")["cpu"]), (0, 1000));
+    assert_eq!(cell.home("v"), Some("b"));
+    says(&mut cell, "a", vec![], &["v"], 2.5);
+    assert_eq!(cell.news(now(60.0)), [], "our own move is no news");
+}
+
+#[test]
+fn an_action_that_failed_leaves_the_vm_where_it_was() {
+    let mut cell = cell();
+    let flight =
+        Flight { key: ActionKey::default(), source: "a".into(), destination: "b".into(), migrates: true };
+    cell.take_off("v", flight);
+    cell.land("v", false);
+    assert_eq!((cell.home("v"), cell.expected("b")["cpu"]), (Some("a"), 0));
+}
+
+#[test]
+fn a_foreign_move_is_told_once_in_whatever_order_the_hosts_speak() {
+    let moved = Settled::Moved { vm: "v".into(), from: "a".into(), to: "b".into() };
+    let mut cell_a = cell();
+    says(&mut cell_a, "a", vec![], &["v"], 1.0);
+    assert_eq!(cell_a.news(now(1.0)), []);
+    says(&mut cell_a, "b", vec![vm("v", VmState::Running)], &[], 2.0);
+    assert_eq!(cell_a.news(now(2.0)), [moved.clone()]);
+    assert_eq!(cell_a.news(now(30.0)), []);
+    let mut cell_b = cell();
+    says(&mut cell_b, "b", vec![vm("v", VmState::Running)], &[], 1.0);
+    assert_eq!(cell_b.news(now(1.0)), []);
+    says(&mut cell_b, "a", vec![], &["v"], 2.0);
+    assert_eq!(cell_b.news(now(2.0)), [moved]);
+}
+
+#[test]
+fn a_vm_on_two_hosts_and_one_on_none_are_believed_after_a_while() {
+    let mut cell = cell();
+    says(&mut cell, "b", vec![vm("v", VmState::Running)], &[], 1.0);
+    assert_eq!(cell.news(now(5.9)), []);
+    let doubled = Settled::Doubled { vm: "v".into(), hosts: vec!["a".into(), "b".into()] };
+    assert_eq!(cell.news(now(6.1)), [doubled]);
+    assert_eq!(cell.news(now(20.0)), [], "it is said once");
+    assert_eq!(cell.home("v"), None);
+    says(&mut cell, "b", vec![], &["v"], 21.0);
+    says(&mut cell, "a", vec![vm("v", VmState::Off)], &[], 22.0);
+    assert_eq!(cell.news(now(22.0)), []);
+    assert_eq!(cell.news(now(28.0)), [Settled::Went { vm: "v".into(), host: "a".into() }]);
+}
+
+#[test]
+fn a_silent_host_is_lost_then_failed_and_a_reboot_makes_its_vms_wait() {
+    let mut cell = cell();
+    assert_eq!(cell.age(now(5.0), &settings()), []);
+    let lost = cell.age(now(5.1), &settings());
+    assert_eq!(lost, [("a".into(), Connection::Lost), ("b".into(), Connection::Lost)]);
+    says(&mut cell, "b", vec![], &[], 6.0);
+    assert_eq!(cell.age(now(6.5), &settings()), []);
+    assert_eq!(cell.age(now(61.0), &settings())[0], ("a".into(), Connection::Failed));
+    cell.attach(hello("a", "2"), AdminState::Online, 9, now(70.0));
+    assert_eq!(cell.waiting.keys().collect::<Vec<_>>(), ["v"]);
+    cell.inventory("a", Inventory::default(), now(70.0), &settings());
+    assert!(cell.hosts["a"].is_known());
+    assert_eq!(cell.home("v"), None);
+}
+
+#[test]
+fn an_old_session_that_ends_does_not_end_the_new_one() {
+    let mut cell = cell();
+    cell.attach(hello("a", "1"), AdminState::Online, 7, now(1.0));
+    assert!(!cell.detach("a", 1, now(2.0)));
+    assert_eq!(cell.hosts["a"].connection, Connection::Connected);
+    assert!(cell.detach("a", 7, now(2.0)));
+    assert_eq!(cell.hosts["a"].connection, Connection::Lost);
+    assert_eq!(cell.home("v"), Some("a"), "a lost host keeps its VMs");
+}
+
+#[test]
+fn use_is_smoothed_and_definitions_are_kept() {
+    let mut cell = cell();
+    let smooth = settings::Inventory { smoothing_s: 10.0, ..settings() };
+    let report = |cpu| VmReport { cpu_millicores: cpu, ..vm("v", VmState::Running) };
+    let mut first = report(1000);
+    first.definition = "<domain/>".into();
+    cell.delta("a", Delta { changed: vec![first], ..Delta::default() }, now(0.0), &smooth);
+    cell.delta("a", Delta { changed: vec![report(8000)], ..Delta::default() }, now(1.0), &smooth);
+    let (_, entry) = cell.vm("v").unwrap();
+    let cpu = entry.demand()["cpu"];
+    assert!((1600..1720).contains(&cpu), "{cpu}");
+    assert_eq!(entry.report.definition, "<domain/>");
+}

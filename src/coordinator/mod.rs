@@ -1,0 +1,12 @@
+//! Keeps virtual machines on the right hosts: inventory → detection → planning → execution. What decides
+//! (`core`) is a state machine without I/O that takes the time with each input; one task (`driver`) feeds it,
+//! runs solvers on threads, keeps the store and publishes the view that the handle reads.
+
+mod handle;
+mod inventory;
+pub mod settings;
+mod view;
+
+pub use handle::{AgentSession, AttachError, Change, Coordinator, OperateError, Reports, Subscription};
+pub use settings::Settings;
+pub use view::{EVENTS_KEPT, Figures, PLANS_KEPT};

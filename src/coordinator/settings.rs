@@ -1,0 +1,218 @@
+//! The coordinator's settings: sections `[inventory]`, `[detection]`, `[planning]` and `[execution]` of the
+//! configuration file.
+
+use crate::record::Mode;
+use dvms_solver::file::Constraint;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// All that the coordinator is told.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Settings {
+    /// `[inventory]`
+    pub inventory: Inventory,
+    /// `[detection]`
+    pub detection: Detection,
+    /// `[planning]`
+    pub planning: Planning,
+    /// `[execution]`
+    pub execution: Execution,
+    /// The operator's rules.
+    pub constraints: Vec<Constraint>,
+}
+
+/// `[inventory]`: agents' sessions and what hosts may carry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Inventory {
+    /// Seconds between two reports of an agent.
+    pub report_interval_s: f64,
+    /// Seconds without a report after which a host is LOST although its stream stands.
+    pub lost_after_s: f64,
+    /// Seconds without a session after which a host is FAILED.
+    pub failed_after_s: f64,
+    /// Time constant, in seconds, of the smoothing of VMs' cpu use; 0 = none.
+    pub smoothing_s: f64,
+    /// Millicores that VMs may use for each millicore of a host.
+    pub cpu_overcommit: f64,
+    /// MiB that VMs may use for each MiB of a host.
+    pub memory_overcommit: f64,
+    /// Share of a host's cpu that is kept for itself.
+    pub cpu_reserve: f64,
+    /// Share of a host's memory that is kept for itself.
+    pub memory_reserve: f64,
+    /// MiB/s that migrations may use on a host whose agent does not say.
+    pub migration_bandwidth_mib_s: f64,
+    /// Migrations that may touch a host at once, where its agent does not say.
+    pub max_migrations: u32,
+}
+
+impl Default for Inventory {
+    fn default() -> Self {
+        Self {
+            report_interval_s: 1.0,
+            lost_after_s: 5.0,
+            failed_after_s: 60.0,
+            smoothing_s: 10.0,
+            cpu_overcommit: 1.0,
+            memory_overcommit: 1.0,
+            cpu_reserve: 0.0,
+            memory_reserve: 0.05,
+            migration_bandwidth_mib_s: 100.0,
+            max_migrations: 2,
+        }
+    }
+}
+
+/// `[detection]`: what is trouble, and how long it must last. Shares are of what VMs may use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Detection {
+    /// Above this share of its cpu a host is overloaded.
+    pub cpu_overload: f64,
+    /// A plan brings an overloaded host's cpu to this share or below.
+    pub cpu_target: f64,
+    /// Above this share of its memory a host is overloaded.
+    pub memory_overload: f64,
+    /// A plan brings an overloaded host's memory to this share or below.
+    pub memory_target: f64,
+    /// Seconds that an overload or a broken rule must last.
+    pub hold_s: f64,
+    /// Below this share of both cpu and memory a host is underloaded; 0 = never.
+    pub underload: f64,
+    /// Seconds that an underload must last.
+    pub underload_hold_s: f64,
+    /// Seconds after a plan in which the same trouble gets no other one; twice as long after each that did
+    /// not help, up to 16 times.
+    pub cool_down_s: f64,
+}
+
+impl Default for Detection {
+    fn default() -> Self {
+        Self {
+            cpu_overload: 0.9,
+            cpu_target: 0.8,
+            memory_overload: 1.0,
+            memory_target: 1.0,
+            hold_s: 10.0,
+            underload: 0.2,
+            underload_hold_s: 600.0,
+            cool_down_s: 30.0,
+        }
+    }
+}
+
+/// `[planning]`: partitions and solves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Planning {
+    /// `observe`, `recommend`, `approve` or `auto`: what is done with plans that dvms makes by itself.
+    pub mode: Mode,
+    /// Seconds for each solve.
+    pub time_limit_s: f64,
+    /// Solves at once.
+    pub concurrent: usize,
+    /// Threads of one solve.
+    pub threads: usize,
+    /// Where the search starts; the same inventory and seed give the same plan.
+    pub seed: u64,
+    /// Hosts of a consolidation, at most.
+    pub consolidate_hosts: usize,
+}
+
+impl Default for Planning {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Auto,
+            time_limit_s: 5.0,
+            concurrent: 2,
+            threads: 1,
+            seed: 0,
+            consolidate_hosts: 64,
+        }
+    }
+}
+
+/// `[execution]`: how plans are carried out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Execution {
+    /// An action is aborted after this many times its planned duration, and `deadline_s` more.
+    pub deadline_factor: f64,
+    /// See `deadline_factor`.
+    pub deadline_s: f64,
+    /// Seconds without progress after which a migration is aborted.
+    pub stall_s: f64,
+    /// Slow guests that write faster than the link takes.
+    pub auto_converge: bool,
+    /// Restart the VMs of a failed host without asking. dvms cannot tell a dead host from one that is only
+    /// out of its reach, and a VM that runs twice spoils its disks: set it only where failed hosts are
+    /// fenced. Otherwise such plans wait for approval.
+    pub restart_failed: bool,
+    /// Seconds for which a VM whose action failed is left alone.
+    pub vm_cool_down_s: f64,
+    /// Plans in a row that are made for what failed ones left undone.
+    pub max_replans: u32,
+}
+
+impl Default for Execution {
+    fn default() -> Self {
+        Self {
+            deadline_factor: 4.0,
+            deadline_s: 60.0,
+            stall_s: 30.0,
+            auto_converge: true,
+            restart_failed: false,
+            vm_cool_down_s: 60.0,
+            max_replans: 3,
+        }
+    }
+}
+
+impl Settings {
+    /// Reports every fault of the values: path of the setting, and what is wrong with it. Rules are judged
+    /// by the configuration.
+    pub fn faults(&self, wrong: &mut dyn FnMut(&str, String)) {
+        let Inventory { report_interval_s, lost_after_s, failed_after_s, smoothing_s, .. } = self.inventory;
+        let Detection { cpu_overload, cpu_target, memory_overload, memory_target, .. } = self.detection;
+        let ranges = [
+            ("inventory.report_interval_s", report_interval_s, 0.1, 60.0),
+            ("inventory.lost_after_s", lost_after_s, report_interval_s * 2.0, 600.0),
+            ("inventory.failed_after_s", failed_after_s, lost_after_s, 86_400.0),
+            ("inventory.smoothing_s", smoothing_s, 0.0, 3600.0),
+            ("inventory.cpu_overcommit", self.inventory.cpu_overcommit, 0.1, 100.0),
+            ("inventory.memory_overcommit", self.inventory.memory_overcommit, 0.1, 100.0),
+            ("inventory.cpu_reserve", self.inventory.cpu_reserve, 0.0, 0.9),
+            ("inventory.memory_reserve", self.inventory.memory_reserve, 0.0, 0.9),
+            ("inventory.migration_bandwidth_mib_s", self.inventory.migration_bandwidth_mib_s, 1.0, 1e6),
+            ("inventory.max_migrations", f64::from(self.inventory.max_migrations), 1.0, 64.0),
+            ("detection.cpu_overload", cpu_overload, 0.01, 1.0),
+            ("detection.cpu_target", cpu_target, 0.01, cpu_overload),
+            ("detection.memory_overload", memory_overload, 0.01, 1.0),
+            ("detection.memory_target", memory_target, 0.01, memory_overload),
+            ("detection.hold_s", self.detection.hold_s, 0.0, 86_400.0),
+            ("detection.underload", self.detection.underload, 0.0, cpu_target.min(memory_target)),
+            ("detection.underload_hold_s", self.detection.underload_hold_s, 0.0, 1e7),
+            ("detection.cool_down_s", self.detection.cool_down_s, 0.0, 86_400.0),
+            ("planning.time_limit_s", self.planning.time_limit_s, 0.1, 600.0),
+            ("planning.concurrent", self.planning.concurrent as f64, 1.0, 256.0),
+            ("planning.threads", self.planning.threads as f64, 1.0, 256.0),
+            ("planning.consolidate_hosts", self.planning.consolidate_hosts as f64, 2.0, 100_000.0),
+            ("execution.deadline_factor", self.execution.deadline_factor, 1.0, 1000.0),
+            ("execution.deadline_s", self.execution.deadline_s, 1.0, 86_400.0),
+            ("execution.stall_s", self.execution.stall_s, 1.0, 86_400.0),
+            ("execution.vm_cool_down_s", self.execution.vm_cool_down_s, 0.0, 86_400.0),
+            ("execution.max_replans", f64::from(self.execution.max_replans), 0.0, 100.0),
+        ];
+        for (path, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                wrong(path, format!("must be from {least} to {most}, is {value}"));
+            }
+        }
+    }
+}
+
+/// Seconds of a setting, validated to be finite and not negative.
+pub(super) fn seconds(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value).unwrap_or(Duration::MAX)
+}
