@@ -10,3 +10,4 @@ pub mod coordinator;
 pub mod json;
 pub mod record;
 pub mod solving;
+pub mod store;
