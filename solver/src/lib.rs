@@ -1,8 +1,77 @@
 //! Placement problems in, checked migration plans out.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(clippy::float_cmp, clippy::cast_possible_wrap, reason = "tests compare exact results")
+)]
 
+mod answer;
+pub mod budget;
 pub mod check;
+#[allow(dead_code, reason = "the search that uses all of it lands next")]
+mod constraints;
 pub mod file;
+mod milp;
 pub mod model;
+#[allow(dead_code, reason = "the search that uses all of it lands next")]
+mod objective;
+mod pipeline;
 
+pub use budget::Cancel;
 pub use model::{Fault, Problem, Rejected};
+
+use std::time::Duration;
+
+/// How to solve.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// The solve returns within it, whatever its back-end does. A smaller `time_limit_s` of the problem wins.
+    pub time_limit: Duration,
+    /// Threads that a back-end may use, at least 1.
+    pub threads: usize,
+    /// Same problem, same seed and same work limit (reached before the time limit): same plan.
+    pub seed: u64,
+    /// Who solves.
+    pub backend: Backend,
+    /// Units of work; `None` = no limit.
+    pub work_limit: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            time_limit: Duration::from_secs(5),
+            threads: 2,
+            seed: 0,
+            backend: Backend::Auto,
+            work_limit: None,
+        }
+    }
+}
+
+/// Who solves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// The heuristic, then the exact back-end if that can still help.
+    #[default]
+    Auto,
+    /// The heuristic only.
+    Heuristic,
+    /// The heuristic for a first plan, then `HiGHS`.
+    Highs,
+}
+
+/// Solves a problem. `better` is given each plan that is better than those before it; the last one is also
+/// returned, with what was proved of it. Every plan with actions has passed [`check::check`].
+///
+/// # Errors
+/// Every fault of a problem that does not follow the contract or asks for what is not supported.
+pub fn solve(
+    problem: &file::Problem,
+    options: &Options,
+    cancel: &Cancel,
+    better: &mut dyn FnMut(&file::Plan),
+) -> Result<file::Plan, Rejected> {
+    let model = Problem::new(problem)?;
+    Ok(pipeline::run(problem, &model, options, cancel, better))
+}

@@ -39,7 +39,9 @@ impl Choice {
         for (a, (weight, required)) in self.arrivals.iter().enumerate() {
             sum += weight;
             flow.connect(source, a, *weight);
-            required.iter().for_each(|d| flow.connect(a, arrivals + d, i64::MAX / 4));
+            for d in required {
+                flow.connect(a, arrivals + d, i64::MAX / 4);
+            }
         }
         for (d, weight) in self.departures.iter().enumerate() {
             flow.connect(arrivals + d, sink, *weight);

@@ -148,7 +148,7 @@ fn every_fault_names_its_place() {
         ),
         ("", ".", "EOF"),
         (r#"{"name": NaN}"#, "name", "expected value"),
-        (r#"{} {}"#, ".", "trailing characters"),
+        (r"{} {}", ".", "trailing characters"),
     ] {
         let error = refused(text);
         assert_eq!(error.path, path, "{text}: {error}");

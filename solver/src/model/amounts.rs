@@ -8,10 +8,3 @@ pub(crate) fn add(a: &mut [Amount], b: &[Amount]) {
         *x += y;
     }
 }
-
-/// `a -= b`.
-pub(crate) fn subtract(a: &mut [Amount], b: &[Amount]) {
-    for (x, y) in a.iter_mut().zip(b) {
-        *x -= y;
-    }
-}

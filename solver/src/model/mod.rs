@@ -11,7 +11,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use amounts::{add, subtract};
+pub(crate) use amounts::add;
 pub use build::{Fault, Rejected};
 pub use ids::{ConstraintId, HostId, ResourceId, ScopeId, VmId};
 

@@ -1,0 +1,87 @@
+//! From what the solver found to the plan that is given out.
+
+use crate::budget::Budget;
+use crate::constraints::Rules;
+use crate::file::{Action, Conflict, ObjectiveValue, Plan, Statistic, Status};
+use crate::model::{Placement, Problem};
+use crate::objective::{self, Way};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A placement, the actions that lead to it, and what they come to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Found {
+    pub(crate) to: Placement,
+    pub(crate) actions: Vec<Action>,
+    pub(crate) way: Way,
+    /// One value per level.
+    pub(crate) values: Vec<f64>,
+}
+
+impl Found {
+    pub(crate) fn new(
+        problem: &Problem,
+        rules: &Rules<'_>,
+        to: Placement,
+        actions: Vec<Action>,
+        way: Way,
+    ) -> Self {
+        let values = objective::values(problem, rules, &to, way);
+        Self { to, actions, way, values }
+    }
+}
+
+/// The plan's file form. `bounds` has an entry per level; `None` = nothing proved but that no value is
+/// negative.
+pub(crate) fn plan(
+    problem: &Problem,
+    rules: &Rules<'_>,
+    found: &Found,
+    status: Status,
+    bounds: &[Option<f64>],
+) -> Plan {
+    let name = |vm: usize| problem.vms[vm].name.clone();
+    let before = objective::values(problem, rules, &problem.initial(), Way::default());
+    let objectives = (problem.objectives.iter().enumerate())
+        .map(|(i, level)| ObjectiveValue {
+            name: level.name().to_owned(),
+            before: before[i],
+            value: found.values[i],
+            // No level has negative values, and a bound is never above what was found.
+            bound: Some(bounds.get(i).copied().flatten().unwrap_or(0.0).clamp(0.0, found.values[i])),
+        })
+        .collect();
+    let running = found.to.iter().enumerate();
+    Plan {
+        status,
+        actions: found.actions.clone(),
+        placement: (running.clone())
+            .filter_map(|(vm, host)| host.map(|host| (name(vm), problem.host(host).name.clone())))
+            .collect(),
+        unplaced: running.filter(|(_, host)| host.is_none()).map(|(vm, _)| name(vm)).collect(),
+        objectives,
+        ..Plan::default()
+    }
+}
+
+/// A plan without actions that says why there is none.
+pub(crate) fn without(status: Status, reason: String, conflict: Option<Conflict>) -> Plan {
+    Plan { status, reason, conflict, ..Plan::default() }
+}
+
+/// What is told of the solve itself.
+pub(crate) fn statistics(
+    budget: &Budget,
+    first_plan: Option<Duration>,
+    backend: &str,
+) -> BTreeMap<String, Statistic> {
+    let mut result = BTreeMap::from([
+        ("solve_s".to_owned(), Statistic::Number(budget.since_start().as_secs_f64())),
+        ("backend".to_owned(), Statistic::Text(backend.to_owned())),
+        ("work".to_owned(), Statistic::Number(budget.work_done() as f64)),
+    ]);
+    if let Some(first) = first_plan {
+        result.insert("first_plan_s".to_owned(), Statistic::Number(first.as_secs_f64()));
+    }
+    result
+}

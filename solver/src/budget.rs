@@ -1,0 +1,152 @@
+//! Time, work and cancellation. The only place of the solver that reads the clock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A request to stop, shared with whoever may ask for it. Clones are the same request.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Asks all solves that hold this request to return what they have.
+    pub fn now(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has asked.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a solve may still spend: time until a deadline, and units of work where a limit is set.
+///
+/// A unit of work is one thing tried (a VM on a host, a node of a tree); as it does not depend on the
+/// machine, a solve that ends by its work limit gives the same plan each time.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    began: Instant,
+    deadline: Option<Instant>,
+    work_limit: Option<u64>,
+    work: Arc<AtomicU64>,
+    cancel: Cancel,
+}
+
+impl Budget {
+    /// Begins now. A time limit beyond what the clock can hold is none.
+    #[must_use]
+    pub fn new(time_limit: Duration, work_limit: Option<u64>, cancel: &Cancel) -> Self {
+        let began = Instant::now();
+        Self {
+            began,
+            deadline: began.checked_add(time_limit),
+            work_limit,
+            work: Arc::default(),
+            cancel: cancel.clone(),
+        }
+    }
+
+    /// A budget with this share (0 to 1) of what is left of time and work. Work done under it counts
+    /// for this one as well.
+    #[must_use]
+    pub fn slice(&self, share: f64) -> Self {
+        let share = share.clamp(0.0, 1.0);
+        let done = self.work_done();
+        let mut part = self.clone();
+        part.deadline =
+            self.deadline.and_then(|_| Instant::now().checked_add(self.remaining().mul_f64(share)));
+        part.work_limit =
+            self.work_limit.map(|limit| done + (limit.saturating_sub(done) as f64 * share) as u64);
+        part
+    }
+
+    /// The same budget with its deadline earlier by `margin`: what comes after the work needs time too.
+    #[must_use]
+    pub fn earlier_by(&self, margin: Duration) -> Self {
+        let mut part = self.clone();
+        part.deadline = self.deadline.map(|deadline| deadline.checked_sub(margin).unwrap_or(self.began));
+        part
+    }
+
+    /// Counts units of work.
+    pub fn spend(&self, units: u64) {
+        self.work.fetch_add(units, Ordering::Relaxed);
+    }
+
+    /// Units of work counted since the solve began.
+    #[must_use]
+    pub fn work_done(&self) -> u64 {
+        self.work.load(Ordering::Relaxed)
+    }
+
+    /// The limit on units of work, if there is one.
+    #[must_use]
+    pub fn work_limit(&self) -> Option<u64> {
+        self.work_limit
+    }
+
+    /// Whether to stop: out of time, out of work, or asked to.
+    #[must_use]
+    pub fn expired(&self) -> bool {
+        self.cancel.is_asked()
+            || self.work_limit.is_some_and(|limit| self.work_done() >= limit)
+            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Whether somebody has asked to stop.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_asked()
+    }
+
+    /// Time until the deadline; zero once it has passed, [`Duration::MAX`] without one.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Time since the solve began.
+    #[must_use]
+    pub fn since_start(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Budget, Cancel};
+    use std::time::Duration;
+
+    const LONG: Duration = Duration::from_hours(1);
+
+    #[test]
+    fn it_expires_by_time_work_or_request() {
+        let cancel = Cancel::default();
+        assert!(Budget::new(Duration::ZERO, None, &cancel).expired());
+        assert_eq!(Budget::new(Duration::ZERO, None, &cancel).remaining(), Duration::ZERO);
+        let budget = Budget::new(LONG, Some(10), &cancel);
+        budget.spend(9);
+        assert!(!budget.expired());
+        budget.spend(1);
+        assert!(budget.expired());
+        let budget = Budget::new(Duration::MAX, None, &cancel);
+        assert!(!budget.expired());
+        cancel.clone().now();
+        assert!(budget.expired() && budget.is_cancelled());
+    }
+
+    #[test]
+    fn a_slice_has_its_share_and_counts_for_the_whole() {
+        let budget = Budget::new(LONG, Some(100), &Cancel::default());
+        budget.spend(20);
+        let part = budget.slice(0.25);
+        assert_eq!(part.work_limit(), Some(40));
+        assert!(part.remaining() <= LONG / 4 && part.remaining() > LONG / 8);
+        part.spend(20);
+        assert!(part.expired() && !budget.expired());
+        assert_eq!(budget.work_done(), 40);
+        assert!(budget.earlier_by(LONG).expired());
+    }
+}

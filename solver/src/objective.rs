@@ -1,0 +1,143 @@
+//! Values of the objective's levels, how two of them compare, and whether a placement may be an end.
+
+use crate::constraints::Rules;
+use crate::model::{Amount, HostId, HostState, Objective, Placement, Problem, VmId};
+use std::cmp::Ordering;
+
+/// What `VIOLATIONS` counts for each host and resource that is over at the end.
+pub(crate) const OVERLOAD_WEIGHT: f64 = 1000.0;
+
+/// What a placement alone does not tell of a plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Way {
+    /// MIGRATE actions beyond one for each VM that ends elsewhere.
+    pub(crate) pivots: u64,
+    /// Seconds until the last action ends.
+    pub(crate) makespan_s: f64,
+}
+
+/// Use of each resource on each host, `host * resources + resource`.
+pub(crate) fn usage(problem: &Problem, at: &Placement) -> Vec<Amount> {
+    let width = problem.resources.len();
+    let mut used = vec![0; problem.hosts.len() * width];
+    for (vm, host) in problem.vms.iter().zip(at) {
+        if let Some(host) = host {
+            crate::model::add(&mut used[host.index() * width..][..width], &vm.demand);
+        }
+    }
+    used
+}
+
+/// The VMs that run at the start and end on another host.
+pub(crate) fn movers<'a>(problem: &'a Problem, to: &'a Placement) -> impl Iterator<Item = VmId> + 'a {
+    problem.initial().into_iter().zip(to).enumerate().filter_map(|(vm, (from, to))| {
+        let moves = from.is_some() && from != *to;
+        moves.then(|| VmId::from(vm))
+    })
+}
+
+/// One value per level of the problem's objective, in its order.
+pub(crate) fn values(problem: &Problem, rules: &Rules<'_>, to: &Placement, way: Way) -> Vec<f64> {
+    let level = |objective: &Objective| match objective {
+        Objective::Violations => violations(problem, rules, to),
+        Objective::ActiveHosts => {
+            let mut active = vec![false; problem.hosts.len()];
+            to.iter().flatten().for_each(|host| active[host.index()] = true);
+            active.into_iter().filter(|active| *active).count() as f64
+        }
+        Objective::Migrations => (movers(problem, to).count() as u64 + way.pivots) as f64,
+        Objective::MigrationCost => {
+            movers(problem, to).map(|vm| problem.memory_of(vm)).sum::<Amount>() as f64
+        }
+        Objective::Makespan => way.makespan_s,
+    };
+    problem.objectives.iter().map(level).collect()
+}
+
+fn violations(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> f64 {
+    let usable = problem.hosts.iter().flat_map(|host| host.usable.iter());
+    let over = usage(problem, to).iter().zip(usable).filter(|(used, usable)| used > usable).count();
+    let unplaced: u64 = (problem.vms.iter().zip(to))
+        .filter(|(_, at)| at.is_none())
+        .map(|(vm, _)| u64::from(vm.priority))
+        .sum();
+    OVERLOAD_WEIGHT * over as f64 + unplaced as f64 + rules.soft_weight(problem, &rules.tally(to), to)
+}
+
+/// How far two values of a level may be apart and still count as the same.
+pub(crate) fn tolerance(level: Objective, value: f64) -> f64 {
+    let absolute = if level == Objective::Makespan { 0.01 } else { 1e-6 };
+    absolute + 1e-9 * value.abs()
+}
+
+/// Lexicographic; `Less` is better. Levels that `a` or `b` leaves out are not compared.
+pub(crate) fn compare(problem: &Problem, a: &[f64], b: &[f64]) -> Ordering {
+    for ((level, a), b) in problem.objectives.iter().zip(a).zip(b) {
+        if (a - b).abs() > tolerance(*level, a.max(*b)) {
+            return a.total_cmp(b);
+        }
+    }
+    Ordering::Equal
+}
+
+/// Why no plan may end in a placement; `None` when one may. Says nothing about the way there.
+pub(crate) fn fault(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> Option<String> {
+    let initial = problem.initial();
+    for (i, (from, to)) in initial.iter().zip(to).enumerate() {
+        let (vm, name) = (&problem.vms[i], &problem.vms[i].name);
+        match (from, to) {
+            (Some(from), None) => {
+                return Some(format!("{name} runs on {} and would stop", problem.host(*from).name));
+            }
+            (from, Some(to)) if from != &Some(*to) => {
+                let host = problem.host(*to);
+                if host.state != HostState::Online {
+                    return Some(format!("{name} would enter {}, which takes no VMs", host.name));
+                }
+                if vm.pinned && vm.host.is_some() {
+                    return Some(format!("{name} is pinned and would go to {}", host.name));
+                }
+            }
+            (Some(from), Some(_)) if problem.host(*from).state == HostState::Draining => {
+                return Some(format!(
+                    "{name} would stay on {}, which is to be emptied",
+                    problem.host(*from).name
+                ));
+            }
+            _ => {}
+        }
+    }
+    if let Some(kept) = rules.broken(&rules.tally(to)) {
+        return Some(format!("the rule {} would not hold", kept.constraint.name));
+    }
+    if let Some(kept) =
+        rules.list.iter().find(|k| k.hard() && crate::constraints::breaks_on_the_way(problem, k, to))
+    {
+        return Some(format!("the rule {} would not hold on the way", kept.constraint.name));
+    }
+    if let Some(most) = problem.limits.max_migrations
+        && movers(problem, to).count() as u64 > most
+    {
+        return Some(format!("more than {most} migrations would be needed"));
+    }
+    overload(problem, &initial, to)
+}
+
+/// A host may end over its capacity only if it was so before, and took in nothing that needs what is short.
+fn overload(problem: &Problem, initial: &Placement, to: &Placement) -> Option<String> {
+    let (width, used) = (problem.resources.len(), usage(problem, to));
+    let over = |host: HostId, r: usize| used[host.index() * width + r] > problem.host(host).usable[r];
+    for (i, (from, to)) in initial.iter().zip(to).enumerate() {
+        let Some(host) = to.filter(|to| *from != Some(*to)) else { continue };
+        for (r, name) in problem.resources.iter().enumerate() {
+            if problem.vms[i].demand[r] > 0 && over(host, r) {
+                let host = &problem.host(host).name;
+                return Some(format!(
+                    "{} would enter {host}, which has too little {name}",
+                    problem.vms[i].name
+                ));
+            }
+        }
+    }
+    None
+}
