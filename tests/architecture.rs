@@ -1,4 +1,5 @@
 //! Holds the rules of docs/ARCHITECTURE.md over the packages, the sources and the built binaries.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not there")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -41,7 +41,7 @@ impl ApiError {
         Self { code, reason, message: message.into(), violations: Vec::new(), retry_after: None }
     }
 
-    /// INVALID_ARGUMENT with all the faults; there must be one at least.
+    /// `INVALID_ARGUMENT` with all the faults; there must be one at least.
     #[must_use]
     pub fn invalid(violations: Vec<Violation>) -> Self {
         let message = match violations.as_slice() {
@@ -54,7 +54,7 @@ impl ApiError {
         Self { violations, ..Self::new(Code::InvalidArgument, ErrorReason::InvalidField, message) }
     }
 
-    /// INVALID_ARGUMENT with one fault.
+    /// `INVALID_ARGUMENT` with one fault.
     pub fn invalid_field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::invalid(vec![Violation::new(field, message)])
     }
@@ -65,36 +65,36 @@ impl ApiError {
         Self { code: Code::Unimplemented, reason: ErrorReason::Unsupported, ..Self::invalid(violations) }
     }
 
-    /// NOT_FOUND.
+    /// `NOT_FOUND`.
     #[must_use]
     pub fn not_found(kind: &str, name: &str) -> Self {
         Self::new(Code::NotFound, ErrorReason::NotFound, format!("there is no {kind} {name:?}"))
     }
 
-    /// FAILED_PRECONDITION: not in a state in which this can be done.
+    /// `FAILED_PRECONDITION`: not in a state in which this can be done.
     pub fn wrong_state(message: impl Into<String>) -> Self {
         Self::new(Code::FailedPrecondition, ErrorReason::WrongState, message)
     }
 
-    /// FAILED_PRECONDITION: the infrastructure has changed since the plan was solved.
+    /// `FAILED_PRECONDITION`: the infrastructure has changed since the plan was solved.
     pub fn stale_plan(message: impl Into<String>) -> Self {
         Self::new(Code::FailedPrecondition, ErrorReason::StalePlan, message)
     }
 
-    /// ALREADY_EXISTS: the `request_id` was used with other parameters.
+    /// `ALREADY_EXISTS`: the `request_id` was used with other parameters.
     #[must_use]
     pub fn request_id_reused(request_id: &str) -> Self {
         let message = format!("request_id {request_id:?} was used before with other parameters");
         Self::new(Code::AlreadyExists, ErrorReason::RequestIdReused, message)
     }
 
-    /// RESOURCE_EXHAUSTED: come back later.
+    /// `RESOURCE_EXHAUSTED`: come back later.
     pub fn busy(message: impl Into<String>, retry_after: Duration) -> Self {
         let error = Self::new(Code::ResourceExhausted, ErrorReason::Busy, message);
         Self { retry_after: Some(retry_after), ..error }
     }
 
-    /// RESOURCE_EXHAUSTED: the client of a watch reads too slowly.
+    /// `RESOURCE_EXHAUSTED`: the client of a watch reads too slowly.
     #[must_use]
     pub fn slow_watcher() -> Self {
         let message = "changes came faster than they were read; watch again to get the present state";
@@ -102,12 +102,12 @@ impl ApiError {
         Self { retry_after: Some(Duration::from_secs(1)), ..error }
     }
 
-    /// PERMISSION_DENIED: an agent spoke about a host that is not its own.
+    /// `PERMISSION_DENIED`: an agent spoke about a host that is not its own.
     pub fn foreign_host(message: impl Into<String>) -> Self {
         Self::new(Code::PermissionDenied, ErrorReason::ForeignHost, message)
     }
 
-    /// FAILED_PRECONDITION: the agent's protocol cannot be served.
+    /// `FAILED_PRECONDITION`: the agent's protocol cannot be served.
     pub fn protocol_version(message: impl Into<String>) -> Self {
         Self::new(Code::FailedPrecondition, ErrorReason::ProtocolVersion, message)
     }
@@ -127,7 +127,7 @@ impl ApiError {
         Self { retry_after: Some(Duration::from_secs(5)), ..error }
     }
 
-    /// DEADLINE_EXCEEDED before anything could be done.
+    /// `DEADLINE_EXCEEDED` before anything could be done.
     pub fn deadline(message: impl Into<String>) -> Self {
         Self::new(Code::DeadlineExceeded, ErrorReason::Busy, message)
     }

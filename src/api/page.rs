@@ -2,6 +2,7 @@
 //! pages neither repeat nor hide others; it is bound to the method and the filter it was made for.
 
 use super::error::ApiError;
+use std::fmt::Write as _;
 
 /// Items of a page when the request does not say.
 pub const DEFAULT_SIZE: usize = 100;
@@ -25,7 +26,7 @@ impl Page {
     /// page of a list.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT for a negative size and for a token that was not made for this list.
+    /// `INVALID_ARGUMENT` for a negative size and for a token that was not made for this list.
     pub fn new(method: &str, filter: &str, page_size: i32, page_token: &str) -> Result<Self, ApiError> {
         let size = match usize::try_from(page_size) {
             Ok(0) => DEFAULT_SIZE,
@@ -64,7 +65,10 @@ fn encode(key: &str, scope: u64) -> String {
     let mut bytes = vec![VERSION];
     bytes.extend(scope.to_be_bytes());
     bytes.extend(key.as_bytes());
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
 }
 
 fn decode(token: &str, scope: u64) -> Result<String, ApiError> {

@@ -1,6 +1,6 @@
 //! What can be wrong with a configuration.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
 /// Why there is no configuration.
@@ -25,7 +25,11 @@ pub enum ConfigError {
 }
 
 fn lines(faults: &[Fault]) -> String {
-    faults.iter().map(|fault| format!("\n  {fault}")).collect()
+    let mut lines = String::new();
+    for fault in faults {
+        let _ = write!(lines, "\n  {fault}");
+    }
+    lines
 }
 
 /// One fault of a configuration.

@@ -103,7 +103,7 @@ impl<'t> Reader<'t> {
 }
 
 fn line_at(text: &str, offset: usize) -> usize {
-    text.as_bytes()[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+    text.as_bytes()[..offset.min(text.len())].split(|byte| *byte == b'\n').count()
 }
 
 /// The line of a setting by its path (`server.listen`, `constraints[2].spread`); `None` when the text does

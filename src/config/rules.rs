@@ -35,6 +35,18 @@ impl Named {
         self.host_labels.push(set.host_selector.clone());
     }
 
+    fn all_vms(&mut self, groups: &[Vms]) {
+        for set in groups {
+            self.vms(set);
+        }
+    }
+
+    fn all_hosts(&mut self, groups: &[Hosts]) {
+        for set in groups {
+            self.hosts(set);
+        }
+    }
+
     fn scope(&mut self, scope: Option<&String>) {
         if let Some(scope) = scope.filter(|scope| *scope != "host") {
             self.host_labels.push(Labels::from([(scope.clone(), "any".to_owned())]));
@@ -52,14 +64,14 @@ impl Named {
                 self.hosts(hosts);
             }
             Body::Lonely { vms } | Body::Root { vms } | Body::Sync { vms } => self.vms(vms),
-            Body::Split { groups } => groups.iter().for_each(|set| self.vms(set)),
+            Body::Split { groups } => self.all_vms(groups),
             Body::Among { vms, host_groups } => {
                 self.vms(vms);
-                host_groups.iter().for_each(|set| self.hosts(set));
+                self.all_hosts(host_groups);
             }
             Body::SplitAmong { groups, host_groups } => {
-                groups.iter().for_each(|set| self.vms(set));
-                host_groups.iter().for_each(|set| self.hosts(set));
+                self.all_vms(groups);
+                self.all_hosts(host_groups);
             }
             Body::MaxOnline { hosts, .. }
             | Body::RunningCapacity { hosts, .. }

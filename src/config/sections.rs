@@ -115,7 +115,7 @@ impl Log {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Solve {
-    /// Problems that are solved at once; more are refused with RESOURCE_EXHAUSTED.
+    /// Problems that are solved at once; more are refused with `RESOURCE_EXHAUSTED`.
     pub concurrent: usize,
     /// Threads of one solve.
     pub threads: usize,

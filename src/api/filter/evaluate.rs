@@ -37,9 +37,9 @@ enum Wanted {
 }
 
 impl Test {
-    pub(super) fn new(message: &MessageDescriptor, comparison: Comparison) -> Result<Self, FilterFault> {
-        let (steps, field) = resolve(message, &comparison)?;
-        let wanted = wanted(&field, &steps, &comparison)?;
+    pub(super) fn new(message: &MessageDescriptor, comparison: &Comparison) -> Result<Self, FilterFault> {
+        let (steps, field) = resolve(message, comparison)?;
+        let wanted = wanted(&field, &steps, comparison)?;
         Ok(Self { steps, op: comparison.op, wanted })
     }
 
@@ -127,8 +127,7 @@ fn wanted(field: &FieldDescriptor, steps: &[Step], comparison: &Comparison) -> R
         return Err(FilterFault { position: comparison.field_position, message });
     };
     match (&wanted, comparison.op) {
-        (Wanted::Text(_), _) => Ok(wanted),
-        (Wanted::Bool(_) | Wanted::Enum(_), Op::Equal | Op::NotEqual) => Ok(wanted),
+        (Wanted::Text(_), _) | (Wanted::Bool(_) | Wanted::Enum(_), Op::Equal | Op::NotEqual) => Ok(wanted),
         (Wanted::Bool(_) | Wanted::Enum(_), _) => bad_op("= and !="),
         (_, Op::Contains) => bad_op("= != < <= > >="),
         _ => Ok(wanted),
@@ -166,14 +165,11 @@ fn element(kind: &Kind, comparison: &Comparison) -> Result<Option<Wanted>, Filte
 }
 
 fn enum_number(names: &EnumDescriptor, text: &str) -> Result<i32, String> {
-    match names.get_value_by_name(text) {
-        Some(value) => Ok(value.number()),
-        None => {
-            let known: Vec<_> =
-                names.values().filter(|v| v.number() != 0).map(|v| v.name().to_owned()).collect();
-            Err(format!("one of {}", known.join(", ")))
-        }
+    if let Some(value) = names.get_value_by_name(text) {
+        return Ok(value.number());
     }
+    let known: Vec<_> = names.values().filter(|v| v.number() != 0).map(|v| v.name().to_owned()).collect();
+    Err(format!("one of {}", known.join(", ")))
 }
 
 /// The value at the end of a path; `None` where an optional field is absent or a map lacks the key.

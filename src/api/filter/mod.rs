@@ -30,7 +30,7 @@ impl<M: Message + Name> Filter<M> {
     /// Reads a filter; empty = everything.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT on the field `filter`, with the position of the fault.
+    /// `INVALID_ARGUMENT` on the field `filter`, with the position of the fault.
     pub fn new(text: &str) -> Result<Self, ApiError> {
         let descriptor = crate::json::descriptor::<M>();
         let refuse = |fault: FilterFault| {
@@ -38,7 +38,7 @@ impl<M: Message + Name> Filter<M> {
             ApiError::invalid_field("filter", message)
         };
         let comparisons = parse::parse(text).map_err(refuse)?;
-        let tests = comparisons.into_iter().map(|comparison| Test::new(&descriptor, comparison));
+        let tests = comparisons.into_iter().map(|comparison| Test::new(&descriptor, &comparison));
         Ok(Self { tests: tests.collect::<Result<_, _>>().map_err(refuse)?, message: PhantomData })
     }
 
