@@ -1,11 +1,11 @@
-//! The one place that calls the solver: the same budget, defaults and answers for the command line and
-//! the service.
+//! The one place that calls the solver: the same budget, defaults and answers for the command line, the
+//! service and the coordinator.
 
-use dvms_solver::Rejected;
 use dvms_solver::file::{Plan, Problem};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use dvms_solver::{Options, Rejected, solve};
 use std::time::Duration;
+
+pub use dvms_solver::Cancel as Stop;
 
 /// How a problem is to be solved.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,26 +28,21 @@ pub enum Backend {
     Auto,
     /// Heuristics only: fast, without bounds of its own.
     Heuristic,
+    /// Heuristics for a first plan, then HiGHS whatever they leave.
+    Highs,
 }
 
-/// Asks a running solve to end with what it has.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Asks; cannot be taken back.
-    pub fn now(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was asked.
-    #[must_use]
-    pub fn is_asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+impl From<Backend> for dvms_solver::Backend {
+    fn from(backend: Backend) -> Self {
+        match backend {
+            Backend::Auto => Self::Auto,
+            Backend::Heuristic => Self::Heuristic,
+            Backend::Highs => Self::Highs,
+        }
     }
 }
 
-/// Something that solves problems. The service takes it as a parameter, so that its own promises
+/// Something that solves problems. Who solves takes it as a parameter, so that its own promises
 /// (deadline, cancellation, refusal) can be tested without waiting for a hard problem.
 pub trait Solver: Send + Sync + 'static {
     /// Solves a problem. Every plan given to `better` and the one returned has passed the independent
@@ -62,4 +57,27 @@ pub trait Solver: Send + Sync + 'static {
         stop: &Stop,
         better: &mut dyn FnMut(&Plan),
     ) -> Result<Plan, Rejected>;
+}
+
+/// The solver of this package.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Engine;
+
+impl Solver for Engine {
+    fn solve(
+        &self,
+        problem: &Problem,
+        order: &Order,
+        stop: &Stop,
+        better: &mut dyn FnMut(&Plan),
+    ) -> Result<Plan, Rejected> {
+        let options = Options {
+            time_limit: order.time_limit,
+            threads: order.threads,
+            seed: order.seed,
+            backend: order.backend.into(),
+            work_limit: None,
+        };
+        solve(problem, &options, stop, better)
+    }
 }
