@@ -18,7 +18,8 @@ pub struct Coordinator {
 
 pub(super) struct Shared {
     pub(super) view: RwLock<View>,
-    pub(super) changes: broadcast::Sender<(u64, Change)>,
+    /// The driver has the sender: when it has stopped, readers hear that nothing follows.
+    pub(super) changes: broadcast::WeakSender<(u64, Change)>,
     pub(super) commands: mpsc::Sender<Command>,
     /// Set when the coordinator has stopped.
     pub(super) stopped: watch::Receiver<bool>,
@@ -163,6 +164,10 @@ pub struct Subscription {
     pub changes: broadcast::Receiver<(u64, Change)>,
 }
 
+fn closed() -> broadcast::Receiver<(u64, Change)> {
+    broadcast::channel(1).1
+}
+
 impl Coordinator {
     fn view(&self) -> RwLockReadGuard<'_, View> {
         // A writer that panicked has at worst published half of a change; readers go on.
@@ -245,7 +250,7 @@ impl Coordinator {
             hosts: view.hosts.values().cloned().collect(),
             vms: view.vms.values().cloned().collect(),
             // Under the lock of the view: what is published next has a greater revision.
-            changes: self.shared.changes.subscribe(),
+            changes: self.shared.changes.upgrade().map_or_else(closed, |changes| changes.subscribe()),
         }
     }
 

@@ -46,6 +46,9 @@ pub struct PlanRecord {
     /// The caller's id of the request; empty = none.
     #[serde(default)]
     pub request_id: String,
+    /// The parameters of the request, to tell a repeat from another request; empty = none.
+    #[serde(default)]
+    pub request: String,
 }
 
 /// Where a plan stands.

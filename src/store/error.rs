@@ -75,6 +75,12 @@ pub enum StoreError {
     /// An epoch that no number is greater than.
     #[error("no epoch can follow {0}; an agent that has seen it must be given a new state directory")]
     EpochExhausted(u64),
+    /// There is no thread to write with.
+    #[error("cannot start the thread that writes to the state directory: {source}")]
+    Thread {
+        /// Why.
+        source: std::io::Error,
+    },
     /// Anything else: disk full, I/O error …
     #[error("{path}: cannot {what}: {source}", path = path.display())]
     Database {

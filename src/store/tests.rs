@@ -24,6 +24,7 @@ fn plan(id: &str, state: PlanState) -> PlanRecord {
         successor: String::new(),
         revision: 1,
         request_id: String::new(),
+        request: String::new(),
     }
 }
 

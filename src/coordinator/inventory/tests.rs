@@ -79,7 +79,7 @@ fn a_foreign_move_is_told_once_in_whatever_order_the_hosts_speak() {
     says(&mut cell_a, "a", vec![], &["v"], 1.0);
     assert_eq!(cell_a.news(now(1.0)), []);
     says(&mut cell_a, "b", vec![vm("v", VmState::Running)], &[], 2.0);
-    assert_eq!(cell_a.news(now(2.0)), [moved.clone()]);
+    assert_eq!(cell_a.news(now(2.0)), std::slice::from_ref(&moved));
     assert_eq!(cell_a.news(now(30.0)), []);
     let mut cell_b = cell();
     says(&mut cell_b, "b", vec![vm("v", VmState::Running)], &[], 1.0);

@@ -1,0 +1,292 @@
+//! The one task that feeds the core and does what it says: tells agents, writes through a thread, answers callers,
+//! publishes.
+
+mod keeper;
+#[cfg(test)]
+mod tests;
+
+use super::core::{Answer, Core, Effect, Input, Restored, Ticket};
+use super::handle::{
+    AgentSession, AttachError, CHANGES_KEPT, Change, Command, Coordinator, Reply, Reports, Shared,
+};
+use super::inventory::Now;
+use super::settings::{Settings, seconds};
+use super::view::{EVENTS_KEPT, PLANS_KEPT};
+use crate::record::{Hello, HostRecord, Order, PlanRecord};
+use crate::solving::Solver;
+use crate::store::{Store, StoreError};
+use keeper::{Ask, Said};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+/// Commands that may wait before their senders do.
+const COMMANDS_WAITING: usize = 1024;
+/// Commands that are taken before readers see what has come of them.
+const COMMANDS_AT_ONCE: usize = 256;
+/// Orders that may wait for an agent's stream; an agent that is further behind has to begin a new session.
+const ORDERS_WAITING: usize = 256;
+/// How long a stop waits for the disk.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+impl Coordinator {
+    /// Starts a coordinator with what the store holds. It runs until [`Coordinator::shutdown`]. Must be called
+    /// within a tokio runtime.
+    ///
+    /// # Errors
+    /// The store cannot be read, or there is no thread for it.
+    pub fn start(
+        name: &str,
+        settings: Settings,
+        store: Store,
+        _solver: Arc<dyn Solver>,
+    ) -> Result<Self, StoreError> {
+        let began = Instant::now();
+        let restored = Restored::read(&store)?;
+        let report_interval = seconds(settings.inventory.report_interval_s);
+        let (core, view) = Core::new(settings, restored, now(began));
+        let (say, said) = mpsc::unbounded_channel();
+        let (ask, keeper) = keeper::start(store, say).map_err(|source| StoreError::Thread { source })?;
+        let (commands, inbox) = mpsc::channel(COMMANDS_WAITING);
+        let (ended, stopped) = watch::channel(false);
+        let changes = broadcast::Sender::new(CHANGES_KEPT);
+        let shared = Shared { view: RwLock::new(view), changes: changes.downgrade(), commands, stopped };
+        let shared = Arc::new(shared);
+        let driver = Driver {
+            core,
+            began,
+            report_interval,
+            shared: shared.clone(),
+            changes,
+            ask,
+            sessions: BTreeMap::new(),
+            attaching: BTreeMap::new(),
+            callers: BTreeMap::new(),
+            last_ticket: 0,
+        };
+        let task = async move {
+            driver.run(inbox, said, keeper).await;
+            ended.send_replace(true);
+        };
+        tokio::spawn(task.instrument(tracing::info_span!("coordinator", name)));
+        Ok(Self { shared })
+    }
+}
+
+fn now(began: Instant) -> Now {
+    Now { at: began.elapsed(), wall: SystemTime::now() }
+}
+
+struct Driver {
+    core: Core,
+    began: Instant,
+    report_interval: Duration,
+    shared: Arc<Shared>,
+    changes: broadcast::Sender<(u64, Change)>,
+    ask: std::sync::mpsc::Sender<Ask>,
+    /// The session of each host: its epoch and where its orders go.
+    sessions: BTreeMap<String, (u64, mpsc::Sender<Order>)>,
+    /// Agents that wait for their epoch.
+    attaching: BTreeMap<Ticket, (Box<Hello>, Attached)>,
+    callers: BTreeMap<Ticket, Caller>,
+    last_ticket: Ticket,
+}
+
+/// Where an agent's session goes.
+type Attached = oneshot::Sender<Result<AgentSession, AttachError>>;
+
+/// Who waits for an answer.
+enum Caller {
+    Host(Reply<HostRecord>),
+    Plan(Reply<PlanRecord>),
+}
+
+impl Driver {
+    async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Command>,
+        mut said: mpsc::UnboundedReceiver<Said>,
+        keeper: JoinHandle<()>,
+    ) {
+        let mut commands = Vec::with_capacity(COMMANDS_AT_ONCE);
+        loop {
+            let due = self.began + self.core.next();
+            tokio::select! {
+                _ = inbox.recv_many(&mut commands, COMMANDS_AT_ONCE) => {}
+                Some(said) = said.recv() => self.hear(said),
+                () = tokio::time::sleep_until(due) => self.feed(Input::Tick),
+            }
+            let mut stop = false;
+            for command in commands.drain(..) {
+                stop |= matches!(command, Command::Shutdown);
+                self.command(command);
+            }
+            self.publish();
+            if stop {
+                break;
+            }
+        }
+        // Who asks from now on is told that it is too late.
+        drop(inbox);
+        self.end(keeper).await;
+    }
+
+    /// Waits, within bounds, until all is saved.
+    async fn end(mut self, keeper: JoinHandle<()>) {
+        self.attaching.clear();
+        self.sessions.clear();
+        // Refused only when the thread has ended.
+        let _ = self.ask.send(Ask::Stop);
+        let joined = tokio::task::spawn_blocking(move || keeper.join().is_ok());
+        match tokio::time::timeout(STOP_WITHIN, joined).await {
+            Ok(Ok(true)) => tracing::info!("the coordinator has stopped"),
+            Ok(_) => tracing::error!("the thread that writes to the state directory has panicked"),
+            Err(_) => tracing::error!("the state directory takes nothing; stopped without saving the last"),
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        let now = now(self.began);
+        for effect in self.core.handle(input, now) {
+            self.carry_out(effect);
+        }
+    }
+
+    fn hear(&mut self, said: Said) {
+        match said {
+            Said::Stored { seq } => self.feed(Input::Stored { seq }),
+            Said::NotStored { message } => self.feed(Input::NotStored { message }),
+            Said::Epoch { ticket, epoch } => {
+                let Some((hello, reply)) = self.attaching.remove(&ticket) else { return };
+                match epoch {
+                    Ok(epoch) => self.begin_session(hello, epoch, reply),
+                    // The agent tries again by itself.
+                    Err(error) => _ = reply.send(Err(AttachError::Store(error))),
+                }
+            }
+        }
+    }
+
+    fn begin_session(&mut self, hello: Box<Hello>, epoch: u64, reply: Attached) {
+        let host = hello.host.clone();
+        let (sender, orders) = mpsc::channel(ORDERS_WAITING);
+        let commands = self.shared.commands.clone();
+        let reports = Reports { host: host.clone(), epoch, commands };
+        let session = AgentSession { epoch, report_interval: self.report_interval, orders, reports };
+        // The sender of an older session ends with it.
+        self.sessions.insert(host, (epoch, sender));
+        self.feed(Input::Attach { hello, epoch });
+        // An agent that has gone meanwhile drops its session, which is then detached.
+        let _ = reply.send(Ok(session));
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Attach(hello, reply) => {
+                if let Err(error) = acceptable(&hello) {
+                    let _ = reply.send(Err(error));
+                    return;
+                }
+                let (ticket, at_least) = (self.ticket(), hello.epoch);
+                self.attaching.insert(ticket, (hello, reply));
+                self.ask(Ask::Epoch { ticket, at_least });
+            }
+            Command::Detach { host, epoch } => {
+                if self.sessions.get(&host).is_some_and(|(session, _)| *session == epoch) {
+                    self.sessions.remove(&host);
+                }
+                self.feed(Input::Detach { host, epoch });
+            }
+            Command::Report { host, epoch, report } => self.feed(Input::Report { host, epoch, report }),
+            Command::SetHostState(host, state, reason, reply) => {
+                let ticket = self.caller(Caller::Host(reply));
+                self.feed(Input::SetHostState { host, state, reason, ticket });
+            }
+            Command::CreatePlan(_, reply)
+            | Command::ApprovePlan(_, reply)
+            | Command::CancelPlan { reply, .. } => {
+                let ticket = self.caller(Caller::Plan(reply));
+                self.callers.remove(&ticket);
+            }
+            Command::Shutdown => self.feed(Input::Shutdown),
+        }
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        self.last_ticket
+    }
+
+    fn caller(&mut self, caller: Caller) -> Ticket {
+        let ticket = self.ticket();
+        self.callers.insert(ticket, caller);
+        ticket
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        if self.ask.send(ask).is_err() {
+            // It ends only when it is told to, or by a defect: as bad as a disk that takes nothing.
+            let message = "the thread that writes to the state directory has ended".to_owned();
+            self.attaching.clear();
+            self.feed(Input::NotStored { message });
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Tell { host, epoch, order } => {
+                let session = self.sessions.get(&host).filter(|(session, _)| *session == epoch);
+                if let Some((_, orders)) = session
+                    && let Err(mpsc::error::TrySendError::Full(_)) = orders.try_send(order)
+                {
+                    tracing::warn!(host, "the agent reads no orders; it has to begin a new session");
+                    self.sessions.remove(&host);
+                }
+            }
+            Effect::EndSession { host, epoch } => {
+                if self.sessions.get(&host).is_some_and(|(session, _)| *session == epoch) {
+                    self.sessions.remove(&host);
+                }
+            }
+            Effect::Write { seq, changes } => self.ask(Ask::Write { seq, changes }),
+            Effect::Prune => self.ask(Ask::Prune { plans: PLANS_KEPT, events: EVENTS_KEPT }),
+            Effect::Answer { ticket, answer } => {
+                // A caller who has gone needs no answer.
+                match (self.callers.remove(&ticket), answer) {
+                    (Some(Caller::Host(reply)), Answer::Host(host)) => _ = reply.send(Ok(host)),
+                    (Some(Caller::Plan(reply)), Answer::Plan(plan)) => _ = reply.send(Ok(plan)),
+                    (Some(Caller::Host(reply)), Answer::Refused(error)) => _ = reply.send(Err(error)),
+                    (Some(Caller::Plan(reply)), Answer::Refused(error)) => _ = reply.send(Err(error)),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        let mut view = self.shared.view.write().unwrap_or_else(PoisonError::into_inner);
+        for change in self.core.publish(&mut view) {
+            // Refused only when nobody watches.
+            let _ = self.changes.send(change);
+        }
+    }
+}
+
+/// Whether an agent can be served.
+fn acceptable(hello: &Hello) -> Result<(), AttachError> {
+    let invalid = |field: &str, message: &str| {
+        Err(AttachError::Invalid { field: field.to_owned(), message: message.to_owned() })
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:@-".contains(c);
+    if hello.host.is_empty() || hello.host.len() > 253 || !hello.host.chars().all(allowed) {
+        return invalid("host", "must be 1 to 253 letters, digits or any of _ . : @ -");
+    }
+    if hello.capacity.cpu_millicores < 0 || hello.capacity.memory_mib < 0 {
+        return invalid("capacity", "must not be negative");
+    }
+    Ok(())
+}
