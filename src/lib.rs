@@ -8,6 +8,7 @@ pub mod api;
 pub mod config;
 pub mod coordinator;
 pub mod json;
+pub mod metrics;
 pub mod partition;
 pub mod record;
 pub mod solving;

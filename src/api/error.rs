@@ -1,8 +1,10 @@
 //! Errors of the API: a gRPC code chosen by the caller's next action, and `google.rpc` details with the
 //! reason (`ErrorInfo`), the faulty fields (`BadRequest`) and when to come back (`RetryInfo`).
 
+use crate::coordinator::OperateError;
 use dvms_proto::v1::ErrorReason;
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -23,6 +25,12 @@ impl Violation {
     /// A fault of a field.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
+    }
+
+    /// The same fault of a message that is a field of another.
+    #[must_use]
+    pub fn below(self, field: &str) -> Self {
+        Self { field: format!("{field}.{}", self.field), ..self }
     }
 }
 
@@ -139,6 +147,41 @@ impl ApiError {
         Self::new(Code::Internal, ErrorReason::Internal, what)
     }
 
+    /// An error that the transport made before or after us, in our form: what a caller sent and could not be
+    /// read is the caller's fault, not ours.
+    #[must_use]
+    pub fn of_transport(status: &Status) -> Self {
+        let message = status.message();
+        let unreadable = ["failed to decode", "Missing request message", "protocol error", "Unexpected EOF"];
+        match status.code() {
+            Code::Internal if unreadable.iter().any(|start| message.starts_with(start)) => {
+                let message = format!("the request cannot be read: {message}");
+                Self::new(Code::InvalidArgument, ErrorReason::InvalidField, message)
+            }
+            Code::OutOfRange if message.contains("message length too large") => {
+                Self::new(Code::InvalidArgument, ErrorReason::InvalidField, message)
+            }
+            Code::Unimplemented if message.is_empty() => {
+                let message = "this server has no such method";
+                Self::new(Code::Unimplemented, ErrorReason::Unsupported, message)
+            }
+            Code::Unimplemented => Self::new(Code::Unimplemented, ErrorReason::Unsupported, message),
+            Code::NotFound => Self::new(Code::NotFound, ErrorReason::NotFound, message),
+            Code::InvalidArgument => Self::new(Code::InvalidArgument, ErrorReason::InvalidField, message),
+            code => Self::new(code, ErrorReason::Internal, message),
+        }
+    }
+
+    /// The same error about a message that is a field of the request.
+    #[must_use]
+    pub fn below(self, field: &str) -> Self {
+        let violations = self.violations.into_iter().map(|violation| violation.below(field)).collect();
+        match self.code {
+            Code::Unimplemented => Self::unsupported(violations),
+            _ => Self::invalid(violations),
+        }
+    }
+
     /// The gRPC code.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -149,6 +192,25 @@ impl ApiError {
     #[must_use]
     pub fn violations(&self) -> &[Violation] {
         &self.violations
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<OperateError> for ApiError {
+    fn from(error: OperateError) -> Self {
+        match error {
+            OperateError::NotFound { kind, name } => Self::not_found(kind, &name),
+            OperateError::WrongState(message) => Self::wrong_state(message),
+            OperateError::Stale(message) => Self::stale_plan(message),
+            OperateError::RequestIdReused(id) => Self::request_id_reused(&id),
+            OperateError::Invalid { field, message } => Self::invalid_field(field, message),
+            OperateError::Stopping => Self::shutting_down(),
+        }
     }
 }
 

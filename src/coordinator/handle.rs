@@ -17,6 +17,7 @@ pub struct Coordinator {
 }
 
 pub(super) struct Shared {
+    pub(super) name: String,
     pub(super) view: RwLock<View>,
     /// The driver has the sender: when it has stopped, readers hear that nothing follows.
     pub(super) changes: broadcast::WeakSender<(u64, Change)>,
@@ -169,6 +170,12 @@ fn closed() -> broadcast::Receiver<(u64, Change)> {
 }
 
 impl Coordinator {
+    /// Its name, as agents are told.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
     fn view(&self) -> RwLockReadGuard<'_, View> {
         // A writer that panicked has at worst published half of a change; readers go on.
         self.shared.view.read().unwrap_or_else(std::sync::PoisonError::into_inner)

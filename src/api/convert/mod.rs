@@ -1,13 +1,21 @@
 //! Wire messages to domain types and back. Only form is judged here (known enum values, present
 //! messages); what a value may be is judged where it is used.
 
+mod cluster;
 mod constraint;
+mod life;
+mod order;
 mod plan;
 mod problem;
+mod report;
 
+pub use cluster::{admin_state_from_wire, event_to_wire, host_to_wire, vm_to_wire};
 pub use constraint::{constraint_from_wire, constraint_to_wire};
+pub use life::{Detail, record_to_wire, request_from_wire};
+pub use order::order_to_wire;
 pub use plan::{plan_from_wire, plan_to_wire};
 pub use problem::{goal_from_wire, limits_from_wire, problem_from_wire, problem_to_wire};
+pub use report::{delta_from_wire, hello_from_wire, inventory_from_wire, progress_from_wire};
 
 use super::error::Violation;
 

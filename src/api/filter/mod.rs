@@ -42,6 +42,11 @@ impl<M: Message + Name> Filter<M> {
         Ok(Self { tests: tests.collect::<Result<_, _>>().map_err(refuse)?, message: PhantomData })
     }
 
+    /// Whether nothing is filtered out.
+    pub fn is_everything(&self) -> bool {
+        self.tests.is_empty()
+    }
+
     /// Whether the message is wanted.
     pub fn accepts(&self, message: &M) -> bool {
         if self.tests.is_empty() {

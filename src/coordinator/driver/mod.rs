@@ -54,8 +54,13 @@ impl Coordinator {
         let (commands, inbox) = mpsc::channel(COMMANDS_WAITING);
         let (ended, stopped) = watch::channel(false);
         let changes = broadcast::Sender::new(CHANGES_KEPT);
-        let shared = Shared { view: RwLock::new(view), changes: changes.downgrade(), commands, stopped };
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared {
+            name: name.to_owned(),
+            view: RwLock::new(view),
+            changes: changes.downgrade(),
+            commands,
+            stopped,
+        });
         let driver = Driver {
             core,
             began,

@@ -1,0 +1,149 @@
+//! One session of an agent; the order of its messages is in `agent_service.proto`.
+
+use crate::api::convert::{
+    delta_from_wire, hello_from_wire, inventory_from_wire, order_to_wire, progress_from_wire,
+};
+use crate::api::error::ApiError;
+use crate::api::stream::{Caller, Ended};
+use crate::coordinator::{AttachError, Coordinator, Reports};
+use crate::record::{Order, Report};
+use dvms_proto::v1 as pb;
+use pb::session_request::Message as In;
+use pb::session_response::Message as Out;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tonic::{Code, Status, Streaming};
+
+/// What this coordinator speaks.
+const PROTOCOL_VERSION: u32 = 1;
+/// Longest that an agent may take to say hello, and to read what it is told.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+type Agent = Caller<pb::SessionResponse>;
+
+/// Holds a session until it ends.
+pub(super) async fn hold(
+    coordinator: Coordinator,
+    mut inbox: Streaming<pb::SessionRequest>,
+    agent: Agent,
+) -> Result<(), Ended> {
+    let first = tokio::time::timeout(PATIENCE, receive(&mut inbox)).await;
+    let first = first.map_err(|_| ApiError::deadline(format!("no hello within {PATIENCE:?}")))?;
+    let hello = match first? {
+        Some(In::Hello(hello)) => hello,
+        Some(_) => return Err(ApiError::invalid_field("hello", "must be the first message").into()),
+        None => return Ok(()),
+    };
+    if hello.protocol_version != PROTOCOL_VERSION {
+        let message = format!(
+            "the agent speaks version {} of the protocol, this coordinator {PROTOCOL_VERSION}; upgrade the older \
+             of the two",
+            hello.protocol_version
+        );
+        return Err(ApiError::protocol_version(message).into());
+    }
+    let hello = hello_from_wire(hello).map_err(ApiError::invalid)?;
+    let host = hello.host.clone();
+    let session = coordinator.attach(hello).await.map_err(ApiError::from)?;
+    let welcome = pb::Welcome {
+        coordinator: coordinator.name().to_owned(),
+        epoch: session.epoch,
+        report_interval_ms: u32::try_from(session.report_interval.as_millis()).unwrap_or(u32::MAX),
+        protocol_version: PROTOCOL_VERSION,
+    };
+    tell(&agent, Out::Welcome(welcome)).await?;
+    let ended = tokio::select! {
+        ended = listen(&mut inbox, &session.reports, &host) => ended,
+        ended = command(session.orders, session.epoch, &host, &agent) => ended,
+    };
+    if let Err(Ended::Error(error)) = &ended {
+        tracing::warn!(host, epoch = session.epoch, %error, "the session of an agent is ended");
+    }
+    ended
+}
+
+async fn receive(inbox: &mut Streaming<pb::SessionRequest>) -> Result<Option<In>, Ended> {
+    match inbox.message().await {
+        Ok(None) => Ok(None),
+        Ok(Some(request)) => match request.message {
+            Some(message) => Ok(Some(message)),
+            // Perhaps one of a newer protocol.
+            None => Err(ApiError::invalid_field("message", "is none that this coordinator knows").into()),
+        },
+        // The connection broke: nobody hears an answer.
+        Err(status) if is_broken(&status) => Err(Ended::Gone),
+        Err(status) => Err(ApiError::of_transport(&status).into()),
+    }
+}
+
+fn is_broken(status: &Status) -> bool {
+    matches!(status.code(), Code::Cancelled | Code::Unavailable | Code::Unknown)
+}
+
+/// Takes what the agent says, until it says no more.
+async fn listen(
+    inbox: &mut Streaming<pb::SessionRequest>,
+    reports: &Reports,
+    host: &str,
+) -> Result<(), Ended> {
+    while let Some(message) = receive(inbox).await? {
+        reports.send(report(message, host)?).await.map_err(ApiError::from)?;
+    }
+    Ok(())
+}
+
+fn report(message: In, host: &str) -> Result<Report, ApiError> {
+    let own = |named: &str, what: &str| {
+        if named.is_empty() || named == host {
+            return Ok(());
+        }
+        Err(ApiError::foreign_host(format!("the agent of host {host:?} sent {what} of host {named:?}")))
+    };
+    match message {
+        In::Hello(_) => Err(ApiError::invalid_field("hello", "must be sent once")),
+        In::Inventory(inventory) => {
+            own(&inventory.host, "an inventory")?;
+            inventory_from_wire(inventory).map_err(ApiError::invalid)
+        }
+        In::Delta(delta) => {
+            own(&delta.host, "a delta")?;
+            delta_from_wire(delta).map_err(ApiError::invalid)
+        }
+        In::ActionProgress(progress) => progress_from_wire(progress).map_err(ApiError::invalid),
+    }
+}
+
+/// Tells the agent what to do, until the session ends.
+async fn command(
+    mut orders: mpsc::Receiver<Order>,
+    epoch: u64,
+    host: &str,
+    agent: &Agent,
+) -> Result<(), Ended> {
+    while let Some(order) = orders.recv().await {
+        let last = matches!(order, Order::GoAway { .. });
+        tell(agent, order_to_wire(order, epoch)).await?;
+        if last {
+            return Ok(());
+        }
+    }
+    Err(ApiError::superseded(host).into())
+}
+
+async fn tell(agent: &Agent, message: Out) -> Result<(), Ended> {
+    let sending = agent.send(pb::SessionResponse { message: Some(message) });
+    match tokio::time::timeout(PATIENCE, sending).await {
+        Ok(sent) => Ok(sent?),
+        Err(_) => Err(ApiError::deadline(format!("the agent has read nothing for {PATIENCE:?}")).into()),
+    }
+}
+
+impl From<AttachError> for ApiError {
+    fn from(error: AttachError) -> Self {
+        match error {
+            AttachError::Stopping => Self::shutting_down(),
+            AttachError::Invalid { field, message } => Self::invalid_field(format!("hello.{field}"), message),
+            AttachError::Store(message) => Self::internal(message),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `ClusterService`: hosts, VMs and events as they are now, and what operators want of hosts.
+
+mod watch;
+
+use super::convert::{admin_state_from_wire, event_to_wire, host_to_wire, vm_to_wire};
+use super::error::ApiError;
+use super::list::{List, list};
+use super::stream::{Answers, answers};
+use crate::coordinator::Coordinator;
+use dvms_proto::v1 as pb;
+use pb::cluster_service_server::ClusterService;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+/// Changes on their way to a watcher; the coordinator keeps many more for one that is behind.
+const QUEUE: usize = 64;
+
+/// The service.
+pub(super) struct Cluster {
+    coordinator: Coordinator,
+    stopped: CancellationToken,
+}
+
+impl Cluster {
+    /// Watches end when `stopped`.
+    pub(super) fn new(coordinator: Coordinator, stopped: CancellationToken) -> Self {
+        Self { coordinator, stopped }
+    }
+}
+
+#[tonic::async_trait]
+impl ClusterService for Cluster {
+    async fn get_host(&self, request: Request<pb::GetHostRequest>) -> Result<Response<pb::Host>, Status> {
+        let name = request.into_inner().name;
+        let host = self.coordinator.host(&name).ok_or_else(|| ApiError::not_found("host", &name))?;
+        Ok(Response::new(host_to_wire(&host)))
+    }
+
+    async fn list_hosts(
+        &self,
+        request: Request<pb::ListHostsRequest>,
+    ) -> Result<Response<pb::ListHostsResponse>, Status> {
+        let pb::ListHostsRequest { page_size, page_token, filter } = request.into_inner();
+        let found = list(
+            &List { method: "ListHosts", page_size, page_token, filter },
+            self.coordinator.hosts(),
+            |host| host_to_wire(host),
+            |host| host.name.clone(),
+            |host, last| host.name.as_str() > last,
+        )?;
+        let (hosts, next_page_token, total_size) = (found.items, found.next_page_token, found.total);
+        Ok(Response::new(pb::ListHostsResponse { hosts, next_page_token, total_size }))
+    }
+
+    async fn get_vm(&self, request: Request<pb::GetVmRequest>) -> Result<Response<pb::Vm>, Status> {
+        let name = request.into_inner().name;
+        let vm = self.coordinator.vm(&name).ok_or_else(|| ApiError::not_found("VM", &name))?;
+        Ok(Response::new(vm_to_wire(&vm)))
+    }
+
+    async fn list_vms(
+        &self,
+        request: Request<pb::ListVmsRequest>,
+    ) -> Result<Response<pb::ListVmsResponse>, Status> {
+        let pb::ListVmsRequest { page_size, page_token, filter } = request.into_inner();
+        let found = list(
+            &List { method: "ListVms", page_size, page_token, filter },
+            self.coordinator.vms(),
+            |vm| vm_to_wire(vm),
+            |vm| vm.name.clone(),
+            |vm, last| vm.name.as_str() > last,
+        )?;
+        let (vms, next_page_token, total_size) = (found.items, found.next_page_token, found.total);
+        Ok(Response::new(pb::ListVmsResponse { vms, next_page_token, total_size }))
+    }
+
+    async fn get_event(&self, request: Request<pb::GetEventRequest>) -> Result<Response<pb::Event>, Status> {
+        let id = request.into_inner().id;
+        let event =
+            self.coordinator.event(id).ok_or_else(|| ApiError::not_found("event", &id.to_string()))?;
+        Ok(Response::new(event_to_wire(&event)))
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<pb::ListEventsRequest>,
+    ) -> Result<Response<pb::ListEventsResponse>, Status> {
+        let pb::ListEventsRequest { page_size, page_token, filter } = request.into_inner();
+        let found = list(
+            &List { method: "ListEvents", page_size, page_token, filter },
+            self.coordinator.events(),
+            |event| event_to_wire(event),
+            |event| event.id.to_string(),
+            // Newest first; a token of ours always has a number.
+            |event, last| last.parse().is_ok_and(|last: u64| event.id < last),
+        )?;
+        let (events, next_page_token) = (found.items, found.next_page_token);
+        Ok(Response::new(pb::ListEventsResponse { events, next_page_token }))
+    }
+
+    type WatchStream = Answers<pb::WatchResponse>;
+
+    async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let wanted = watch::Wanted::new(&request.into_inner())?;
+        let subscription = self.coordinator.subscribe();
+        let task = |caller| watch::follow(subscription, wanted, caller);
+        Ok(Response::new(answers(QUEUE, &self.stopped, task)))
+    }
+
+    async fn set_host_state(
+        &self,
+        request: Request<pb::SetHostStateRequest>,
+    ) -> Result<Response<pb::Host>, Status> {
+        let pb::SetHostStateRequest { name, state, reason } = request.into_inner();
+        let state = admin_state_from_wire(state)
+            .ok_or_else(|| ApiError::invalid_field("state", "must be ONLINE, DRAINING or CORDONED"))?;
+        let host = self.coordinator.set_host_state(&name, state, &reason).await.map_err(ApiError::from)?;
+        Ok(Response::new(host_to_wire(&host)))
+    }
+}

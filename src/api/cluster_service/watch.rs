@@ -1,0 +1,78 @@
+//! The present state, then what changes.
+
+use crate::api::convert::{event_to_wire, host_to_wire, vm_to_wire};
+use crate::api::error::{ApiError, Violation};
+use crate::api::stream::{Caller, Ended};
+use crate::coordinator::{Change, Subscription};
+use dvms_proto::v1 as pb;
+use pb::watch_request::Kind;
+use pb::watch_response::Change as Wire;
+use tokio::sync::broadcast::error::RecvError;
+
+/// What a watcher wants to see.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    hosts: bool,
+    vms: bool,
+    events: bool,
+}
+
+impl Wanted {
+    /// # Errors
+    /// `INVALID_ARGUMENT` for each kind that there is not.
+    pub(super) fn new(request: &pb::WatchRequest) -> Result<Self, ApiError> {
+        let all = request.kinds.is_empty();
+        let mut wanted = Self { hosts: all, vms: all, events: all };
+        let mut faults = Vec::new();
+        for (i, number) in request.kinds.iter().enumerate() {
+            match Kind::try_from(*number) {
+                Ok(Kind::Hosts) => wanted.hosts = true,
+                Ok(Kind::Vms) => wanted.vms = true,
+                Ok(Kind::Events) => wanted.events = true,
+                Ok(Kind::Unspecified) | Err(_) => {
+                    faults.push(Violation::new(format!("kinds[{i}]"), "must be HOSTS, VMS or EVENTS"));
+                }
+            }
+        }
+        if faults.is_empty() { Ok(wanted) } else { Err(ApiError::invalid(faults)) }
+    }
+
+    /// The wire form of a change, if it is wanted.
+    fn wire(self, change: Change) -> Option<Wire> {
+        match change {
+            Change::Host(host) => self.hosts.then(|| Wire::Host(host_to_wire(&host))),
+            Change::HostGone(name) => self.hosts.then_some(Wire::HostGone(name)),
+            Change::Vm(vm) => self.vms.then(|| Wire::Vm(vm_to_wire(&vm))),
+            Change::VmGone(name) => self.vms.then_some(Wire::VmGone(name)),
+            Change::Event(event) => self.events.then(|| Wire::Event(event_to_wire(&event))),
+            Change::Plan(_) => None,
+        }
+    }
+}
+
+/// Tells a watcher everything, then every change, for as long as it keeps up.
+pub(super) async fn follow(
+    subscription: Subscription,
+    wanted: Wanted,
+    caller: Caller<pb::WatchResponse>,
+) -> Result<(), Ended> {
+    let Subscription { revision: start, hosts, vms, mut changes } = subscription;
+    let answer = |revision, change| pb::WatchResponse { revision, change: Some(change) };
+    let present = hosts.into_iter().map(Change::Host).chain(vms.into_iter().map(Change::Vm));
+    for change in present.filter_map(|change| wanted.wire(change)) {
+        caller.send(answer(start, change)).await?;
+    }
+    caller.send(answer(start, Wire::Synced(true))).await?;
+    loop {
+        match changes.recv().await {
+            Ok((revision, change)) if revision > start => {
+                if let Some(change) = wanted.wire(change) {
+                    caller.send(answer(revision, change)).await?;
+                }
+            }
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => return Err(ApiError::slow_watcher().into()),
+            Err(RecvError::Closed) => return Err(ApiError::shutting_down().into()),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `PlanService`: plans of the infrastructure and their lives.
+
+use super::convert::{Detail, record_to_wire, request_from_wire};
+use super::error::ApiError;
+use super::list::{List, list};
+use super::placement_service::rejected;
+use super::stream::{Answers, Caller, Ended, answers};
+use crate::coordinator::{Change, Coordinator};
+use crate::record::{PlanRecord, PlanRequest};
+use dvms_proto::v1 as pb;
+use dvms_solver::file;
+use pb::get_plan_request::View;
+use pb::plan_service_server::PlanService;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+/// Records on their way to a watcher.
+const QUEUE: usize = 16;
+
+/// The service.
+pub(super) struct Plans {
+    coordinator: Coordinator,
+    stopped: CancellationToken,
+}
+
+impl Plans {
+    /// Watches end when `stopped`.
+    pub(super) fn new(coordinator: Coordinator, stopped: CancellationToken) -> Self {
+        Self { coordinator, stopped }
+    }
+}
+
+fn answer(record: &PlanRecord) -> Result<Response<pb::PlanRecord>, Status> {
+    Ok(Response::new(record_to_wire(record, Detail::Basic)?))
+}
+
+#[tonic::async_trait]
+impl PlanService for Plans {
+    async fn create_plan(
+        &self,
+        request: Request<pb::CreatePlanRequest>,
+    ) -> Result<Response<pb::PlanRecord>, Status> {
+        let request = request_from_wire(request.into_inner()).map_err(ApiError::invalid)?;
+        judge(&request)?;
+        answer(&*self.coordinator.create_plan(request).await.map_err(ApiError::from)?)
+    }
+
+    async fn get_plan(
+        &self,
+        request: Request<pb::GetPlanRequest>,
+    ) -> Result<Response<pb::PlanRecord>, Status> {
+        let pb::GetPlanRequest { id, view } = request.into_inner();
+        let detail = match View::try_from(view) {
+            Ok(View::Unspecified | View::Basic) => Detail::Basic,
+            Ok(View::Full) => Detail::Full,
+            Err(_) => return Err(ApiError::invalid_field("view", "must be BASIC or FULL").into()),
+        };
+        let record = self.coordinator.plan(&id).ok_or_else(|| ApiError::not_found("plan", &id))?;
+        Ok(Response::new(record_to_wire(&record, detail)?))
+    }
+
+    async fn list_plans(
+        &self,
+        request: Request<pb::ListPlansRequest>,
+    ) -> Result<Response<pb::ListPlansResponse>, Status> {
+        let pb::ListPlansRequest { page_size, page_token, filter } = request.into_inner();
+        let found = list(
+            &List { method: "ListPlans", page_size, page_token, filter },
+            self.coordinator.plans(),
+            // Only a problem has no wire form, and it is left out.
+            |record| record_to_wire(record, Detail::Basic).unwrap_or_default(),
+            |record| record.id.clone(),
+            |record, last| record.id.as_str() < last,
+        )?;
+        let (plans, next_page_token) = (found.items, found.next_page_token);
+        Ok(Response::new(pb::ListPlansResponse { plans, next_page_token }))
+    }
+
+    type WatchPlanStream = Answers<pb::PlanRecord>;
+
+    async fn watch_plan(
+        &self,
+        request: Request<pb::WatchPlanRequest>,
+    ) -> Result<Response<Self::WatchPlanStream>, Status> {
+        let id = request.into_inner().id;
+        if self.coordinator.plan(&id).is_none() {
+            return Err(ApiError::not_found("plan", &id).into());
+        }
+        let coordinator = self.coordinator.clone();
+        let task = |caller| follow(coordinator, id, caller);
+        Ok(Response::new(answers(QUEUE, &self.stopped, task)))
+    }
+
+    async fn approve_plan(
+        &self,
+        request: Request<pb::ApprovePlanRequest>,
+    ) -> Result<Response<pb::PlanRecord>, Status> {
+        let id = request.into_inner().id;
+        answer(&*self.coordinator.approve_plan(&id).await.map_err(ApiError::from)?)
+    }
+
+    async fn cancel_plan(
+        &self,
+        request: Request<pb::CancelPlanRequest>,
+    ) -> Result<Response<pb::PlanRecord>, Status> {
+        let pb::CancelPlanRequest { id, finish_running, reason } = request.into_inner();
+        let record = self.coordinator.cancel_plan(&id, finish_running, &reason).await;
+        answer(&*record.map_err(ApiError::from)?)
+    }
+}
+
+/// What a request asks of the solver is judged by the solver's validation, in a problem without hosts.
+fn judge(request: &PlanRequest) -> Result<(), ApiError> {
+    let problem = file::Problem {
+        objective: request.objective.clone(),
+        limits: request.limits.clone(),
+        ..file::Problem::default()
+    };
+    dvms_solver::Problem::new(&problem).map(drop).map_err(rejected)
+}
+
+/// Tells the record now and after each change. A watcher that is far behind gets the present record instead of
+/// those between.
+async fn follow(coordinator: Coordinator, id: String, caller: Caller<pb::PlanRecord>) -> Result<(), Ended> {
+    // First the subscription, then the record: no change falls between them.
+    let mut changes = coordinator.subscribe().changes;
+    let mut told = None;
+    let mut next = coordinator.plan(&id);
+    loop {
+        if let Some(record) = next.take().filter(|record| told.is_none_or(|told| record.revision > told)) {
+            told = Some(record.revision);
+            caller.send(record_to_wire(&record, Detail::Basic)?).await?;
+            if record.state.is_terminal() {
+                return Ok(());
+            }
+        }
+        next = match changes.recv().await {
+            Ok((_, Change::Plan(record))) if record.id == id => Some(record),
+            Ok(_) => None,
+            Err(RecvError::Lagged(_)) => match coordinator.plan(&id) {
+                None => return Err(ApiError::not_found("plan", &id).into()),
+                record => record,
+            },
+            Err(RecvError::Closed) => return Err(ApiError::shutting_down().into()),
+        };
+    }
+}

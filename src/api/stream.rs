@@ -1,0 +1,87 @@
+//! Streams of answers: a task on one side, the caller on the other, a short queue between them.
+
+use super::error::ApiError;
+use std::pin::Pin;
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+/// A stream of answers on its way to the caller.
+pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// Where the task of a stream puts its answers.
+pub(super) struct Caller<T> {
+    queue: mpsc::Sender<Result<T, Status>>,
+}
+
+/// The caller does not listen any more.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+impl<T> Caller<T> {
+    /// Sends an answer; waits while the caller is behind.
+    pub(super) async fn send(&self, answer: T) -> Result<(), Gone> {
+        self.queue.send(Ok(answer)).await.map_err(|_| Gone)
+    }
+
+    /// Sends an answer if the caller keeps up, else drops it.
+    pub(super) fn offer(&self, answer: T) {
+        let _ = self.queue.try_send(Ok(answer));
+    }
+
+    /// Returns when the caller is gone.
+    pub(super) async fn gone(&self) {
+        self.queue.closed().await;
+    }
+}
+
+/// Why the task of a stream ended before its time.
+pub(super) enum Ended {
+    /// Nobody listens.
+    Gone,
+    /// The caller is told.
+    Error(ApiError),
+}
+
+impl From<Gone> for Ended {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<ApiError> for Ended {
+    fn from(error: ApiError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Begins a stream whose answers come from a task. The task is dropped when the caller is gone; when `stopped`,
+/// the stream ends with UNAVAILABLE.
+pub(super) fn answers<T, F>(
+    queue: usize,
+    stopped: &CancellationToken,
+    task: impl FnOnce(Caller<T>) -> F,
+) -> Answers<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<(), Ended>> + Send + 'static,
+{
+    let (sender, receiver) = mpsc::channel(queue);
+    let task = task(Caller { queue: sender.clone() });
+    let stopped = stopped.clone();
+    tokio::spawn(async move {
+        let ended = tokio::select! {
+            biased;
+            ended = task => ended,
+            () = sender.closed() => Err(Ended::Gone),
+            () = stopped.cancelled() => Err(Ended::Error(ApiError::shutting_down())),
+        };
+        if let Err(Ended::Error(error)) = ended {
+            // Waits at most until the caller has read what was before it, or is gone.
+            let _ = sender.send(Err(error.into())).await;
+        }
+    });
+    Box::pin(ReceiverStream::new(receiver))
+}
