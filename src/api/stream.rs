@@ -30,11 +30,6 @@ impl<T> Caller<T> {
     pub(super) fn offer(&self, answer: T) {
         let _ = self.queue.try_send(Ok(answer));
     }
-
-    /// Returns when the caller is gone.
-    pub(super) async fn gone(&self) {
-        self.queue.closed().await;
-    }
 }
 
 /// Why the task of a stream ended before its time.

@@ -11,6 +11,8 @@ mod tests;
 pub use faults::{ConfigError, Fault};
 pub use sections::{Log, LogFormat, Metrics, Server, Solve};
 
+use crate::coordinator::Settings;
+use crate::coordinator::settings::{Detection, Execution, Inventory, Planning};
 use dvms_solver::file::Constraint;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,14 @@ pub struct Config {
     pub log: Log,
     /// `PlacementService`.
     pub solve: Solve,
+    /// Agents' sessions, and what hosts may carry.
+    pub inventory: Inventory,
+    /// What is trouble.
+    pub detection: Detection,
+    /// Partitions and solves.
+    pub planning: Planning,
+    /// How plans are carried out.
+    pub execution: Execution,
     /// The operator's rules, in the form of the problem file. They apply to whatever hosts and VMs have
     /// the names and labels.
     pub constraints: Vec<Constraint>,
@@ -42,6 +52,10 @@ impl Default for Config {
             metrics: Metrics::default(),
             log: Log::default(),
             solve: Solve::default(),
+            inventory: Inventory::default(),
+            detection: Detection::default(),
+            planning: Planning::default(),
+            execution: Execution::default(),
             constraints: Vec::new(),
         }
     }
@@ -79,6 +93,18 @@ impl Config {
         toml::to_string_pretty(self).expect("settings have a TOML form")
     }
 
+    /// What the coordinator is told.
+    #[must_use]
+    pub fn coordinator(&self) -> Settings {
+        Settings {
+            inventory: self.inventory.clone(),
+            detection: self.detection.clone(),
+            planning: self.planning.clone(),
+            execution: self.execution.clone(),
+            constraints: self.constraints.clone(),
+        }
+    }
+
     fn faults(&self, text: &str) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut wrong = |path: &str, message: String| faults.push(Fault::of_setting(text, path, message));
@@ -89,6 +115,7 @@ impl Config {
         self.metrics.faults(&self.server, &mut wrong);
         self.log.faults(&mut wrong);
         self.solve.faults(&mut wrong);
+        self.coordinator().faults(&mut wrong);
         rules::faults(&self.constraints, &mut wrong);
         faults
     }

@@ -5,7 +5,8 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-const SECTIONS: &str = "state_dir, server, metrics, log, solve, constraints";
+const SECTIONS: &str =
+    "state_dir, server, metrics, log, solve, inventory, detection, planning, execution, constraints";
 
 /// The settings that can be read, and the faults of the others.
 pub(super) fn read(text: &str) -> (Config, Vec<Fault>) {
@@ -25,6 +26,10 @@ pub(super) fn read(text: &str) -> (Config, Vec<Fault>) {
             "metrics" => config.metrics = reader.section("metrics", value),
             "log" => config.log = reader.section("log", value),
             "solve" => config.solve = reader.section("solve", value),
+            "inventory" => config.inventory = reader.section("inventory", value),
+            "detection" => config.detection = reader.section("detection", value),
+            "planning" => config.planning = reader.section("planning", value),
+            "execution" => config.execution = reader.section("execution", value),
             "constraints" => config.constraints = reader.list("constraints", value),
             unknown => {
                 let line = Some(line_at(text, key.span().start));

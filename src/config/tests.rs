@@ -1,4 +1,5 @@
 use super::{Config, ConfigError};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 fn faults(text: &str) -> Vec<String> {
@@ -51,6 +52,12 @@ format = "xml"
 filter = "dvms=loud"
 [solve]
 threads = 0
+[inventory]
+cpu_reserve = 2.0
+[planning]
+mode = "yolo"
+[execution]
+restart_dead = true
 [[constraints]]
 name = "web"
 spread = { vms = ["a"], vm_selector = { app = "web" } }
@@ -70,12 +77,15 @@ spread = { vms = ["a", "b"], most = 2 }
         "line 10: log.format: unknown variant `xml`",
         "line 11: log.filter: \"dvms=loud\" is not a filter",
         "line 13: solve.threads: must be from 1 to 256, is 0",
-        "line 16: constraints[0].spread",
+        "line 15: inventory.cpu_reserve: must be from 0 to 0.9, is 2",
+        "line 17: planning.mode: unknown variant `yolo`",
+        "line 19: execution.restart_dead: unknown field `restart_dead`",
+        "line 22: constraints[0].spread",
         "unknown field `most`",
     ] {
         assert!(all.contains(expected), "{expected:?} is not in:\n{all}");
     }
-    assert!(found.len() >= 11);
+    assert!(found.len() >= 14);
 }
 
 #[test]
@@ -97,6 +107,40 @@ fn rules_that_cannot_be_planned_with_are_refused_by_name() {
     assert!(found[0].starts_with("line 3: constraints[0].sync"), "{found:?}");
     let found = faults("[[constraints]]\nname = \"x\"\n");
     assert!(found[0].starts_with("line 1: constraints[0]"), "{found:?}");
+}
+
+fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            toml::Value::Table(inner) => flatten(&path, inner, into),
+            other => drop(into.insert(path, other.to_string())),
+        }
+    }
+}
+
+#[test]
+fn the_documentation_lists_every_setting_with_its_default() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/OPERATIONS.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let section = text.split("## Settings of the coordinator").nth(1).expect("a section of that name");
+    let section = section.split("\n## ").next().unwrap();
+    let cell = |cell: &str| cell.trim_matches([' ', '|', '`']).to_owned();
+    let row = |row: &str| {
+        row.split_once(" | ").map(|(name, rest)| (cell(name), cell(rest.split(" | ").next().unwrap())))
+    };
+    let listed: BTreeMap<_, _> =
+        section.lines().filter(|line| line.starts_with("| `")).filter_map(row).collect();
+    // The default of this one is of the machine; the documentation says of a service.
+    let config = Config { state_dir: "/var/lib/dvms".into(), ..Config::default() };
+    let mut settings = BTreeMap::new();
+    flatten("", &config.to_toml().parse().unwrap(), &mut settings);
+    assert_eq!(listed, settings, "docs/OPERATIONS.md (left) and the program (right)");
+}
+
+#[test]
+fn the_shipped_sample_is_valid() {
+    Config::from_file(&Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/dvms.toml")).unwrap();
 }
 
 #[test]
