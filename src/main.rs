@@ -1,3 +1,5 @@
 //! The `dvms` binary; everything is in the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    dvms::cli::main()
+}

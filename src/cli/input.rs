@@ -1,0 +1,108 @@
+//! Reading what is given on the command line: files and standard input, with the place of each fault.
+
+use super::failure::{Failure, Fault};
+use super::format::count;
+use super::locate::position;
+use dvms_solver::file::{Problem, ReadError};
+use dvms_solver::{Problem as Model, Rejected};
+use std::io::{self, Read};
+
+/// Nobody writes problems of this size; it is the wrong file.
+const LARGEST: u64 = 1 << 30;
+/// Faults that get their line and column.
+const PLACES: usize = 200;
+
+/// A text with what it is called.
+#[derive(Debug)]
+pub(crate) struct Input {
+    /// The path, or `standard input`.
+    pub(crate) name: String,
+    text: String,
+}
+
+impl Input {
+    /// Reads a file; `-` = standard input.
+    ///
+    /// # Errors
+    /// It cannot be read, is larger than 1 GiB or no text.
+    pub(crate) fn read(path: &str) -> Result<Self, Failure> {
+        let name = if path == "-" { "standard input".to_owned() } else { path.to_owned() };
+        let mut bytes = Vec::new();
+        let read = if path == "-" {
+            io::stdin().lock().take(LARGEST + 1).read_to_end(&mut bytes)
+        } else {
+            std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        };
+        if let Err(error) = read {
+            return Err(Failure::bad_input(format!("cannot read {name}: {}", plain(&error))));
+        }
+        if bytes.len() as u64 > LARGEST {
+            return Err(Failure::bad_input(format!("{name} is larger than 1 GiB: surely the wrong file")));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| not_text(&name, &error))?;
+        if text.trim().is_empty() {
+            return Err(Failure::bad_input(format!("{name} is empty; a JSON document was expected")));
+        }
+        Ok(Self { name, text })
+    }
+
+    /// The JSON document in it, by one of the strict readers of the solver.
+    ///
+    /// # Errors
+    /// The fault with its line, column and path.
+    pub(crate) fn json<T>(
+        &self,
+        what: &str,
+        from_json: impl Fn(&str) -> Result<T, ReadError>,
+    ) -> Result<T, Failure> {
+        from_json(&self.text).map_err(|error| {
+            let path = if error.path == "." { String::new() } else { error.path };
+            let known = error.line > 0;
+            let fault = Fault {
+                position: known.then_some((error.line, error.column.max(1))),
+                path,
+                message: error.message,
+            };
+            Failure::bad_input(format!("{} is not a {what}:", self.name)).faults(vec![fault])
+        })
+    }
+
+    /// A problem that can be planned with.
+    ///
+    /// # Errors
+    /// Every fault with its place.
+    pub(crate) fn problem(&self) -> Result<Problem, Failure> {
+        let problem = self.json("problem", Problem::from_json)?;
+        Model::new(&problem).map_err(|rejected| self.rejected(&rejected))?;
+        Ok(problem)
+    }
+
+    /// The faults of a problem with their places.
+    pub(crate) fn rejected(&self, rejected: &Rejected) -> Failure {
+        // Each place costs a walk through the text.
+        let place = |i: usize, path: &str| if i < PLACES { position(&self.text, path) } else { None };
+        let fault = |(i, fault): (usize, &dvms_solver::Fault)| Fault {
+            position: place(i, &fault.path),
+            path: fault.path.clone(),
+            message: fault.message.clone(),
+        };
+        let faults: Vec<_> = rejected.faults.iter().enumerate().map(fault).collect();
+        Failure::bad_input(format!("{} has {}:", self.name, count(faults.len(), "fault"))).faults(faults)
+    }
+}
+
+fn not_text(name: &str, error: &std::string::FromUtf8Error) -> Failure {
+    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let start = good.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let column = String::from_utf8_lossy(&good[start..]).chars().count() + 1;
+    let message = "is not UTF-8; JSON text was expected".to_owned();
+    let fault = Fault { position: Some((line, column)), path: String::new(), message };
+    Failure::bad_input(format!("{name} is not text:")).faults(vec![fault])
+}
+
+/// The error without its number.
+pub(crate) fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.clone(), |(text, _)| text.to_owned())
+}

@@ -1,0 +1,174 @@
+//! `dvms solve`: a problem file in, a checked plan out; no server.
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::format::figure;
+use super::input::Input;
+use super::out_file::OutFile;
+use super::output::Output;
+use super::plan_view;
+use super::progress::Progress;
+use crate::solving::{Backend, Engine, Order, Solver as _, Stop};
+use dvms_solver::file::{Plan, Problem, Status};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Seconds for a problem that does not say, as of the service.
+const DEFAULT_LIMIT_S: f64 = 10.0;
+
+/// Solves a problem file, without a server: which VMs to move where, in which order, and why
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit status: 0 a plan, or nothing needs doing (the plan's `status` tells); 2 bad input; 3 proved infeasible;
+4 no plan found in time; 1 anything else. The plan file is written in every case but bad input.
+
+The first Ctrl-C ends the search with the best plan so far, the second one at once.
+
+Examples:
+  dvms solve rack.json
+  dvms solve rack.json --time-limit 5 --out plan.json
+  dvms solve - --objective CONSOLIDATE --output json < rack.json")]
+pub(crate) struct Arguments {
+    /// The problem, JSON; `-` = standard input
+    file: String,
+    /// Seconds for the whole solve [default: the file's limits.time_limit_s, else 10]
+    #[arg(long, value_name = "SECONDS", value_parser = limit)]
+    time_limit: Option<f64>,
+    /// Write the plan, JSON, to this file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Threads to search with
+    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: u16,
+    /// Where the search starts; the same problem and seed give the same plan if time does not run out
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    seed: u64,
+    /// What searches
+    #[arg(long, value_enum, default_value = "auto")]
+    backend: Backend,
+    /// What is best, instead of what the file says [default: the file's, else REPAIR]
+    #[arg(long, value_enum, ignore_case = true)]
+    objective: Option<Goal>,
+}
+
+/// Named lists of objectives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "UPPER")]
+pub(crate) enum Goal {
+    /// End overloads and broken rules, cheaply
+    Repair,
+    /// The same, on as few hosts as can be
+    Consolidate,
+    /// The same, with even load
+    Balance,
+    /// The same, with little power
+    Power,
+}
+
+impl Goal {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Repair => "REPAIR",
+            Self::Consolidate => "CONSOLIDATE",
+            Self::Balance => "BALANCE",
+            Self::Power => "POWER",
+        }
+    }
+}
+
+/// Seconds that a solve may take.
+pub(super) fn limit(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(seconds),
+        _ => Err("it is a number of seconds above 0, at most 86400".to_owned()),
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure> {
+    let input = Input::read(&arguments.file)?;
+    let mut problem = input.problem()?;
+    override_file(arguments, &mut problem);
+    // Again: what was overridden may not be planned with.
+    if let Err(rejected) = dvms_solver::Problem::new(&problem) {
+        return Err(input.rejected(&rejected));
+    }
+    let out = arguments.out.as_deref().map(OutFile::prepare).transpose()?;
+    let limit_s = problem.limits.as_ref().and_then(|limits| limits.time_limit_s).unwrap_or(DEFAULT_LIMIT_S);
+    let order = Order {
+        time_limit: Duration::try_from_secs_f64(limit_s).unwrap_or(Duration::MAX),
+        threads: usize::from(arguments.threads),
+        seed: arguments.seed,
+        backend: arguments.backend,
+    };
+    let stop = Stop::default();
+    stop_on_interrupt(&stop)?;
+    let progress = Progress::start(!output.is_json(), limit_s);
+    let mut plans = 0;
+    let solved = Engine.solve(&problem, &order, &stop, &mut |plan| {
+        plans += 1;
+        progress.say(format!("plan {plans}: {}", in_short(plan)));
+    });
+    drop(progress);
+    let plan = solved.map_err(|rejected| input.rejected(&rejected))?;
+    if let Some(out) = out {
+        out.write(&plan.to_json())?;
+    }
+    match show(&plan, arguments, output) {
+        // The plan is what it is, whoever reads about it.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        shown => shown?,
+    }
+    Ok(match plan.status {
+        Status::Optimal | Status::Feasible | Status::NoChange => Exit::Success,
+        Status::Infeasible => Exit::Infeasible,
+        Status::Unknown => Exit::Unknown,
+    })
+}
+
+fn override_file(arguments: &Arguments, problem: &mut Problem) {
+    if let Some(goal) = arguments.objective {
+        goal.name().clone_into(&mut problem.objective);
+        problem.objectives.clear();
+    }
+    if let Some(limit) = arguments.time_limit {
+        problem.limits.get_or_insert_default().time_limit_s = Some(limit);
+    }
+}
+
+/// The first interrupt asks for the best plan so far; the next one ends the process as if nobody listened.
+fn stop_on_interrupt(stop: &Stop) -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error: std::io::Error| Failure::new(format!("cannot listen to signals: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let mut interrupts = {
+        let _entered = runtime.enter();
+        signal(SignalKind::interrupt()).map_err(failed)?
+    };
+    let stop = stop.clone();
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            interrupts.recv().await;
+            stop.now();
+            interrupts.recv().await;
+            std::process::exit(130);
+        });
+    });
+    Ok(())
+}
+
+/// The levels of a plan as a few words.
+fn in_short(plan: &Plan) -> String {
+    let level = |level: &dvms_solver::file::ObjectiveValue| format!("{} {}", level.name, figure(level.value));
+    plan.objectives.iter().map(level).collect::<Vec<_>>().join(", ")
+}
+
+fn show(plan: &Plan, arguments: &Arguments, output: Output) -> std::io::Result<()> {
+    if output.is_json() {
+        return output.text(&plan.to_json());
+    }
+    output.text(&plan_view::whole(output.look, plan))?;
+    match &arguments.out {
+        Some(path) => output.line(&format!("\nThe plan is in {}.", path.display())),
+        None => Ok(()),
+    }
+}
