@@ -140,7 +140,7 @@ fn failure(address: &str, status: &Status) -> Failure {
     };
     let violations = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
     let faults: Vec<_> = (violations.into_iter())
-        .map(|v| Fault { position: None, path: v.field, message: v.description })
+        .map(|v| Fault { path: v.field, message: v.description, ..Fault::default() })
         .collect();
     // The message of a bad request repeats its faults.
     let message = match faults.as_slice() {

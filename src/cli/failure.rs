@@ -33,8 +33,10 @@ pub(crate) struct Trouble {
 /// One fault of what was given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Fault {
-    /// Line and column, from 1, where known.
-    pub(crate) position: Option<(usize, usize)>,
+    /// From 1, where known.
+    pub(crate) line: Option<usize>,
+    /// From 1, where known.
+    pub(crate) column: Option<usize>,
     /// JSON path, field or setting; empty = the whole.
     pub(crate) path: String,
     /// What is wrong.
@@ -123,9 +125,10 @@ impl Trouble {
     fn value(&self) -> Value {
         let fault = |fault: &Fault| {
             let mut value = json!({"path": fault.path, "message": fault.message});
-            if let Some((line, column)) = fault.position {
-                value["line"] = line.into();
-                value["column"] = column.into();
+            for (name, number) in [("line", fault.line), ("column", fault.column)] {
+                if let Some(number) = number {
+                    value[name] = number.into();
+                }
             }
             value
         };
@@ -143,8 +146,9 @@ impl Trouble {
 impl Fault {
     fn text(&self, paint: Paint) -> String {
         let mut text = String::new();
-        if let Some((line, column)) = self.position {
-            let _ = write!(text, "line {line}, column {column}: ");
+        if let Some(line) = self.line {
+            let column = self.column.map(|column| format!(", column {column}")).unwrap_or_default();
+            let _ = write!(text, "line {line}{column}: ");
         }
         if !self.path.is_empty() {
             let _ = write!(text, "{}: ", paint.tone(Tone::Strong, &safe(&self.path)));
@@ -158,8 +162,12 @@ mod tests {
     use super::*;
 
     fn sample(faults: usize) -> Trouble {
-        let fault =
-            Fault { position: Some((3, 7)), path: "vms[0].host".into(), message: "no host \"x\"".into() };
+        let fault = Fault {
+            line: Some(3),
+            column: Some(7),
+            path: "vms[0].host".into(),
+            message: "no host \"x\"".into(),
+        };
         let failure =
             Failure::bad_input("rack.json cannot be used").faults(vec![fault; faults]).hint("fix it");
         assert_eq!(failure.exit(), Exit::BadInput);

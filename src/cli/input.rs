@@ -59,7 +59,8 @@ impl Input {
             let path = if error.path == "." { String::new() } else { error.path };
             let known = error.line > 0;
             let fault = Fault {
-                position: known.then_some((error.line, error.column.max(1))),
+                line: known.then_some(error.line),
+                column: known.then_some(error.column.max(1)),
                 path,
                 message: error.message,
             };
@@ -81,10 +82,9 @@ impl Input {
     pub(crate) fn rejected(&self, rejected: &Rejected) -> Failure {
         // Each place costs a walk through the text.
         let place = |i: usize, path: &str| if i < PLACES { position(&self.text, path) } else { None };
-        let fault = |(i, fault): (usize, &dvms_solver::Fault)| Fault {
-            position: place(i, &fault.path),
-            path: fault.path.clone(),
-            message: fault.message.clone(),
+        let fault = |(i, fault): (usize, &dvms_solver::Fault)| {
+            let (line, column) = place(i, &fault.path).unzip();
+            Fault { line, column, path: fault.path.clone(), message: fault.message.clone() }
         };
         let faults: Vec<_> = rejected.faults.iter().enumerate().map(fault).collect();
         Failure::bad_input(format!("{} has {}:", self.name, count(faults.len(), "fault"))).faults(faults)
@@ -97,7 +97,7 @@ fn not_text(name: &str, error: &std::string::FromUtf8Error) -> Failure {
     let start = good.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let column = String::from_utf8_lossy(&good[start..]).chars().count() + 1;
     let message = "is not UTF-8; JSON text was expected".to_owned();
-    let fault = Fault { position: Some((line, column)), path: String::new(), message };
+    let fault = Fault { line: Some(line), column: Some(column), path: String::new(), message };
     Failure::bad_input(format!("{name} is not text:")).faults(vec![fault])
 }
 

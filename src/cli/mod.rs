@@ -22,6 +22,7 @@ mod paint;
 mod plan_view;
 mod plans;
 mod progress;
+mod serve;
 mod solve;
 mod table;
 mod version;
@@ -75,6 +76,7 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Arguments),
     Solve(solve::Arguments),
     Check(check::Arguments),
     Hosts(hosts::Arguments),
@@ -114,6 +116,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let Global { server, output, color } = &arguments.global;
     let output = Output::new(*output, *color);
     match &arguments.command {
+        Command::Serve(arguments) => serve::run(arguments, output, Paint::for_stderr(*color)),
         Command::Solve(arguments) => solve::run(arguments, output),
         Command::Check(arguments) => check::run(arguments, output),
         Command::Hosts(arguments) => hosts::run(arguments, server, output),

@@ -21,7 +21,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Config {
     /// Where plans, events and operator settings are kept. Default: what systemd gives in
-    /// `STATE_DIRECTORY`, else `dvms` in the user's state directory.
+    /// `STATE_DIRECTORY`, else `/var/lib/dvms` for root and for the user who owns it, else `dvms` in the
+    /// user's state directory.
     pub state_dir: PathBuf,
     /// The gRPC endpoint.
     pub server: Server,
@@ -84,6 +85,15 @@ impl Config {
         if faults.is_empty() { Ok(config) } else { Err(faults) }
     }
 
+    /// Judges settings that were changed after they were read.
+    ///
+    /// # Errors
+    /// Every fault of them; none has a line.
+    pub fn validate(&self) -> Result<(), Vec<Fault>> {
+        let faults = self.faults("");
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
     /// The effective configuration, as TOML that reads back to the same.
     ///
     /// # Panics
@@ -121,13 +131,27 @@ impl Config {
     }
 }
 
+/// The state directory of a service that runs as root or has it prepared.
+const SYSTEM_STATE_DIR: &str = "/var/lib/dvms";
+
 fn default_state_dir() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     // systemd may give several directories, separated by colons; the first is ours.
     let systemd = variable("STATE_DIRECTORY")
         .and_then(|paths| paths.to_str().and_then(|paths| paths.split(':').next()).map(PathBuf::from));
+    let system = || owns_system_state_dir().then(|| PathBuf::from(SYSTEM_STATE_DIR));
     systemd
+        .or_else(system)
         .or_else(|| variable("XDG_STATE_HOME").map(|path| path.join("dvms")))
         .or_else(|| variable("HOME").map(|path| path.join(".local/state/dvms")))
-        .unwrap_or_else(|| PathBuf::from("/var/lib/dvms"))
+        .unwrap_or_else(|| PathBuf::from(SYSTEM_STATE_DIR))
+}
+
+/// Whether this process is root's, or the directory is there for its user.
+fn owns_system_state_dir() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    // The kernel gives a process's folder to its user.
+    let Ok(user) = std::fs::metadata("/proc/self").map(|folder| folder.uid()) else { return false };
+    user == 0
+        || std::fs::metadata(SYSTEM_STATE_DIR).is_ok_and(|folder| folder.is_dir() && folder.uid() == user)
 }
