@@ -5,10 +5,16 @@
 #![allow(dead_code, unused_imports, reason = "plans and their execution land next")]
 
 mod core;
+mod detect;
 mod driver;
 mod handle;
 mod inventory;
+mod load;
+mod planning;
+mod rules;
 pub mod settings;
+#[cfg(test)]
+mod testing;
 mod view;
 
 pub use handle::{AgentSession, AttachError, Change, Coordinator, OperateError, Reports, Subscription};

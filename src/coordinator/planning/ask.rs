@@ -1,0 +1,282 @@
+//! Which hosts a trouble needs: those that are in trouble, and of the others as few as can do.
+
+use super::linked;
+use crate::coordinator::detect::{Key, Trouble};
+use crate::coordinator::inventory::{Cell, HostEntry};
+use crate::coordinator::load::{
+    Levels, Load, Pair, add, demand, exceeds, loads, parts, share, subtract, usable,
+};
+use crate::coordinator::settings::Settings;
+use crate::record::{AdminState, Connection, EventKind};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Free capacity that is taken in, for each amount that needs a place: VMs do not fit like water.
+const SLACK: i64 = 2;
+/// Hosts that are taken in at the first try, at least.
+const FEWEST: usize = 2;
+/// Each wider try takes in this many times the hosts of the one before.
+const GROWTH: usize = 4;
+
+/// A partition to be reserved, and what for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ask {
+    /// Hosts that are needed; none of them is busy.
+    pub(crate) hosts: BTreeSet<String>,
+    /// `REPAIR` or `CONSOLIDATE`.
+    pub(crate) objective: String,
+    /// One line: what for.
+    pub(crate) purpose: String,
+    /// Troubles that are answered together, the first one first.
+    pub(crate) keys: Vec<Key>,
+    /// These are all the hosts that could help now: a wider try has the same ones. Others may be busy.
+    pub(crate) whole: bool,
+}
+
+/// What to reserve for the first of the troubles that can be worked on; `due` is in the order of priority. Others
+/// that concern the same hosts only are answered with it.
+///
+/// `busy` = reserved by others. A trouble waits while the host that it is about is busy, and while no host that
+/// could help is free; then the next one is looked at. `wider` = 0 at the first try, one more after each that
+/// had no solution: each takes in several times more hosts, until [`Ask::whole`].
+pub(crate) fn ask(
+    cell: &Cell,
+    due: &[Trouble],
+    busy: &dyn Fn(&str) -> bool,
+    settings: &Settings,
+    wider: u32,
+) -> Option<Ask> {
+    let levels = Levels::new(&settings.detection);
+    let scene = Scene { cell, due, busy, settings, levels, loads: loads(cell) };
+    due.iter().find_map(|trouble| match trouble.kind {
+        EventKind::Underload => scene.consolidate(trouble),
+        _ => scene.repair(trouble, wider),
+    })
+}
+
+struct Scene<'a> {
+    cell: &'a Cell,
+    due: &'a [Trouble],
+    busy: &'a dyn Fn(&str) -> bool,
+    settings: &'a Settings,
+    levels: Levels,
+    loads: BTreeMap<&'a str, Load>,
+}
+
+/// What a trouble is about: the hosts that it needs for certain, what has to find a place elsewhere, and hosts
+/// that rules make the likely ones.
+#[derive(Default)]
+struct Core {
+    hosts: BTreeSet<String>,
+    need: Pair,
+    likely: BTreeSet<String>,
+}
+
+impl Scene<'_> {
+    fn load(&self, host: &str) -> Load {
+        self.loads.get(host).copied().unwrap_or_default()
+    }
+
+    fn usable(&self, host: &HostEntry) -> Pair {
+        usable(host, &self.settings.inventory)
+    }
+
+    /// What a host may take before it comes to its target.
+    fn free(&self, name: &str, host: &HostEntry) -> Pair {
+        let mut free = parts(self.usable(host), self.levels.target);
+        subtract(&mut free, self.load(name).now);
+        free.map(|amount| amount.max(0))
+    }
+
+    fn repair(&self, trouble: &Trouble, wider: u32) -> Option<Ask> {
+        let mut core = self.core(trouble)?;
+        if core.hosts.iter().any(|host| (self.busy)(host)) {
+            return None;
+        }
+        if trouble.kind == EventKind::VmWaiting {
+            core.need = self.waiting_need(&core.hosts);
+        }
+        let (receivers, waits) = self.receivers(&core);
+        if receivers.is_empty() && (waits || core.hosts.is_empty()) {
+            return None;
+        }
+        let fewest = if core.need == [0, 0] && trouble.kind == EventKind::VmWaiting { 0 } else { FEWEST };
+        let enough = enough(&receivers, core.need).max(fewest);
+        let count = enough.saturating_mul(GROWTH.saturating_pow(wider));
+        let whole = count >= receivers.len();
+        let mut hosts = core.hosts;
+        hosts.extend(receivers.iter().take(count).map(|(name, _)| (*name).clone()));
+        if whole {
+            hosts.extend(self.others());
+        }
+        let keys = self.together(trouble, &hosts);
+        Some(Ask { hosts, objective: "REPAIR".into(), purpose: purpose(trouble, &keys), keys, whole })
+    }
+
+    /// `None` when there is nothing to be done about it at this moment.
+    fn core(&self, trouble: &Trouble) -> Option<Core> {
+        let subject = &trouble.subject;
+        let mut core = Core::default();
+        match trouble.kind {
+            EventKind::VmWaiting => {
+                let vm = self.cell.waiting.get(subject)?;
+                if self.cell.flight(subject).is_some() {
+                    return None;
+                }
+                core.need = demand(vm);
+                // Where it is defined it is started, and nowhere else.
+                if let Some(defined) = linked::defined_at(self.cell, subject) {
+                    let ready = |host: &&str| self.cell.hosts.get(*host).is_some_and(takes_vms);
+                    core.hosts = defined.into_iter().filter(ready).map(str::to_owned).collect();
+                    if core.hosts.is_empty() {
+                        return None;
+                    }
+                }
+            }
+            EventKind::RuleBroken => {
+                let rule = self.settings.constraints.iter().find(|rule| rule.name == *subject)?;
+                for (vm, host) in linked::culprits(self.cell, rule) {
+                    if let Some((_, entry)) = self.cell.vm(&vm) {
+                        add(&mut core.need, demand(entry));
+                    }
+                    core.hosts.insert(host);
+                }
+                core.hosts.retain(|host| self.cell.hosts.get(host).is_some_and(HostEntry::is_known));
+                if core.hosts.is_empty() {
+                    return None;
+                }
+            }
+            _ => {
+                let host = self.cell.hosts.get(subject)?;
+                let failed = trouble.kind == EventKind::HostFailed;
+                if !host.is_known() && !(failed && host.connection == Connection::Failed) {
+                    return None;
+                }
+                core.hosts.insert(subject.clone());
+                core.need = self.load(subject).later;
+                if trouble.kind == EventKind::Overload {
+                    subtract(&mut core.need, parts(self.usable(host), self.levels.target));
+                    core.need = core.need.map(|amount| amount.max(0));
+                }
+            }
+        }
+        core.likely = linked::likely(self.cell, &self.settings.constraints, &core.hosts, subject);
+        Some(core)
+    }
+
+    /// Hosts that may take VMs, the most helpful ones first; and whether there are more that are busy.
+    fn receivers(&self, core: &Core) -> (Vec<(&String, Pair)>, bool) {
+        let troubled: BTreeSet<&str> = (self.due.iter())
+            .filter(|trouble| trouble.kind != EventKind::Underload)
+            .map(|trouble| trouble.host.as_str())
+            .collect();
+        let candidates =
+            self.cell.hosts.iter().filter(|(name, host)| takes_vms(host) && !core.hosts.contains(*name));
+        let (busy, ready): (Vec<_>, Vec<_>) = candidates.partition(|(name, _)| (self.busy)(name));
+        let mut ready: Vec<_> = ready.into_iter().map(|(name, host)| (name, self.free(name, host))).collect();
+        ready.sort_by(|(a, free_a), (b, free_b)| {
+            let rank = |name: &String, free: Pair| {
+                let likely = core.likely.contains(name);
+                (troubled.contains(name.as_str()), !likely, fit(free, core.need))
+            };
+            let (a, b) = ((rank(a, *free_a), a), (rank(b, *free_b), b));
+            (a.0.0, a.0.1).cmp(&(b.0.0, b.0.1)).then(b.0.2.total_cmp(&a.0.2)).then(a.1.cmp(b.1))
+        });
+        (ready, !busy.is_empty())
+    }
+
+    /// What all due VMs that wait for these hosts, or with none for any, need beyond what is free there.
+    fn waiting_need(&self, hosts: &BTreeSet<String>) -> Pair {
+        let mut need = [0, 0];
+        for trouble in self.due.iter().filter(|trouble| trouble.kind == EventKind::VmWaiting) {
+            if let Some(core) = self.core(trouble).filter(|core| core.hosts == *hosts) {
+                add(&mut need, core.need);
+            }
+        }
+        for (name, host) in hosts.iter().filter_map(|name| self.cell.hosts.get_key_value(name)) {
+            subtract(&mut need, self.free(name, host));
+        }
+        need.map(|amount| amount.max(0))
+    }
+
+    /// What takes no VMs may still have some that are in the way.
+    fn others(&self) -> impl Iterator<Item = String> {
+        let known = self.cell.hosts.iter().filter(|(name, host)| host.is_known() && !(self.busy)(name));
+        known.map(|(name, _)| name.clone())
+    }
+
+    /// The troubles that a plan for these hosts answers.
+    fn together(&self, first: &Trouble, hosts: &BTreeSet<String>) -> Vec<Key> {
+        let concerns = |trouble: &&Trouble| {
+            *trouble != first
+                && may_join(first.kind, trouble.kind)
+                && self.core(trouble).is_some_and(|core| core.hosts.is_subset(hosts))
+        };
+        std::iter::once(first).chain(self.due.iter().filter(concerns)).map(Trouble::key).collect()
+    }
+
+    /// The emptiest hosts: they are those that can be emptied, and those that have room.
+    fn consolidate(&self, trouble: &Trouble) -> Option<Ask> {
+        let runs = |(name, host): &(&String, &HostEntry)| {
+            let load = self.load(name);
+            let calm = !exceeds(load.now, parts(self.usable(host), self.levels.overload));
+            takes_vms(host) && !(self.busy)(name) && load.vms > 0 && calm
+        };
+        let mut found: Vec<_> = self.cell.hosts.iter().filter(runs).collect();
+        found.sort_by(|a, b| {
+            let rank = |(name, host): &(&String, &HostEntry)| share(self.load(name).now, self.usable(host));
+            let first = |name: &String| *name != trouble.subject;
+            first(a.0).cmp(&first(b.0)).then(rank(a).total_cmp(&rank(b))).then(a.0.cmp(b.0))
+        });
+        let hosts: BTreeSet<String> = (found.iter())
+            .take(self.settings.planning.consolidate_hosts)
+            .map(|(name, _)| (*name).clone())
+            .collect();
+        if !hosts.contains(&trouble.subject) || hosts.len() < 2 {
+            return None;
+        }
+        let others = self.due.iter().filter(|other| *other != trouble && other.kind == trouble.kind);
+        let others = others.filter(|other| hosts.contains(&other.subject));
+        let keys: Vec<_> = std::iter::once(trouble).chain(others).map(Trouble::key).collect();
+        let purpose = purpose(trouble, &keys);
+        Some(Ask { hosts, objective: "CONSOLIDATE".into(), purpose, keys, whole: true })
+    }
+}
+
+/// Only troubles whose plan always exists are answered with others: one that cannot be solved (a drain without
+/// room, a rule that nothing fulfils) must not be in the way of the rest, nor one that waits for approval (VMs
+/// of a failed host).
+fn may_join(first: EventKind, other: EventKind) -> bool {
+    first == other && matches!(first, EventKind::Overload | EventKind::VmWaiting)
+}
+
+/// How many of the receivers have free what is needed, with slack.
+fn enough(receivers: &[(&String, Pair)], need: Pair) -> usize {
+    let wanted = need.map(|amount| amount.saturating_mul(SLACK));
+    let mut free = [0, 0];
+    for (i, (_, more)) in receivers.iter().enumerate() {
+        if !exceeds(wanted, free) {
+            return i;
+        }
+        add(&mut free, *more);
+    }
+    receivers.len()
+}
+
+fn takes_vms(host: &HostEntry) -> bool {
+    host.is_known() && host.admin == AdminState::Online
+}
+
+/// How much of what is needed a host could take: the part that its scarcest resource allows.
+fn fit(free: Pair, need: Pair) -> f64 {
+    let of = |r: usize| {
+        if need[r] == 0 { f64::from(u32::MAX) + free[r] as f64 } else { free[r] as f64 / need[r] as f64 }
+    };
+    of(0).min(of(1))
+}
+
+fn purpose(trouble: &Trouble, keys: &[Key]) -> String {
+    match keys.len() - 1 {
+        0 => trouble.message.clone(),
+        more => format!("{} (and {more} more)", trouble.message),
+    }
+}

@@ -1,0 +1,162 @@
+//! The operator's rules over the present placement. What a rule means is the checker's business; here is who
+//! it is about.
+
+use super::inventory::Cell;
+use crate::record::Connection;
+use dvms_solver::check::check;
+use dvms_solver::file::{
+    self, Action, ActionKind, Body, Constraint, Hosts, Labels, Plan, Problem, Status, Vms,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// VMs and where they run.
+pub(super) type Places = BTreeMap<String, String>;
+
+/// Where a VM runs, or will when its action has ended. One on a failed host is down.
+pub(super) fn place<'a>(cell: &'a Cell, vm: &str) -> Option<&'a str> {
+    if let Some(flight) = cell.flight(vm) {
+        return Some(&flight.destination);
+    }
+    let up = |host: &&str| cell.hosts.get(*host).is_some_and(|host| host.connection != Connection::Failed);
+    cell.homes(vm).find(up)
+}
+
+/// The running VMs of a set, and where they run.
+pub(super) fn members(cell: &Cell, set: &Vms) -> Places {
+    let placed = |vm: &String| Some((vm.clone(), place(cell, vm)?.to_owned()));
+    let mut members: Places = set.vms.iter().filter_map(placed).collect();
+    if !set.vm_selector.is_empty() {
+        let living = cell.hosts.values().flat_map(|host| host.living());
+        let chosen = living.filter(|(_, entry)| matches(&set.vm_selector, &entry.report.labels));
+        members.extend(chosen.filter_map(|(vm, _)| placed(vm)));
+    }
+    members
+}
+
+/// The hosts of a set that there are.
+pub(super) fn hosts(cell: &Cell, set: &Hosts) -> BTreeSet<String> {
+    let chosen = |(name, host): &(&String, &super::inventory::HostEntry)| {
+        set.hosts.contains(name) || matches(&set.host_selector, &host.hello.labels)
+    };
+    cell.hosts.iter().filter(chosen).map(|(name, _)| name.clone()).collect()
+}
+
+/// Whether labels are what a selector wants; an empty one selects nothing.
+pub(super) fn matches(selector: &Labels, labels: &Labels) -> bool {
+    !selector.is_empty() && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+}
+
+/// Value of a scope on a host; one without the label is a value of its own.
+pub(super) fn value<'a>(cell: &'a Cell, scope: Option<&str>, host: &'a str) -> (bool, &'a str) {
+    let label = scope.filter(|scope| *scope != "host");
+    let found = label.and_then(|label| cell.hosts.get(host)?.hello.labels.get(label));
+    found.map_or((false, host), |value| (true, value))
+}
+
+/// The VMs that rules are about, where they run.
+pub(super) fn places(cell: &Cell, rules: &[Constraint]) -> Places {
+    rules.iter().filter_map(vms).flat_map(|set| members(cell, set)).collect()
+}
+
+/// The VMs of a rule.
+pub(super) fn vms(rule: &Constraint) -> Option<&Vms> {
+    match rule.body.as_ref()? {
+        Body::Spread { vms, .. }
+        | Body::Gather { vms, .. }
+        | Body::Fence { vms, .. }
+        | Body::Ban { vms, .. } => Some(vms),
+        _ => None,
+    }
+}
+
+/// Rules that do not hold when VMs run where `places` says, and why. Hard and soft ones alike.
+pub(super) fn broken(cell: &Cell, rules: &[Constraint], places: &Places) -> BTreeMap<String, String> {
+    if places.is_empty() {
+        return BTreeMap::new();
+    }
+    judge(&world(cell, rules.iter(), places), Vec::new(), places.clone())
+}
+
+/// The first continuous hard rule that holds, but no longer while a VM is on its way to a host.
+pub(super) fn broken_on_the_way(
+    cell: &Cell,
+    rules: &[Constraint],
+    places: &Places,
+    vm: &str,
+    to: &str,
+) -> Option<(String, String)> {
+    let continuous = || rules.iter().filter(|rule| rule.continuous && rule.soft_weight.is_none());
+    if continuous().next().is_none() {
+        return None;
+    }
+    let mut places = places.clone();
+    let from = places.get(vm).cloned().unwrap_or_default();
+    let before = judge(&world(cell, continuous(), &places), Vec::new(), places.clone());
+    let mut problem = world(cell, continuous(), &places);
+    problem.constraints.iter_mut().for_each(|rule| rule.continuous = true);
+    let absent = |name: &str| problem.hosts.iter().all(|host| host.name != name);
+    if absent(to) {
+        problem.hosts.push(host(cell, to));
+    }
+    if from.is_empty() {
+        problem.vms.push(file::Vm { name: vm.to_owned(), labels: labels(cell, vm), ..file::Vm::default() });
+    }
+    let action = Action {
+        id: 1,
+        kind: if from.is_empty() { ActionKind::Start } else { ActionKind::Migrate },
+        vm: vm.to_owned(),
+        source: from,
+        destination: to.to_owned(),
+        start_s: 0.0,
+        end_s: 1.0,
+        after: Vec::new(),
+        because: "to be judged".to_owned(),
+        numa: Vec::new(),
+    };
+    places.insert(vm.to_owned(), to.to_owned());
+    judge(&problem, vec![action], places).into_iter().find(|(rule, _)| !before.contains_key(rule))
+}
+
+/// A problem without amounts, in which every rule is hard and to hold at the end.
+fn world<'a>(cell: &Cell, rules: impl Iterator<Item = &'a Constraint>, places: &Places) -> Problem {
+    let constraints = rules.filter(|rule| vms(rule).is_some());
+    let hosts: BTreeSet<&String> = places.values().collect();
+    Problem {
+        hosts: hosts.into_iter().map(|name| host(cell, name)).collect(),
+        vms: (places.iter())
+            .map(|(vm, host)| file::Vm {
+                name: vm.clone(),
+                host: host.clone(),
+                labels: labels(cell, vm),
+                ..file::Vm::default()
+            })
+            .collect(),
+        constraints: constraints
+            .map(|rule| Constraint { soft_weight: None, continuous: false, ..rule.clone() })
+            .collect(),
+        ..Problem::default()
+    }
+}
+
+fn host(cell: &Cell, name: &str) -> file::Host {
+    let labels = cell.hosts.get(name).map(|host| host.hello.labels.clone()).unwrap_or_default();
+    file::Host { name: name.to_owned(), labels, ..file::Host::default() }
+}
+
+fn labels(cell: &Cell, vm: &str) -> Labels {
+    let entry = cell.vm(vm).map(|(_, entry)| entry).or_else(|| cell.waiting.get(vm));
+    entry.map(|entry| entry.report.labels.clone()).unwrap_or_default()
+}
+
+/// What the checker says of the rules; its other remarks do not matter here.
+fn judge(problem: &Problem, actions: Vec<Action>, placement: Places) -> BTreeMap<String, String> {
+    let plan = Plan { status: Status::Feasible, actions, placement, ..Plan::default() };
+    let violations = check(problem, &plan).violations.into_iter().filter(|violation| violation.rule == 5);
+    let named = |violation: dvms_solver::check::Violation| {
+        let name = violation.subject.strip_prefix("constraints[")?.strip_suffix(']')?.to_owned();
+        let why = violation.message;
+        let why = why.split_once(": ").map_or(why.as_str(), |(_, why)| why).to_owned();
+        Some((name, why))
+    };
+    violations.filter_map(named).collect()
+}
