@@ -29,7 +29,7 @@ else
 run_tests = $(CARGO) test --no-fail-fast
 endif
 
-.PHONY: help demo test lint fmt build doc release ci clean
+.PHONY: help demo bench test lint fmt build doc release ci clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r verb what; \
@@ -44,6 +44,10 @@ test: build ## all tests; as root with real libvirt and QEMU
 	$(setup) test
 	$(run_tests) $(AGENT) $(ARGS)
 	$(run_tests) $(PURE) $(ARGS)
+
+bench: release ## what an agent costs its host, and how long solves take
+	$(setup) test
+	DVMS_AGENT_BINARY=$(CURDIR)/target/release/dvms-agent $(CARGO) test -p dvms --test e2e -- --ignored --nocapture
 
 lint: ## format, clippy, and cargo-deny where it is installed
 	$(setup) build agent

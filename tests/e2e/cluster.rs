@@ -1,0 +1,278 @@
+//! A coordinator and an agent on each hypervisor of a test bed, as processes inside it; spoken to by the command line.
+
+use crate::testbed::{Testbed, wait_for};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Where the coordinator listens: the address of the test bed's cluster namespace.
+const SERVER: &str = "10.77.0.254:7600";
+
+/// The guests of one cluster fill the machine: one at a time, also where the runner has threads for more.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// A running cluster. When it goes, all plans that were made are judged and all heartbeats are read, unless the
+/// test has failed already.
+pub(crate) struct Cluster {
+    pub(crate) bed: Testbed,
+    hosts: usize,
+    guests: Mutex<Vec<String>>,
+    children: Mutex<Vec<Child>>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Cluster {
+    /// Boots `hosts` hypervisors; nothing of dvms runs yet. `None` = not on this machine.
+    pub(crate) fn boot(hosts: usize) -> Option<Self> {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let bed = Testbed::up(hosts)?;
+        let (guests, children) = (Mutex::default(), Mutex::default());
+        Some(Self { bed, hosts, guests, children, _alone: alone })
+    }
+
+    /// Starts the coordinator with these settings besides those of the test bed, and waits until it answers.
+    pub(crate) fn serve(&self, settings: &str) {
+        let config = self.bed.path().join("dvms.toml");
+        let text = format!(
+            "[server]\nlisten = \"{SERVER}\"\ninsecure_plaintext = true\n[metrics]\nenabled = false\n{settings}"
+        );
+        fs::write(&config, text).unwrap();
+        let state = self.bed.path().join("coordinator");
+        let args = ["serve", "--config", path(&config), "--state-dir", path(&state)];
+        self.spawn(&["exec"], &dvms(), &args, "coordinator.log");
+        wait_for("the coordinator answers", Duration::from_secs(20), || {
+            self.dvms(&["hosts"]).status.success()
+        });
+    }
+
+    /// Starts the agents of all hypervisors and waits until the coordinator knows them with all their guests.
+    pub(crate) fn attach(&self) {
+        for host in 1..=self.hosts {
+            self.start_agent(host, 20.0);
+        }
+        self.wait_until_known();
+    }
+
+    /// Waits until each hypervisor is connected and each guest is known.
+    pub(crate) fn wait_until_known(&self) {
+        let guests = self.guests.lock().unwrap().len();
+        self.wait("all hosts are connected", 30, |cluster| {
+            let hosts = cluster.json(&["hosts"]);
+            let connected = |host: &&Value| host["connection"] == "CONNECTED";
+            hosts.as_array().unwrap().iter().filter(connected).count() == cluster.hosts
+        });
+        self.wait("all guests are known", 30, |cluster| {
+            cluster.json(&["vms"]).as_array().unwrap().len() == guests
+        });
+    }
+
+    /// Starts the agent of a hypervisor, whose migrations may use so many MiB/s.
+    pub(crate) fn start_agent(&self, host: usize, bandwidth_mib_s: f64) {
+        let name = format!("hv{host}");
+        let folder = self.bed.path().join(format!("agent{host}"));
+        fs::create_dir_all(&folder).unwrap();
+        let config = folder.join("agent.toml");
+        let text = format!(
+            "coordinators = [\"{SERVER}\"]\ninsecure_plaintext = true\nhost = \"{name}\"\n\
+             state_dir = \"{}\"\nmigration_uri = \"{}\"\nmigration_bandwidth_mib_s = {bandwidth_mib_s:.1}\n\
+             [labels]\nrack = \"r{host}\"\n[libvirt]\noverhead_mib_per_vm = 16\n",
+            path(&folder.join("state")),
+            self.bed.peer_uri(host),
+        );
+        fs::write(&config, text).unwrap();
+        // Its pid inside the hypervisor is noted, for the tests that kill it.
+        let script = format!("echo $$ >{}/pid; exec \"$@\"", path(&folder));
+        let agent = agent();
+        let args = ["-c", &script, "agent", path(&agent), "--config", path(&config)];
+        self.spawn(&["on", &host.to_string()], Path::new("bash"), &args, &format!("agent{host}.log"));
+    }
+
+    /// Ends the agent of a hypervisor at once, as a crash does.
+    pub(crate) fn kill_agent(&self, host: usize) {
+        let pid = fs::read_to_string(self.bed.path().join(format!("agent{host}/pid"))).unwrap();
+        self.bed.run(&["on", &host.to_string(), "kill", "-KILL", pid.trim()]);
+    }
+
+    /// The process of a hypervisor's agent, as seen from this side.
+    pub(crate) fn agent_pid(&self, host: usize) -> String {
+        let inside = fs::read_to_string(self.bed.path().join(format!("agent{host}/pid"))).unwrap();
+        // The pid that it has in the namespace of its hypervisor is the last of the list.
+        let is_agent = |status: &String| {
+            status.starts_with("Name:\tdvms-agent")
+                && status.lines().any(|line| {
+                    line.starts_with("NSpid:") && line.split_whitespace().last() == Some(inside.trim())
+                })
+        };
+        let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());
+        let found = processes
+            .into_iter()
+            .find(|process| fs::read_to_string(process.join("status")).is_ok_and(|status| is_agent(&status)));
+        found.expect("the agent runs").file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
+    /// A guest that the end of the test judges. `cmdline` as in the test bed's README.
+    pub(crate) fn guest(&self, host: usize, name: &str, mib: u32, cmdline: &str) {
+        self.bed.create(host, name, mib, cmdline);
+        self.guests.lock().unwrap().push(name.to_owned());
+    }
+
+    /// Changes how busy a guest is, in percent of its one virtual core.
+    pub(crate) fn load(&self, guest: &str, percent: u32) {
+        self.bed.run(&["load", guest, &percent.to_string()]);
+    }
+
+    fn spawn(&self, verb: &[&str], program: &Path, args: &[&str], log: &str) {
+        let log = fs::File::options().create(true).append(true).open(self.bed.path().join(log)).unwrap();
+        let words = [verb, &[path(program)], args].concat();
+        let mut command = self.bed.command(&words);
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        self.children.lock().unwrap().push(command.spawn().unwrap());
+    }
+
+    /// A command of `dvms`, whatever comes of it.
+    pub(crate) fn dvms(&self, args: &[&str]) -> Output {
+        let dvms = dvms();
+        let words = [&["exec", path(&dvms)], args, &["--server", SERVER]].concat();
+        self.bed.output(&words)
+    }
+
+    /// A command of `dvms` that must succeed.
+    pub(crate) fn run(&self, args: &[&str]) -> String {
+        let output = self.dvms(args);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "dvms {args:?}: {}{}", text(&output.stdout), text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// What a command of `dvms` says in its JSON form.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.run(&[args, &["--output", "json"]].concat())).unwrap()
+    }
+
+    /// All plans, oldest first, with their problems.
+    pub(crate) fn plans(&self) -> Vec<Value> {
+        let list = self.json(&["plans", "list", "--last", "0"]);
+        let ids = list.as_array().unwrap().iter().rev().map(|plan| plan["id"].as_str().unwrap().to_owned());
+        ids.map(|id| self.json(&["plans", "show", &id, "--problem"])).collect()
+    }
+
+    /// All events, oldest first.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let Value::Array(mut events) = self.json(&["events", "--last", "1000"]) else { panic!("not a list") };
+        events.sort_by_key(|event| event["id"].as_u64());
+        events
+    }
+
+    /// Where a guest is, in the coordinator's eyes.
+    pub(crate) fn home(&self, guest: &str) -> String {
+        self.json(&["vms", guest])["host"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// How many guests a host has, in the coordinator's eyes.
+    pub(crate) fn count(&self, host: &str) -> u64 {
+        self.json(&["hosts", host])["vm_count"].as_u64().unwrap_or(0)
+    }
+
+    /// Waits until something holds; fails with the end of all logs when it does not come about.
+    pub(crate) fn wait(&self, what: &str, seconds: u64, mut ready: impl FnMut(&Self) -> bool) {
+        let end = std::time::Instant::now() + Duration::from_secs(seconds);
+        while !ready(self) {
+            assert!(std::time::Instant::now() < end, "not within {seconds} s: {what}\n{}", self.story());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// What is known of what has happened, for the message of a test that fails.
+    pub(crate) fn story(&self) -> String {
+        let mut story = String::new();
+        for args in [&["hosts"][..], &["vms"], &["events", "--last", "60"], &["plans", "list"]] {
+            let output = self.dvms(args);
+            story += &format!("--- dvms {args:?}\n{}", String::from_utf8_lossy(&output.stdout));
+        }
+        let logs = fs::read_dir(self.bed.path()).unwrap().map(|entry| entry.unwrap().path());
+        for log in logs.filter(|path| path.extension().is_some_and(|end| end == "log")) {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            let lines: Vec<_> = text.lines().collect();
+            let tail = lines[lines.len().saturating_sub(40)..].join("\n");
+            story += &format!("--- {}\n{tail}\n", log.display());
+        }
+        story
+    }
+
+    /// Judges all that has happened: every plan by both checkers, every guest by its heartbeats.
+    pub(crate) fn judge(&self) {
+        let plans = self.plans();
+        assert!(!plans.is_empty(), "no plan was made\n{}", self.story());
+        let judged = plans.iter().filter(|record| self.judge_plan(record)).count();
+        println!("{judged} of {} plans had actions or a verdict, and were judged", plans.len());
+        let guests = self.guests.lock().unwrap().clone();
+        for guest in &guests {
+            let output = self.bed.output(&["heartbeat", guest]);
+            assert!(
+                output.status.success(),
+                "{guest} has lost or doubled a heartbeat: {}\n{}",
+                String::from_utf8_lossy(&output.stdout),
+                self.story()
+            );
+            assert_eq!(self.bed.hosts_of(guest).len(), 1, "{guest} must run on one host\n{}", self.story());
+        }
+        for event in self.events() {
+            assert_ne!(event["kind"], "ALARM", "{event}\n{}", self.story());
+        }
+    }
+
+    /// Whether there was a plan to judge.
+    fn judge_plan(&self, record: &Value) -> bool {
+        let (problem, plan) = (&record["problem"], &record["plan"]);
+        if problem.is_null() || plan.is_null() || plan["status"] == "UNKNOWN" {
+            return false;
+        }
+        let files = [("problem", problem), ("plan", plan)].map(|(kind, value)| {
+            let file = self.bed.path().join(format!("{}.{kind}.json", record["id"].as_str().unwrap()));
+            fs::write(&file, value.to_string()).unwrap();
+            file
+        });
+        let ours = Command::new(dvms()).arg("check").args(&files).output().unwrap();
+        assert!(ours.status.success(), "{record}: {}", String::from_utf8_lossy(&ours.stdout));
+        let judge = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/check_plan.py");
+        if judge.is_file() {
+            let other = Command::new("python3").arg(&judge).args(&files).output().unwrap();
+            assert!(other.status.success(), "{record}: {}", String::from_utf8_lossy(&other.stdout));
+        } else {
+            eprintln!("SKIPPED: {} is not there; the plan was judged by `dvms check` only", judge.display());
+        }
+        true
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // The processes inside end with the test bed's namespaces; what started them is to be reaped.
+        let _ = self.bed.output(&["down"]);
+        for child in self.children.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn dvms() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_dvms"))
+}
+
+/// The agent that is tested; `DVMS_AGENT_BINARY` names another one, as the benchmark does.
+fn agent() -> PathBuf {
+    if let Some(agent) = std::env::var_os("DVMS_AGENT_BINARY") {
+        return agent.into();
+    }
+    let agent = dvms().with_file_name("dvms-agent");
+    assert!(agent.is_file(), "{} is not built; `make test` builds it first", agent.display());
+    agent
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}

@@ -1,0 +1,60 @@
+//! A host is drained, also when the way there is hard.
+
+use crate::cluster::Cluster;
+use std::time::SystemTime;
+
+const SETTINGS: &str = "
+[detection]
+hold_s = 1
+cool_down_s = 2
+underload = 0
+[execution]
+vm_cool_down_s = 2
+";
+
+#[test]
+fn a_host_is_drained() {
+    let Some(cluster) = Cluster::boot(3) else { return };
+    for i in 0..12 {
+        cluster.guest(i % 3 + 1, &format!("g{i}"), 32, "c=2 d=8 r=1");
+    }
+    cluster.serve(SETTINGS);
+    cluster.attach();
+    let begin = SystemTime::now();
+    cluster.run(&["drain", "hv1", "--wait"]);
+    println!("drain of 4 guests: {:.2} s", begin.elapsed().unwrap().as_secs_f64());
+    assert!(cluster.domains(1).is_empty(), "{:?}\n{}", cluster.domains(1), cluster.story());
+    assert_eq!(cluster.domains(2).len() + cluster.domains(3).len(), 12);
+    cluster.run(&["undrain", "hv1"]);
+    cluster.print_figures("drain", begin);
+    cluster.judge();
+}
+
+#[test]
+fn a_destination_whose_libvirtd_hangs_delays_and_harms_nobody() {
+    let Some(cluster) = Cluster::boot(3) else { return };
+    cluster.guest(1, "slow", 64, "c=2 d=48 r=1");
+    cluster.serve(SETTINGS);
+    for host in 1..=3 {
+        cluster.start_agent(host, 5.0);
+    }
+    cluster.wait_until_known();
+    cluster.run(&["drain", "hv1"]);
+    let mut towards = String::new();
+    cluster.wait("the migration is under way", 30, |cluster| {
+        let vm = cluster.json(&["vms", "slow"]);
+        towards = vm["migrating_to"].as_str().unwrap_or_default().to_owned();
+        vm["state"] == "MIGRATING_OUT" && !towards.is_empty()
+    });
+    let hung: usize = towards.trim_start_matches("hv").parse().unwrap();
+    cluster.bed.run(&["libvirtd", &hung.to_string(), "hang"]);
+    let other = 5 - hung;
+    cluster.wait("the guest is on the other host", 150, |cluster| {
+        cluster.home("slow") == format!("hv{other}") && cluster.domains(other).contains("slow")
+    });
+    cluster.bed.run(&["libvirtd", &hung.to_string(), "resume"]);
+    cluster.wait("the hung host is connected again", 60, |cluster| {
+        cluster.json(&["hosts", &towards])["connection"] == "CONNECTED"
+    });
+    cluster.judge();
+}
