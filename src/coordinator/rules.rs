@@ -1,7 +1,7 @@
 //! The operator's rules over the present placement. What a rule means is the checker's business; here is who
 //! it is about.
 
-use super::inventory::Cell;
+use super::inventory::{Cell, HostEntry};
 use crate::record::Connection;
 use dvms_solver::check::check;
 use dvms_solver::file::{
@@ -26,8 +26,10 @@ pub(super) fn members(cell: &Cell, set: &Vms) -> Places {
     let placed = |vm: &String| Some((vm.clone(), place(cell, vm)?.to_owned()));
     let mut members: Places = set.vms.iter().filter_map(placed).collect();
     if !set.vm_selector.is_empty() {
-        let living = cell.hosts.values().flat_map(|host| host.living());
-        let chosen = living.filter(|(_, entry)| matches(&set.vm_selector, &entry.report.labels));
+        let living = cell.hosts.values().flat_map(HostEntry::living);
+        // One that waits runs nowhere, but its start may be under way.
+        let chosen =
+            living.chain(&cell.waiting).filter(|(_, entry)| matches(&set.vm_selector, &entry.report.labels));
         members.extend(chosen.filter_map(|(vm, _)| placed(vm)));
     }
     members
@@ -35,7 +37,7 @@ pub(super) fn members(cell: &Cell, set: &Vms) -> Places {
 
 /// The hosts of a set that there are.
 pub(super) fn hosts(cell: &Cell, set: &Hosts) -> BTreeSet<String> {
-    let chosen = |(name, host): &(&String, &super::inventory::HostEntry)| {
+    let chosen = |(name, host): &(&String, &HostEntry)| {
         set.hosts.contains(name) || matches(&set.host_selector, &host.hello.labels)
     };
     cell.hosts.iter().filter(chosen).map(|(name, _)| name.clone()).collect()
@@ -51,6 +53,18 @@ pub(super) fn value<'a>(cell: &'a Cell, scope: Option<&str>, host: &'a str) -> (
     let label = scope.filter(|scope| *scope != "host");
     let found = label.and_then(|label| cell.hosts.get(host)?.hello.labels.get(label));
     found.map_or((false, host), |value| (true, value))
+}
+
+/// The rules that are about some of these VMs: a walk over all VMs of all rules takes long in a large cell.
+pub(super) fn about(cell: &Cell, rules: &[Constraint], names: &BTreeSet<&str>) -> Vec<Constraint> {
+    let labels: BTreeMap<&str, Labels> = names.iter().map(|vm| (*vm, labels(cell, vm))).collect();
+    let concerns = |rule: &&Constraint| {
+        vms(rule).is_some_and(|set| {
+            set.vms.iter().any(|vm| names.contains(vm.as_str()))
+                || labels.values().any(|labels| matches(&set.vm_selector, labels))
+        })
+    };
+    rules.iter().filter(concerns).cloned().collect()
 }
 
 /// The VMs that rules are about, where they run.
@@ -86,9 +100,7 @@ pub(super) fn broken_on_the_way(
     to: &str,
 ) -> Option<(String, String)> {
     let continuous = || rules.iter().filter(|rule| rule.continuous && rule.soft_weight.is_none());
-    if continuous().next().is_none() {
-        return None;
-    }
+    continuous().next()?;
     let mut places = places.clone();
     let from = places.get(vm).cloned().unwrap_or_default();
     let before = judge(&world(cell, continuous(), &places), Vec::new(), places.clone());

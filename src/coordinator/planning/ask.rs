@@ -99,9 +99,11 @@ impl Scene<'_> {
         if receivers.is_empty() && (waits || core.hosts.is_empty()) {
             return None;
         }
-        let fewest = if core.need == [0, 0] && trouble.kind == EventKind::VmWaiting { 0 } else { FEWEST };
-        let enough = enough(&receivers, core.need).max(fewest);
-        let count = enough.saturating_mul(GROWTH.saturating_pow(wider));
+        // A VM that waits for hosts with room needs no others at first.
+        let alone = wider == 0 && trouble.kind == EventKind::VmWaiting && core.need == [0, 0];
+        let fewest = if alone { 0 } else { FEWEST };
+        let count = enough(&receivers, core.need).max(fewest);
+        let count = count.saturating_mul(GROWTH.saturating_pow(wider));
         let whole = count >= receivers.len();
         let mut hosts = core.hosts;
         hosts.extend(receivers.iter().take(count).map(|(name, _)| (*name).clone()));
@@ -148,7 +150,7 @@ impl Scene<'_> {
             _ => {
                 let host = self.cell.hosts.get(subject)?;
                 let failed = trouble.kind == EventKind::HostFailed;
-                if !host.is_known() && !(failed && host.connection == Connection::Failed) {
+                if !(host.is_known() || failed && host.connection == Connection::Failed) {
                     return None;
                 }
                 core.hosts.insert(subject.clone());
@@ -206,9 +208,12 @@ impl Scene<'_> {
 
     /// The troubles that a plan for these hosts answers.
     fn together(&self, first: &Trouble, hosts: &BTreeSet<String>) -> Vec<Key> {
+        let anywhere = |trouble: &Trouble| self.core(trouble).is_some_and(|core| core.hosts.is_empty());
+        let free = anywhere(first);
         let concerns = |trouble: &&Trouble| {
             *trouble != first
                 && may_join(first.kind, trouble.kind)
+                && anywhere(trouble) == free
                 && self.core(trouble).is_some_and(|core| core.hosts.is_subset(hosts))
         };
         std::iter::once(first).chain(self.due.iter().filter(concerns)).map(Trouble::key).collect()

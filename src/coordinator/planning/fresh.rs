@@ -26,6 +26,13 @@ pub(crate) fn stale(cell: &Cell, settings: &Settings, problem: &Problem, plan: &
             return Some(why);
         }
     }
+    let drained = problem.hosts.iter().filter(|host| host.state == "DRAINING");
+    for host in drained.filter(|host| plan.actions.iter().any(|action| action.source == host.name)) {
+        let now = cell.hosts.get(&host.name).map(|entry| entry.admin);
+        if now != Some(AdminState::Draining) {
+            return Some(format!("{} is not to be drained any more", host.name));
+        }
+    }
     too_full(cell, settings, plan).or_else(|| breaks(cell, settings, plan))
 }
 
@@ -42,10 +49,10 @@ pub(crate) fn action_unsafe(
         .or_else(|| destination(cell, &action.destination))
         .or_else(|| no_room(cell, settings, action))
         .or_else(|| {
-            let rules = &settings.constraints;
-            let places = rules::places(cell, rules);
+            let rules = rules::about(cell, &settings.constraints, &BTreeSet::from([action.vm.as_str()]));
+            let places = rules::places(cell, &rules);
             let (rule, why) =
-                rules::broken_on_the_way(cell, rules, &places, &action.vm, &action.destination)?;
+                rules::broken_on_the_way(cell, &rules, &places, &action.vm, &action.destination)?;
             Some(format!("the rule {rule} would not hold while {} moves: {why}", action.vm))
         })
         .or_else(|| breaks(cell, settings, plan))
@@ -162,15 +169,14 @@ fn too_full(cell: &Cell, settings: &Settings, plan: &Plan) -> Option<String> {
 
 /// A hard rule that holds now, and would not at the end of the plan.
 fn breaks(cell: &Cell, settings: &Settings, plan: &Plan) -> Option<String> {
-    let rules = &settings.constraints;
+    let ends = ends(plan);
+    let rules = &rules::about(cell, &settings.constraints, &ends.keys().copied().collect());
     if rules.is_empty() {
         return None;
     }
     let before = rules::places(cell, rules);
     let mut after = before.clone();
-    for (vm, host) in ends(plan) {
-        after.insert(vm.to_owned(), host.to_owned());
-    }
+    after.extend(ends.into_iter().map(|(vm, host)| (vm.to_owned(), host.to_owned())));
     let broken = rules::broken(cell, rules, &before);
     let hard = |name: &str| rules.iter().any(|rule| rule.name == name && rule.soft_weight.is_none());
     let mut new = rules::broken(cell, rules, &after).into_iter();

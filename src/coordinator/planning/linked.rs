@@ -1,7 +1,7 @@
 //! Which hosts rules make the ones to look at. Only a hint for choosing hosts: what rules mean is judged by the
 //! solver and its checker.
 
-use crate::coordinator::inventory::Cell;
+use crate::coordinator::inventory::{Cell, HostEntry};
 use crate::coordinator::rules;
 use crate::record::Connection;
 use dvms_solver::file::{Body, Constraint};
@@ -72,7 +72,7 @@ pub(super) fn likely(
                 || rules::matches(&set.vm_selector, &entry.report.labels)
         });
         let here = || {
-            let mut living = core.iter().filter_map(|host| cell.hosts.get(host)).flat_map(|h| h.living());
+            let mut living = core.iter().filter_map(|host| cell.hosts.get(host)).flat_map(HostEntry::living);
             living.any(|(vm, entry)| {
                 set.vms.contains(vm) || rules::matches(&set.vm_selector, &entry.report.labels)
             })
@@ -104,6 +104,6 @@ pub(super) fn likely(
 pub(super) fn defined_at<'a>(cell: &'a Cell, vm: &str) -> Option<Vec<&'a str>> {
     let defined = cell.hosts.iter().filter(|(_, host)| host.vms.contains_key(vm));
     let hosts: Vec<_> = defined.map(|(name, host)| (name.as_str(), host)).collect();
-    let failed = |host: &crate::coordinator::inventory::HostEntry| host.connection == Connection::Failed;
+    let failed = |host: &HostEntry| host.connection == Connection::Failed;
     (!hosts.is_empty()).then(|| hosts.iter().filter(|(_, h)| !failed(h)).map(|(name, _)| *name).collect())
 }

@@ -26,7 +26,9 @@ pub(super) fn restricted(
     answers: &[Key],
     constraints: &[Constraint],
 ) -> Vec<Constraint> {
-    let broken = rules::broken(cell, constraints, &rules::places(cell, constraints));
+    let movable = drafts.iter().filter(|draft| !draft.fixed).map(|draft| draft.name).collect();
+    let near = rules::about(cell, constraints, &movable);
+    let broken = rules::broken(cell, &near, &rules::places(cell, &near));
     let taken = constraints.iter().map(|rule| rule.name.clone()).collect();
     let mut writer = Writer { cell, places, drafts, rules: Vec::new(), taken };
     for rule in constraints {

@@ -86,7 +86,6 @@ pub(crate) fn problem(
 
 /// VMs that live on the hosts or are on their way there.
 fn drafts<'a>(cell: &'a Cell, places: &[Place<'a>], vm_rest: &dyn Fn(&str) -> bool) -> Vec<Draft<'a>> {
-    let roles: BTreeMap<&str, Role> = places.iter().map(|place| (place.name, place.role)).collect();
     let mut drafts: BTreeMap<&str, Draft<'a>> = BTreeMap::new();
     for (name, flight) in cell.flights() {
         let there = places.iter().find(|place| place.name == flight.destination);
@@ -98,25 +97,22 @@ fn drafts<'a>(cell: &'a Cell, places: &[Place<'a>], vm_rest: &dyn Fn(&str) -> bo
     }
     for place in places {
         for (name, entry) in place.host.living() {
-            // One on the move is where it goes; one on two hosts counts for the problem on the first.
-            if cell.flight(name).is_some() || drafts.contains_key(name.as_str()) {
-                continue;
-            }
+            // One on the move is where it goes; one on two hosts is where rules count it.
             let failed = place.role == Role::Failed;
-            let elsewhere = cell.homes(name).filter(|home| *home != place.name);
-            let up =
-                |home: &str| cell.hosts.get(home).is_some_and(|host| Role::of(host, true) != Role::Failed);
-            let mut elsewhere = elsewhere.filter(|home| up(home)).peekable();
-            let doubled = elsewhere.peek().is_some();
-            if failed && doubled {
+            let here = if failed { None } else { Some(place.name) };
+            if cell.flight(name).is_some()
+                || drafts.contains_key(name.as_str())
+                || crate::coordinator::rules::place(cell, name) != here
+            {
                 continue;
             }
+            let doubled = cell.home(name).is_none();
             let stuck = doubled
                 || vm_rest(name)
                 || entry.report.state != VmState::Running
                 || place.role == Role::Silent
                 || (failed && entry.report.definition.is_empty());
-            if stuck && roles.get(place.name) == Some(&Role::Draining) {
+            if stuck && place.role == Role::Draining {
                 continue;
             }
             let draft = Draft { name, host: place.name, entry, fixed: stuck, down: failed };
