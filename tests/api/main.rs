@@ -1,0 +1,12 @@
+//! The API as its callers see it: every service over loopback, with real clients, and with agents that are real
+//! or lie.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not there")]
+
+mod agents;
+mod cluster;
+mod edge;
+mod garbage;
+mod placement;
+mod plans;
+mod sessions;
+mod support;
