@@ -1,10 +1,14 @@
 //! Sessions with the real agent library on simulated hypervisors.
 
 use crate::support::{Server, until};
+use dvms::api::server::Options;
+use dvms::solving::Engine;
+use dvms::store::Store;
 use dvms_agent::Identity;
 use dvms_agent::hypervisor::simulated::{HostSpec, Load, SimulatedWorld, VmSpec};
 use dvms_proto::v1 as pb;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 fn world() -> SimulatedWorld {
@@ -82,5 +86,39 @@ async fn real_agents_fill_the_inventory_and_follow_what_happens() {
     .await;
     // Stops although agents are connected.
     server.stop().await;
+    stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_come_back_after_a_restart_of_the_coordinator() {
+    let (world, folder, stop) = (world(), tempfile::tempdir().unwrap(), CancellationToken::new());
+    let state = folder.path().join("state");
+    let serve = async |address: SocketAddr| {
+        Server::at(address, Store::open(&state).unwrap(), Arc::new(Engine), Options::default()).await
+    };
+    let all = pb::ListHostsRequest {
+        filter: "connection = CONNECTED AND vm_count = 2".into(),
+        ..Default::default()
+    };
+    let epochs = async |server: &Server| {
+        let mut cluster = server.cluster().await;
+        let mut epochs = Vec::new();
+        until("all hosts are connected", async || {
+            let hosts = cluster.list_hosts(all.clone()).await.unwrap().into_inner().hosts;
+            epochs = hosts.into_iter().map(|host| host.epoch).collect();
+            epochs.len() == 3
+        })
+        .await;
+        epochs
+    };
+    let first = serve("127.0.0.1:0".parse().unwrap()).await;
+    let address = first.address;
+    start(&world, address, folder.path(), &stop);
+    let before = epochs(&first).await;
+    first.stop().await;
+    let second = serve(address).await;
+    let after = epochs(&second).await;
+    assert!(after.iter().min() > before.iter().max(), "{before:?}, then {after:?}");
+    second.stop().await;
     stop.cancel();
 }

@@ -64,10 +64,10 @@ fn alone(test: &str) -> bool {
     }
     let mut process = std::process::Command::new(std::env::current_exe().unwrap());
     let output = process.args([test, "--exact", "--nocapture"]).env(ALONE, "1").output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stdout);
     assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{test} alone:\n{text}{}",
+        output.status.success() && said.contains("1 passed"),
+        "{test} alone:\n{said}{}",
         String::from_utf8_lossy(&output.stderr)
     );
     false

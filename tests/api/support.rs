@@ -62,7 +62,11 @@ impl Server {
     }
 
     pub async fn with(store: Store, solver: Arc<dyn Solver>, options: Options) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at("127.0.0.1:0".parse().unwrap(), store, solver, options).await
+    }
+
+    pub async fn at(address: SocketAddr, store: Store, solver: Arc<dyn Solver>, options: Options) -> Self {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let coordinator = Coordinator::start("test", Settings::default(), store, solver.clone()).unwrap();
         let stop = CancellationToken::new();

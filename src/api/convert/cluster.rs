@@ -124,7 +124,7 @@ pub fn event_to_wire(event: &Event) -> pb::Event {
     }
 }
 
-fn kind_to_wire(kind: EventKind) -> pb::event::Kind {
+pub(super) fn kind_to_wire(kind: EventKind) -> pb::event::Kind {
     use pb::event::Kind as Wire;
     match kind {
         EventKind::Overload => Wire::Overload,

@@ -60,7 +60,7 @@ pub fn record_to_wire(record: &PlanRecord, detail: Detail) -> Result<pb::PlanRec
     })
 }
 
-fn state_to_wire(state: PlanState) -> pb::plan_record::State {
+pub(super) fn state_to_wire(state: PlanState) -> pb::plan_record::State {
     use pb::plan_record::State as Wire;
     match state {
         PlanState::Queued => Wire::Queued,
@@ -74,7 +74,7 @@ fn state_to_wire(state: PlanState) -> pb::plan_record::State {
     }
 }
 
-fn status_to_wire(status: &ActionStatus, plan_id: &str) -> pb::ActionStatus {
+pub(super) fn status_to_wire(status: &ActionStatus, plan_id: &str) -> pb::ActionStatus {
     use pb::action_status::State as Wire;
     let state = match status.state {
         ActionState::Waiting => Wire::Waiting,
@@ -121,7 +121,7 @@ fn progress_to_wire(progress: &ActionProgress, plan_id: &str) -> pb::ActionProgr
     }
 }
 
-fn failure_to_wire(reason: FailureReason) -> pb::action_progress::Reason {
+pub(super) fn failure_to_wire(reason: FailureReason) -> pb::action_progress::Reason {
     use pb::action_progress::Reason as Wire;
     match reason {
         FailureReason::StaleEpoch => Wire::StaleEpoch,
@@ -175,7 +175,7 @@ pub fn request_from_wire(request: pb::CreatePlanRequest) -> Result<PlanRequest, 
 
 /// The outer `None` = the number has no name, the inner one = not given.
 #[allow(clippy::option_option, reason = "two different absences")]
-fn mode_from_wire(number: i32) -> Option<Option<Mode>> {
+pub(super) fn mode_from_wire(number: i32) -> Option<Option<Mode>> {
     use pb::plan_record::Mode as Wire;
     Some(match Wire::try_from(number).ok()? {
         Wire::Unspecified => None,

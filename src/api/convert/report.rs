@@ -238,7 +238,7 @@ impl Judge {
     }
 }
 
-fn failure_from_wire(reason: pb::action_progress::Reason) -> Option<FailureReason> {
+pub(super) fn failure_from_wire(reason: pb::action_progress::Reason) -> Option<FailureReason> {
     use pb::action_progress::Reason as Wire;
     Some(match reason {
         Wire::Unspecified => return None,

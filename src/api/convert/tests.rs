@@ -1,6 +1,8 @@
 //! The three forms of a problem and of a plan (message, proto3-JSON, file) are one: whichever way is
 //! taken, the same comes out.
 
+mod names;
+
 use super::*;
 use crate::json;
 use dvms_proto::v1 as pb;
