@@ -4,6 +4,7 @@
 //! `state` is a pure state machine over a clock that is passed in; this module gives it a clock (faster or
 //! slower than the real one) and the face of a [`Hypervisor`].
 
+mod history;
 mod host;
 mod load;
 mod migration;
@@ -11,6 +12,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use history::{Resident, Step, StepKind};
 pub use host::SimulatedHypervisor;
 pub use load::Load;
 pub use state::{HostSpec, VmSpec};
@@ -108,6 +110,19 @@ impl SimulatedWorld {
     #[must_use]
     pub fn split_brains(&self) -> Vec<String> {
         self.with(|state| state.split_brains())
+    }
+
+    /// Everything that is on the hosts now, in one look: by host, then by VM.
+    #[must_use]
+    pub fn residents(&self) -> Vec<Resident> {
+        self.with(|state| state.residents())
+    }
+
+    /// Steps of migrations after the one of this number (0 = all), in order. Only the last 10,000 are kept: a
+    /// gap in the numbers tells that some were missed.
+    #[must_use]
+    pub fn steps_after(&self, number: u64) -> Vec<Step> {
+        self.with(|state| state.steps_after(number))
     }
 
     /// A host's daemon answers nobody (`true`) or again (`false`). Its VMs run on.

@@ -1,5 +1,6 @@
 //! The state of all simulated hosts, and how it goes on with time.
 
+use super::history::{History, Resident, Step, StepKind};
 use super::load::Load;
 use super::migration::Migration;
 use crate::hypervisor::{End, Failure, Finished, Job, NumaCell, Reason, VmState};
@@ -67,6 +68,7 @@ pub(super) struct State {
     outcomes: BTreeMap<u64, Outcome>,
     next_id: u64,
     failures: BTreeMap<String, f64>,
+    history: History,
     touched: BTreeSet<String>,
 }
 
@@ -130,6 +132,24 @@ impl State {
             *count.entry(name).or_default() += usize::from(instance.runs());
         }
         count.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name.clone()).collect()
+    }
+
+    pub(super) fn residents(&self) -> Vec<Resident> {
+        let of_host = |(host, there): (&String, &Host)| -> Vec<Resident> {
+            let resident = |(vm, instance): (&String, &Instance)| Resident {
+                vm: vm.clone(),
+                host: host.clone(),
+                runs: instance.runs(),
+                wanted_millicores: instance.wanted(self.now_s) as i64,
+                memory_mib: instance.held_mib(),
+            };
+            there.vms.iter().map(resident).collect()
+        };
+        self.hosts.iter().flat_map(of_host).collect()
+    }
+
+    pub(super) fn steps_after(&self, number: u64) -> Vec<Step> {
+        self.history.after(number)
     }
 
     pub(super) fn set_hanging(&mut self, host: &str, hanging: bool) {
@@ -200,6 +220,7 @@ impl State {
         if let Some(host) = self.hosts.get_mut(destination) {
             host.vms.insert(vm.to_owned(), Instance { spec, state: VmState::MigratingIn });
         }
+        self.history.add(self.now_s, vm, source, destination, StepKind::Begun);
         self.next_id += 1;
         self.migrations.push(Migration {
             id: self.next_id,
@@ -318,6 +339,8 @@ impl State {
         if let Some(instance) = self.hosts.get_mut(to).and_then(|host| host.vms.get_mut(&vm)) {
             instance.state = VmState::Running;
         }
+        let kind = if outcome.is_ok() { StepKind::Arrived } else { StepKind::Failed };
+        self.history.add(self.now_s, &vm, &source, &destination, kind);
         self.touched.extend([source, destination]);
         self.outcomes.insert(id, outcome);
         while self.outcomes.len() > REMEMBERED {

@@ -1,4 +1,4 @@
-use super::{HostSpec, Load, SimulatedWorld, VmSpec};
+use super::{HostSpec, Load, SimulatedWorld, StepKind, VmSpec};
 use crate::hypervisor::{
     End, Hypervisor, MigrationOrder, Reason, StartOrder, Verdict, VmKey, VmState, verdict,
 };
@@ -196,4 +196,37 @@ async fn changes_wake_who_waits_for_them() {
     world.move_vm("a", "h2");
     tokio::time::timeout(Duration::from_secs(5), hypervisor.changed()).await.unwrap();
     assert_eq!(world.vms_on("h2"), ["a"]);
+}
+
+#[tokio::test]
+async fn the_history_has_every_step_of_a_migration_in_order() {
+    let world = world(50.0);
+    world.add_vm("h1", vm("a", 1000, 500.0));
+    world.add_vm("h1", vm("b", 1000, 500.0));
+    let source = world.hypervisor("h1");
+    world.fail_next_migration("b", 0.5);
+    let moving = source.migrate(order(&world, "a", 100));
+    let both: Vec<_> = world
+        .residents()
+        .into_iter()
+        .filter(|r| r.vm == "a")
+        .map(|r| (r.host, r.runs, r.memory_mib))
+        .collect();
+    assert_eq!(both, [("h1".to_owned(), true, 1000), ("h2".to_owned(), false, 1000)]);
+    moving.await.unwrap();
+    source.migrate(order(&world, "b", 100)).await.unwrap_err();
+    let steps: Vec<_> = world.steps_after(0).into_iter().map(|s| (s.number, s.vm, s.kind)).collect();
+    let step = |number, vm: &str, kind| (number, vm.to_owned(), kind);
+    assert_eq!(
+        steps,
+        [
+            step(1, "a", StepKind::Begun),
+            step(2, "a", StepKind::Arrived),
+            step(3, "b", StepKind::Begun),
+            step(4, "b", StepKind::Failed)
+        ]
+    );
+    assert_eq!(world.steps_after(3).len(), 1);
+    let homes: Vec<_> = world.residents().into_iter().map(|r| (r.vm, r.host)).collect();
+    assert_eq!(homes, [("b".to_owned(), "h1".to_owned()), ("a".to_owned(), "h2".to_owned())]);
 }
