@@ -11,7 +11,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Coordinators, `host:port`, in the order in which they are tried.
+    /// Coordinators, `host:port` (or `unix:///path` of a socket on this machine), in the order in which they
+    /// are tried.
     pub coordinators: Vec<String>,
     /// Speak plain text to coordinators that are not on this machine.
     pub insecure_plaintext: bool,
@@ -165,6 +166,10 @@ impl Config {
             faults.push("coordinators: at least one must be named".into());
         }
         for coordinator in &self.coordinators {
+            // A socket is as much on this machine as loopback, and guarded by the rights of its file.
+            if coordinator.strip_prefix("unix://").is_some_and(|path| path.starts_with('/')) {
+                continue;
+            }
             let address = coordinator.split_once("://").map_or(coordinator.as_str(), |(_, address)| address);
             match address.rsplit_once(':') {
                 Some((host, port)) if port.parse::<u16>().is_ok() && !host.is_empty() => {
@@ -282,7 +287,7 @@ mod tests {
         let error = read("coordinators = [\"10.0.0.1:7600\"]\n").unwrap_err().to_string();
         assert!(error.contains("10.0.0.1:7600") && error.contains("insecure_plaintext"), "{error}");
         read("coordinators = [\"10.0.0.1:7600\"]\ninsecure_plaintext = true\n").unwrap();
-        for here in ["localhost:1", "127.0.0.1:1", "[::1]:1", "http://127.0.0.1:1"] {
+        for here in ["localhost:1", "127.0.0.1:1", "[::1]:1", "http://127.0.0.1:1", "unix:///run/dvms.sock"] {
             read(&format!("coordinators = [\"{here}\"]\n")).unwrap();
         }
     }
