@@ -7,6 +7,7 @@ mod bars;
 mod check;
 mod client;
 mod completions;
+mod demo;
 mod events;
 mod exit;
 mod failure;
@@ -77,6 +78,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Arguments),
+    Demo(demo::Arguments),
     Solve(solve::Arguments),
     Check(check::Arguments),
     Hosts(hosts::Arguments),
@@ -117,6 +119,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let output = Output::new(*output, *color);
     match &arguments.command {
         Command::Serve(arguments) => serve::run(arguments, output, Paint::for_stderr(*color)),
+        Command::Demo(arguments) => demo::run(arguments, output),
         Command::Solve(arguments) => solve::run(arguments, output),
         Command::Check(arguments) => check::run(arguments, output),
         Command::Hosts(arguments) => hosts::run(arguments, server, output),

@@ -1,0 +1,95 @@
+//! Lines of text with tones; how they become what a terminal or a file takes.
+
+use crate::cli::paint::{Paint, Tone};
+
+/// A line: pieces with or without a tone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Line(Vec<(Option<Tone>, String)>);
+
+impl Line {
+    /// Adds plain text.
+    pub(super) fn text(mut self, text: impl Into<String>) -> Self {
+        self.0.push((None, text.into()));
+        self
+    }
+
+    /// Adds text in a tone.
+    pub(super) fn toned(mut self, tone: Tone, text: impl Into<String>) -> Self {
+        self.0.push((Some(tone), text.into()));
+        self
+    }
+
+    /// Another line behind this one.
+    pub(super) fn append(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// The text alone.
+    pub(super) fn plain(&self) -> String {
+        self.0.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
+    /// With whatever makes a terminal show the tones.
+    pub(super) fn painted(&self, paint: Paint) -> String {
+        let paint = |(tone, text): &(Option<Tone>, String)| match tone {
+            Some(tone) => paint.tone(*tone, text),
+            None => text.clone(),
+        };
+        self.0.iter().map(paint).collect()
+    }
+
+    /// Not more than `width` characters; what is cut off is marked.
+    pub(super) fn cut(self, width: usize) -> Self {
+        if self.0.iter().map(|(_, text)| text.chars().count()).sum::<usize>() <= width {
+            return self;
+        }
+        let mut left = width.saturating_sub(1);
+        let mut kept = Vec::new();
+        for (tone, text) in self.0 {
+            let part: String = text.chars().take(left).collect();
+            left -= part.chars().count();
+            kept.push((tone, part));
+        }
+        kept.retain(|(_, text)| !text.is_empty());
+        let cut = Self(kept);
+        if width == 0 { cut } else { cut.text("…") }
+    }
+}
+
+/// Text broken into lines of at most `width` characters, between words where that is possible.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= width) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_to_its_width_and_keeps_its_tones() {
+        let line = || Line::default().text("ab").toned(Tone::Bad, "cdé").text("f");
+        assert_eq!(line().plain(), "abcdéf");
+        assert_eq!(line().cut(6), line());
+        assert_eq!(line().cut(4), Line::default().text("ab").toned(Tone::Bad, "c").text("…"));
+        assert_eq!((line().cut(1).plain(), line().cut(0).plain()), ("…".to_owned(), String::new()));
+        assert_eq!(line().painted(Paint::PLAIN), "abcdéf");
+    }
+
+    #[test]
+    fn text_is_wrapped_between_words() {
+        assert_eq!(wrap("a bc  def ghijkl", 6), ["a bc", "def", "ghijkl"]);
+        assert_eq!(wrap("abcdefgh i", 3), ["abcdefgh", "i"]);
+        assert_eq!(wrap("", 3), [""; 0]);
+    }
+}

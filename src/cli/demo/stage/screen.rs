@@ -1,0 +1,149 @@
+//! The terminal: frames drawn in place on the alternate screen, which is left as it was found however the
+//! program ends.
+
+use super::super::line::Line;
+use crate::cli::paint::Paint;
+use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use crossterm::terminal::{
+    self, BeginSynchronizedUpdate, Clear, ClearType, DisableLineWrap, EnableLineWrap, EndSynchronizedUpdate,
+    EnterAlternateScreen, LeaveAlternateScreen,
+};
+use crossterm::{QueueableCommand as _, cursor};
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// A terminal is restored once.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+static HOOK: Once = Once::new();
+/// Between two looks whether the keyboard is still to be watched.
+const KEYBOARD_POLL: Duration = Duration::from_millis(50);
+
+/// The terminal, while it is taken.
+pub(super) struct Screen {
+    paint: Paint,
+    shown: Vec<String>,
+    size: (u16, u16),
+    keyboard: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
+}
+
+impl Screen {
+    /// Takes the terminal. `quit` is cancelled by Ctrl-C, q and Escape.
+    ///
+    /// # Errors
+    /// The terminal cannot be written to.
+    pub(super) fn open(paint: Paint, quit: CancellationToken) -> io::Result<Self> {
+        HOOK.call_once(|| {
+            let before = std::panic::take_hook();
+            // A message on the alternate screen would be gone with it.
+            std::panic::set_hook(Box::new(move |panic| {
+                restore();
+                before(panic);
+            }));
+        });
+        TAKEN.store(true, Ordering::SeqCst);
+        let mut screen = Self { paint, shown: Vec::new(), size: (0, 0), keyboard: None };
+        // Without a keyboard signals still end the demo.
+        if terminal::enable_raw_mode().is_ok() {
+            screen.keyboard = watch_keyboard(quit).ok();
+        }
+        let mut out = io::stdout().lock();
+        out.queue(EnterAlternateScreen)?.queue(DisableLineWrap)?.queue(cursor::Hide)?;
+        out.flush()?;
+        Ok(screen)
+    }
+
+    /// Columns and lines.
+    pub(super) fn size() -> (u16, u16) {
+        match terminal::size() {
+            // Some terminals do not tell.
+            Ok((columns, lines)) if columns > 0 && lines > 0 => (columns, lines),
+            _ => (80, 24),
+        }
+    }
+
+    /// Shows lines: only those that differ from what is shown are written, in one piece.
+    ///
+    /// # Errors
+    /// The terminal cannot be written to.
+    pub(super) fn draw(&mut self, size: (u16, u16), lines: &[Line]) -> io::Result<()> {
+        let lines: Vec<String> = lines.iter().map(|line| line.painted(self.paint)).collect();
+        let mut out = Vec::new();
+        out.queue(BeginSynchronizedUpdate)?;
+        if self.size != size {
+            self.size = size;
+            self.shown.clear();
+            out.queue(Clear(ClearType::All))?;
+        }
+        let mut changed = false;
+        for (i, line) in lines.iter().enumerate().take(usize::from(size.1)) {
+            if self.shown.get(i) != Some(line) {
+                changed = true;
+                let row = u16::try_from(i).unwrap_or(u16::MAX);
+                out.queue(cursor::MoveTo(0, row))?;
+                out.write_all(line.as_bytes())?;
+                out.queue(Clear(ClearType::UntilNewLine))?;
+            }
+        }
+        out.queue(EndSynchronizedUpdate)?;
+        if changed {
+            self.shown = lines;
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(&out)?;
+            stdout.flush()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        if let Some((done, thread)) = self.keyboard.take() {
+            done.store(true, Ordering::SeqCst);
+            let _ = thread.join();
+        }
+        restore();
+    }
+}
+
+/// Gives the terminal back. What cannot be written then cannot be told either.
+pub(in super::super) fn restore() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = Vec::new();
+    let _ = out.queue(EndSynchronizedUpdate);
+    let _ = out.queue(cursor::Show);
+    let _ = out.queue(EnableLineWrap);
+    let _ = out.queue(LeaveAlternateScreen);
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(&out);
+    let _ = stdout.flush();
+    let _ = terminal::disable_raw_mode();
+}
+
+/// In raw mode Ctrl-C is a key like others.
+fn watch_keyboard(quit: CancellationToken) -> io::Result<(Arc<AtomicBool>, JoinHandle<()>)> {
+    let done = Arc::new(AtomicBool::new(false));
+    let ending = Arc::clone(&done);
+    let watch = move || {
+        while !ending.load(Ordering::SeqCst) {
+            match event::poll(KEYBOARD_POLL) {
+                Ok(false) => continue,
+                Ok(true) => {}
+                Err(_) => return,
+            }
+            let Ok(Event::Key(key)) = event::read() else { continue };
+            let control_c = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+            let end = control_c || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc);
+            if key.kind == KeyEventKind::Press && end {
+                quit.cancel();
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("keyboard".into()).spawn(watch)?;
+    Ok((done, thread))
+}
