@@ -16,6 +16,8 @@ pub mod model;
 #[allow(dead_code, reason = "the search that uses all of it lands next")]
 mod objective;
 mod pipeline;
+#[allow(dead_code, reason = "the search that uses it lands next")]
+mod schedule;
 
 pub use budget::Cancel;
 pub use model::{Fault, Problem, Rejected};

@@ -12,6 +12,8 @@ pub(crate) const OVERLOAD_WEIGHT: f64 = 1000.0;
 pub(crate) struct Way {
     /// MIGRATE actions beyond one for each VM that ends elsewhere.
     pub(crate) pivots: u64,
+    /// MiB of memory of the VMs that step aside and end where they began.
+    pub(crate) detour_mib: Amount,
     /// Seconds until the last action ends.
     pub(crate) makespan_s: f64,
 }
@@ -47,7 +49,8 @@ pub(crate) fn values(problem: &Problem, rules: &Rules<'_>, to: &Placement, way: 
         }
         Objective::Migrations => (movers(problem, to).count() as u64 + way.pivots) as f64,
         Objective::MigrationCost => {
-            movers(problem, to).map(|vm| problem.memory_of(vm)).sum::<Amount>() as f64
+            let moved: Amount = movers(problem, to).map(|vm| problem.memory_of(vm)).sum();
+            (moved + way.detour_mib) as f64
         }
         Objective::Makespan => way.makespan_s,
     };

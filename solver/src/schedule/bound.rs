@@ -1,0 +1,84 @@
+//! What no schedule of the same moves can end before, pivots or not.
+
+use super::ground::{Ground, Hop};
+use super::network::{SWITCH_S, duration_s, shortest_s};
+use crate::model::{HostId, VmId};
+
+/// Seconds. Each VM that moves leaves its host once and enters its last one at least; between them it may
+/// go where it likes.
+pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
+    let problem = ground.problem;
+    let hops: Vec<Hop> = ground.movers().filter_map(|vm| ground.last_hop(vm, &ground.start)).collect();
+    let backbone = problem.limits.backbone_bandwidth.unwrap_or(f64::INFINITY);
+    let fastest = |host: HostId| problem.host(host).migration_bandwidth.min(backbone);
+    // MiB out of and into each host, seconds of its slots, MiB through the backbone.
+    let mut ports = vec![([0.0; 2], 0.0); problem.hosts.len()];
+    let mut through = 0.0;
+    let mut bound = 0.0_f64;
+    for hop in &hops {
+        bound = bound.max(arrival_s(ground, *hop) + shortest_s(problem, *hop));
+        let Some(from) = hop.from else { continue };
+        for (host, way) in [(from, 0), (hop.to, 1)] {
+            let (amounts, slots) = &mut ports[host.index()];
+            amounts[way] += least_transfer(ground, hop.vm, fastest(host));
+            *slots += duration_s(problem, hop.vm, fastest(host));
+        }
+        through += least_transfer(ground, hop.vm, backbone);
+    }
+    for (host, (amounts, slots)) in problem.hosts.iter().zip(ports) {
+        let busiest = amounts[0].max(amounts[1]);
+        if busiest > 0.0 {
+            bound = bound.max(busiest / host.migration_bandwidth);
+        }
+        if slots > 0.0 {
+            bound = bound.max(slots / f64::from(host.max_migrations));
+        }
+    }
+    if through > 0.0 { bound.max(through / backbone) } else { bound }
+}
+
+/// The least product of rate and duration that a VM's migration can have, in MiB: b·m/(b − d) + 0.03·b
+/// falls until b = d + √(m·d/0.03) and then rises.
+fn least_transfer(ground: &Ground<'_>, vm: VmId, fastest: f64) -> f64 {
+    let memory = ground.problem.memory_of(vm) as f64;
+    let dirty = ground.problem.vm(vm).memory_dirty_rate;
+    if memory == 0.0 || dirty == 0.0 {
+        return memory;
+    }
+    let rate = (dirty + (memory * dirty / SWITCH_S).sqrt()).max(dirty * 1.25).min(fastest);
+    if rate <= dirty { memory } else { rate * memory / (rate - dirty) + SWITCH_S * rate }
+}
+
+/// Seconds before which too little can have left the pools that a hop enters.
+fn arrival_s(ground: &Ground<'_>, hop: Hop) -> f64 {
+    let short = ground.arrivals(hop).filter(|(pool, amount)| ground.room[*pool] < *amount);
+    short.map(|(pool, amount)| leaving_s(ground, pool, amount - ground.room[pool])).fold(0.0, f64::max)
+}
+
+/// Seconds until an amount can have left a pool, if all that is in it leaves at once, each at its best
+/// speed.
+fn leaving_s(ground: &Ground<'_>, pool: usize, wanted: i64) -> f64 {
+    let problem = ground.problem;
+    // A value of a spread holds few VMs; how fast each can leave is not looked at.
+    let Some(host) = ground.host_of(pool) else { return 0.0 };
+    let limit = problem.limits.backbone_bandwidth.unwrap_or(f64::INFINITY);
+    let rate = problem.host(host).migration_bandwidth.min(limit);
+    let mut leaving: Vec<(f64, i64)> = (problem.vm_ids())
+        .filter(|vm| ground.start[vm.index()] == Some(host) && !problem.vm(*vm).pinned)
+        .filter(|vm| problem.vm(*vm).memory_dirty_rate < 0.8 * rate)
+        .map(|vm| {
+            let amount = ground.holds(vm, host).find(|(p, _)| *p == pool).map_or(0, |(_, amount)| amount);
+            (duration_s(problem, vm, rate), amount)
+        })
+        .filter(|(_, amount)| *amount > 0)
+        .collect();
+    leaving.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut left = 0;
+    for (at, amount) in leaving {
+        left += amount;
+        if left >= wanted {
+            return at;
+        }
+    }
+    0.0
+}

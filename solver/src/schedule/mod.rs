@@ -1,0 +1,207 @@
+//! How to get from the present placement to a new one: who moves when, who waits for whom, and which VMs
+//! must step aside where moves block each other.
+//!
+//! A schedule is made by going through time ([`run`]): what may begin begins, by rank ([`rank`]), with the
+//! slots and the bandwidth there are ([`network`]). The [`ledger`] notes whose room each hop takes, and that is
+//! what it waits for. Where nothing can go on, [`pivot`] moves VMs aside. Several policies are tried; the
+//! best schedule wins.
+
+mod after;
+mod bound;
+mod ground;
+mod ledger;
+mod network;
+mod pivot;
+mod rank;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use crate::budget::Budget;
+use crate::constraints::Rules;
+use crate::file::{Action, ActionKind};
+use crate::model::{Objective, Placement, Problem, VmId};
+use crate::objective::Way;
+use ground::Ground;
+use network::Sharing;
+use rank::Order;
+use run::{Deadlock, Policy, Run, Step};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+/// Actions with times.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Timed {
+    /// In the order of start, ids from 1; `because` is left empty.
+    pub(crate) actions: Vec<Action>,
+    pub(crate) way: Way,
+    /// No schedule of the same moves ends before, in seconds.
+    pub(crate) makespan_bound: f64,
+}
+
+/// No order was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stuck {
+    /// VMs that do not come to their place.
+    pub(crate) vms: BTreeSet<VmId>,
+    /// There is none: the placement cannot be reached, whatever is done on the way.
+    pub(crate) proved: bool,
+}
+
+/// Finds actions that lead from the present placement to another, safe at every instant.
+///
+/// # Errors
+/// When no order was found, be it that there is none or that the budget ended.
+pub(crate) fn schedule(
+    problem: &Problem,
+    rules: &Rules<'_>,
+    to: &Placement,
+    budget: &Budget,
+) -> Result<Timed, Stuck> {
+    let ground = Ground::new(problem, rules, to);
+    let never: BTreeSet<VmId> = ground.movers().filter(|vm| cannot_come(&ground, *vm)).collect();
+    if !never.is_empty() {
+        return Err(Stuck { vms: never, proved: true });
+    }
+    let bound = bound::makespan_s(&ground);
+    let mut best: Option<Outcome> = None;
+    let mut closest: Option<Deadlock> = None;
+    for (i, (order, sharing)) in policies(ground.movers().count()).enumerate() {
+        if i > 0 && budget.expired() {
+            break;
+        }
+        let mut policy = Policy { sharing, ranks: rank::ranks(&ground, order), starts_last: false };
+        let mut tried = Run::new(&ground, &policy).finish(budget);
+        if tried.is_err() && !budget.expired() {
+            policy.starts_last = true;
+            tried = Run::new(&ground, &policy).finish(budget);
+        }
+        match tried {
+            Ok(steps) => {
+                let outcome = Outcome::new(&ground, steps);
+                if best.as_ref().is_none_or(|best| outcome.compare(best, problem).is_lt()) {
+                    best = Some(outcome);
+                }
+            }
+            Err(deadlock) => {
+                if closest.as_ref().is_none_or(|closest| deadlock.left.len() < closest.left.len()) {
+                    closest = Some(deadlock);
+                }
+            }
+        }
+        if best.as_ref().is_some_and(|best| best.is_best(bound)) {
+            break;
+        }
+    }
+    match (best, closest) {
+        (Some(best), _) => {
+            Ok(Timed { actions: actions(&ground, &best.steps), way: best.way, makespan_bound: bound })
+        }
+        (None, closest) => {
+            let vms = closest.map_or_else(BTreeSet::new, |deadlock| deadlock.left.into_iter().collect());
+            Err(Stuck { vms, proved: false })
+        }
+    }
+}
+
+/// Whether a VM cannot come to its place, alone on the infrastructure.
+fn cannot_come(ground: &Ground<'_>, vm: VmId) -> bool {
+    ground.last_hop(vm, &ground.start).is_none_or(|hop| !ground.may_hop(hop))
+}
+
+/// What is tried, for so many moves.
+fn policies(moves: usize) -> impl Iterator<Item = (Order, Sharing)> {
+    let alone = Sharing { least: 1.0, parts: 1.0 };
+    let what_is_left = Sharing { least: 0.5, parts: 1.0 };
+    let half = Sharing { least: 1.0, parts: 2.0 };
+    let quarter = Sharing { least: 1.0, parts: 4.0 };
+    let all = [
+        (Order::Busiest, alone),
+        (Order::Row, alone),
+        (Order::Busiest, half),
+        (Order::Shortest, alone),
+        (Order::Busiest, what_is_left),
+        (Order::Busiest, quarter),
+        (Order::Any(1), alone),
+        (Order::Any(2), alone),
+    ];
+    let most = match moves {
+        0..=3000 => all.len(),
+        3001..=20_000 => 3,
+        _ => 2,
+    };
+    all.into_iter().take(most)
+}
+
+/// A schedule and what it comes to.
+struct Outcome {
+    steps: Vec<Step>,
+    way: Way,
+    sum_of_ends_s: f64,
+}
+
+impl Outcome {
+    fn new(ground: &Ground<'_>, steps: Vec<Step>) -> Self {
+        let migrations = steps.iter().filter(|step| step.hop.from.is_some());
+        let moved: BTreeSet<VmId> = migrations.clone().map(|step| step.hop.vm).collect();
+        let stays = |vm: &&VmId| ground.start[vm.index()] == ground.to[vm.index()];
+        let aside = moved.iter().filter(stays);
+        let needed = moved.len() - aside.clone().count();
+        let way = Way {
+            pivots: (migrations.count() - needed) as u64,
+            detour_mib: aside.map(|vm| ground.problem.memory_of(*vm)).sum(),
+            makespan_s: steps.iter().map(|step| step.end_s).fold(0.0, f64::max),
+        };
+        let sum_of_ends_s = steps.iter().map(|step| step.end_s).sum();
+        Self { steps, way, sum_of_ends_s }
+    }
+
+    /// By the levels of the problem, then by makespan, pivots and the sum of the ends.
+    fn compare(&self, other: &Self, problem: &Problem) -> Ordering {
+        let (a, b) = (&self.way, &other.way);
+        for level in &problem.objectives {
+            let order = match level {
+                Objective::Migrations => a.pivots.cmp(&b.pivots),
+                Objective::MigrationCost => a.detour_mib.cmp(&b.detour_mib),
+                Objective::Makespan => a.makespan_s.total_cmp(&b.makespan_s),
+                Objective::Violations | Objective::ActiveHosts => Ordering::Equal,
+            };
+            if order.is_ne() {
+                return order;
+            }
+        }
+        (a.detour_mib.cmp(&b.detour_mib))
+            .then(a.makespan_s.total_cmp(&b.makespan_s))
+            .then(a.pivots.cmp(&b.pivots))
+            .then(self.sum_of_ends_s.total_cmp(&other.sum_of_ends_s))
+    }
+
+    /// Whether no other policy can be better in what counts.
+    fn is_best(&self, bound: f64) -> bool {
+        self.way.pivots == 0 && self.way.makespan_s <= bound * (1.0 + 1e-9)
+    }
+}
+
+fn actions(ground: &Ground<'_>, steps: &[Step]) -> Vec<Action> {
+    let problem = ground.problem;
+    let after = after::reduced(steps);
+    (steps.iter().zip(after).enumerate())
+        .map(|(i, (step, after))| {
+            let vm = problem.vm(step.hop.vm);
+            // A VM of a failed host is started from there.
+            let source = step.hop.from.or(vm.host).map_or_else(String::new, |h| problem.host(h).name.clone());
+            Action {
+                id: i as u64 + 1,
+                kind: if step.hop.from.is_some() { ActionKind::Migrate } else { ActionKind::Start },
+                vm: vm.name.clone(),
+                source,
+                destination: problem.host(step.hop.to).name.clone(),
+                start_s: step.start_s,
+                end_s: step.end_s,
+                after: after.into_iter().map(|step| u64::from(step) + 1).collect(),
+                because: String::new(),
+                numa: Vec::new(),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,125 @@
+//! Slots and bandwidth of hosts and of the backbone at one instant, and how long a migration lasts.
+
+use super::ground::Hop;
+use crate::model::{HostId, Problem, VmId};
+
+/// The pause that ends a live migration, in seconds.
+pub(super) const SWITCH_S: f64 = 0.03;
+/// No transfer is planned to take less, in seconds.
+const QUICKEST_S: f64 = 1e-5;
+/// Sums of rates are this exact, relatively.
+const EXACT: f64 = 1e-9;
+
+/// Seconds that a VM's migration takes at a rate in MiB/s. Pages that get dirty are sent again.
+pub(super) fn duration_s(problem: &Problem, vm: VmId, rate: f64) -> f64 {
+    match problem.memory_of(vm) {
+        0 => SWITCH_S,
+        memory => memory as f64 / (rate - problem.vm(vm).memory_dirty_rate) + SWITCH_S,
+    }
+}
+
+/// How the bandwidth is given out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sharing {
+    /// A migration begins only at this share of its best speed or more, 0 to 1.
+    pub(super) least: f64,
+    /// A migration gets one of so many parts of a bandwidth.
+    pub(super) parts: f64,
+}
+
+#[derive(Debug, Clone)]
+struct Port {
+    slots: u32,
+    /// Migrations and their rates, out and in.
+    rate: [f64; 2],
+    count: [u32; 2],
+}
+
+/// What migrations under way use.
+#[derive(Debug, Clone)]
+pub(super) struct Network<'a> {
+    problem: &'a Problem,
+    sharing: Sharing,
+    ports: Vec<Port>,
+    backbone: f64,
+    under_way: u32,
+}
+
+/// Why a migration cannot begin now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Busy {
+    /// Slots or bandwidth of one of the two hosts.
+    Host,
+    /// Bandwidth of the backbone.
+    Backbone,
+}
+
+impl<'a> Network<'a> {
+    pub(super) fn new(problem: &'a Problem, sharing: Sharing) -> Self {
+        let port =
+            |host: &crate::model::Host| Port { slots: host.max_migrations, rate: [0.0; 2], count: [0; 2] };
+        let ports = problem.hosts.iter().map(port).collect();
+        Self { problem, sharing, ports, backbone: 0.0, under_way: 0 }
+    }
+
+    /// The rate that a migration can have from now on.
+    pub(super) fn offer(&self, vm: VmId, from: HostId, to: HostId) -> Result<f64, Busy> {
+        let (out, into) = (&self.ports[from.index()], &self.ports[to.index()]);
+        if out.slots == 0 || into.slots == 0 {
+            return Err(Busy::Host);
+        }
+        if self.problem.memory_of(vm) == 0 {
+            return Ok(0.0);
+        }
+        let dirty = self.problem.vm(vm).memory_dirty_rate;
+        let limit = |host: HostId| self.problem.host(host).migration_bandwidth;
+        let part = |limit: f64| (limit / self.sharing.parts).max(slowest(dirty)).min(limit);
+        let best = part(limit(from)).min(part(limit(to)));
+        let backbone = self.problem.limits.backbone_bandwidth;
+        let best = backbone.map_or(best, |all| best.min(part(all)));
+        // Nothing faster can be told from times in floating point.
+        let best = best.min((dirty + self.problem.memory_of(vm) as f64 / QUICKEST_S).max(slowest(dirty)));
+        let enough = |rate: f64| {
+            rate - dirty >= (best - dirty) * self.sharing.least - best * EXACT && dirty < 0.8 * rate
+        };
+        let rate = best.min(limit(from) - out.rate[0]).min(limit(to) - into.rate[1]);
+        if !enough(rate) {
+            return Err(Busy::Host);
+        }
+        let rate = backbone.map_or(rate, |all| rate.min(all - self.backbone));
+        if enough(rate) { Ok(rate) } else { Err(Busy::Backbone) }
+    }
+
+    pub(super) fn begin(&mut self, from: HostId, to: HostId, rate: f64) {
+        for (host, way) in [(from, 0), (to, 1)] {
+            let port = &mut self.ports[host.index()];
+            port.slots -= 1;
+            port.rate[way] += rate;
+            port.count[way] += 1;
+        }
+        self.backbone += rate;
+        self.under_way += 1;
+    }
+
+    pub(super) fn end(&mut self, from: HostId, to: HostId, rate: f64) {
+        for (host, way) in [(from, 0), (to, 1)] {
+            let port = &mut self.ports[host.index()];
+            port.slots += 1;
+            port.count[way] -= 1;
+            // Sums of floats drift; nothing is exactly nothing.
+            port.rate[way] = if port.count[way] == 0 { 0.0 } else { port.rate[way] - rate };
+        }
+        self.under_way -= 1;
+        self.backbone = if self.under_way == 0 { 0.0 } else { self.backbone - rate };
+    }
+}
+
+/// A rate at which a VM with this dirty rate surely converges.
+fn slowest(dirty: f64) -> f64 {
+    dirty * 1.25 * (1.0 + 1e-6)
+}
+
+/// Seconds of a hop at its best speed; a start takes none.
+pub(super) fn shortest_s(problem: &Problem, hop: Hop) -> f64 {
+    hop.from.map_or(0.0, |from| duration_s(problem, hop.vm, problem.rate_limit(from, hop.to)))
+}

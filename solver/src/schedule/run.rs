@@ -1,0 +1,304 @@
+//! A list schedule: time goes from one end of a migration to the next; whatever may begin begins, by rank.
+
+use super::ground::{Ground, Hop};
+use super::ledger::Ledger;
+use super::network::{Busy, Network, Sharing, duration_s};
+use super::pivot;
+use crate::budget::Budget;
+use crate::model::{HostId, Placement, VmId};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+
+/// A hop with its times. A step's number is its position in the order of start.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Step {
+    pub(super) hop: Hop,
+    pub(super) start_s: f64,
+    pub(super) end_s: f64,
+    /// Steps that must have ended.
+    pub(super) after: Vec<u32>,
+    rate: f64,
+}
+
+/// How a schedule is made.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Policy {
+    pub(super) sharing: Sharing,
+    pub(super) ranks: Vec<u32>,
+    /// Waiting VMs are started when no migration waits any more: they take room and never give any back.
+    pub(super) starts_last: bool,
+}
+
+/// VMs that had not come to their place when nothing could go on.
+pub(super) struct Deadlock {
+    pub(super) left: Vec<VmId>,
+    pub(super) out_of_budget: bool,
+}
+
+/// Ends in the order of time. Times are never negative, so that their bits are in the same order.
+type Ends = BinaryHeap<Reverse<(u64, u32)>>;
+
+pub(super) struct Run<'g> {
+    ground: &'g Ground<'g>,
+    policy: &'g Policy,
+    ledger: Ledger,
+    network: Network<'g>,
+    at: Placement,
+    now: f64,
+    steps: Vec<Step>,
+    ends: Ends,
+    /// In flight, or to be moved by a hop in `forced`.
+    taken: Vec<bool>,
+    last_step: BTreeMap<VmId, u32>,
+    /// VMs that wait to leave or to enter each host, and to enter each value of a spread.
+    at_host: Vec<Vec<VmId>>,
+    at_pool: BTreeMap<usize, Vec<VmId>>,
+    /// VMs for which only the backbone had too little, by rank.
+    at_backbone: BTreeMap<u32, VmId>,
+    /// What breaks a deadlock, in this order; nobody else may enter the pools that it needs.
+    forced: VecDeque<Hop>,
+    reserved: BTreeMap<usize, u32>,
+    /// VMs that are not yet where they end, and how many of them wait to migrate.
+    left: usize,
+    migrations_left: usize,
+    hops_left: u64,
+}
+
+impl<'g> Run<'g> {
+    pub(super) fn new(ground: &'g Ground<'g>, policy: &'g Policy) -> Self {
+        let problem = ground.problem;
+        let most = problem.limits.max_migrations.unwrap_or(u64::MAX);
+        let mut run = Self {
+            ground,
+            policy,
+            ledger: Ledger::new(ground),
+            network: Network::new(problem, policy.sharing),
+            at: ground.start.clone(),
+            now: 0.0,
+            steps: Vec::new(),
+            ends: Ends::new(),
+            taken: vec![false; problem.vms.len()],
+            last_step: BTreeMap::new(),
+            at_host: vec![Vec::new(); problem.hosts.len()],
+            at_pool: BTreeMap::new(),
+            at_backbone: BTreeMap::new(),
+            forced: VecDeque::new(),
+            reserved: BTreeMap::new(),
+            left: 0,
+            migrations_left: 0,
+            hops_left: 0,
+        };
+        for vm in ground.movers() {
+            run.wait(vm);
+            run.left += 1;
+            run.migrations_left += usize::from(run.at[vm.index()].is_some());
+        }
+        // Beyond so many detours something goes in circles.
+        let sensible = 6 * run.migrations_left as u64 + 12;
+        run.hops_left = most.min(sensible).saturating_sub(run.migrations_left as u64);
+        run
+    }
+
+    /// Puts a VM where it is found when something there changes.
+    fn wait(&mut self, vm: VmId) {
+        let Some(hop) = self.ground.last_hop(vm, &self.at) else { return };
+        self.at_host[hop.to.index()].push(vm);
+        if let Some(from) = hop.from {
+            self.at_host[from.index()].push(vm);
+        }
+        for (pool, _) in self.ground.arrivals(hop).filter(|(pool, _)| self.ground.is_spread(*pool)) {
+            self.at_pool.entry(pool).or_default().push(vm);
+        }
+    }
+
+    /// Runs to the end, through pivots where needed.
+    pub(super) fn finish(mut self, budget: &Budget) -> Result<Vec<Step>, Deadlock> {
+        let mut woken: Vec<VmId> = self.ground.movers().collect();
+        loop {
+            self.begin_forced();
+            self.begin_all(woken);
+            if self.steps.len() % 256 == 255 && budget.expired() {
+                return Err(self.deadlock(true));
+            }
+            if !self.ends.is_empty() {
+                woken = self.end_next();
+                continue;
+            }
+            if self.left == 0 {
+                return Ok(self.steps);
+            }
+            budget.spend(1);
+            if !self.forced.is_empty() || budget.expired() {
+                return Err(self.deadlock(budget.expired()));
+            }
+            let left: Vec<VmId> = self.left_vms().collect();
+            let Some(hops) = pivot::unlock(self.ground, &self.at, &self.ledger.room, &left, self.hops_left)
+            else {
+                return Err(self.deadlock(false));
+            };
+            self.force(hops);
+            woken = Vec::new();
+        }
+    }
+
+    fn left_vms(&self) -> impl Iterator<Item = VmId> + '_ {
+        self.ground.problem.vm_ids().filter(|vm| self.at[vm.index()] != self.ground.to[vm.index()])
+    }
+
+    fn deadlock(&self, out_of_budget: bool) -> Deadlock {
+        Deadlock { left: self.left_vms().collect(), out_of_budget }
+    }
+
+    fn force(&mut self, hops: Vec<Hop>) {
+        for hop in hops {
+            self.taken[hop.vm.index()] = true;
+            for (pool, _) in self.ground.arrivals(hop) {
+                *self.reserved.entry(pool).or_default() += 1;
+            }
+            self.forced.push_back(hop);
+        }
+    }
+
+    fn begin_forced(&mut self) {
+        while let Some(&hop) = self.forced.front() {
+            if self.at[hop.vm.index()] != hop.from || !self.ground.fits(&self.ledger.room, hop) {
+                return;
+            }
+            let Some(from) = hop.from else { return };
+            let Ok(rate) = self.network.offer(hop.vm, from, hop.to) else { return };
+            self.forced.pop_front();
+            for (pool, _) in self.ground.arrivals(hop) {
+                if let Some(count) = self.reserved.get_mut(&pool) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.reserved.remove(&pool);
+                    }
+                }
+            }
+            let was_left = self.at[hop.vm.index()] != self.ground.to[hop.vm.index()];
+            if self.ground.to[hop.vm.index()] != Some(hop.to) {
+                self.hops_left = self.hops_left.saturating_sub(if was_left { 1 } else { 2 });
+            }
+            self.begin(hop, rate);
+        }
+    }
+
+    /// Begins what can of these VMs' last hops, by rank.
+    fn begin_all(&mut self, mut vms: Vec<VmId>) {
+        vms.sort_unstable_by_key(|vm| self.policy.ranks[vm.index()]);
+        vms.dedup();
+        for vm in vms {
+            self.try_begin(vm);
+        }
+    }
+
+    fn try_begin(&mut self, vm: VmId) -> bool {
+        let Some(hop) = self.ground.last_hop(vm, &self.at) else { return false };
+        let waits = self.taken[vm.index()]
+            || (hop.from.is_none() && self.policy.starts_last && self.migrations_left > 0)
+            || !self.ground.may_hop(hop);
+        if waits {
+            return false;
+        }
+        let offered = hop.from.map_or(Ok(0.0), |from| self.network.offer(vm, from, hop.to));
+        let reserved = || self.ground.arrivals(hop).any(|(pool, _)| self.reserved.contains_key(&pool));
+        if offered == Err(Busy::Host) || !self.ground.fits(&self.ledger.room, hop) || reserved() {
+            return false;
+        }
+        let Ok(rate) = offered else {
+            self.at_backbone.insert(self.policy.ranks[vm.index()], vm);
+            return false;
+        };
+        self.begin(hop, rate);
+        true
+    }
+
+    fn begin(&mut self, hop: Hop, rate: f64) {
+        let step = self.steps.len() as u32;
+        let mut after: Vec<u32> = self.last_step.insert(hop.vm, step).into_iter().collect();
+        self.ledger.take(self.ground, hop, &mut after);
+        after.sort_unstable();
+        after.dedup();
+        let end_s = match hop.from {
+            Some(from) => {
+                self.network.begin(from, hop.to, rate);
+                self.now + duration_s(self.ground.problem, hop.vm, rate)
+            }
+            None => self.now,
+        };
+        self.taken[hop.vm.index()] = true;
+        self.steps.push(Step { hop, start_s: self.now, end_s, after, rate });
+        if hop.from.is_some() {
+            self.ends.push(Reverse((end_s.to_bits(), step)));
+        } else {
+            // A start gives nothing back, and nothing waits for it.
+            self.arrive(hop);
+        }
+    }
+
+    /// The VM is where it was going.
+    fn arrive(&mut self, hop: Hop) {
+        let (vm, to) = (hop.vm.index(), self.ground.to[hop.vm.index()]);
+        let (was_left, is_left) = (self.at[vm] != to, Some(hop.to) != to);
+        self.at[vm] = Some(hop.to);
+        self.left = self.left + usize::from(is_left) - usize::from(was_left);
+        if hop.from.is_some() {
+            self.migrations_left = self.migrations_left + usize::from(is_left) - usize::from(was_left);
+        }
+        self.taken[vm] = self.forced.iter().any(|forced| forced.vm == hop.vm);
+        if is_left {
+            self.wait(hop.vm);
+        }
+    }
+
+    /// Goes on to the next end; returns the VMs that may be able to begin now.
+    fn end_next(&mut self) -> Vec<VmId> {
+        let mut ended = Vec::new();
+        while let Some(&Reverse((time, step))) = self.ends.peek() {
+            let time = f64::from_bits(time);
+            if !ended.is_empty() && time > self.now {
+                break;
+            }
+            self.now = time;
+            self.ends.pop();
+            ended.push(step);
+        }
+        let mut hosts: Vec<HostId> = Vec::new();
+        let mut pools: Vec<usize> = Vec::new();
+        for step in ended {
+            let Step { hop, rate, .. } = self.steps[step as usize];
+            let Some(from) = hop.from else { continue };
+            self.network.end(from, hop.to, rate);
+            self.ledger.give_back(self.ground, hop, step);
+            self.arrive(hop);
+            hosts.extend([from, hop.to]);
+            pools.extend(self.ground.departures(hop).map(|(pool, _)| pool));
+        }
+        let mut woken = Vec::new();
+        if self.ends.is_empty() || self.migrations_left == 0 {
+            woken.extend(self.left_vms());
+            self.at_backbone.clear();
+            return woken;
+        }
+        hosts.sort_unstable();
+        hosts.dedup();
+        for host in hosts {
+            let (ground, at) = (self.ground, &self.at);
+            self.at_host[host.index()].retain(|vm| {
+                ground.last_hop(*vm, at).is_some_and(|hop| hop.to == host || hop.from == Some(host))
+            });
+            woken.extend(&self.at_host[host.index()]);
+        }
+        for pool in pools {
+            if let Some(waiting) = self.at_pool.get_mut(&pool) {
+                let (ground, at) = (self.ground, &self.at);
+                waiting.retain(|vm| ground.last_hop(*vm, at).is_some());
+                woken.extend(&*waiting);
+            }
+        }
+        // The first of those that wait for the backbone; all of them get their turn when nothing else goes.
+        let next: Vec<u32> = self.at_backbone.keys().take(64).copied().collect();
+        woken.extend(next.into_iter().filter_map(|rank| self.at_backbone.remove(&rank)));
+        woken
+    }
+}
