@@ -143,6 +143,14 @@ impl<'a> Ground<'a> {
         self.arrivals(hop).all(|(pool, amount)| room[pool] >= amount)
     }
 
+    /// Room of a host's scarcest resource, in parts of what is usable of it.
+    pub(super) fn spare(&self, room: &[Amount], host: HostId) -> f64 {
+        let pools = &room[host.index() * self.width..][..self.width];
+        let usable = &self.problem.host(host).usable;
+        let parts = pools.iter().zip(usable).filter(|(_, usable)| **usable > 0);
+        parts.map(|(room, usable)| *room as f64 / *usable as f64).fold(1.0, f64::min)
+    }
+
     /// Whether a hop is allowed at all, however much room there is.
     pub(super) fn may_hop(&self, hop: Hop) -> bool {
         let Hop { vm, from, to } = hop;

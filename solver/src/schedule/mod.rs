@@ -13,7 +13,9 @@ mod ledger;
 mod network;
 mod pivot;
 mod rank;
+mod reach;
 mod run;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +27,7 @@ use crate::objective::Way;
 use ground::Ground;
 use network::Sharing;
 use rank::Order;
+use reach::Reached;
 use run::{Deadlock, Policy, Run, Step};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -65,42 +68,68 @@ pub(crate) fn schedule(
     }
     let bound = bound::makespan_s(&ground);
     let mut best: Option<Outcome> = None;
-    let mut closest: Option<Deadlock> = None;
+    let mut left: Option<BTreeSet<VmId>> = None;
     for (i, (order, sharing)) in policies(ground.movers().count()).enumerate() {
         if i > 0 && budget.expired() {
             break;
         }
-        let mut policy = Policy { sharing, ranks: rank::ranks(&ground, order), starts_last: false };
-        let mut tried = Run::new(&ground, &policy).finish(budget);
-        if tried.is_err() && !budget.expired() {
-            policy.starts_last = true;
-            tried = Run::new(&ground, &policy).finish(budget);
-        }
-        match tried {
-            Ok(steps) => {
-                let outcome = Outcome::new(&ground, steps);
-                if best.as_ref().is_none_or(|best| outcome.compare(best, problem).is_lt()) {
-                    best = Some(outcome);
-                }
+        match try_policy(&ground, order, sharing, budget) {
+            Ok(steps) => keep_better(&mut best, Outcome::new(&ground, steps), problem),
+            Err(Deadlock { left: vms }) if left.as_ref().is_none_or(|left| vms.len() < left.len()) => {
+                left = Some(vms.into_iter().collect());
             }
-            Err(deadlock) => {
-                if closest.as_ref().is_none_or(|closest| deadlock.left.len() < closest.left.len()) {
-                    closest = Some(deadlock);
-                }
-            }
+            Err(_) => {}
         }
         if best.as_ref().is_some_and(|best| best.is_best(bound)) {
             break;
         }
     }
-    match (best, closest) {
-        (Some(best), _) => {
+    if best.is_none() {
+        match reach::anyhow(&ground, budget) {
+            Reached::By(hops) => {
+                for (order, sharing) in policies(hops.len()) {
+                    let policy = Policy { sharing, ranks: rank::ranks(&ground, order), starts_last: true };
+                    if let Ok(steps) = Run::new(&ground, &policy).by(hops.clone()).finish(budget) {
+                        keep_better(&mut best, Outcome::new(&ground, steps), problem);
+                    }
+                }
+            }
+            Reached::Never(vms) => {
+                // Those that a list schedule brings home are not what blocks.
+                let vms = vms.into_iter().filter(|vm| left.as_ref().is_none_or(|left| left.contains(vm)));
+                return Err(Stuck { vms: vms.collect(), proved: !ground.keeps_soft });
+            }
+            Reached::Unknown => {}
+        }
+    }
+    match best {
+        Some(best) => {
             Ok(Timed { actions: actions(&ground, &best.steps), way: best.way, makespan_bound: bound })
         }
-        (None, closest) => {
-            let vms = closest.map_or_else(BTreeSet::new, |deadlock| deadlock.left.into_iter().collect());
-            Err(Stuck { vms, proved: false })
-        }
+        None => Err(Stuck { vms: left.unwrap_or_default(), proved: false }),
+    }
+}
+
+/// Waiting VMs are started as soon as they can; if that gets in the way of others, last.
+fn try_policy(
+    ground: &Ground<'_>,
+    order: Order,
+    sharing: Sharing,
+    budget: &Budget,
+) -> Result<Vec<Step>, Deadlock> {
+    let mut policy = Policy { sharing, ranks: rank::ranks(ground, order), starts_last: false };
+    let tried = Run::new(ground, &policy).finish(budget);
+    let waiting = || ground.movers().any(|vm| ground.start[vm.index()].is_none());
+    if tried.is_ok() || budget.expired() || !waiting() {
+        return tried;
+    }
+    policy.starts_last = true;
+    Run::new(ground, &policy).finish(budget)
+}
+
+fn keep_better(best: &mut Option<Outcome>, outcome: Outcome, problem: &Problem) {
+    if best.as_ref().is_none_or(|best| outcome.compare(best, problem).is_lt()) {
+        *best = Some(outcome);
     }
 }
 

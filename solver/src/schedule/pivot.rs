@@ -66,7 +66,8 @@ impl<'a> Lock<'a> {
             let (vm, Some(host)) = (VmId::from(i), *host) else { continue };
             let leaves = ground.to[i] != Some(host);
             let may = leaves || (bystanders && ground.may_hop(Hop { vm, from: None, to: host }));
-            if !may || ground.problem.vm(vm).pinned {
+            // What was only just started stays.
+            if !may || ground.problem.vm(vm).pinned || ground.start[i].is_none() {
                 continue;
             }
             for (pool, _) in ground.holds(vm, host) {

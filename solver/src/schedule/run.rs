@@ -4,10 +4,11 @@ use super::ground::{Ground, Hop};
 use super::ledger::Ledger;
 use super::network::{Busy, Network, Sharing, duration_s};
 use super::pivot;
+use super::search::{self, Route, Scope};
 use crate::budget::Budget;
 use crate::model::{HostId, Placement, VmId};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 /// A hop with its times. A step's number is its position in the order of start.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,8 +33,12 @@ pub(super) struct Policy {
 /// VMs that had not come to their place when nothing could go on.
 pub(super) struct Deadlock {
     pub(super) left: Vec<VmId>,
-    pub(super) out_of_budget: bool,
 }
+
+/// With more VMs than this left, a search over placements is not worth its time.
+const FEW: usize = 12;
+/// How many forced hops are looked at.
+const LOOK_AHEAD: usize = 64;
 
 /// Ends in the order of time. Times are never negative, so that their bits are in the same order.
 type Ends = BinaryHeap<Reverse<(u64, u32)>>;
@@ -47,6 +52,7 @@ pub(super) struct Run<'g> {
     now: f64,
     steps: Vec<Step>,
     ends: Ends,
+    in_flight: Vec<bool>,
     /// In flight, or to be moved by a hop in `forced`.
     taken: Vec<bool>,
     last_step: BTreeMap<VmId, u32>,
@@ -77,6 +83,7 @@ impl<'g> Run<'g> {
             now: 0.0,
             steps: Vec::new(),
             ends: Ends::new(),
+            in_flight: vec![false; problem.vms.len()],
             taken: vec![false; problem.vms.len()],
             last_step: BTreeMap::new(),
             at_host: vec![Vec::new(); problem.hosts.len()],
@@ -111,42 +118,74 @@ impl<'g> Run<'g> {
         }
     }
 
+    /// Has these hops done before anything else, each when it has room.
+    pub(super) fn by(mut self, hops: Vec<Hop>) -> Self {
+        self.force(hops);
+        self
+    }
+
     /// Runs to the end, through pivots where needed.
     pub(super) fn finish(mut self, budget: &Budget) -> Result<Vec<Step>, Deadlock> {
         let mut woken: Vec<VmId> = self.ground.movers().collect();
-        loop {
+        for turn in 1_u32.. {
             self.begin_forced();
             self.begin_all(woken);
-            if self.steps.len() % 256 == 255 && budget.expired() {
-                return Err(self.deadlock(true));
+            if turn % 256 == 0 && budget.expired() {
+                return Err(self.deadlock());
             }
             if !self.ends.is_empty() {
                 woken = self.end_next();
                 continue;
             }
             if self.left == 0 {
-                return Ok(self.steps);
+                break;
             }
             budget.spend(1);
             if !self.forced.is_empty() || budget.expired() {
-                return Err(self.deadlock(budget.expired()));
+                return Err(self.deadlock());
             }
-            let left: Vec<VmId> = self.left_vms().collect();
-            let Some(hops) = pivot::unlock(self.ground, &self.at, &self.ledger.room, &left, self.hops_left)
-            else {
-                return Err(self.deadlock(false));
-            };
+            let Some(hops) = self.way_out(budget) else { return Err(self.deadlock()) };
             self.force(hops);
             woken = Vec::new();
         }
+        Ok(self.steps)
+    }
+
+    /// Nothing is in flight, and nothing can begin.
+    fn way_out(&self, budget: &Budget) -> Option<Vec<Hop>> {
+        let left: Vec<VmId> = self.left_vms().collect();
+        let room = &self.ledger.room;
+        let hops = pivot::unlock(self.ground, &self.at, room, &left, self.hops_left);
+        hops.or_else(|| {
+            let mut who: Vec<VmId> = left.into_iter().filter(|vm| self.at[vm.index()].is_some()).collect();
+            if who.is_empty() || who.len() > FEW {
+                return None;
+            }
+            // Those beside them may step aside as well.
+            let ends = who.iter().flat_map(|vm| [self.at[vm.index()], self.ground.to[vm.index()]]);
+            let hosts: BTreeSet<HostId> = ends.flatten().collect();
+            let here = |vm: &VmId| {
+                let host = self.ground.start[vm.index()].and(self.at[vm.index()]);
+                host.is_some_and(|host| hosts.contains(&host))
+            };
+            let beside = self.ground.problem.vm_ids().filter(|vm| !who.contains(vm) && here(vm));
+            let beside: Vec<VmId> = beside.take(2 * FEW).collect();
+            who.extend(beside);
+            let most_hops = self.migrations_left as u64 + self.hops_left;
+            let scope = Scope { who, hosts: Some(6), most_hops, most_placements: 3000 };
+            match search::route(self.ground, &self.at, room, &scope, budget) {
+                Route::Found(hops) => Some(hops),
+                Route::Nowhere | Route::Unknown => None,
+            }
+        })
     }
 
     fn left_vms(&self) -> impl Iterator<Item = VmId> + '_ {
         self.ground.problem.vm_ids().filter(|vm| self.at[vm.index()] != self.ground.to[vm.index()])
     }
 
-    fn deadlock(&self, out_of_budget: bool) -> Deadlock {
-        Deadlock { left: self.left_vms().collect(), out_of_budget }
+    fn deadlock(&self) -> Deadlock {
+        Deadlock { left: self.left_vms().collect() }
     }
 
     fn force(&mut self, hops: Vec<Hop>) {
@@ -159,28 +198,45 @@ impl<'g> Run<'g> {
         }
     }
 
+    /// Begins what can of the forced hops. One goes before another that was to go before it only if it takes
+    /// nothing that the other needs.
     fn begin_forced(&mut self) {
-        while let Some(&hop) = self.forced.front() {
-            if self.at[hop.vm.index()] != hop.from || !self.ground.fits(&self.ledger.room, hop) {
-                return;
+        let mut claimed: BTreeSet<usize> = BTreeSet::new();
+        let mut held: BTreeSet<VmId> = BTreeSet::new();
+        let mut i = 0;
+        while i < self.forced.len().min(LOOK_AHEAD) {
+            let hop = self.forced[i];
+            let free = !held.contains(&hop.vm)
+                && self.at[hop.vm.index()] == hop.from
+                && self.ground.arrivals(hop).all(|(pool, _)| !claimed.contains(&pool))
+                && self.ground.fits(&self.ledger.room, hop);
+            let rate = hop.from.filter(|_| free && !self.in_flight[hop.vm.index()]);
+            let rate = rate.and_then(|from| self.network.offer(hop.vm, from, hop.to).ok());
+            if let Some(rate) = rate {
+                self.forced.remove(i);
+                self.begin_one_forced(hop, rate);
+            } else {
+                claimed.extend(self.ground.arrivals(hop).map(|(pool, _)| pool));
+                held.insert(hop.vm);
+                i += 1;
             }
-            let Some(from) = hop.from else { return };
-            let Ok(rate) = self.network.offer(hop.vm, from, hop.to) else { return };
-            self.forced.pop_front();
-            for (pool, _) in self.ground.arrivals(hop) {
-                if let Some(count) = self.reserved.get_mut(&pool) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.reserved.remove(&pool);
-                    }
+        }
+    }
+
+    fn begin_one_forced(&mut self, hop: Hop, rate: f64) {
+        for (pool, _) in self.ground.arrivals(hop) {
+            if let Some(count) = self.reserved.get_mut(&pool) {
+                *count -= 1;
+                if *count == 0 {
+                    self.reserved.remove(&pool);
                 }
             }
-            let was_left = self.at[hop.vm.index()] != self.ground.to[hop.vm.index()];
-            if self.ground.to[hop.vm.index()] != Some(hop.to) {
-                self.hops_left = self.hops_left.saturating_sub(if was_left { 1 } else { 2 });
-            }
-            self.begin(hop, rate);
         }
+        let was_left = self.at[hop.vm.index()] != self.ground.to[hop.vm.index()];
+        if self.ground.to[hop.vm.index()] != Some(hop.to) {
+            self.hops_left = self.hops_left.saturating_sub(if was_left { 1 } else { 2 });
+        }
+        self.begin(hop, rate);
     }
 
     /// Begins what can of these VMs' last hops, by rank.
@@ -226,6 +282,7 @@ impl<'g> Run<'g> {
             }
             None => self.now,
         };
+        self.in_flight[hop.vm.index()] = true;
         self.taken[hop.vm.index()] = true;
         self.steps.push(Step { hop, start_s: self.now, end_s, after, rate });
         if hop.from.is_some() {
@@ -241,6 +298,7 @@ impl<'g> Run<'g> {
         let (vm, to) = (hop.vm.index(), self.ground.to[hop.vm.index()]);
         let (was_left, is_left) = (self.at[vm] != to, Some(hop.to) != to);
         self.at[vm] = Some(hop.to);
+        self.in_flight[vm] = false;
         self.left = self.left + usize::from(is_left) - usize::from(was_left);
         if hop.from.is_some() {
             self.migrations_left = self.migrations_left + usize::from(is_left) - usize::from(was_left);

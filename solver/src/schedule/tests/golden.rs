@@ -70,6 +70,53 @@ fn two_full_hosts_swap_through_a_third() {
 }
 
 #[test]
+fn two_full_hosts_cannot_swap_without_a_third() {
+    let case = case(
+        &[("a", 10, ""), ("b", 10, ""), ("c", 9, "")],
+        &[("x", "a", 10, 4000, ""), ("y", "b", 10, 1000, "")],
+        "",
+    );
+    let stuck = case.stuck(&case.to(&[("x", "b"), ("y", "a")]));
+    assert_eq!(stuck.vms, [case.vm("x"), case.vm("y")].into());
+    assert!(stuck.proved);
+}
+
+#[test]
+fn a_pivot_counts_against_the_limit_of_migrations() {
+    let hosts = [("a", 10, ""), ("b", 10, ""), ("c", 10, "")];
+    let vms = [("x", "a", 10, 4000, ""), ("y", "b", 10, 1000, "")];
+    let few = case(&hosts, &vms, r#", "limits": {"max_migrations": 2}"#);
+    assert!(few.stuck(&few.to(&[("x", "b"), ("y", "a")])).proved);
+    let enough = case(&hosts, &vms, r#", "limits": {"max_migrations": 3}"#);
+    enough.valid(&enough.to(&[("x", "b"), ("y", "a")]));
+}
+
+#[test]
+fn a_pivot_goes_only_where_it_may() {
+    for third in [
+        r#", "state": "DRAINING""#,
+        r#", "state": "CORDONED""#,
+        r#", "state": "OFFLINE""#,
+        r#", "max_migrations": 0"#,
+    ] {
+        let case = case(
+            &[("a", 10, ""), ("b", 10, ""), ("c", 10, third)],
+            &[("x", "a", 10, 4000, ""), ("y", "b", 10, 1000, "")],
+            "",
+        );
+        assert!(case.stuck(&case.to(&[("x", "b"), ("y", "a")])).proved, "{third}");
+    }
+    // y, the cheaper one, may never be on c.
+    let banned = case(
+        &[("a", 10, ""), ("b", 10, ""), ("c", 10, "")],
+        &[("x", "a", 10, 4000, ""), ("y", "b", 10, 1000, "")],
+        r#", "constraints": [{"name": "no", "continuous": true, "ban": {"vms": ["y"], "hosts": ["c"]}}]"#,
+    );
+    let timed = banned.valid(&banned.to(&[("x", "b"), ("y", "a")]));
+    assert_eq!(timed.actions[0].vm, "x");
+}
+
+#[test]
 fn a_chain_goes_from_its_free_end() {
     let full: Vec<_> = ["a", "b", "c"].into_iter().map(|host| (host, 10, "")).collect();
     let case = case(
@@ -215,4 +262,38 @@ fn a_drain_uses_all_slots() {
     // Each takes 8.03 s at 125 MiB/s, eight at once: four rounds.
     assert!(close(timed.way.makespan_s, 4.0 * 8.03), "{}", timed.way.makespan_s);
     assert!(timed.actions.iter().all(|action| action.after.is_empty()), "there is room for all");
+}
+
+#[test]
+fn several_step_aside_together_if_one_is_not_enough() {
+    let case = case(
+        &[("a", 10, ""), ("b", 10, ""), ("c", 4, ""), ("d", 4, "")],
+        &[("x", "a", 10, 90000, ""), ("p", "b", 4, 100, ""), ("q", "b", 4, 100, ""), ("r", "b", 2, 100, "")],
+        "",
+    );
+    // c or d must take two of them: 4 + 4 and 2 do not fit on two hosts of 4.
+    let to = case.to(&[("x", "b"), ("p", "a"), ("q", "a"), ("r", "a")]);
+    assert!(case.stuck(&to).proved);
+    let case = super::golden::case(
+        &[("a", 10, ""), ("b", 10, ""), ("c", 6, ""), ("d", 4, "")],
+        &[("x", "a", 10, 90000, ""), ("p", "b", 4, 100, ""), ("q", "b", 4, 100, ""), ("r", "b", 2, 100, "")],
+        "",
+    );
+    let timed = case.valid(&to);
+    assert_eq!((timed.way.pivots, timed.actions.len()), (3, 7));
+}
+
+#[test]
+fn a_bystander_steps_aside_and_comes_back_only_if_it_must() {
+    let vms = [("x", "a", 10, 100, ""), ("y", "b", 10, 100, ""), ("s", "c", 5, 50, "")];
+    let hosts = [("a", 10, ""), ("b", 10, ""), ("c", 10, ""), ("d", 5, "")];
+    let free = case(&hosts, &vms, r#", "objective": "REPAIR""#);
+    let to = free.to(&[("x", "b"), ("y", "a")]);
+    let timed = free.valid(&to);
+    assert_eq!((timed.way.pivots, timed.way.detour_mib), (3, 50));
+    let last = timed.actions.iter().rfind(|action| action.vm == "s").unwrap();
+    assert_eq!(last.destination, "c");
+    let pinned = [vms[0], vms[1], ("s", "c", 5, 50, r#", "pinned": true"#)];
+    let pinned = case(&hosts, &pinned, "");
+    assert!(pinned.stuck(&to).proved);
 }

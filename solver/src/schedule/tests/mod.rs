@@ -1,4 +1,8 @@
+mod generate;
 mod golden;
+mod measure;
+mod oracle;
+mod random;
 
 use super::{Stuck, Timed, schedule};
 use crate::answer::{self, Found};
@@ -103,7 +107,6 @@ fn json<T: serde::Serialize>(value: &T) -> String {
 }
 
 /// The judge of the contract, where it is there.
-#[allow(dead_code)]
 fn judge() -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/check_plan.py");
     if path.is_file() {
@@ -114,7 +117,6 @@ fn judge() -> Option<PathBuf> {
 }
 
 /// Has the judge of the contract look at plans, with shaken timings.
-#[allow(dead_code)]
 fn judge_all(name: &str, plans: &[(file::Problem, Plan)]) {
     let Some(judge) = judge() else { return };
     let folder = std::env::temp_dir().join(format!("dvms-schedule-{name}-{}", std::process::id()));

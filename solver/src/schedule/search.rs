@@ -1,0 +1,189 @@
+//! The last resort where moves block each other: a search over placements, one hop after the other.
+//!
+//! It is A* with a node for each placement that can be come to. If it ends without having met one that is
+//! wanted, there is no way, and that is a proof. Waiting VMs are left out: they only take room, so that
+//! it is best to start them when all others are in their places.
+
+use super::ground::{Ground, Hop};
+use crate::budget::Budget;
+use crate::model::{Amount, HostId, Placement, VmId};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+/// What a search came to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Route {
+    /// Hops one after the other; then all of the VMs are in their places.
+    Found(Vec<Hop>),
+    /// There is none with these VMs.
+    Nowhere,
+    /// It was given up.
+    Unknown,
+}
+
+/// How far to look.
+pub(super) struct Scope {
+    /// VMs that may move; they include all that must.
+    pub(super) who: Vec<VmId>,
+    /// How many of the roomiest hosts a VM may step aside to; `None` = all, which makes it a proof.
+    pub(super) hosts: Option<usize>,
+    /// Most hops.
+    pub(super) most_hops: u64,
+    /// Most placements.
+    pub(super) most_placements: usize,
+}
+
+/// How much an estimate counts: more than 1 finds a way sooner, not always the shortest.
+const HASTE: u64 = 2;
+
+struct Node {
+    state: Box<[u16]>,
+    cost: u64,
+    hops: u64,
+    by: Option<(u32, Hop)>,
+}
+
+struct Search<'a> {
+    ground: &'a Ground<'a>,
+    scope: &'a Scope,
+    /// Room without the VMs that may move.
+    bare: Vec<Amount>,
+    goal: Vec<u16>,
+    /// What a hop of each VM costs.
+    price: Vec<u64>,
+    haste: u64,
+    nodes: Vec<Node>,
+    known: HashMap<Box<[u16]>, u32>,
+    open: BinaryHeap<Reverse<(u64, u64, u32)>>,
+    whole: bool,
+}
+
+/// Looks for hops from a placement with nothing in flight to the one that is wanted.
+pub(super) fn route(
+    ground: &Ground<'_>,
+    at: &Placement,
+    room: &[Amount],
+    scope: &Scope,
+    budget: &Budget,
+) -> Route {
+    let small = |host: HostId| u16::try_from(host.index()).ok();
+    let states = scope.who.iter().map(|vm| {
+        let (from, to) = (at[vm.index()]?, ground.to[vm.index()]?);
+        Some((small(from)?, small(to)?))
+    });
+    let Some(states) = states.collect::<Option<Vec<_>>>() else { return Route::Unknown };
+    let mut bare = room.to_vec();
+    for vm in &scope.who {
+        let held = at[vm.index()].into_iter().flat_map(|host| ground.holds(*vm, host));
+        held.for_each(|(pool, amount)| bare[pool] += amount);
+    }
+    // Where hops are limited they are counted; else it is better to leave alone what need not move.
+    let limited = ground.problem.limits.max_migrations.is_some();
+    let stays = |vm: &VmId| ground.start[vm.index()] == ground.to[vm.index()];
+    let price = scope.who.iter().map(|vm| if !limited && stays(vm) { 3 } else { 1 }).collect();
+    let mut search = Search {
+        ground,
+        scope,
+        bare,
+        goal: states.iter().map(|(_, to)| *to).collect(),
+        price,
+        haste: if limited { 1 } else { HASTE },
+        nodes: Vec::new(),
+        known: HashMap::new(),
+        open: BinaryHeap::new(),
+        whole: scope.hosts.is_none(),
+    };
+    search.add(states.iter().map(|(from, _)| *from).collect(), 0, 0, None);
+    search.run(budget)
+}
+
+impl Search<'_> {
+    fn run(&mut self, budget: &Budget) -> Route {
+        while let Some(Reverse((_, cost, node))) = self.open.pop() {
+            let i = node as usize;
+            if self.nodes[i].cost < u64::MAX - cost {
+                continue; // it was found again, cheaper, and is done
+            }
+            if *self.nodes[i].state == *self.goal {
+                return Route::Found(self.path(node));
+            }
+            budget.spend(1);
+            if self.nodes.len() > self.scope.most_placements || (i % 64 == 0 && budget.expired()) {
+                return Route::Unknown;
+            }
+            self.expand(node);
+        }
+        if self.whole { Route::Nowhere } else { Route::Unknown }
+    }
+
+    fn expand(&mut self, node: u32) {
+        let state = self.nodes[node as usize].state.clone();
+        let (cost, hops) = (self.nodes[node as usize].cost, self.nodes[node as usize].hops);
+        let mut room = self.bare.clone();
+        for (vm, host) in self.scope.who.iter().zip(&state) {
+            let host = HostId::from(usize::from(*host));
+            self.ground.holds(*vm, host).for_each(|(pool, amount)| room[pool] -= amount);
+        }
+        let hosts = self.hosts(&room);
+        for (i, vm) in self.scope.who.iter().enumerate() {
+            let from = HostId::from(usize::from(state[i]));
+            let goal = HostId::from(usize::from(self.goal[i]));
+            for to in hosts.iter().copied().chain(self.scope.hosts.map(|_| goal)) {
+                let hop = Hop { vm: *vm, from: Some(from), to };
+                if to == from || !self.ground.fits(&room, hop) || !self.ground.may_hop(hop) {
+                    continue;
+                }
+                let mut next = state.clone();
+                next[i] = to.index() as u16;
+                self.add(next, cost + self.price[i], hops + 1, Some((node, hop)));
+            }
+        }
+    }
+
+    /// Hosts to step aside to.
+    fn hosts(&self, room: &[Amount]) -> Vec<HostId> {
+        let mut hosts: Vec<HostId> = self.ground.problem.host_ids().collect();
+        if let Some(most) = self.scope.hosts {
+            hosts.sort_by(|a, b| {
+                self.ground.spare(room, *b).total_cmp(&self.ground.spare(room, *a)).then(a.cmp(b))
+            });
+            hosts.truncate(most);
+        }
+        hosts
+    }
+
+    fn add(&mut self, state: Box<[u16]>, cost: u64, hops: u64, by: Option<(u32, Hop)>) {
+        let wrong = || state.iter().zip(&self.goal).enumerate().filter(|(_, (at, goal))| at != goal);
+        if hops + wrong().count() as u64 > self.scope.most_hops {
+            return;
+        }
+        let estimate: u64 = wrong().map(|(i, _)| self.price[i]).sum();
+        let node = match self.known.get(&state) {
+            Some(&node) if self.nodes[node as usize].cost <= cost => return,
+            Some(&node) => {
+                let known = &mut self.nodes[node as usize];
+                (known.cost, known.hops, known.by) = (cost, hops, by);
+                node
+            }
+            None => {
+                let node = self.nodes.len() as u32;
+                self.known.insert(state.clone(), node);
+                self.nodes.push(Node { state, cost, hops, by });
+                node
+            }
+        };
+        // Of two that look alike, the one that has come further.
+        self.open.push(Reverse((cost + self.haste * estimate, u64::MAX - cost, node)));
+    }
+
+    fn path(&self, node: u32) -> Vec<Hop> {
+        let mut hops = Vec::new();
+        let mut at = node;
+        while let Some((before, hop)) = self.nodes[at as usize].by {
+            hops.push(hop);
+            at = before;
+        }
+        hops.reverse();
+        hops
+    }
+}

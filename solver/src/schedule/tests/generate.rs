@@ -1,0 +1,154 @@
+//! Small problems and placements to come to, from a seed.
+
+use super::Case;
+use crate::constraints::Rules;
+use crate::file;
+use crate::model::{HostId, Placement};
+use crate::objective;
+
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % most.max(1)
+    }
+
+    pub(super) fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// Sizes of what is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    pub(super) hosts: usize,
+    pub(super) vms: usize,
+    /// Hosts in other states, rules, odd bandwidths and limits.
+    pub(super) odd: bool,
+}
+
+/// A problem and a placement that a plan may end in; `None` if the seed gives none.
+pub(super) fn case(size: Size, seed: u64) -> Option<(Case, Placement)> {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut file = hosts(size, &mut random);
+    vms(&mut file, size, &mut random);
+    if size.odd {
+        rules(&mut file, &mut random);
+    }
+    let case = Case::of(file);
+    let to = placement(&case, &mut random)?;
+    Some((case, to))
+}
+
+fn amounts(cpu: usize, memory: usize) -> file::Amounts {
+    [("cpu".to_owned(), cpu as i64), ("memory".to_owned(), memory as i64)].into()
+}
+
+fn hosts(size: Size, random: &mut Random) -> file::Problem {
+    let mut problem = file::Problem::default();
+    for i in 0..size.hosts {
+        let state = match random.below(14) {
+            0 if size.odd => "DRAINING",
+            1 if size.odd => "CORDONED",
+            2 if size.odd => "FAILED",
+            _ => "",
+        };
+        problem.hosts.push(file::Host {
+            name: format!("h{i}"),
+            capacity: amounts(8 + random.below(5), 4000 + 500 * random.below(5)),
+            state: state.to_owned(),
+            labels: [("rack".to_owned(), format!("r{}", i % 3))].into(),
+            migration_bandwidth: size.odd.then(|| [125.0, 500.0, 1000.0][random.below(3)]),
+            max_migrations: size.odd.then(|| 1 + random.below(4) as i64),
+            ..file::Host::default()
+        });
+    }
+    if size.odd && random.one_in(3) {
+        let limits = file::Limits { backbone_bandwidth: Some(600.0), ..file::Limits::default() };
+        problem.limits = Some(limits);
+    }
+    problem
+}
+
+fn vms(problem: &mut file::Problem, size: Size, random: &mut Random) {
+    let mut used = vec![(0, 0); size.hosts];
+    for i in 0..size.vms {
+        let (cpu, memory) = (random.below(6), 200 * random.below(8));
+        let host = random.below(size.hosts);
+        let (c, m) = (used[host].0 + cpu as i64, used[host].1 + memory as i64);
+        let capacity = &problem.hosts[host].capacity;
+        let fits = c <= capacity["cpu"] && m <= capacity["memory"];
+        // A host is over now and then.
+        let placed = fits || (size.odd && random.one_in(8));
+        if placed {
+            used[host] = (c, m);
+        }
+        problem.vms.push(file::Vm {
+            name: format!("v{i}"),
+            host: if placed { format!("h{host}") } else { String::new() },
+            demand: amounts(cpu, memory),
+            pinned: size.odd && random.one_in(12),
+            memory_dirty_rate: (size.odd && random.one_in(3)).then(|| [20.0, 60.0, 90.0][random.below(3)]),
+            ..file::Vm::default()
+        });
+    }
+}
+
+fn rules(problem: &mut file::Problem, random: &mut Random) {
+    let (hosts, vms) = (problem.hosts.len(), problem.vms.len());
+    for i in 0..random.below(4) {
+        let some_vms = file::Vms {
+            vms: (0..2 + random.below(3)).map(|_| format!("v{}", random.below(vms))).collect(),
+            ..file::Vms::default()
+        };
+        let some_hosts = |random: &mut Random, count: usize| file::Hosts {
+            hosts: (0..count).map(|_| format!("h{}", random.below(hosts))).collect(),
+            ..file::Hosts::default()
+        };
+        let scope = random.one_in(2).then(|| "rack".to_owned());
+        let body = match random.below(6) {
+            0 => file::Body::Gather { vms: some_vms, scope },
+            1 => file::Body::Fence { vms: some_vms, hosts: some_hosts(random, hosts) },
+            2 => file::Body::Ban { vms: some_vms, hosts: some_hosts(random, 1) },
+            _ => file::Body::Spread { vms: some_vms, scope, max: random.one_in(3).then_some(2) },
+        };
+        problem.constraints.push(file::Constraint {
+            name: format!("c{i}"),
+            soft_weight: random.one_in(4).then_some(5.0),
+            continuous: !random.one_in(4),
+            body: Some(body),
+        });
+    }
+}
+
+/// Some VMs are taken off their hosts and put where there is room at the end.
+fn placement(case: &Case, random: &mut Random) -> Option<Placement> {
+    let problem = &case.problem;
+    let rules = Rules::new(problem);
+    for _ in 0..20 {
+        let mut to = problem.initial();
+        let share = 2 + random.below(3);
+        let moved: Vec<usize> = (0..to.len()).filter(|_| !random.one_in(share)).collect();
+        moved.iter().for_each(|vm| to[*vm] = None);
+        for vm in moved {
+            let (start, width) = (problem.initial()[vm], problem.resources.len());
+            let used = objective::usage(problem, &to);
+            let fits = |host: &HostId| {
+                let room = problem.host(*host).usable.iter().zip(&used[host.index() * width..]);
+                room.zip(&problem.vms[vm].demand).all(|((usable, used), demand)| used + demand <= *usable)
+            };
+            let hosts: Vec<HostId> = problem.host_ids().filter(fits).collect();
+            to[vm] = if hosts.is_empty() || problem.vms[vm].pinned {
+                start
+            } else {
+                Some(hosts[random.below(hosts.len())])
+            };
+        }
+        let moves = to.iter().zip(problem.initial()).any(|(a, b)| *a != b);
+        if moves && objective::fault(problem, &rules, &to).is_none() {
+            return Some(to);
+        }
+    }
+    None
+}

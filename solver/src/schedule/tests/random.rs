@@ -1,0 +1,65 @@
+use super::generate::{self, Size};
+use super::{Case, judge_all};
+use crate::constraints::Rules;
+use crate::model::Placement;
+use proptest::prelude::*;
+
+fn case(hosts: usize, vms: usize, odd: bool, seed: u64) -> Option<(Case, Placement)> {
+    generate::case(Size { hosts, vms, odd }, seed)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn every_schedule_is_valid(hosts in 2_usize..8, vms in 1_usize..26, odd: bool, seed: u64) {
+        if let Some((case, to)) = case(hosts, vms, odd, seed)
+            && let Ok(timed) = case.schedule(&to)
+        {
+            case.assert_valid(&to, &timed);
+        }
+    }
+
+    #[test]
+    fn a_schedule_is_the_same_each_time(hosts in 2_usize..6, vms in 1_usize..14, seed: u64) {
+        if let Some((case, to)) = case(hosts, vms, true, seed) {
+            prop_assert_eq!(case.schedule(&to), case.schedule(&to));
+        }
+    }
+}
+
+#[test]
+fn the_judge_of_the_contract_agrees() {
+    let mut plans = Vec::new();
+    let mut pivots = 0;
+    for seed in 0.. {
+        let (hosts, vms) = (3 + seed as usize % 4, 8 + seed as usize % 13);
+        let Some((case, to)) = case(hosts, vms, seed % 3 != 0, seed) else { continue };
+        let Ok(timed) = case.schedule(&to) else { continue };
+        if timed.way.pivots > 0 || plans.len() % 2 == 0 {
+            pivots += timed.way.pivots;
+            plans.push((case.file.clone(), case.plan(&to, &timed)));
+        }
+        if plans.len() == 24 {
+            break;
+        }
+    }
+    assert!(pivots > 0, "some of the plans should need pivots");
+    judge_all("random", &plans);
+}
+
+#[test]
+fn a_soft_rule_that_holds_at_both_ends_is_kept_on_the_way() {
+    // The value of the plan counts on it.
+    let mut met = 0;
+    for seed in 0..400 {
+        let Some((case, to)) = case(4, 10, true, seed) else { continue };
+        let rules = Rules::new(&case.problem);
+        let soft = rules.list.iter().any(|kept| kept.always && !kept.hard() && kept.holds(&rules.tally(&to)));
+        if let (true, Ok(timed)) = (soft, case.schedule(&to)) {
+            case.assert_valid(&to, &timed);
+            met += 1;
+        }
+    }
+    assert!(met > 10, "{met}");
+}
