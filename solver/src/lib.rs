@@ -11,6 +11,7 @@ pub mod check;
 #[allow(dead_code, reason = "the search that uses all of it lands next")]
 mod constraints;
 pub mod file;
+#[allow(dead_code, reason = "the pipeline that uses it lands next")]
 mod milp;
 pub mod model;
 #[allow(dead_code, reason = "the search that uses all of it lands next")]

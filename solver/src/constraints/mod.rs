@@ -70,6 +70,11 @@ impl Kept<'_> {
         self.rule.why(problem, &tally.0[self.range()], host)
     }
 
+    /// Whether it does not hold at the end, or cannot hold on the way there though it must.
+    pub(crate) fn fails(&self, problem: &Problem, tally: &Tally, to: &Placement) -> bool {
+        !self.holds(tally) || breaks_on_the_way(problem, self, to)
+    }
+
     fn range(&self) -> std::ops::Range<usize> {
         self.first_cell..self.first_cell + self.rule.cells()
     }
@@ -132,6 +137,11 @@ impl<'a> Rules<'a> {
         self.of_vm[vm.index()].iter().map(|&i| &self.list[i as usize])
     }
 
+    /// Positions in `list` of the rules about a VM.
+    pub(crate) fn positions_of(&self, vm: VmId) -> &[u32] {
+        &self.of_vm[vm.index()]
+    }
+
     pub(crate) fn enter(&self, tally: &mut Tally, vm: VmId, host: HostId) {
         for kept in self.of(vm) {
             kept.rule.enter(&mut tally.0[kept.range()], host);
@@ -167,7 +177,7 @@ impl<'a> Rules<'a> {
 
     /// Weights of the soft rules that do not hold at the end or, where they must, on the way there.
     pub(crate) fn soft_weight(&self, problem: &Problem, tally: &Tally, to: &Placement) -> f64 {
-        let broken = |kept: &&Kept<'_>| !kept.holds(tally) || breaks_on_the_way(problem, kept, to);
+        let broken = |kept: &&Kept<'_>| kept.fails(problem, tally, to);
         self.list.iter().filter(broken).filter_map(|kept| kept.constraint.soft_weight).sum()
     }
 }

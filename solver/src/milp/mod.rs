@@ -1,26 +1,56 @@
 //! The exact back-end: a reduced mixed-integer model in `HiGHS` that starts from a known placement.
+//!
+//! * [`ends`]: where each VM may end; [`class`]: VMs that are alike are counted.
+//! * [`linear`], [`model`], [`capacity`], [`rows`], [`level`]: the model, in whole numbers only.
+//! * [`highs`], [`worker`]: one solve, on a thread that can be left behind.
+//! * [`levels`]: the levels of the objective one after the other.
+//!
+//! Two models are used. The full one has exactly the ends that a plan may have. The pooled one weighs
+//! arrivals against what all hosts have together; it is small and allows more, so that its bounds hold for
+//! the problem, and often they are what the start already has. Whatever comes back from `HiGHS` is read as
+//! whole numbers and judged anew by [`crate::objective`]; what is not valid and better is dropped.
+//!
+//! The same request with the same seed gives the same outcome, if no solve is cut by time. Under a work limit
+//! `HiGHS` is cut by nodes of its tree: one costs as much work as the model has columns.
+
+mod capacity;
+mod class;
+mod ends;
+mod highs;
+mod level;
+mod levels;
+mod linear;
+mod model;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod worker;
 
 use crate::budget::Budget;
 use crate::model::{Placement, Problem, VmId};
 use std::collections::BTreeSet;
 
+/// Larger models are not built.
+const MOST_COLUMNS: usize = 20_000;
+const MOST_NONZEROS: usize = 200_000;
+
 /// What is to be improved, and with what means.
 #[derive(Debug)]
-#[expect(dead_code, reason = "the type comes before the back-end that reads it")]
 pub(crate) struct Request<'a> {
     pub(crate) problem: &'a Problem,
-    /// A placement that a plan may end in; the search begins there.
+    /// A placement that a plan may end in; the search begins there. If it is none, any that is found is
+    /// better.
     pub(crate) start: &'a Placement,
     pub(crate) budget: &'a Budget,
     pub(crate) seed: u64,
+    /// Not used: `HiGHS` gains nothing by more, see [`highs`].
     pub(crate) threads: usize,
-    /// VMs that must not move, as no schedule was found for them.
+    /// VMs that must not move, as no schedule was found for them. With any, nothing is proved.
     pub(crate) stay: &'a BTreeSet<VmId>,
 }
 
 /// What the back-end came to.
 #[derive(Debug, Clone, Default)]
-#[expect(dead_code, reason = "the type comes before the back-end that fills it")]
 pub(crate) struct Outcome {
     /// `None` = nothing better than the start.
     pub(crate) best: Option<Placement>,
@@ -31,4 +61,10 @@ pub(crate) struct Outcome {
     pub(crate) proved: bool,
     /// Proved: there is no placement that a plan may end in.
     pub(crate) infeasible: bool,
+}
+
+/// Looks for a better placement until the budget is spent, and for a proof that there is none. Returns soon
+/// after the deadline or a request to stop, whatever `HiGHS` does.
+pub(crate) fn improve(request: &Request<'_>) -> Outcome {
+    levels::run(request, levels::Means::default())
 }

@@ -1,0 +1,159 @@
+//! Rows of capacity: what runs on a host fits, or the host was over before and takes in nothing.
+
+use super::linear::Term;
+use super::model::Model;
+use crate::model::{Amount, HostId, HostState};
+
+pub(super) fn add(model: &mut Model<'_>) {
+    let initial = crate::objective::usage(model.problem, &model.problem.initial());
+    let width = model.problem.resources.len();
+    let fixed = Fixed::new(model);
+    // Beyond what all VMs demand together there is no difference.
+    let total: Vec<Amount> =
+        (0..width).map(|r| model.problem.vms.iter().map(|vm| vm.demand[r]).sum()).collect();
+    let mut all: Vec<Pool> = vec![Pool::default(); width];
+    for host in model.problem.host_ids() {
+        let state = model.problem.host(host).state;
+        if !matches!(state, HostState::Online | HostState::Cordoned) {
+            continue;
+        }
+        for r in 0..width {
+            let i = host.index() * width + r;
+            let room = model.problem.host(host).usable[r].min(total[r]);
+            let row = Host { host, r, room, was: initial[i], used: fixed.used[i], came: fixed.came[i] };
+            let free = row.add(model);
+            if model.pooled && state == HostState::Online {
+                all[r].terms.extend(free.terms);
+                // Where that is beyond 2^63 the row cannot bind.
+                all[r].room = all[r].room.saturating_add(free.room);
+            }
+        }
+        link(model, host);
+    }
+    if model.pooled {
+        for (r, pool) in all.into_iter().enumerate() {
+            together(model, r, pool);
+        }
+    }
+}
+
+/// What VMs that are not decided use and bring.
+struct Fixed {
+    used: Vec<Amount>,
+    came: Vec<Amount>,
+}
+
+impl Fixed {
+    fn new(model: &Model<'_>) -> Self {
+        let width = model.problem.resources.len();
+        let mut result = Self { used: vec![0; model.problem.hosts.len() * width], came: Vec::new() };
+        result.came.clone_from(&result.used);
+        for (vm, end) in &model.parts.fixed {
+            let Some(host) = end else { continue };
+            let (range, demand) = (host.index() * width.., &model.problem.vm(*vm).demand);
+            crate::model::add(&mut result.used[range.clone()], demand);
+            if model.ends.from(*vm) != Some(*host) {
+                crate::model::add(&mut result.came[range], demand);
+            }
+        }
+        result
+    }
+}
+
+/// Room as a number plus columns.
+#[derive(Debug, Clone, Default)]
+struct Pool {
+    room: Amount,
+    terms: Vec<Term>,
+}
+
+/// One resource of one host.
+struct Host {
+    host: HostId,
+    r: usize,
+    /// Usable.
+    room: Amount,
+    /// In use at the start.
+    was: Amount,
+    /// In use by fixed VMs at the end.
+    used: Amount,
+    /// Of that, by VMs that came.
+    came: Amount,
+}
+
+impl Host {
+    /// Adds the rows and returns the room that the host has for VMs which are decided.
+    fn add(&self, model: &mut Model<'_>) -> Pool {
+        let weigh = |cell: usize| {
+            let cell = model.cells[cell];
+            (cell, model.demand(cell.class, self.r))
+        };
+        let cells: Vec<_> =
+            model.of_host[self.host.index()].iter().map(|cell| weigh(*cell)).filter(|c| c.1 > 0).collect();
+        let mut terms: Vec<Term> = cells.iter().map(|(cell, demand)| (cell.column, *demand)).collect();
+        let mut free = Pool { room: self.room - self.used, terms: Vec::new() };
+        if let Some(on) = model.on[self.host.index()] {
+            // Nothing is fixed here. A host is given no more than it can use.
+            let most: i128 = (cells.iter())
+                .map(|(cell, demand)| {
+                    i128::from(*demand) * i128::from(model.linear.upper[cell.column as usize])
+                })
+                .sum();
+            let room = if model.pooled { self.room } else { self.room.min(most.min(1 << 60) as Amount) };
+            free = Pool { room: 0, terms: vec![(on, room)] };
+        }
+        if self.was > self.room {
+            let over = model.linear.column(1);
+            model.over.insert((self.host, self.r), over);
+            free.terms.push((over, self.was - self.room));
+            let arrivals = cells.iter().filter(|(cell, _)| !cell.stays);
+            let mut arriving: Vec<Term> = arrivals.map(|(cell, demand)| (cell.column, *demand)).collect();
+            if !arriving.is_empty() || self.came > 0 {
+                arriving.push((over, self.room));
+                model.linear.at_most(arriving, self.room - self.came);
+                if self.came > 0 {
+                    // Something came: the host may not be over.
+                    model.linear.at_most(vec![(over, 1)], 0);
+                }
+            }
+            if let Some(on) = model.on[self.host.index()] {
+                model.linear.at_most(vec![(over, 1), (on, -1)], 0);
+            }
+        }
+        terms.extend(free.terms.iter().map(|(column, room)| (*column, -room)));
+        model.linear.at_most(terms, free.room);
+        free
+    }
+}
+
+/// A host that runs something is on. Where a host has room of something that the VMs need, the rows of
+/// capacity say so too, but more weakly.
+fn link(model: &mut Model<'_>, host: HostId) {
+    let Some(on) = model.on[host.index()] else { return };
+    for cell in model.of_host[host.index()].clone() {
+        let cell = model.cells[cell];
+        let weightless = || (0..model.problem.resources.len()).all(|r| model.demand(cell.class, r) == 0);
+        if cell.stays || weightless() {
+            let most = model.linear.upper[cell.column as usize];
+            model.linear.at_most(vec![(cell.column, 1), (on, -most)], 0);
+        }
+    }
+}
+
+/// What ends on all hosts that may be entered fits there together. This is the sum of their rows, in which
+/// every VM that has not stayed elsewhere or down must have come to one of them.
+fn together(model: &mut Model<'_>, r: usize, pool: Pool) {
+    let mut terms: Vec<Term> = pool.terms.iter().map(|(column, room)| (*column, -room)).collect();
+    let mut total: Amount = 0;
+    for (c, class) in model.parts.classes.iter().enumerate() {
+        let demand = model.demand(c, r);
+        total += demand * class.size();
+        for cell in &model.cells[model.of_class[c].clone()] {
+            if model.problem.host(cell.host).state != HostState::Online {
+                terms.push((cell.column, -demand));
+            }
+        }
+        terms.extend(model.down[c].map(|column| (column, -demand)));
+    }
+    model.linear.at_most(terms, pool.room.saturating_sub(total));
+}

@@ -1,0 +1,190 @@
+//! One solve in `HiGHS`, which is given its model by `good_lp`.
+//!
+//! `good_lp` could run it as well, but it does not tell the proved bound, and of a solve that was cut it does
+//! not tell why. So the model it has built is run through `highs` itself. (The start is given there too, as
+//! `good_lp` does not hand it over with the model.)
+
+use super::linear::{Linear, Term};
+use good_lp::{Expression, ProblemVariables, SolverModel, variable};
+use highs::{HighsModelStatus, HighsSolutionStatus};
+
+/// Factors of a row are brought below this by a power of two, so that the tolerances of `HiGHS` (1e-6) are
+/// small beside them and nothing is rounded.
+const LARGEST_FACTOR: i64 = 1 << 10;
+
+/// Solutions are optimal if their value (a whole number) is less than 1 above the bound.
+const GAP: f64 = 0.9;
+
+/// What is to be solved, and how long.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) linear: Linear,
+    /// Minimised.
+    pub(super) goal: Vec<Term>,
+    /// A point that keeps all rows.
+    pub(super) start: Option<Vec<i64>>,
+    pub(super) seconds: f64,
+    /// Most nodes of the tree.
+    pub(super) nodes: Option<u64>,
+    pub(super) seed: u64,
+}
+
+/// How a solve ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Optimal,
+    Infeasible,
+    /// By a limit, or by trouble.
+    Stopped,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Solved {
+    pub(super) end: End,
+    /// No point has a smaller goal. Rounded to be safe, as `HiGHS` works in floating point.
+    pub(super) bound: Option<i64>,
+    /// The best point found. Its rows are not checked here.
+    pub(super) point: Option<Vec<i64>>,
+    /// Simplex iterations.
+    pub(super) iterations: u64,
+}
+
+impl Solved {
+    fn without_point(end: End) -> Self {
+        Self { end, bound: None, point: None, iterations: 0 }
+    }
+}
+
+/// Solves on this thread. Returns when `HiGHS` does, which may be long after the time limit.
+pub(super) fn solve(task: &Task) -> Solved {
+    let linear = &task.linear;
+    if linear.impossible {
+        return Solved::without_point(End::Infeasible);
+    }
+    if linear.columns() == 0 {
+        // Rows without columns were judged when they were made.
+        return Solved { bound: Some(0), point: Some(Vec::new()), ..Solved::without_point(End::Optimal) };
+    }
+    run(task).unwrap_or(Solved::without_point(End::Stopped))
+}
+
+/// `None` when `HiGHS` reports an error.
+fn run(task: &Task) -> Option<Solved> {
+    let mut model = build(&task.linear, &task.goal).try_into_inner().ok()?;
+    model.make_quiet();
+    // The scheduler of `HiGHS` belongs to the thread that runs it. With more threads its searches hardly
+    // become faster, and the other threads outlive an abandoned solve.
+    model.try_set_option("threads", 1).ok()?;
+    model.try_set_option("random_seed", (task.seed % (1 << 31)) as i32).ok()?;
+    model.try_set_option("mip_rel_gap", 0.0).ok()?;
+    model.try_set_option("mip_abs_gap", GAP).ok()?;
+    model.try_set_option("time_limit", task.seconds).ok()?;
+    if let Some(nodes) = task.nodes {
+        model.try_set_option("mip_max_nodes", i32::try_from(nodes).unwrap_or(i32::MAX)).ok()?;
+    }
+    if let Some(start) = &task.start {
+        let start: Vec<f64> = start.iter().map(|x| *x as f64).collect();
+        model.try_set_solution(Some(&start), None, None, None).ok()?;
+    }
+    let solved = model.try_solve().ok()?;
+    let end = match solved.status() {
+        HighsModelStatus::Optimal => End::Optimal,
+        // All columns are bounded.
+        HighsModelStatus::Infeasible | HighsModelStatus::UnboundedOrInfeasible => End::Infeasible,
+        _ => End::Stopped,
+    };
+    let iterations = solved.int_info_value(c"simplex_iteration_count").map_or(0, |n| n.max(0) as u64);
+    if end == End::Infeasible {
+        return Some(Solved { iterations, ..Solved::without_point(end) });
+    }
+    let bound = solved.double_info_value(c"mip_dual_bound").ok().and_then(whole_bound);
+    let feasible = solved.primal_solution_status() == HighsSolutionStatus::Feasible;
+    let point = feasible.then(|| {
+        let columns = solved.get_solution().columns().to_vec();
+        columns.into_iter().map(|x| x.round() as i64).collect()
+    });
+    Some(Solved { end, bound, point, iterations })
+}
+
+/// The smallest whole number that is surely not below a bound in floating point: its error is within the
+/// tolerances of `HiGHS`, 1e-6 and less.
+fn whole_bound(bound: f64) -> Option<i64> {
+    let safe = bound - 1e-3 - 1e-8 * bound.abs();
+    (safe.abs() < 1e15).then(|| safe.ceil() as i64)
+}
+
+fn build(linear: &Linear, goal: &[Term]) -> good_lp::solvers::highs::HighsProblem {
+    let mut columns = ProblemVariables::new();
+    let columns_of: Vec<_> = (linear.lower.iter().zip(&linear.upper))
+        .map(|(lower, upper)| columns.add(variable().integer().min(*lower as f64).max(*upper as f64)))
+        .collect();
+    let sum = |terms: &[Term], scale: f64| {
+        let mut sum = Expression::with_capacity(terms.len());
+        for (column, factor) in terms {
+            sum.add_mul(*factor as f64 * scale, columns_of[*column as usize]);
+        }
+        sum
+    };
+    let goal = sum(goal, 1.0);
+    let mut model = columns.minimise(goal).using(good_lp::solvers::highs::highs);
+    for row in &linear.rows {
+        let scale = scale(&row.terms);
+        let (sum, rhs) = (sum(&row.terms, scale), row.rhs as f64 * scale);
+        model.add_constraint(if row.equal { sum.eq(rhs) } else { sum.leq(rhs) });
+    }
+    model
+}
+
+/// A power of two.
+fn scale(terms: &[Term]) -> f64 {
+    let largest = terms.iter().map(|(_, factor)| factor.unsigned_abs()).max().unwrap_or(1);
+    let mut scale = 1.0;
+    while largest as f64 * scale > LARGEST_FACTOR as f64 {
+        scale /= 2.0;
+    }
+    scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{End, Linear, Task, solve, whole_bound};
+
+    fn task(linear: Linear, goal: Vec<(u32, i64)>) -> Task {
+        Task { linear, goal, start: None, seconds: 10.0, nodes: None, seed: 0 }
+    }
+
+    #[test]
+    fn a_knapsack_is_solved_and_its_bound_told() {
+        let mut linear = Linear::default();
+        let columns: Vec<_> = (0..5).map(|_| linear.column(1)).collect();
+        let weights = [4000, 6000, 5000, 7000, 3000];
+        linear.at_most(columns.iter().copied().zip(weights).collect(), 12_500);
+        let goal: Vec<_> = columns.iter().copied().zip([-40, -65, -50, -70, -20]).collect();
+        let solved = solve(&task(linear.clone(), goal));
+        assert_eq!((solved.end, solved.bound), (End::Optimal, Some(-120)));
+        let point = solved.point.unwrap();
+        assert!(linear.holds(&point));
+        assert_eq!(point, [0, 0, 1, 1, 0]);
+    }
+
+    #[test]
+    fn no_point_is_told_as_such() {
+        let mut linear = Linear::default();
+        let (a, b) = (linear.column(3), linear.column(3));
+        linear.equal(vec![(a, 2), (b, 4)], 7);
+        assert_eq!(solve(&task(linear, vec![(a, 1)])).end, End::Infeasible);
+        let mut linear = Linear::default();
+        linear.at_most(Vec::new(), -1);
+        assert_eq!(solve(&task(linear, Vec::new())).end, End::Infeasible);
+    }
+
+    #[test]
+    fn bounds_are_rounded_to_the_safe_side() {
+        for (bound, whole) in [(2.0, 2), (2.0005, 2), (2.002, 3), (-0.9, 0), (-1.0, -1), (1e7, 10_000_000)] {
+            assert_eq!(whole_bound(bound), Some(whole), "{bound}");
+        }
+        assert_eq!(whole_bound(f64::NEG_INFINITY), None);
+        assert_eq!(whole_bound(f64::NAN), None);
+    }
+}

@@ -1,0 +1,95 @@
+//! A level of the objective as a sum of columns in whole units.
+
+use super::linear::{Term, gcd};
+use super::model::Model;
+use crate::model::{Objective, VmId};
+use crate::objective::OVERLOAD_WEIGHT;
+
+/// Soft weights are taken exactly if they are multiples of one of these.
+const PARTS: [f64; 9] = [1.0, 2.0, 4.0, 5.0, 8.0, 10.0, 20.0, 100.0, 1000.0];
+
+/// Value of a level = unit × (constant + Σ factor × column). Where that is not exact it is less.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Level {
+    pub(super) terms: Vec<Term>,
+    pub(super) constant: i64,
+    pub(super) unit: f64,
+}
+
+impl Level {
+    /// `None` for a level that a placement does not tell, or whose numbers are too far apart.
+    pub(super) fn new(model: &Model<'_>, objective: Objective) -> Option<Self> {
+        match objective {
+            Objective::Violations => violations(model),
+            Objective::ActiveHosts => {
+                let terms = model.on.iter().flatten().map(|column| (*column, 1)).collect();
+                let constant = model.always_on.iter().filter(|on| **on).count() as i64;
+                Some(Self { terms, constant, unit: 1.0 })
+            }
+            Objective::Migrations => {
+                let (stay, constant) = model.movers();
+                let terms = stay.into_iter().map(|column| (column, -1)).collect();
+                Some(Self { terms, constant, unit: 1.0 })
+            }
+            Objective::MigrationCost => Some(cost(model)),
+            Objective::Makespan => None,
+        }
+    }
+
+    /// What the sum may be at most for a value of the level, in units and without the constant. Never less
+    /// than what a placement of this value has.
+    pub(super) fn at_most(&self, value: f64) -> i64 {
+        (value / self.unit + 1e-6).floor() as i64 - self.constant
+    }
+
+    /// What the sum is at least where the level has at least this value; as `at_most` does, it counts units
+    /// that are nearly whole as whole.
+    pub(super) fn at_least(&self, value: f64) -> i64 {
+        (value / self.unit - 1e-6).ceil() as i64 - self.constant
+    }
+
+    /// The value that a bound of the sum (without the constant) proves.
+    pub(super) fn value(&self, bound: i64) -> f64 {
+        (bound + self.constant) as f64 * self.unit
+    }
+}
+
+fn violations(model: &Model<'_>) -> Option<Level> {
+    let soft = || model.rules.list.iter().filter_map(|kept| kept.constraint.soft_weight);
+    let whole =
+        |parts: &&f64| soft().all(|weight| ((weight * **parts).round() - weight * **parts).abs() < 1e-9);
+    let parts = PARTS.iter().find(whole).unwrap_or(&PARTS[PARTS.len() - 1]);
+    // Above this a whole unit would be lost beside the largest weight.
+    if soft().any(|weight| weight * parts > 1e9) {
+        return None;
+    }
+    let units = |weight: f64| (weight * parts + 1e-9).floor() as i64;
+    let priority = |vm: VmId| units(f64::from(model.problem.vm(vm).priority));
+    let mut terms: Vec<Term> = model.over.values().map(|over| (*over, units(OVERLOAD_WEIGHT))).collect();
+    for (class, down) in model.parts.classes.iter().zip(&model.down) {
+        terms.extend(down.map(|column| (column, priority(class.one()))));
+    }
+    for (kept, broken) in model.rules.list.iter().zip(&model.broken) {
+        if let (Some(weight), Some(broken)) = (kept.constraint.soft_weight, broken) {
+            terms.push((*broken, units(weight)));
+        }
+    }
+    let down = model.parts.fixed.iter().filter(|(_, end)| end.is_none());
+    let constant = down.map(|(vm, _)| priority(*vm)).sum();
+    Some(Level { terms, constant, unit: 1.0 / parts })
+}
+
+fn cost(model: &Model<'_>) -> Level {
+    let memory = |vm: VmId| model.problem.memory_of(vm);
+    let classes = || model.parts.classes.iter().filter(|class| class.runs());
+    let all = classes().map(|class| memory(class.one())).chain(model.fixed_movers().map(memory));
+    let unit = all.fold(0, |unit, amount| gcd(unit, amount.unsigned_abs())).max(1) as i64;
+    let stay = model.cells.iter().filter(|cell| cell.stays);
+    let terms = stay
+        .map(|cell| (cell.column, -memory(model.parts.classes[cell.class].one()) / unit))
+        .filter(|(_, factor)| *factor != 0)
+        .collect();
+    let decided: i64 = classes().map(|class| class.size() * (memory(class.one()) / unit)).sum();
+    let constant = decided + model.fixed_movers().map(|vm| memory(vm) / unit).sum::<i64>();
+    Level { terms, constant, unit: unit as f64 }
+}

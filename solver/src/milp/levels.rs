@@ -1,0 +1,207 @@
+//! The levels of the objective one after the other: each is brought as low as can be, then held.
+
+use super::ends::Ends;
+use super::highs::{End, Task};
+use super::level::Level;
+use super::linear::gcd;
+use super::model::{Model, Shape};
+use super::{MOST_COLUMNS, MOST_NONZEROS, Outcome, Request, worker};
+use crate::budget::Budget;
+use crate::constraints::Rules;
+use crate::model::{Objective, Placement, VmId};
+use crate::objective::{self, Way};
+use std::cmp::Ordering;
+
+/// Share of what is left that a level may use, as those after it need some too.
+const SHARE: f64 = 0.6;
+
+/// Share of the time that `HiGHS` is given of what there is: it comes back later than it is told.
+const PUNCTUAL: f64 = 0.85;
+
+/// How the model is built. What is proved does not depend on it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Means {
+    pub(super) named: bool,
+    pub(super) pooled: bool,
+    pub(super) most_columns: usize,
+}
+
+impl Default for Means {
+    fn default() -> Self {
+        Self { named: false, pooled: true, most_columns: MOST_COLUMNS }
+    }
+}
+
+/// The best placement so far and what is proved of it.
+pub(super) struct Search<'a> {
+    pub(super) request: &'a Request<'a>,
+    pub(super) rules: &'a Rules<'a>,
+    pub(super) ends: &'a Ends<'a>,
+    pub(super) best: Option<Placement>,
+    /// Of `best`, one per level.
+    pub(super) values: Vec<f64>,
+    improved: bool,
+    infeasible: bool,
+    bounds: Vec<Option<f64>>,
+    /// Levels that are done, with the value at which they are held.
+    pub(super) held: Vec<(usize, f64)>,
+}
+
+pub(super) fn run(request: &Request<'_>, means: Means) -> Outcome {
+    let rules = Rules::new(request.problem);
+    let ends = Ends::new(request.problem, &rules);
+    let mut search = Search {
+        request,
+        rules: &rules,
+        ends: &ends,
+        best: None,
+        values: Vec::new(),
+        improved: false,
+        infeasible: false,
+        bounds: vec![None; request.problem.objectives.len()],
+        held: Vec::new(),
+    };
+    search.accept(request.start.clone());
+    search.improved = false;
+    search.run(means);
+    search.outcome()
+}
+
+impl<'a> Search<'a> {
+    fn run(&mut self, means: Means) {
+        let request = self.request;
+        let held = |vm: VmId| request.stay.contains(&vm).then(|| request.problem.initial()[vm.index()]);
+        let free = |_: VmId| None;
+        let shape = Shape {
+            held: if request.stay.is_empty() { &free } else { &held },
+            entered: None,
+            pooled: false,
+            named: means.named,
+            most_columns: means.most_columns,
+        };
+        let model = |pooled: bool| {
+            let shape = Shape { pooled, ..shape };
+            let model = Model::new(request.problem, self.rules, self.ends, &shape);
+            model.filter(|model| model.linear.nonzeros <= MOST_NONZEROS)
+        };
+        // What VMs that must stay prevent is not proved.
+        let pooled = (means.pooled && request.stay.is_empty()).then(|| model(true)).flatten();
+        let full = model(false);
+        let levels = &request.problem.objectives;
+        for (i, level) in levels.iter().enumerate().filter(|(_, level)| **level != Objective::Makespan) {
+            if request.budget.expired() {
+                return;
+            }
+            let last = levels[i + 1..].iter().all(|level| *level == Objective::Makespan);
+            let budget = request.budget.slice(if last { 1.0 } else { SHARE });
+            self.bounds[i] = request.stay.is_empty().then_some(0.0);
+            for model in [&pooled, &full].into_iter().flatten() {
+                if !self.closed(i) {
+                    self.solve(model, i, *level, &budget);
+                }
+                if self.infeasible {
+                    return;
+                }
+            }
+            if self.best.is_none() {
+                return;
+            }
+            self.held.push((i, self.values[i]));
+        }
+    }
+
+    fn closed(&self, i: usize) -> bool {
+        let level = self.request.problem.objectives[i];
+        let Some(value) = self.values.get(i) else { return false };
+        self.bounds[i].is_some_and(|bound| bound >= value - objective::tolerance(level, *value))
+    }
+
+    /// One solve, with the levels before at their values.
+    fn solve(&mut self, model: &Model<'_>, i: usize, objective: Objective, budget: &Budget) {
+        let Some(level) = Level::new(model, objective) else {
+            self.bounds[i] = None;
+            return;
+        };
+        let mut linear = model.linear.clone();
+        for (done, value) in &self.held {
+            if let Some(done) = Level::new(model, self.request.problem.objectives[*done]) {
+                let most = done.at_most(*value);
+                linear.at_most(done.terms, most);
+            }
+        }
+        let common = level.terms.iter().fold(0, |common, (_, factor)| gcd(common, factor.unsigned_abs()));
+        let common = common.max(1) as i64;
+        if let Some(bound) = self.bounds[i] {
+            // It holds anyway, but HiGHS gets far faster to where it is tight.
+            let least = level.at_least(bound);
+            linear.at_most(level.terms.iter().map(|(column, factor)| (*column, -factor)).collect(), -least);
+        }
+        let start = self.best.as_ref().and_then(|best| model.point(best)).filter(|point| linear.holds(point));
+        let columns = linear.columns() as u64;
+        let Some((seconds, nodes)) = allowance(budget, columns) else { return };
+        let goal = level.terms.iter().map(|(column, factor)| (*column, factor / common)).collect();
+        let task = Task { linear, goal, start, seconds, nodes, seed: self.request.seed };
+        let Some(solved) = worker::solve(task, self.request.budget) else { return };
+        budget.spend(columns + solved.iterations);
+        if solved.end == End::Infeasible {
+            // With a placement in hand that can only be a failure of HiGHS.
+            self.infeasible = self.best.is_none() && self.request.stay.is_empty();
+            return;
+        }
+        if let Some(bound) = solved.bound.and_then(|bound| bound.checked_mul(common))
+            && let Some(known) = self.bounds[i]
+        {
+            self.bounds[i] = Some(known.max(level.value(bound)));
+        }
+        if let Some(point) = solved.point.filter(|_| !model.pooled) {
+            self.accept(model.placement(&point));
+        }
+    }
+
+    /// Takes a placement if it is one that a plan may end in, and better than what there is.
+    pub(super) fn accept(&mut self, to: Placement) -> bool {
+        let problem = self.request.problem;
+        if objective::fault(problem, self.rules, &to).is_some() || !self.reachable(&to) {
+            return false;
+        }
+        let values = objective::values(problem, self.rules, &to, Way::default());
+        if self.best.is_some() && objective::compare(problem, &values, &self.values) != Ordering::Less {
+            return false;
+        }
+        (self.best, self.values, self.improved) = (Some(to), values, true);
+        true
+    }
+
+    /// Whether all VMs that move can, and are not asked to stay.
+    fn reachable(&self, to: &Placement) -> bool {
+        let problem = self.request.problem;
+        problem.vm_ids().zip(to).all(|(vm, to)| {
+            let from = self.ends.from(vm);
+            from == *to
+                || !self.request.stay.contains(&vm)
+                    && match (from, to) {
+                        (Some(from), Some(to)) => problem.can_migrate(vm, from, *to),
+                        _ => true,
+                    }
+        })
+    }
+
+    fn outcome(self) -> Outcome {
+        let levels = self.request.problem.objectives.iter().enumerate();
+        let mut levels = levels.filter(|(_, level)| **level != Objective::Makespan);
+        Outcome {
+            proved: self.best.is_some() && levels.all(|(i, _)| self.closed(i)),
+            best: self.best.filter(|_| self.improved),
+            bounds: self.bounds,
+            infeasible: self.infeasible,
+        }
+    }
+}
+
+/// Seconds and nodes for a solve; `None` if it is not worth beginning.
+fn allowance(budget: &Budget, columns: u64) -> Option<(f64, Option<u64>)> {
+    let seconds = budget.remaining().as_secs_f64() * PUNCTUAL - 0.01;
+    // A node tries each column in some way.
+    let nodes = budget.work_limit().map(|limit| limit.saturating_sub(budget.work_done()) / columns.max(1));
+    (seconds > 0.005 && nodes != Some(0)).then_some((seconds, nodes))
+}

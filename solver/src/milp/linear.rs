@@ -1,0 +1,114 @@
+//! A linear model in whole numbers. Rows are kept as small as they can be without changing their meaning.
+
+/// Position of a column.
+pub(super) type Column = u32;
+
+/// Column and its factor.
+pub(super) type Term = (Column, i64);
+
+/// Σ factor × column is at most (or exactly) a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) terms: Vec<Term>,
+    pub(super) rhs: i64,
+    pub(super) equal: bool,
+}
+
+impl Row {
+    fn holds(&self, point: &[i64]) -> bool {
+        let sum = activity(&self.terms, |column| point[column as usize]);
+        if self.equal { sum == i128::from(self.rhs) } else { sum <= i128::from(self.rhs) }
+    }
+}
+
+/// Columns are whole numbers within bounds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Linear {
+    pub(super) lower: Vec<i64>,
+    pub(super) upper: Vec<i64>,
+    pub(super) rows: Vec<Row>,
+    pub(super) nonzeros: usize,
+    /// Some row cannot hold, whatever the columns.
+    pub(super) impossible: bool,
+}
+
+impl Linear {
+    pub(super) fn columns(&self) -> usize {
+        self.upper.len()
+    }
+
+    /// A new column within 0 and `upper`.
+    pub(super) fn column(&mut self, upper: i64) -> Column {
+        self.lower.push(0);
+        self.upper.push(upper);
+        (self.upper.len() - 1) as Column
+    }
+
+    /// The column is at least 1.
+    pub(super) fn force(&mut self, column: Column) {
+        self.lower[column as usize] = 1;
+    }
+
+    pub(super) fn at_most(&mut self, terms: Vec<Term>, rhs: i64) {
+        if let Some(row) = self.small(terms, rhs) {
+            self.nonzeros += row.terms.len();
+            self.rows.push(row);
+        }
+    }
+
+    pub(super) fn equal(&mut self, terms: Vec<Term>, rhs: i64) {
+        if terms.is_empty() {
+            self.impossible |= rhs != 0;
+        } else {
+            self.nonzeros += terms.len();
+            self.rows.push(Row { terms, rhs, equal: true });
+        }
+    }
+
+    /// A row divided by what its factors have in common; none if it holds anyway.
+    fn small(&mut self, mut terms: Vec<Term>, rhs: i64) -> Option<Row> {
+        terms.retain(|(_, factor)| *factor != 0);
+        let (lower, upper) = (&self.lower, &self.upper);
+        let most: i128 = extreme(&terms, lower, upper);
+        if most <= i128::from(rhs) {
+            return None;
+        }
+        let common = terms.iter().fold(0, |common, (_, factor)| gcd(common, factor.unsigned_abs()));
+        if common == 0 {
+            self.impossible = true;
+            return None;
+        }
+        let common = common as i64;
+        if common > 1 {
+            terms.iter_mut().for_each(|(_, factor)| *factor /= common);
+        }
+        Some(Row { terms, rhs: rhs.div_euclid(common), equal: false })
+    }
+
+    /// Whether a point keeps all bounds and rows.
+    pub(super) fn holds(&self, point: &[i64]) -> bool {
+        let within = point.iter().enumerate().all(|(i, x)| (self.lower[i]..=self.upper[i]).contains(x));
+        !self.impossible && within && self.rows.iter().all(|row| row.holds(point))
+    }
+}
+
+/// The largest that the sum can become.
+fn extreme(terms: &[Term], lower: &[i64], upper: &[i64]) -> i128 {
+    let end = |(column, factor): &Term| {
+        let i = *column as usize;
+        i128::from(*factor) * i128::from(if *factor > 0 { upper[i] } else { lower[i] })
+    };
+    terms.iter().map(end).sum()
+}
+
+pub(super) fn activity(terms: &[Term], value: impl Fn(Column) -> i64) -> i128 {
+    terms.iter().map(|(column, factor)| i128::from(*factor) * i128::from(value(*column))).sum()
+}
+
+/// Greatest common divisor; that of 0 and a number is the number.
+pub(super) fn gcd(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}

@@ -1,0 +1,278 @@
+//! The columns of the model: how many VMs of each class stay on a host, come to it, or stay down.
+
+use super::class::{self, Class, Parts};
+use super::ends::Ends;
+use super::linear::{Column, Linear};
+use super::{capacity, rows};
+use crate::constraints::Rules;
+use crate::model::{Amount, HostId, Objective, Placement, Problem, VmId};
+use crate::objective;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// What the model is to contain.
+#[derive(Clone, Copy)]
+pub(super) struct Shape<'s> {
+    /// Where VMs end that are not to be decided.
+    pub(super) held: &'s dyn Fn(VmId) -> Option<Option<HostId>>,
+    /// Hosts that VMs may enter, as far as the problem lets them; `None` = all.
+    pub(super) entered: Option<&'s [HostId]>,
+    /// Arrivals are not counted by host but only weighed against what all hosts have together: far fewer
+    /// columns, and every bound of it is one of the problem.
+    pub(super) pooled: bool,
+    /// Each VM by name instead of by class.
+    pub(super) named: bool,
+    /// Nothing is built with more columns than this.
+    pub(super) most_columns: usize,
+}
+
+/// VMs of a class on a host.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cell {
+    pub(super) class: usize,
+    pub(super) host: HostId,
+    pub(super) column: Column,
+    /// They were there at the start; else they come.
+    pub(super) stays: bool,
+}
+
+/// A model of the ends that a plan may have, and what its columns mean.
+#[derive(Debug)]
+pub(super) struct Model<'a> {
+    pub(super) problem: &'a Problem,
+    pub(super) rules: &'a Rules<'a>,
+    pub(super) ends: &'a Ends<'a>,
+    pub(super) parts: Parts,
+    pub(super) pooled: bool,
+    pub(super) linear: Linear,
+    pub(super) cells: Vec<Cell>,
+    /// Positions in `cells`.
+    pub(super) of_class: Vec<Range<usize>>,
+    /// Positions in `cells`.
+    pub(super) of_host: Vec<Vec<usize>>,
+    /// VMs of a class that stay down.
+    pub(super) down: Vec<Option<Column>>,
+    /// The host runs a VM. Only where that is counted and not known.
+    pub(super) on: Vec<Option<Column>>,
+    /// Hosts that run a VM in any case.
+    pub(super) always_on: Vec<bool>,
+    /// The host stays over its usable amount of the resource.
+    pub(super) over: BTreeMap<(HostId, usize), Column>,
+    /// The soft rule does not hold.
+    pub(super) broken: Vec<Option<Column>>,
+    /// VMs of the rule (a gather) run in the value of its scope.
+    pub(super) used: BTreeMap<(usize, u32), Column>,
+}
+
+impl<'a> Model<'a> {
+    /// `None` if it would be too large.
+    pub(super) fn new(
+        problem: &'a Problem,
+        rules: &'a Rules<'a>,
+        ends: &'a Ends<'a>,
+        shape: &Shape<'_>,
+    ) -> Option<Self> {
+        let parts = class::parts(problem, ends, shape.held, shape.named);
+        let mut model = Self {
+            problem,
+            rules,
+            ends,
+            pooled: shape.pooled,
+            linear: Linear::default(),
+            cells: Vec::new(),
+            of_class: Vec::new(),
+            of_host: vec![Vec::new(); problem.hosts.len()],
+            down: Vec::new(),
+            on: vec![None; problem.hosts.len()],
+            always_on: vec![false; problem.hosts.len()],
+            over: BTreeMap::new(),
+            broken: vec![None; rules.list.len()],
+            used: BTreeMap::new(),
+            parts,
+        };
+        let everywhere: Vec<_> = problem.host_ids().collect();
+        model.class_columns(shape, shape.entered.unwrap_or(&everywhere))?;
+        if problem.objectives.contains(&Objective::ActiveHosts) {
+            model.host_columns();
+        }
+        capacity::add(&mut model);
+        rows::add(&mut model);
+        model.assign();
+        (model.linear.columns() <= shape.most_columns).then_some(model)
+    }
+
+    fn class_columns(&mut self, shape: &Shape<'_>, entered: &[HostId]) -> Option<()> {
+        for c in 0..self.parts.classes.len() {
+            let begin = self.cells.len();
+            let class = self.parts.classes[c].clone();
+            let vm = class.one();
+            let homes = class.home.keys().copied().filter(|host| self.ends.may_stay(vm, *host));
+            for host in homes.collect::<Vec<_>>() {
+                self.cell(c, host, true, class.here(host));
+            }
+            if self.ends.may_move(vm) && !shape.pooled {
+                for &host in entered {
+                    let most = class.size() - class.here(host);
+                    if most > 0 && self.ends.may_enter(vm, host) {
+                        self.cell(c, host, false, most.min(self.fitting(vm, host)));
+                    }
+                }
+            }
+            self.of_class.push(begin..self.cells.len());
+            let down = (!class.runs()).then(|| self.linear.column(class.size()));
+            self.down.push(down);
+            if self.linear.columns() > shape.most_columns {
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    fn cell(&mut self, class: usize, host: HostId, stays: bool, most: i64) {
+        if most > 0 {
+            let column = self.linear.column(most);
+            self.of_host[host.index()].push(self.cells.len());
+            self.cells.push(Cell { class, host, column, stays });
+        }
+    }
+
+    /// How many VMs of this kind the host could hold if it were empty.
+    fn fitting(&self, vm: VmId, host: HostId) -> i64 {
+        let demand = self.problem.vm(vm).demand.iter().zip(&self.problem.host(host).usable);
+        demand
+            .filter(|(demand, _)| **demand > 0)
+            .map(|(demand, room)| room / demand)
+            .min()
+            .unwrap_or(i64::MAX)
+    }
+
+    fn host_columns(&mut self) {
+        for host in self.parts.fixed.iter().filter_map(|(_, end)| *end) {
+            self.always_on[host.index()] = true;
+        }
+        for host in self.problem.host_ids() {
+            let i = host.index();
+            // Where arrivals are pooled, a host that may be entered may be on though no cell says so.
+            let may_run = !self.of_host[i].is_empty()
+                || self.pooled && self.problem.host(host).state == crate::model::HostState::Online;
+            if may_run && !self.always_on[i] {
+                self.on[i] = Some(self.linear.column(1));
+            }
+        }
+    }
+
+    /// Every VM ends somewhere. Where arrivals are pooled, those who do not stay may be anywhere.
+    fn assign(&mut self) {
+        for (c, class) in self.parts.classes.iter().enumerate() {
+            let cells = self.cells[self.of_class[c].clone()].iter().map(|cell| (cell.column, 1));
+            let terms: Vec<_> = cells.chain(self.down[c].map(|column| (column, 1))).collect();
+            if !self.pooled {
+                self.linear.equal(terms, class.size());
+            } else if !self.ends.may_move(class.one()) {
+                // It may neither stay nor move.
+                self.linear.impossible = true;
+            }
+        }
+        let Some(most) = self.problem.limits.max_migrations else { return };
+        let (stay, runs) = self.movers();
+        let rhs = i128::from(most) - i128::from(runs);
+        let rhs = rhs.clamp(i128::from(i64::MIN / 2), i128::from(i64::MAX / 2)) as i64;
+        self.linear.at_most(stay.into_iter().map(|column| (column, -1)).collect(), rhs);
+    }
+
+    /// The VMs that move, as a number (second) less the sum of columns (first).
+    pub(super) fn movers(&self) -> (Vec<Column>, i64) {
+        let stay = self.cells.iter().filter(|cell| cell.stays).map(|cell| cell.column).collect();
+        let runs: i64 = self.parts.classes.iter().filter(|class| class.runs()).map(Class::size).sum();
+        (stay, runs + self.fixed_movers().count() as i64)
+    }
+
+    /// Fixed VMs that move.
+    pub(super) fn fixed_movers(&self) -> impl Iterator<Item = VmId> {
+        let moved = self.parts.fixed.iter().filter(|(vm, end)| {
+            let from = self.ends.from(*vm);
+            from.is_some() && from != *end
+        });
+        moved.map(|(vm, _)| *vm)
+    }
+
+    /// What a VM of the class demands of a resource.
+    pub(super) fn demand(&self, class: usize, resource: usize) -> Amount {
+        self.problem.vm(self.parts.classes[class].one()).demand[resource]
+    }
+
+    /// The point of the model that stands for a placement; `None` if the model leaves that placement out.
+    /// VMs of a class count as if as many as possible had stayed.
+    pub(super) fn point(&self, at: &Placement) -> Option<Vec<i64>> {
+        let mut point = self.linear.lower.clone();
+        for (c, class) in self.parts.classes.iter().enumerate() {
+            let mut counts: BTreeMap<HostId, i64> = BTreeMap::new();
+            let mut down = 0;
+            for vm in &class.members {
+                match at[vm.index()] {
+                    Some(host) => *counts.entry(host).or_default() += 1,
+                    None => down += 1,
+                }
+            }
+            // Cells of a host at which some may stay come first.
+            for cell in &self.cells[self.of_class[c].clone()] {
+                if let Some(count) = counts.get_mut(&cell.host) {
+                    let here = (*count).min(self.linear.upper[cell.column as usize]);
+                    point[cell.column as usize] = here;
+                    *count -= here;
+                }
+            }
+            if let Some(column) = self.down[c] {
+                point[column as usize] = down;
+            } else if down > 0 {
+                return None;
+            }
+            if !self.pooled && counts.values().any(|count| *count > 0) {
+                return None;
+            }
+        }
+        if self.parts.fixed.iter().any(|(vm, end)| at[vm.index()] != *end) {
+            return None;
+        }
+        self.point_of_rest(at, &mut point);
+        Some(point)
+    }
+
+    fn point_of_rest(&self, at: &Placement, point: &mut [i64]) {
+        for host in at.iter().flatten() {
+            if let Some(column) = self.on[host.index()] {
+                point[column as usize] = 1;
+            }
+        }
+        let (width, usage) = (self.problem.resources.len(), objective::usage(self.problem, at));
+        for ((host, r), column) in &self.over {
+            let over = usage[host.index() * width + r] > self.problem.host(*host).usable[*r];
+            point[*column as usize] = i64::from(over);
+        }
+        let tally = self.rules.tally(at);
+        for (kept, column) in self.rules.list.iter().zip(&self.broken) {
+            if let Some(column) = column {
+                point[*column as usize] = i64::from(kept.fails(self.problem, &tally, at));
+            }
+        }
+        for ((rule, value), column) in &self.used {
+            let values = rows::values(self.problem, self.rules.list[*rule].constraint);
+            let mut hosts = self.rules.list[*rule].vms.iter().filter_map(|vm| at[vm.index()]);
+            point[*column as usize] = i64::from(hosts.any(|host| values[host.index()] == *value));
+        }
+    }
+
+    /// The placement that a point stands for.
+    pub(super) fn placement(&self, point: &[i64]) -> Placement {
+        let mut to = vec![None; self.problem.vms.len()];
+        self.parts.fixed.iter().for_each(|(vm, end)| to[vm.index()] = *end);
+        for (c, class) in self.parts.classes.iter().enumerate() {
+            let mut counts = BTreeMap::new();
+            for cell in &self.cells[self.of_class[c].clone()] {
+                *counts.entry(cell.host).or_default() += point[cell.column as usize];
+            }
+            class::place(class, &counts, &mut to);
+        }
+        to
+    }
+}

@@ -1,0 +1,154 @@
+//! The back-end against all placements of tiny problems.
+
+use super::oracle::{all_ends, problem, values};
+use crate::budget::{Budget, Cancel};
+use crate::constraints::Rules;
+use crate::milp::ends::Ends;
+use crate::milp::level::Level;
+use crate::milp::levels::{self, Means};
+use crate::milp::linear::activity;
+use crate::milp::model::{Model, Shape};
+use crate::milp::{Outcome, Request};
+use crate::model::{HostId, Objective, Placement, Problem};
+use crate::objective;
+use proptest::prelude::*;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Far more than a tiny problem takes on the busiest machine.
+const PLENTY: Duration = Duration::from_mins(10);
+
+fn solve(problem: &Problem, start: &Placement, seed: u64, means: Means) -> Outcome {
+    let budget = Budget::new(PLENTY, None, &Cancel::default());
+    let request = Request { problem, start, budget: &budget, seed, threads: 1, stay: &BTreeSet::new() };
+    levels::run(&request, means)
+}
+
+fn best_of(problem: &Problem, rules: &Rules<'_>, ends: &[Placement]) -> Option<Vec<f64>> {
+    let better = |a: &Vec<f64>, b: &Vec<f64>| objective::compare(problem, a, b);
+    ends.iter().map(|end| values(problem, rules, end)).min_by(better)
+}
+
+fn judge(problem: &Problem, ends: &[Placement], start: &Placement, outcome: &Outcome, means: Means) {
+    let rules = Rules::new(problem);
+    let Some(optimum) = best_of(problem, &rules, ends) else {
+        assert!(outcome.best.is_none() && !outcome.proved, "{outcome:?} of {problem:?}");
+        assert!(outcome.infeasible, "no end was found, {means:?} {problem:?}");
+        return;
+    };
+    assert!(!outcome.infeasible, "there are ends, {means:?} {problem:?}");
+    let end = outcome.best.as_ref().unwrap_or(start);
+    assert!(ends.contains(end), "{end:?} is no end of {problem:?}");
+    let reached = values(problem, &rules, end);
+    let mut open = false;
+    for (i, level) in problem.objectives.iter().enumerate().filter(|(_, l)| **l != Objective::Makespan) {
+        let slack = objective::tolerance(*level, optimum[i]);
+        // A bound holds given the levels before it; once one is not at its optimum the later ones have another.
+        if !open && let Some(bound) = outcome.bounds[i] {
+            assert!(
+                bound <= optimum[i] + slack,
+                "bound {bound} of {level:?}, {optimum:?} {means:?} {problem:?}"
+            );
+        }
+        open |= (reached[i] - optimum[i]).abs() > slack;
+    }
+    assert!(outcome.proved, "{outcome:?} reached {reached:?} of {optimum:?}, {means:?} {problem:?}");
+    assert!(!open, "{reached:?} instead of {optimum:?}, {means:?} {problem:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_model_has_exactly_the_ends_and_their_values(file in problem(), named in any::<bool>()) {
+        let problem = Problem::new(&file).unwrap();
+        let rules = Rules::new(&problem);
+        let ends = all_ends(&problem, &rules);
+        let where_to = Ends::new(&problem, &rules);
+        for pooled in [false, true] {
+            let shape = Shape { held: &|_| None, entered: None, pooled, named, most_columns: usize::MAX };
+            let model = Model::new(&problem, &rules, &where_to, &shape).unwrap();
+            for end in &ends {
+                let point = model.point(end).expect("the model has every end");
+                prop_assert!(model.linear.holds(&point), "{end:?} pooled {pooled} {:?} {point:?}", model.linear);
+                // Members of a class may have changed places, which makes nothing worse.
+                let again = if pooled { end.clone() } else { model.placement(&point) };
+                prop_assert!(pooled || ends.contains(&again), "{end:?} became {again:?}");
+                let (real, other) = (values(&problem, &rules, &again), values(&problem, &rules, end));
+                for (i, objective) in problem.objectives.iter().enumerate() {
+                    let Some(level) = Level::new(&model, *objective) else { continue };
+                    let sum = activity(&level.terms, |column| point[column as usize]);
+                    let value = level.value(i64::try_from(sum).unwrap());
+                    prop_assert!((value - real[i]).abs() < 1e-6 || pooled && value < real[i], "{objective:?}: {value} {real:?}");
+                    prop_assert!(real[i] <= other[i] + 1e-6);
+                    prop_assert!(sum <= i128::from(level.at_most(other[i])));
+                }
+            }
+            // And no others: the other placements are not points of it, or points of an end.
+            if !pooled && named {
+                for other in others(&problem).filter(|other| !ends.contains(other)) {
+                    let point = model.point(&other);
+                    prop_assert!(!point.is_some_and(|point| model.linear.holds(&point)), "{other:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn optima_bounds_and_infeasibility_are_true(file in problem(), seed in 0..3_u64) {
+        let problem = Problem::new(&file).unwrap();
+        let ends = all_ends(&problem, &Rules::new(&problem));
+        let initial = problem.initial();
+        // From where it is, if that is an end at all, and from any end.
+        for start in [&initial].into_iter().chain(ends.get(ends.len() / 2)) {
+            for named in [false, true] {
+                for pooled in [false, true] {
+                    let means = Means { named, pooled, ..Means::default() };
+                    judge(&problem, &ends, start, &solve(&problem, start, seed, means), means);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn vms_that_must_stay_do(file in problem(), bits in proptest::collection::vec(any::<bool>(), 6)) {
+        let problem = Problem::new(&file).unwrap();
+        let rules = Rules::new(&problem);
+        let stay: BTreeSet<_> = problem.vm_ids().filter(|vm| bits[vm.index()]).collect();
+        let initial = problem.initial();
+        let mut ends = all_ends(&problem, &rules);
+        ends.retain(|end| stay.iter().all(|vm| end[vm.index()] == initial[vm.index()]));
+        let budget = Budget::new(PLENTY, None, &Cancel::default());
+        let start = ends.first().unwrap_or(&initial);
+        let outcome = levels::run(
+            &Request { problem: &problem, start, budget: &budget, seed: 0, threads: 1, stay: &stay },
+            Means::default(),
+        );
+        if stay.is_empty() {
+            return Ok(());
+        }
+        prop_assert!(!outcome.proved && !outcome.infeasible && outcome.bounds.iter().all(Option::is_none));
+        if let Some(optimum) = best_of(&problem, &rules, &ends) {
+            let reached = values(&problem, &rules, outcome.best.as_ref().unwrap_or(start));
+            prop_assert_eq!(objective::compare(&problem, &reached, &optimum), Ordering::Equal);
+            prop_assert!(ends.contains(outcome.best.as_ref().unwrap_or(start)));
+        } else {
+            prop_assert!(outcome.best.is_none());
+        }
+    }
+}
+
+/// All placements whatever.
+fn others(problem: &Problem) -> impl Iterator<Item = Placement> {
+    let (hosts, vms) = (problem.hosts.len() + 1, problem.vms.len());
+    (0..hosts.pow(vms as u32)).map(move |number| {
+        let mut rest = number;
+        let digit = |_| {
+            let host = rest % hosts;
+            rest /= hosts;
+            (host > 0).then(|| HostId::from(host - 1))
+        };
+        (0..vms).map(digit).collect()
+    })
+}

@@ -1,0 +1,4 @@
+//! Tests of the back-end as a whole.
+
+mod exhaustive;
+mod oracle;

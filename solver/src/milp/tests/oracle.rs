@@ -1,0 +1,156 @@
+//! Tiny random problems, and all their placements one by one.
+
+use crate::constraints::Rules;
+use crate::file;
+use crate::model::{HostId, Placement, Problem};
+use crate::objective::{self, Way};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// Every placement that a plan may end in, found without any of the back-end's thoughts: all hosts for all
+/// VMs, judged by `objective::fault`, and with moves only where a live migration converges.
+pub(super) fn all_ends(problem: &Problem, rules: &Rules<'_>) -> Vec<Placement> {
+    let hosts = problem.hosts.len();
+    let initial = problem.initial();
+    let mut result = Vec::new();
+    let mut choice = vec![0; problem.vms.len()];
+    loop {
+        let to: Placement = choice.iter().map(|c| (*c > 0).then(|| HostId::from(*c - 1_usize))).collect();
+        let mut moves = problem.vm_ids().zip(&initial).zip(&to);
+        let reached = moves.all(|((vm, from), to)| match (from, to) {
+            (Some(from), Some(to)) => from == to || problem.can_migrate(vm, *from, *to),
+            _ => true,
+        });
+        if reached && objective::fault(problem, rules, &to).is_none() {
+            result.push(to);
+        }
+        let Some(next) = choice.iter().position(|c| *c < hosts) else { return result };
+        choice[..next].fill(0);
+        choice[next] += 1;
+    }
+}
+
+pub(super) fn values(problem: &Problem, rules: &Rules<'_>, at: &Placement) -> Vec<f64> {
+    objective::values(problem, rules, at, Way::default())
+}
+
+fn host() -> impl Strategy<Value = Value> {
+    let state = prop_oneof![
+        6 => Just("ONLINE"), 1 => Just("DRAINING"), 1 => Just("CORDONED"), 1 => Just("FAILED"),
+        1 => Just("OFFLINE"),
+    ];
+    let bandwidth = prop_oneof![8 => Just(1000.0), 1 => Just(100.0), 1 => Just(0.0)];
+    let slots = prop_oneof![9 => Just(2), 1 => Just(0)];
+    let over = prop_oneof![3 => Just(1.0), 1 => Just(1.5)];
+    (state, 0..9_i64, 0..7_i64, bandwidth, slots, over, "[rs]").prop_map(
+        |(state, cpu, memory, bandwidth, slots, over, rack)| {
+            json!({"capacity": {"cpu": cpu * 100, "memory": memory}, "state": state,
+                "overcommit": {"cpu": over}, "migration_bandwidth": bandwidth, "max_migrations": slots,
+                "labels": {"rack": rack}})
+        },
+    )
+}
+
+fn vm() -> impl Strategy<Value = Value> {
+    let demand = prop_oneof![
+        3 => Just((200, 1)), 3 => Just((100, 2)), 1 => Just((300, 3)), 1 => Just((0, 1)), 1 => Just((0, 0)),
+    ];
+    let pinned = prop_oneof![7 => Just(false), 1 => Just(true)];
+    let dirty = prop_oneof![7 => Just(0.0), 1 => Just(90.0), 1 => Just(900.0)];
+    let priority = prop_oneof![Just(100), Just(1), Just(0)];
+    (0..6_usize, demand, pinned, dirty, priority).prop_map(|(at, (cpu, memory), pinned, dirty, priority)| {
+        json!({"at": at, "demand": {"cpu": cpu, "memory": memory}, "pinned": pinned,
+            "memory_dirty_rate": dirty, "priority": priority})
+    })
+}
+
+fn rule() -> impl Strategy<Value = Value> {
+    let members = proptest::collection::vec(any::<bool>(), 6);
+    let hosts = proptest::collection::vec(any::<bool>(), 4);
+    let soft =
+        prop_oneof![3 => Just(None), 2 => Just(Some(7.0)), 1 => Just(Some(0.25)), 1 => Just(Some(0.3))];
+    let scope = prop_oneof![Just("host"), Just("rack")];
+    (0..4, members, hosts, soft, scope, 0..3, any::<bool>()).prop_map(
+        |(kind, vms, hosts, soft, scope, max, continuous)| {
+            json!({"kind": kind, "members": vms, "on": hosts, "soft": soft, "scope": scope, "max": max,
+                "continuous": continuous})
+        },
+    )
+}
+
+fn objectives() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!(["VIOLATIONS", "MIGRATION_COST", "MAKESPAN"])),
+        Just(json!(["VIOLATIONS", "ACTIVE_HOSTS", "MIGRATION_COST", "MAKESPAN"])),
+        Just(json!(["ACTIVE_HOSTS", "MIGRATIONS", "VIOLATIONS"])),
+        Just(json!(["MIGRATIONS", "VIOLATIONS", "ACTIVE_HOSTS"])),
+    ]
+}
+
+/// At most 4 hosts and 6 VMs, everything else as wild as the contract allows.
+pub(super) fn problem() -> impl Strategy<Value = file::Problem> {
+    let hosts = proptest::collection::vec(host(), 1..=4);
+    let vms = proptest::collection::vec(vm(), 1..=6);
+    let rules = proptest::collection::vec(rule(), 0..=3);
+    let most = prop_oneof![3 => Just(None), 1 => (0..4).prop_map(Some)];
+    (hosts, vms, rules, objectives(), most).prop_map(|(hosts, vms, rules, objectives, most)| {
+        let text = assemble(hosts, vms, rules, &objectives, most).to_string();
+        file::Problem::from_json(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
+    })
+}
+
+fn assemble(
+    mut hosts: Vec<Value>,
+    mut vms: Vec<Value>,
+    rules: Vec<Value>,
+    objectives: &Value,
+    most: Option<i32>,
+) -> Value {
+    for (i, host) in hosts.iter_mut().enumerate() {
+        host["name"] = json!(format!("h{i}"));
+    }
+    for (i, vm) in vms.iter_mut().enumerate() {
+        vm["name"] = json!(format!("v{i}"));
+        let at = vm["at"].as_u64().unwrap() as usize;
+        vm.as_object_mut().unwrap().remove("at");
+        if let Some(host) = hosts.get(at)
+            && host["state"] != "OFFLINE"
+        {
+            vm["host"] = host["name"].clone();
+        }
+    }
+    let chosen = |bits: &Value, names: &[Value]| -> Vec<Value> {
+        let bits = bits.as_array().unwrap().iter();
+        let mut chosen: Vec<_> = bits
+            .zip(names)
+            .filter(|(bit, _)| **bit == true)
+            .map(|(_, named)| named["name"].clone())
+            .collect();
+        if chosen.is_empty() {
+            chosen.push(names[0]["name"].clone());
+        }
+        chosen
+    };
+    let constraints: Vec<Value> = (rules.iter().enumerate())
+        .map(|(i, rule)| {
+            let (in_vms, in_hosts) = (chosen(&rule["members"], &vms), chosen(&rule["on"], &hosts));
+            let mut result = json!({"name": format!("r{i}"), "continuous": rule["continuous"]});
+            let (kind, body) = match rule["kind"].as_u64().unwrap() {
+                0 => ("spread", json!({"vms": in_vms, "scope": rule["scope"], "max": rule["max"]})),
+                1 => ("gather", json!({"vms": in_vms, "scope": rule["scope"]})),
+                2 => ("fence", json!({"vms": in_vms, "hosts": in_hosts})),
+                _ => ("ban", json!({"vms": in_vms, "hosts": in_hosts})),
+            };
+            result[kind] = body;
+            if let Some(weight) = rule["soft"].as_f64() {
+                result["soft_weight"] = json!(weight);
+            }
+            result
+        })
+        .collect();
+    let mut limits = json!({});
+    if let Some(most) = most {
+        limits["max_migrations"] = json!(most);
+    }
+    json!({"hosts": hosts, "vms": vms, "constraints": constraints, "objectives": objectives, "limits": limits})
+}
