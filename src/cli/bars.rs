@@ -13,7 +13,7 @@ pub(crate) fn bar(share: f64, width: usize) -> String {
     let full = eighths / 8;
     let mut bar = "█".repeat(full);
     if full < width {
-        bar.push(if eighths % 8 == 0 { '·' } else { PARTS[eighths % 8] });
+        bar.push(if eighths.is_multiple_of(8) { '·' } else { PARTS[eighths % 8] });
         bar.extend(std::iter::repeat_n('·', width - full - 1));
     }
     bar

@@ -42,7 +42,7 @@ fn show(judgement: &Judgement, plan: &Plan, output: Output) -> std::io::Result<(
     if output.is_json() {
         // The form of CheckResponse, with the recomputed levels besides.
         let violation = |v: &dvms_solver::check::Violation| json!({"rule": v.rule, "subject": v.subject, "message": v.message});
-        let level = |(name, before, value): &(String, f64, f64)| json!({"name": name, "before": before, "value": value});
+        let level = |(name, before, value): &(String, f64, f64)| json!({"name": name, "before": before + 0.0, "value": value + 0.0});
         return output.value(&json!({
             "valid": violations.is_empty(),
             "violations": violations.iter().map(violation).collect::<Vec<_>>(),

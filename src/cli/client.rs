@@ -3,6 +3,7 @@
 use super::exit::Exit;
 use super::failure::{Failure, Fault};
 use super::format;
+use super::input::without_number;
 use dvms_proto::v1::cluster_service_client::ClusterServiceClient;
 use dvms_proto::v1::plan_service_client::PlanServiceClient;
 use std::error::Error as _;
@@ -113,7 +114,7 @@ fn reason(error: &tonic::transport::Error) -> String {
         text = inner.to_string();
         cause = inner.source();
     }
-    text
+    without_number(&text).to_owned()
 }
 
 fn failure(address: &str, status: &Status) -> Failure {
@@ -163,6 +164,7 @@ fn gone(address: &str, status: &Status) -> Failure {
         why = inner.to_string();
         cause = inner.source();
     }
+    let why = without_number(&why);
     Failure::new(format!("the connection to the server at {address} has ended: {why}"))
         .hint("Is it being stopped? Try again when it runs.")
 }

@@ -45,6 +45,9 @@ pub(crate) fn run(arguments: &Arguments, server: &str, output: Output) -> Result
         let events = past(&server, &arguments.filter, most).await?;
         if output.is_json() {
             output.messages(&events)?;
+        } else if events.is_empty() {
+            let all = arguments.filter.is_empty();
+            output.line(if all { "There are no events." } else { "No event matches the filter." })?;
         } else {
             let lines: String = events.iter().map(|event| line(output.look.paint, event) + "\n").collect();
             output.text(&lines)?;

@@ -36,7 +36,8 @@ fn short(value: f64) -> String {
 
 /// A figure without needless decimals: at most two.
 pub(crate) fn figure(value: f64) -> String {
-    let text = format!("{value:.2}");
+    // Adding zero makes of -0 a 0.
+    let text = format!("{:.2}", value + 0.0);
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
@@ -112,7 +113,7 @@ mod tests {
             [mib(512), mib(65536), mib(1536), mib(3_145_728)],
             ["512 MiB", "64 GiB", "1.5 GiB", "3 TiB"]
         );
-        assert_eq!([figure(1000.0), figure(0.125), figure(2.5), figure(0.0)], ["1000", "0.12", "2.5", "0"]);
+        assert_eq!([figure(1000.0), figure(0.125), figure(2.5), figure(-0.0)], ["1000", "0.12", "2.5", "0"]);
         assert_eq!(amount("gpu", 3), "3");
         assert_eq!(amount("network", 3), "3 Mbit/s");
     }

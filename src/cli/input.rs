@@ -2,7 +2,7 @@
 
 use super::failure::{Failure, Fault};
 use super::format::count;
-use super::locate::position;
+use super::locate::{end_of, position};
 use dvms_solver::file::{Problem, ReadError};
 use dvms_solver::{Problem as Model, Rejected};
 use std::io::{self, Read};
@@ -56,7 +56,8 @@ impl Input {
         from_json: impl Fn(&str) -> Result<T, ReadError>,
     ) -> Result<T, Failure> {
         from_json(&self.text).map_err(|error| {
-            let path = if error.path == "." { String::new() } else { error.path };
+            // `?` is a key that could not be read to its end.
+            let path = error.path.trim_end_matches(".?").trim_matches('.').trim_end_matches('?').to_owned();
             let known = error.line > 0;
             let fault = Fault {
                 line: known.then_some(error.line),
@@ -92,10 +93,8 @@ impl Input {
 }
 
 fn not_text(name: &str, error: &std::string::FromUtf8Error) -> Failure {
-    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-    let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let start = good.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let column = String::from_utf8_lossy(&good[start..]).chars().count() + 1;
+    let good = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+    let (line, column) = end_of(&good);
     let message = "is not UTF-8; JSON text was expected".to_owned();
     let fault = Fault { line: Some(line), column: Some(column), path: String::new(), message };
     Failure::bad_input(format!("{name} is not text:")).faults(vec![fault])
@@ -103,6 +102,10 @@ fn not_text(name: &str, error: &std::string::FromUtf8Error) -> Failure {
 
 /// The error without its number.
 pub(crate) fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split_once(" (os error").map_or(text.clone(), |(text, _)| text.to_owned())
+    without_number(&error.to_string()).to_owned()
+}
+
+/// `No such file or directory (os error 2)`: the number tells people nothing.
+pub(crate) fn without_number(text: &str) -> &str {
+    text.split_once(" (os error").map_or(text, |(text, _)| text)
 }

@@ -13,11 +13,13 @@ pub(crate) fn position(text: &str, path: &str) -> Option<(usize, usize)> {
             None => return None,
         }
     }
-    let before = &text.as_bytes()[..found];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    // Columns are characters, as editors count them.
-    Some((line, String::from_utf8_lossy(&before[start..]).chars().count() + 1))
+    text.get(..found).map(end_of)
+}
+
+/// Line and column, from 1, of what would follow a text. Columns are characters, as editors count them.
+pub(crate) fn end_of(text: &str) -> (usize, usize) {
+    let last = text.rsplit('\n').next().unwrap_or_default();
+    (text.matches('\n').count() + 1, last.chars().count() + 1)
 }
 
 #[derive(Debug, PartialEq)]

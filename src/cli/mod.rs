@@ -44,8 +44,8 @@ use std::process::ExitCode;
     max_term_width = 100,
     disable_help_subcommand = true,
     after_help = "\
-Exit status: 0 done; 2 what was given cannot be used; 3 proved infeasible and 4 no plan found in time (solve and
-plans); 1 anything else.
+Exit status: 0 done; 2 what was given cannot be used; 3 proved infeasible and 4 no plan found in
+time (solve and plans); 1 anything else.
 
 Examples:
   dvms demo                          a simulated cluster at work
@@ -70,7 +70,7 @@ struct Global {
     /// What is printed
     #[arg(long, short, global = true, value_enum, value_name = "FORMAT", default_value = "table")]
     output: Format,
-    /// When to colour; `auto` heeds NO_COLOR
+    /// When to colour; `auto` heeds `NO_COLOR`
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
     color: ColorChoice,
 }
@@ -126,9 +126,10 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Vms(arguments) => vms::run(arguments, server, output),
         Command::Plans(arguments) => plans::run(arguments, server, output),
         Command::Drain(arguments) => host_state::drain(arguments, server, output),
-        Command::Undrain(arguments) => host_state::online(arguments, server, output),
+        Command::Undrain(arguments) | Command::Uncordon(arguments) => {
+            host_state::online(arguments, server, output)
+        }
         Command::Cordon(arguments) => host_state::cordon(arguments, server, output),
-        Command::Uncordon(arguments) => host_state::online(arguments, server, output),
         Command::Events(arguments) => events::run(arguments, server, output),
         Command::Completions(arguments) => completions::run(arguments, output),
         Command::Version(arguments) => version::run(arguments, server, output),

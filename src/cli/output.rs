@@ -45,6 +45,7 @@ impl Output {
     ///
     /// # Errors
     /// As writing; the reader may be gone.
+    #[expect(clippy::unused_self, reason = "where an output goes is its own business")]
     pub(crate) fn text(self, text: &str) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;

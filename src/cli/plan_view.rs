@@ -48,9 +48,15 @@ fn meaning(plan: &Plan) -> String {
         Status::Optimal => format!("{}; proved the best there is.", moves()),
         Status::Feasible => format!("{}.", moves()),
         Status::NoChange => "nothing is worth moving.".to_owned(),
-        Status::Infeasible => "there is no plan, and that is proved.".to_owned(),
-        Status::Unknown => "no plan was found.".to_owned(),
+        Status::Infeasible => because("there is no plan, and that is proved", plan),
+        Status::Unknown => because("no plan was found", plan),
     }
+}
+
+fn because(what: &str, plan: &Plan) -> String {
+    let reason = plan.reason.trim().replace('\n', " ");
+    let text = if reason.is_empty() { what.to_owned() } else { safe(&reason) };
+    if text.ends_with('.') { text } else { text + "." }
 }
 
 fn tone_of_status(status: Status) -> Tone {
@@ -64,7 +70,8 @@ fn tone_of_status(status: Status) -> Tone {
 /// Reason, conflict and VMs without a host, in words; empty where there is nothing to say.
 pub(crate) fn explanation(paint: Paint, plan: &Plan) -> String {
     let mut text = String::new();
-    for line in plan.reason.lines() {
+    // Without a plan the reason is in the headline.
+    for line in plan.reason.lines().filter(|_| plan.status.has_plan()) {
         let _ = writeln!(text, "{}", safe(line));
     }
     if let Some(conflict) = &plan.conflict {
@@ -222,8 +229,7 @@ ID  ACTION   VM   FROM  TO  START    END  AFTER  BECAUSE
     fn a_conflict_is_told_in_words() {
         let text = r#"{"status": "INFEASIBLE", "reason": "db1 is pinned to h1, which is DRAINING",
             "conflict": {"hosts": ["h1"], "vms": ["db1"], "constraints": []}}"#;
-        let expected = "INFEASIBLE: there is no plan, and that is proved.\n\
-            db1 is pinned to h1, which is DRAINING\n\
+        let expected = "INFEASIBLE: db1 is pinned to h1, which is DRAINING.\n\
             These cannot hold together: VMs db1; hosts h1.\n";
         assert_eq!(whole(Look::PLAIN, &Plan::from_json(text).unwrap()), expected);
         let many: Vec<_> = (0..25).map(|i| format!("v{i}")).collect();

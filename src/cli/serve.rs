@@ -28,8 +28,9 @@ const THREADS_END: Duration = Duration::from_millis(500);
 /// Runs the coordinator: takes agents' reports, plans, has plans carried out, serves the API
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Every setting has a default that works; docs/OPERATIONS.md explains them. SIGTERM and Ctrl-C stop it in order, within
-server.stop_timeout_s: migrations that are under way are left to their agents. A second signal ends it at once.
+Every setting has a default that works; docs/OPERATIONS.md explains them. SIGTERM and Ctrl-C stop
+it in order, within server.stop_timeout_s: migrations that are under way are left to their agents.
+A second signal ends it at once.
 
 Examples:
   dvms serve
@@ -46,21 +47,21 @@ pub(crate) struct Arguments {
     /// Print the effective configuration, TOML, and end
     #[arg(long, conflicts_with = "check_config")]
     print_config: bool,
-    /// Address and port of the API, instead of server.listen; port 0 = any free one [default: 127.0.0.1:7600]
+    /// Address and port of the API, instead of `server.listen`; port 0 = any free one [default: 127.0.0.1:7600]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Serve plain text on an address that is not loopback, as server.insecure_plaintext: whoever reaches it can
+    /// Serve plain text on an address that is not loopback, as `server.insecure_plaintext`: whoever reaches it can
     /// move VMs
     #[arg(long)]
     insecure_plaintext: bool,
-    /// Address and port of the metrics, instead of metrics.listen; port 0 = any free one [default: 127.0.0.1:7601]
+    /// Address and port of the metrics, instead of `metrics.listen`; port 0 = any free one [default: 127.0.0.1:7601]
     #[arg(long, value_name = "ADDR")]
     metrics_listen: Option<SocketAddr>,
-    /// Where plans, events and operators' wishes are kept, instead of state_dir [default: what systemd gives,
+    /// Where plans, events and operators' wishes are kept, instead of `state_dir` [default: what systemd gives,
     /// else /var/lib/dvms for root and its owner, else dvms in the user's state directory]
     #[arg(long, value_name = "DIRECTORY")]
     state_dir: Option<PathBuf>,
-    /// How log lines on standard error look, instead of log.format [default: human]
+    /// How log lines on standard error look, instead of `log.format` [default: human]
     #[arg(long, value_enum, value_name = "FORMAT")]
     log_format: Option<LogForm>,
 }
@@ -168,17 +169,20 @@ async fn serve(config: &Config, output: Output) -> Result<Exit, Failure> {
     let store = Store::open(&config.state_dir).map_err(|error| Failure::new(error.to_string()))?;
     let listener = listen(config.server.listen, "--listen or server.listen").await?;
     let address = listener.local_addr().map_err(|error| Failure::new(plain(&error)))?;
-    let figures = match config.metrics.enabled {
-        true => Some(listen(config.metrics.listen, "--metrics-listen or metrics.listen").await?),
-        false => None,
+    let figures = if config.metrics.enabled {
+        Some(listen(config.metrics.listen, "--metrics-listen or metrics.listen").await?)
+    } else {
+        None
     };
     let figures_at = figures.as_ref().and_then(|listener| listener.local_addr().ok());
 
     let solver = Arc::new(Engine);
     let coordinator = Coordinator::start(&name(), config.coordinator(), store, solver.clone())
         .map_err(|error| Failure::new(error.to_string()))?;
-    let options = server::Options::from(config);
+    let mut options = server::Options::from(config);
     let limit = options.stop_timeout;
+    // Clients that hang on are no reason to fail: they are left before the stop has to be forced.
+    options.stop_timeout = limit.mul_f64(0.7);
     if let Some(listener) = figures {
         let stopped = stop.clone().cancelled_owned();
         let serving = metrics::serve(listener, coordinator.clone(), options.calls.clone(), stopped);
@@ -221,9 +225,9 @@ async fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener, Failu
 fn announce(config: &Config, address: SocketAddr, figures: Option<SocketAddr>, output: Output) {
     let version = env!("CARGO_PKG_VERSION");
     let state_dir = config.state_dir.display();
-    tracing::info!(version, %address, ?figures, %state_dir, "serving");
     let api = format!("http://{address}");
     let figures = figures.map(|address| format!("http://{address}/metrics"));
+    tracing::info!(version, api, metrics = figures, %state_dir, "serving");
     let line = if output.is_json() {
         json!({"address": api, "metrics": figures, "state_dir": state_dir.to_string()}).to_string()
     } else {

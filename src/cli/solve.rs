@@ -1,7 +1,7 @@
 //! `dvms solve`: a problem file in, a checked plan out; no server.
 
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{Failure, Fault};
 use super::format::figure;
 use super::input::Input;
 use super::out_file::OutFile;
@@ -19,8 +19,9 @@ const DEFAULT_LIMIT_S: f64 = 10.0;
 /// Solves a problem file, without a server: which VMs to move where, in which order, and why
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit status: 0 a plan, or nothing needs doing (the plan's `status` tells); 2 bad input; 3 proved infeasible;
-4 no plan found in time; 1 anything else. The plan file is written in every case but bad input.
+Exit status: 0 a plan, or nothing needs doing (the plan's `status` tells); 2 bad input; 3 proved
+infeasible; 4 no plan found in time; 1 anything else. The plan file is written in every case but
+bad input.
 
 The first Ctrl-C ends the search with the best plan so far, the second one at once.
 
@@ -31,7 +32,7 @@ Examples:
 pub(crate) struct Arguments {
     /// The problem, JSON; `-` = standard input
     file: String,
-    /// Seconds for the whole solve [default: the file's limits.time_limit_s, else 10]
+    /// Seconds for the whole solve [default: the file's `limits.time_limit_s`, else 10]
     #[arg(long, value_name = "SECONDS", value_parser = limit)]
     time_limit: Option<f64>,
     /// Write the plan, JSON, to this file
@@ -88,9 +89,15 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
     let input = Input::read(&arguments.file)?;
     let mut problem = input.problem()?;
     override_file(arguments, &mut problem);
-    // Again: what was overridden may not be planned with.
+    // The file was judged: what is wrong now is what the command line says instead.
     if let Err(rejected) = dvms_solver::Problem::new(&problem) {
-        return Err(input.rejected(&rejected));
+        let fault = |fault: dvms_solver::Fault| Fault {
+            path: if fault.path.starts_with("objective") { "--objective".into() } else { fault.path },
+            message: fault.message,
+            ..Fault::default()
+        };
+        let faults = rejected.faults.into_iter().map(fault).collect();
+        return Err(Failure::bad_input("the problem cannot be solved like this:").faults(faults));
     }
     let out = arguments.out.as_deref().map(OutFile::prepare).transpose()?;
     let limit_s = problem.limits.as_ref().and_then(|limits| limits.time_limit_s).unwrap_or(DEFAULT_LIMIT_S);
@@ -118,11 +125,15 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
         shown => shown?,
     }
-    Ok(match plan.status {
+    Ok(exit_of(plan.status))
+}
+
+fn exit_of(status: Status) -> Exit {
+    match status {
         Status::Optimal | Status::Feasible | Status::NoChange => Exit::Success,
         Status::Infeasible => Exit::Infeasible,
         Status::Unknown => Exit::Unknown,
-    })
+    }
 }
 
 fn override_file(arguments: &Arguments, problem: &mut Problem) {
@@ -170,5 +181,32 @@ fn show(plan: &Plan, arguments: &Arguments, output: Output) -> std::io::Result<(
     match &arguments.out {
         Some(path) => output.line(&format!("\nThe plan is in {}.", path.display())),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_status_has_its_number() {
+        let numbers = [
+            (Status::Optimal, 0),
+            (Status::Feasible, 0),
+            (Status::NoChange, 0),
+            (Status::Infeasible, 3),
+            (Status::Unknown, 4),
+        ];
+        for (status, number) in numbers {
+            assert_eq!(exit_of(status) as u8, number, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn limits_are_seconds() {
+        assert_eq!((limit("5"), limit("0.25")), (Ok(5.0), Ok(0.25)));
+        for wrong in ["0", "-1", "nan", "inf", "1e9", "5s", ""] {
+            assert!(limit(wrong).is_err(), "{wrong}");
+        }
     }
 }

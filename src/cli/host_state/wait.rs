@@ -92,7 +92,9 @@ impl Waiting {
         match change {
             Change::Vm(vm) => Ok(self.vm(&vm).into_iter().collect()),
             Change::VmGone(name) => Ok(self.gone(&name).into_iter().collect()),
-            Change::Host(host) if self.hosts.contains(&host.name) => self.host(&host).map(|()| Vec::new()),
+            Change::Host(host) if self.hosts.contains(&host.name) => {
+                still_drained(&host).map(|()| Vec::new())
+            }
             Change::HostGone(name) if self.hosts.contains(&name) => {
                 Err(Failure::new(format!("the host {name} was removed while its VMs were waited for")))
             }
@@ -121,23 +123,18 @@ impl Waiting {
         let rest = self.there.values().filter(|other| **other == host).count();
         Some(News::Left { vm: vm.to_owned(), host, rest })
     }
+}
 
-    /// A host that nobody drains any more is not waited for; nor is one that cannot be asked.
-    fn host(&self, host: &Host) -> Result<(), Failure> {
-        if host.state() != AdminState::Draining {
-            let (name, state) = (&host.name, host.state().as_str_name());
-            return Err(Failure::new(format!(
-                "the host {name} is {state} again; nothing drains it any more"
-            )));
-        }
-        if host.connection() == Connection::Failed {
-            return Err(Failure::new(format!(
-                "the host {} has failed; nothing can be moved from it",
-                host.name
-            )));
-        }
-        Ok(())
+/// A host that nobody drains any more is not waited for; nor is one that cannot be asked.
+fn still_drained(host: &Host) -> Result<(), Failure> {
+    if host.state() != AdminState::Draining {
+        let (name, state) = (&host.name, host.state().as_str_name());
+        return Err(Failure::new(format!("the host {name} is {state} again; nothing drains it any more")));
     }
+    if host.connection() == Connection::Failed {
+        return Err(Failure::new(format!("the host {} has failed; nothing can be moved from it", host.name)));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

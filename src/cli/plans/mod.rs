@@ -20,8 +20,9 @@ use view::headline;
 /// Lists, shows, follows, asks for, approves and cancels plans
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit status of what follows a plan to its end (watch, --wait): 0 it succeeded, or waits for approval; 3 it is blocked
-as proved infeasible, 4 as no plan was found in time; 1 it failed or was cancelled.")]
+Exit status of what follows a plan to its end (watch, --wait): 0 it succeeded, or waits for
+approval; 3 it is blocked as proved infeasible, 4 as no plan was found in time; 1 it failed or was
+cancelled.")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -104,10 +105,10 @@ struct Create {
     /// Only this host; may be given several times [default: all hosts]
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
-    /// What happens to the plan [default: planning.mode of the server]
+    /// What happens to the plan [default: `planning.mode` of the server]
     #[arg(long, value_enum, ignore_case = true)]
     mode: Option<ask::Mode>,
-    /// Seconds for the solve [default: planning.time_limit_s of the server]
+    /// Seconds for the solve [default: `planning.time_limit_s` of the server]
     #[arg(long, value_name = "SECONDS", value_parser = limit)]
     time_limit: Option<f64>,
     /// Migrations in the plan, at most [default: no limit]

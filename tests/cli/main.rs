@@ -1,0 +1,10 @@
+//! The `dvms` command as its users see it: exit statuses, what is printed where, files, and a server with
+//! simulated agents behind it.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not there")]
+
+mod check;
+mod client;
+mod cluster;
+mod command;
+mod serve;
+mod solve;
