@@ -1,0 +1,129 @@
+//! Plans from the command line: asked for, followed, approved, cancelled; drains that are waited for.
+
+use super::cluster::{Agents, QUIET, SMALL, Server};
+use super::command::{Done, dvms, end_of};
+use std::process::Stdio;
+
+/// Carries out what it plans, at once.
+const AUTO: &str = "[planning]\nmode = \"auto\"\n[detection]\nunderload = 0.0\nhold_s = 0.5\n";
+
+fn cluster(config: &str) -> (tempfile::TempDir, Server, Agents) {
+    let state = tempfile::tempdir().unwrap();
+    let server = Server::start(state.path(), config);
+    let agents = Agents::start(&server, SMALL);
+    (state, server, agents)
+}
+
+/// The last record of a command that follows a plan.
+fn last(done: &Done) -> serde_json::Value {
+    let line = done.stdout.lines().last().unwrap_or_else(|| panic!("nothing printed: {}", done.stderr));
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+const CONSOLIDATE: [&str; 4] = ["plans", "create", "--objective", "consolidate"];
+
+#[test]
+fn a_plan_is_asked_for_approved_and_followed_to_its_end() {
+    let (_state, server, agents) = cluster(QUIET);
+    let proposed = server.run(&[&CONSOLIDATE[..], &["--wait", "--output", "json"]].concat()).expect(0);
+    let record = last(&proposed);
+    assert_eq!(record["state"], "PROPOSED", "{record}");
+    let id = record["id"].as_str().unwrap();
+    let actions = record["plan"]["actions"].as_array().unwrap();
+    assert!(!actions.is_empty(), "three hosts are more than these VMs need: {record}");
+
+    let listed = server.run(&["plans", "list"]).expect(0).stdout;
+    assert!(listed.contains(id) && listed.contains("PROPOSED"), "{listed}");
+    let shown = server.run(&["plans", "show", id]).expect(0).stdout;
+    for action in actions {
+        assert!(shown.contains(action["because"].as_str().unwrap()), "{shown}");
+    }
+    let full = server.run(&["plans", "show", id, "--problem", "-o", "json"]).expect(0).json();
+    assert_eq!(full["problem"]["hosts"].as_array().unwrap().len(), 3);
+    assert!(server.run(&["plans", "show", id, "-o", "json"]).expect(0).json()["problem"].is_null());
+
+    let followed = server.run(&["plans", "approve", id, "--wait"]).expect(0).stdout;
+    assert!(followed.contains(&format!("Plan {id} is SUCCEEDED")), "{followed}");
+    assert_eq!(followed.matches("DONE").count(), actions.len(), "{followed}");
+    let active = ["h1", "h2", "h3"].iter().filter(|host| !agents.world.vms_on(host).is_empty()).count();
+    assert!(active < 3, "{active} hosts still run VMs");
+    assert_eq!(agents.world.split_brains(), Vec::<String>::new());
+
+    // What has ended stays as it is.
+    server.run(&["plans", "watch", id]).expect(0);
+    let ended = server.run(&["plans", "cancel", id, "-o", "json"]).expect(0).json();
+    assert_eq!(ended["state"], "SUCCEEDED");
+}
+
+#[test]
+fn a_plan_that_waits_can_be_cancelled() {
+    let (_state, server, agents) = cluster(QUIET);
+    let proposed = server.run(&[&CONSOLIDATE[..], &["--wait", "--output", "json"]].concat()).expect(0);
+    let id = last(&proposed)["id"].as_str().unwrap().to_owned();
+    let told = server.run(&["plans", "cancel", &id, "--reason", "not today"]).expect(0).stdout;
+    assert!(told.contains("is CANCELLED"), "{told}");
+    server.run(&["plans", "watch", &id]).expect(1);
+    let refused = server.run(&["plans", "approve", &id]).expect(1);
+    assert!(refused.stderr.contains("CANCELLED"), "{}", refused.stderr);
+    assert_eq!(agents.world.vms_on("h1"), ["web1", "web2"]);
+}
+
+#[test]
+fn a_dry_run_leaves_nothing_behind() {
+    let (_state, server, _agents) = cluster(QUIET);
+    let shown = server.run(&[&CONSOLIDATE[..], &["--dry-run"]].concat()).expect(0).stdout;
+    assert!(shown.contains("ACTIVE_HOSTS") && shown.contains("BECAUSE"), "{shown}");
+    assert_eq!(server.run(&["plans", "list"]).expect(0).stdout, "There are no plans.\n");
+}
+
+#[test]
+fn what_cannot_be_asked_for_is_refused() {
+    let (_state, server, _agents) = cluster(QUIET);
+    let done = server.run(&["plans", "create", "--host", "h9"]).expect(1);
+    assert!(done.stderr.contains("there is no host \"h9\""), "{}", done.stderr);
+    let done = server.run(&["plans", "create", "--objective", "power"]).expect(2);
+    assert!(done.stderr.contains("POWER"), "{}", done.stderr);
+    for arguments in [&["--max-migrations", "-1"][..], &["--time-limit", "0"], &["--mode", "loud"]] {
+        server.run(&[&["plans", "create"], arguments].concat()).expect(2);
+    }
+}
+
+#[test]
+fn a_request_with_an_id_is_made_once() {
+    let (_state, server, _agents) = cluster(QUIET);
+    let ask = |extra: &[&str]| {
+        let request = ["--request-id", "once", "--output", "json"];
+        server.run(&[&CONSOLIDATE[..], &request, extra].concat())
+    };
+    let id = |done: &Done| done.json()["id"].clone();
+    assert_eq!(id(&ask(&[]).expect(0)), id(&ask(&[]).expect(0)));
+    let other = ask(&["--host", "h1"]).expect(1);
+    assert!(other.stderr.contains("once"), "{}", other.stderr);
+}
+
+#[test]
+fn a_drain_that_is_waited_for_ends_when_the_host_is_empty() {
+    let (_state, server, agents) = cluster(AUTO);
+    let told =
+        server.run(&["drain", "h1", "--wait", "--timeout", "50", "--reason", "new memory"]).expect(0).stdout;
+    assert!(told.ends_with("h1 is empty.\n"), "{told}");
+    assert!(told.contains("web1 has left h1"), "{told}");
+    assert_eq!(agents.world.vms_on("h1"), Vec::<String>::new());
+    assert_eq!(agents.world.split_brains(), Vec::<String>::new());
+    // Again: it is empty already.
+    server.run(&["drain", "h1", "--wait"]).expect(0);
+    server.run(&["undrain", "h1"]).expect(0);
+}
+
+#[test]
+fn waiting_for_a_drain_has_an_end() {
+    // Nothing moves without an approval here.
+    let (_state, server, _agents) = cluster(QUIET);
+    let done = server.run(&["drain", "h1", "--wait", "--timeout", "1"]).expect(1);
+    assert!(done.stderr.contains("VMs still run there after 1 s; the drain goes on"), "{}", done.stderr);
+    let mut command = dvms(&["drain", "h1", "--wait", "--server", &server.address]);
+    let mut waiting = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    server.run(&["undrain", "h1"]).expect(0);
+    assert_eq!(end_of(&mut waiting, "waiting for a drain that was taken back").code(), Some(1));
+}
