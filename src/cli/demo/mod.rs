@@ -10,6 +10,7 @@
 //! The story judges its goals by looking at the site, never by what the coordinator says of itself.
 
 mod arguments;
+mod libvirt;
 mod line;
 mod outcome;
 mod plans;
@@ -29,6 +30,7 @@ use super::failure::Failure;
 use super::output::Output;
 use crate::coordinator::Settings;
 use anyhow::Context as _;
+use libvirt::Libvirt;
 use line::Line;
 use outcome::Outcome;
 use server::Server;
@@ -97,13 +99,31 @@ async fn on_site(
     folder: &Path,
     quit: &CancellationToken,
 ) -> anyhow::Result<Exit> {
+    if arguments.libvirt {
+        if !output.is_json() {
+            output.line("dvms demo: starting hypervisors and guests")?;
+        }
+        let place = folder.to_owned();
+        let booted = tokio::task::spawn_blocking(move || Libvirt::boot(&place)).await;
+        let mut site = booted.context("the task that starts hypervisors has ended")??;
+        let (hosts, vms) = Libvirt::size();
+        let inventory = format!("{hosts} libvirt hypervisors, {vms} QEMU guests");
+        let settings = site.settings().clone();
+        let server = Server::start(settings.clone(), folder, arguments.port).await?;
+        let result = match site.connect(server.address) {
+            Ok(()) => perform(&mut site, &server, &settings, inventory, arguments, output, quit).await,
+            Err(error) => Err(error),
+        };
+        server.stop().await;
+        return result;
+    }
     let settings = settings::simulated(arguments.seed);
     let mut site = Simulated::new(arguments.seed, &settings);
     let (hosts, vms) = site.size();
-    let size = format!("{hosts} simulated hypervisors, {vms} VMs");
+    let inventory = format!("{hosts} simulated hypervisors, {vms} VMs");
     let server = Server::start(settings.clone(), folder, arguments.port).await?;
     let result = match site.connect(server.address, folder) {
-        Ok(()) => perform(&mut site, &server, &settings, size, arguments, output, quit).await,
+        Ok(()) => perform(&mut site, &server, &settings, inventory, arguments, output, quit).await,
         Err(error) => Err(error),
     };
     server.stop().await;
@@ -116,15 +136,15 @@ async fn perform(
     site: &mut impl Site,
     server: &Server,
     settings: &Settings,
-    size: String,
+    inventory: String,
     arguments: &Arguments,
     output: Output,
     quit: &CancellationToken,
 ) -> anyhow::Result<Exit> {
-    let first = Line::default().text(format!("dvms demo: {size}"));
+    let first = Line::default().text(format!("dvms demo: {inventory}"));
     let introduction = std::iter::once(first).chain(server.invitation()).collect();
     let setting = Setting {
-        size,
+        inventory,
         address: server.address.to_string(),
         overload: settings.detection.cpu_overload,
         introduction,

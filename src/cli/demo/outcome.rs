@@ -44,6 +44,9 @@ pub(super) struct ActReport {
     pub(super) goals: Vec<Goal>,
 }
 
+/// A figure of an act, in words.
+type Figure<'f> = Box<dyn Fn(&ActReport) -> String + 'f>;
+
 /// What the story came to.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Outcome {
@@ -97,9 +100,9 @@ impl Outcome {
         lines.push(Line::default().toned(Tone::Strong, "goals"));
         for goal in self.all_goals() {
             let (tone, mark) = if goal.met { (Tone::Good, "met    ") } else { (Tone::Bad, "NOT MET") };
-            let text = match (goal.met, goal.seen.as_str()) {
-                (_, "") => goal.what.clone(),
-                (true, seen) | (false, seen) => format!("{}: {seen}", goal.what),
+            let text = match goal.seen.as_str() {
+                "" => goal.what.clone(),
+                seen => format!("{}: {seen}", goal.what),
             };
             for (i, part) in wrap(&text, width.saturating_sub(11).max(20)).into_iter().enumerate() {
                 let line = Line::default().text("  ");
@@ -120,13 +123,16 @@ impl Outcome {
         lines
     }
 
+    fn columns(&self, figure: impl Fn(&ActReport) -> String) -> String {
+        self.acts.iter().map(|act| format!("{:>12}", figure(act))).collect::<Vec<_>>().concat()
+    }
+
     fn table(&self) -> Vec<Line> {
         let pair = |(before, after): (usize, usize)| format!("{before} -> {after}");
         let time = |time: Option<Duration>| {
             time.map_or("-".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))
         };
-        type Figure<'f> = (&'static str, Box<dyn Fn(&ActReport) -> String + 'f>);
-        let rows: [Figure<'_>; 8] = [
+        let rows: [(&str, Figure<'_>); 8] = [
             ("violations", Box::new(|act| pair(act.faults))),
             ("hosts in use", Box::new(|act| pair(act.hosts))),
             ("hosts freed", Box::new(|act| act.hosts.0.saturating_sub(act.hosts.1).to_string())),
@@ -136,10 +142,10 @@ impl Outcome {
             ("first move after", Box::new(|act| time(act.times.moving))),
             ("all well after", Box::new(|act| time(act.well_after))),
         ];
-        let heading = self.acts.iter().map(|act| format!("{:>12}", act.act.name())).collect::<String>();
+        let heading = self.columns(|act| act.act.name().to_owned());
         let mut lines = vec![Line::default().toned(Tone::Strong, format!("{:<18}{heading}", "summary"))];
         for (name, figure) in rows {
-            let figures = self.acts.iter().map(|act| format!("{:>12}", figure(act))).collect::<String>();
+            let figures = self.columns(figure);
             lines.push(Line::default().text(format!("  {name:<16}{figures}")));
         }
         lines

@@ -31,6 +31,39 @@ pub(super) fn simulated(seed: u64) -> Settings {
     }
 }
 
+/// For real hypervisors that share the cores of one machine: VMs may use `usable` milli-cores of each, although each
+/// reports all `cores` (milli-cores) of the machine.
+pub(super) fn libvirt(cores: i64, usable: i64) -> Settings {
+    let share = usable as f64 / cores.max(1) as f64;
+    let (cpu_overcommit, cpu_reserve) = if share >= 0.1 { (share, 0.0) } else { (0.1, 1.0 - share * 10.0) };
+    Settings {
+        inventory: Inventory {
+            report_interval_s: 0.5,
+            failed_after_s: 30.0,
+            smoothing_s: 2.0,
+            cpu_overcommit,
+            cpu_reserve: cpu_reserve.clamp(0.0, 0.9),
+            ..Inventory::default()
+        },
+        detection: Detection {
+            // Emulated guests get less than they want when the machine is busy.
+            cpu_overload: 0.75,
+            cpu_target: 0.65,
+            hold_s: 3.0,
+            underload: 0.15,
+            underload_hold_s: 4.0,
+            cool_down_s: 5.0,
+            ..Detection::default()
+        },
+        planning: Planning { time_limit_s: 3.0, ..Planning::default() },
+        execution: Execution::default(),
+        constraints: vec![
+            rules::apart("web-apart", "web"),
+            rules::only_on("licensed", "ora", "rack", super::libvirt::LICENSED_RACK),
+        ],
+    }
+}
+
 /// What VMs may use of a host before that is called trouble: milli-cores, MiB.
 pub(super) fn limits(settings: &Settings, cpu_millicores: i64, memory_mib: i64) -> (i64, i64) {
     let Inventory { cpu_overcommit, cpu_reserve, memory_overcommit, memory_reserve, .. } = settings.inventory;
@@ -50,12 +83,17 @@ mod tests {
     #[test]
     fn settings_are_valid() {
         let mut faults = Vec::new();
-        simulated(1).faults(&mut |path, message| faults.push(format!("{path}: {message}")));
+        let all = [1000, 2000, 16_000, 64_000, 256_000].map(|cores| libvirt(cores, 600.max(cores / 100)));
+        for settings in all.into_iter().chain([simulated(1)]) {
+            settings.faults(&mut |path, message| faults.push(format!("{path}: {message}")));
+        }
         assert_eq!(faults, [""; 0]);
     }
 
     #[test]
     fn limits_follow_the_settings() {
         assert_eq!(limits(&simulated(1), 10_000, 1000), (9000, 950));
+        assert_eq!(limits(&libvirt(2000, 600), 2000, 1000).0, 450);
+        assert_eq!(limits(&libvirt(16_000, 600), 16_000, 1000).0, 449);
     }
 }

@@ -42,6 +42,9 @@ pub(super) trait Site {
     /// Real hosts may not answer.
     async fn look(&mut self) -> anyhow::Result<Truth>;
 
+    /// Migrations that were seen to arrive so far.
+    fn arrived(&self) -> usize;
+
     /// Looks back at everything that has happened.
     ///
     /// # Errors
@@ -58,6 +61,6 @@ pub(super) struct Testimony {
     pub(super) harm: Vec<String>,
     /// Migrations that were seen to arrive.
     pub(super) arrived: usize,
-    /// Migrations that were seen to fail.
-    pub(super) failed: usize,
+    /// Migrations that were seen to fail; `None` = that cannot be seen.
+    pub(super) failed: Option<usize>,
 }

@@ -154,8 +154,9 @@ impl Truth {
 /// The rules by which no host runs two of a set of VMs, and the sets, by the rules' names.
 pub(super) fn apart<'v>(
     rules: &[Constraint],
-    vms: impl Iterator<Item = (&'v String, &'v Labels)> + Clone,
+    vms: impl IntoIterator<Item = (&'v String, &'v Labels)>,
 ) -> BTreeMap<String, BTreeSet<String>> {
+    let vms: Vec<_> = vms.into_iter().collect();
     let mut sets = BTreeMap::new();
     for rule in rules {
         let Some(Body::Spread { vms: chosen, scope: None, max: None | Some(1) }) = &rule.body else {
@@ -166,7 +167,8 @@ pub(super) fn apart<'v>(
         let is_chosen = |name: &String, labels: &Labels| {
             if chosen.vms.is_empty() { chosen_by_label(labels) } else { chosen.vms.contains(name) }
         };
-        let set = vms.clone().filter(|(name, labels)| is_chosen(name, labels)).map(|(name, _)| name.clone());
+        let set =
+            vms.iter().filter(|(name, labels)| is_chosen(name, labels)).map(|(name, _)| (*name).clone());
         sets.insert(rule.name.clone(), set.collect());
     }
     sets

@@ -192,6 +192,11 @@ impl Site for Simulated {
         Ok(truth)
     }
 
+    fn arrived(&self) -> usize {
+        look(&self.world, &self.witness);
+        self.witness.lock().unwrap_or_else(PoisonError::into_inner).ended().0
+    }
+
     async fn testimony(&mut self) -> anyhow::Result<Testimony> {
         look(&self.world, &self.witness);
         let residents = self.world.residents();
@@ -207,6 +212,6 @@ impl Site for Simulated {
         ];
         let mut harm = witness.harm().to_vec();
         harm.extend(self.world.split_brains().into_iter().map(|vm| format!("{vm} runs on two hosts")));
-        Ok(Testimony { watched, harm, arrived, failed })
+        Ok(Testimony { watched, harm, arrived, failed: Some(failed) })
     }
 }

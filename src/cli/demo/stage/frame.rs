@@ -25,7 +25,7 @@ pub(super) fn frame(scene: &Scene, width: usize, height: usize) -> Vec<Line> {
     lines.extend(moves(scene, for_moves, wide));
     lines.extend(news(scene, left - for_moves, wide));
     lines.resize(height.saturating_sub(1), Line::default());
-    let end = format!("{} · served at {} · Ctrl-C ends", scene.size, scene.address);
+    let end = format!("{} · served at {} · Ctrl-C ends", scene.inventory, scene.address);
     lines.push(Line::default().toned(Tone::Faint, end));
     lines.truncate(height);
     lines.into_iter().map(|line| line.cut(width)).collect()

@@ -74,7 +74,7 @@ pub(super) struct Stage {
 /// What the stage is to know before the curtain rises.
 pub(super) struct Setting {
     /// How many of what there are.
-    pub(super) size: String,
+    pub(super) inventory: String,
     /// Where the coordinator is served.
     pub(super) address: String,
     /// From this share of its cpu on a host is overloaded.
@@ -96,7 +96,7 @@ impl Stage {
         let (cues, heard) = mpsc::channel(WAITING);
         let subscription = coordinator.subscribe();
         let mut scene = Scene {
-            size: setting.size,
+            inventory: setting.inventory,
             address: setting.address,
             act: "agents connect".to_owned(),
             overload: setting.overload,
@@ -143,7 +143,12 @@ impl Stage {
                 count(report.moves, "move")
             )),
             None => line.toned(Tone::Bad, "NOT WELL").text(
-                report.goals.iter().map(|goal| format!("  {}: {}", goal.what, goal.seen)).collect::<String>(),
+                report
+                    .goals
+                    .iter()
+                    .map(|goal| format!("  {}: {}", goal.what, goal.seen))
+                    .collect::<Vec<_>>()
+                    .concat(),
             ),
         };
         self.tell(Cue::ActEnded(line)).await;

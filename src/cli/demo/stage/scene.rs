@@ -14,7 +14,7 @@ const NEWS_KEPT: usize = 100;
 #[derive(Debug, Default)]
 pub(super) struct Scene {
     /// How many of what there are.
-    pub(super) size: String,
+    pub(super) inventory: String,
     /// Where it is served.
     pub(super) address: String,
     /// Present act, with its number of how many.
@@ -63,7 +63,9 @@ impl Scene {
                 news::of_plan(self.number(&plan.id), before.as_deref(), plan)
             }
         };
-        news.iter().for_each(|news| self.tell(news.clone()));
+        for one in &news {
+            self.tell(one.clone());
+        }
         news
     }
 

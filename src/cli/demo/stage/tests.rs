@@ -108,7 +108,7 @@ fn plan(state: PlanState, actions: Vec<ActionStatus>) -> Change {
 /// Twelve hosts, one overloaded, one draining, one empty; a plan under way.
 fn scene() -> Scene {
     let mut scene = Scene {
-        size: "12 simulated hypervisors, 97 VMs".into(),
+        inventory: "12 simulated hypervisors, 97 VMs".into(),
         address: "127.0.0.1:7600".into(),
         act: "act 1 of 3: hv03 is overloaded".into(),
         overload: 0.9,
