@@ -20,7 +20,7 @@ pub(super) fn add(model: &mut Model<'_>) {
         for r in 0..width {
             let i = host.index() * width + r;
             let room = model.problem.host(host).usable[r].min(total[r]);
-            let row = Host { host, r, room, was: initial[i], used: fixed.used[i], came: fixed.came[i] };
+            let row = Row { host, r, room, was: initial[i], used: fixed.used[i], came: fixed.came[i] };
             let free = row.add(model);
             if model.pooled && state == HostState::Online {
                 all[r].terms.extend(free.terms);
@@ -32,7 +32,7 @@ pub(super) fn add(model: &mut Model<'_>) {
     }
     if model.pooled {
         for (r, pool) in all.into_iter().enumerate() {
-            together(model, r, pool);
+            together(model, r, &pool);
         }
     }
 }
@@ -68,7 +68,7 @@ struct Pool {
 }
 
 /// One resource of one host.
-struct Host {
+struct Row {
     host: HostId,
     r: usize,
     /// Usable.
@@ -81,7 +81,7 @@ struct Host {
     came: Amount,
 }
 
-impl Host {
+impl Row {
     /// Adds the rows and returns the room that the host has for VMs which are decided.
     fn add(&self, model: &mut Model<'_>) -> Pool {
         let weigh = |cell: usize| {
@@ -142,7 +142,7 @@ fn link(model: &mut Model<'_>, host: HostId) {
 
 /// What ends on all hosts that may be entered fits there together. This is the sum of their rows, in which
 /// every VM that has not stayed elsewhere or down must have come to one of them.
-fn together(model: &mut Model<'_>, r: usize, pool: Pool) {
+fn together(model: &mut Model<'_>, r: usize, pool: &Pool) {
     let mut terms: Vec<Term> = pool.terms.iter().map(|(column, room)| (*column, -room)).collect();
     let mut total: Amount = 0;
     for (c, class) in model.parts.classes.iter().enumerate() {

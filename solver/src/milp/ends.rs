@@ -100,6 +100,8 @@ pub(super) fn allowed(problem: &Problem, body: &Body) -> Option<Vec<bool>> {
         _ => return None,
     };
     let mut result = vec![!inside; problem.hosts.len()];
-    hosts.iter().for_each(|host| result[host.index()] = inside);
+    for host in hosts {
+        result[host.index()] = inside;
+    }
     Some(result)
 }

@@ -5,18 +5,25 @@ use super::highs::{End, Task};
 use super::level::Level;
 use super::linear::gcd;
 use super::model::{Model, Shape};
-use super::{MOST_COLUMNS, MOST_NONZEROS, Outcome, Request, worker};
+use super::{MOST_COLUMNS, MOST_NONZEROS, Outcome, Request, nearby, worker};
 use crate::budget::Budget;
 use crate::constraints::Rules;
-use crate::model::{Objective, Placement, VmId};
+use crate::model::{HostId, Objective, Placement, VmId};
 use crate::objective::{self, Way};
 use std::cmp::Ordering;
+use std::time::Duration;
 
 /// Share of what is left that a level may use, as those after it need some too.
 const SHARE: f64 = 0.6;
 
+/// Share of a level that the pooled model may use, as others come after it.
+const POOLED: f64 = 0.3;
+
 /// Share of the time that `HiGHS` is given of what there is: it comes back later than it is told.
 const PUNCTUAL: f64 = 0.85;
+
+/// With less time than this it is not worth to build a model.
+const SHORT: Duration = Duration::from_millis(30);
 
 /// How the model is built. What is proved does not depend on it.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +51,7 @@ pub(super) struct Search<'a> {
     infeasible: bool,
     bounds: Vec<Option<f64>>,
     /// Levels that are done, with the value at which they are held.
-    pub(super) held: Vec<(usize, f64)>,
+    held: Vec<(usize, f64)>,
 }
 
 pub(super) fn run(request: &Request<'_>, means: Means) -> Outcome {
@@ -63,45 +70,52 @@ pub(super) fn run(request: &Request<'_>, means: Means) -> Outcome {
     };
     search.accept(request.start.clone());
     search.improved = false;
-    search.run(means);
+    if request.budget.remaining() >= SHORT {
+        search.run(means);
+    }
     search.outcome()
 }
 
-impl<'a> Search<'a> {
+impl Search<'_> {
     fn run(&mut self, means: Means) {
         let request = self.request;
-        let held = |vm: VmId| request.stay.contains(&vm).then(|| request.problem.initial()[vm.index()]);
-        let free = |_: VmId| None;
-        let shape = Shape {
-            held: if request.stay.is_empty() { &free } else { &held },
-            entered: None,
-            pooled: false,
-            named: means.named,
-            most_columns: means.most_columns,
-        };
-        let model = |pooled: bool| {
-            let shape = Shape { pooled, ..shape };
+        // What VMs that must stay prevent is not proved.
+        let proves = request.stay.is_empty();
+        let whole = |pooled: bool| {
+            let held = |vm: VmId| self.must_stay(vm).then(|| self.ends.from(vm));
+            let shape = Shape {
+                held: &held,
+                entered: None,
+                pooled,
+                whole: proves,
+                named: means.named,
+                most_columns: means.most_columns,
+            };
             let model = Model::new(request.problem, self.rules, self.ends, &shape);
             model.filter(|model| model.linear.nonzeros <= MOST_NONZEROS)
         };
-        // What VMs that must stay prevent is not proved.
-        let pooled = (means.pooled && request.stay.is_empty()).then(|| model(true)).flatten();
-        let full = model(false);
+        let pooled = (means.pooled && proves).then(|| whole(true)).flatten();
+        let full = whole(false);
         let levels = &request.problem.objectives;
-        for (i, level) in levels.iter().enumerate().filter(|(_, level)| **level != Objective::Makespan) {
+        for i in (0..levels.len()).filter(|i| levels[*i] != Objective::Makespan) {
             if request.budget.expired() {
                 return;
             }
             let last = levels[i + 1..].iter().all(|level| *level == Objective::Makespan);
             let budget = request.budget.slice(if last { 1.0 } else { SHARE });
-            self.bounds[i] = request.stay.is_empty().then_some(0.0);
-            for model in [&pooled, &full].into_iter().flatten() {
+            self.bounds[i] = proves.then_some(0.0);
+            let both = [(&pooled, POOLED), (&full, 1.0)];
+            for (model, share) in both.into_iter().filter_map(|(model, share)| Some((model.as_ref()?, share)))
+            {
                 if !self.closed(i) {
-                    self.solve(model, i, *level, &budget);
+                    self.solve(model, i, &budget.slice(share));
                 }
                 if self.infeasible {
                     return;
                 }
+            }
+            if full.is_none() {
+                nearby::improve(self, i, &budget);
             }
             if self.best.is_none() {
                 return;
@@ -110,45 +124,56 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn closed(&self, i: usize) -> bool {
+    /// Whether the value of a level is proved to be the best.
+    pub(super) fn closed(&self, i: usize) -> bool {
         let level = self.request.problem.objectives[i];
         let Some(value) = self.values.get(i) else { return false };
         self.bounds[i].is_some_and(|bound| bound >= value - objective::tolerance(level, *value))
     }
 
-    /// One solve, with the levels before at their values.
-    fn solve(&mut self, model: &Model<'_>, i: usize, objective: Objective, budget: &Budget) {
-        let Some(level) = Level::new(model, objective) else {
-            self.bounds[i] = None;
-            return;
-        };
-        let mut linear = model.linear.clone();
-        for (done, value) in &self.held {
-            if let Some(done) = Level::new(model, self.request.problem.objectives[*done]) {
-                let most = done.at_most(*value);
-                linear.at_most(done.terms, most);
+    /// Where the search stands: at the start, as long as there is nothing better.
+    pub(super) fn base(&self) -> &Placement {
+        self.best.as_ref().unwrap_or(self.request.start)
+    }
+
+    pub(super) fn must_stay(&self, vm: VmId) -> bool {
+        self.request.stay.contains(&vm)
+    }
+
+    /// A model in which only the VMs may move that are free, and only to these hosts.
+    fn part(&self, free: &[bool], hosts: &[HostId], most_columns: usize) -> Option<Model<'_>> {
+        let best = self.base();
+        let held = |vm: VmId| {
+            if self.must_stay(vm) {
+                Some(self.ends.from(vm))
+            } else {
+                (!free[vm.index()]).then(|| best[vm.index()])
             }
-        }
-        let common = level.terms.iter().fold(0, |common, (_, factor)| gcd(common, factor.unsigned_abs()));
-        let common = common.max(1) as i64;
-        if let Some(bound) = self.bounds[i] {
-            // It holds anyway, but HiGHS gets far faster to where it is tight.
-            let least = level.at_least(bound);
-            linear.at_most(level.terms.iter().map(|(column, factor)| (*column, -factor)).collect(), -least);
-        }
-        let start = self.best.as_ref().and_then(|best| model.point(best)).filter(|point| linear.holds(point));
-        let columns = linear.columns() as u64;
-        let Some((seconds, nodes)) = allowance(budget, columns) else { return };
-        let goal = level.terms.iter().map(|(column, factor)| (*column, factor / common)).collect();
-        let task = Task { linear, goal, start, seconds, nodes, seed: self.request.seed };
+        };
+        let shape = Shape {
+            held: &held,
+            entered: Some(hosts),
+            pooled: false,
+            whole: false,
+            named: false,
+            most_columns,
+        };
+        Model::new(self.request.problem, self.rules, self.ends, &shape)
+    }
+
+    /// One solve of a whole model for a level, with the levels before at their values.
+    fn solve(&mut self, model: &Model<'_>, i: usize, budget: &Budget) {
+        let Some((task, common)) = self.task(model, i, budget, f64::INFINITY) else { return };
+        let columns = task.linear.columns() as u64;
         let Some(solved) = worker::solve(task, self.request.budget) else { return };
         budget.spend(columns + solved.iterations);
-        if solved.end == End::Infeasible {
+        let level = Level::new(model, self.request.problem.objectives[i]);
+        if model.whole && solved.end == End::Infeasible {
             // With a placement in hand that can only be a failure of HiGHS.
-            self.infeasible = self.best.is_none() && self.request.stay.is_empty();
-            return;
-        }
-        if let Some(bound) = solved.bound.and_then(|bound| bound.checked_mul(common))
+            self.infeasible = self.best.is_none();
+        } else if model.whole
+            && let Some(level) = level
+            && let Some(bound) = solved.bound.and_then(|bound| bound.checked_mul(common))
             && let Some(known) = self.bounds[i]
         {
             self.bounds[i] = Some(known.max(level.value(bound)));
@@ -156,6 +181,51 @@ impl<'a> Search<'a> {
         if let Some(point) = solved.point.filter(|_| !model.pooled) {
             self.accept(model.placement(&point));
         }
+    }
+
+    /// What `HiGHS` is given, and by what its goal was divided.
+    fn task(&self, model: &Model<'_>, i: usize, budget: &Budget, most_seconds: f64) -> Option<(Task, i64)> {
+        let objectives = &self.request.problem.objectives;
+        let level = Level::new(model, objectives[i])?;
+        let mut linear = model.linear.clone();
+        for (done, value) in &self.held {
+            if let Some(done) = Level::new(model, objectives[*done]) {
+                let most = done.at_most(*value);
+                linear.at_most(done.terms, most);
+            }
+        }
+        if let Some(bound) = self.bounds[i] {
+            // It holds anyway, but HiGHS gets far faster to where it is tight.
+            let least = level.at_least(bound);
+            linear.at_most(level.terms.iter().map(|(column, factor)| (*column, -factor)).collect(), -least);
+        }
+        let start = self.best.as_ref().and_then(|best| model.point(best)).filter(|point| linear.holds(point));
+        let (seconds, nodes) = allowance(budget, linear.columns() as u64)?;
+        let common = level.terms.iter().fold(0, |common, (_, factor)| gcd(common, factor.unsigned_abs()));
+        let common = common.max(1) as i64;
+        let goal = level.terms.iter().map(|(column, factor)| (*column, factor / common)).collect();
+        // Under a work limit time decides nothing, as long as there is enough.
+        let seconds = if nodes.is_some() { seconds } else { seconds.min(most_seconds) };
+        Some((Task { linear, goal, start, seconds, nodes, seed: self.request.seed }, common))
+    }
+
+    /// Solves a part for a level. Whether that has made anything better.
+    pub(super) fn solve_part(
+        &mut self,
+        free: &[bool],
+        hosts: &[HostId],
+        i: usize,
+        budget: &Budget,
+        (most_columns, most_seconds): (usize, f64),
+    ) -> bool {
+        let found = self.part(free, hosts, most_columns).and_then(|model| {
+            let (task, _) = self.task(&model, i, budget, most_seconds)?;
+            let columns = task.linear.columns() as u64;
+            let solved = worker::solve(task, self.request.budget);
+            budget.spend(columns + solved.as_ref().map_or(0, |solved| solved.iterations));
+            solved?.point.map(|point| model.placement(&point))
+        });
+        found.is_some_and(|to| self.accept(to))
     }
 
     /// Takes a placement if it is one that a plan may end in, and better than what there is.
@@ -177,12 +247,11 @@ impl<'a> Search<'a> {
         let problem = self.request.problem;
         problem.vm_ids().zip(to).all(|(vm, to)| {
             let from = self.ends.from(vm);
-            from == *to
-                || !self.request.stay.contains(&vm)
-                    && match (from, to) {
-                        (Some(from), Some(to)) => problem.can_migrate(vm, from, *to),
-                        _ => true,
-                    }
+            let goes = match (from, to) {
+                (Some(from), Some(to)) => problem.can_migrate(vm, from, *to),
+                _ => true,
+            };
+            from == *to || !self.must_stay(vm) && goes
         })
     }
 

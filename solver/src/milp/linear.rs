@@ -80,7 +80,9 @@ impl Linear {
         }
         let common = common as i64;
         if common > 1 {
-            terms.iter_mut().for_each(|(_, factor)| *factor /= common);
+            for (_, factor) in &mut terms {
+                *factor /= common;
+            }
         }
         Some(Row { terms, rhs: rhs.div_euclid(common), equal: false })
     }

@@ -3,7 +3,8 @@
 //! * [`ends`]: where each VM may end; [`class`]: VMs that are alike are counted.
 //! * [`linear`], [`model`], [`capacity`], [`rows`], [`level`]: the model, in whole numbers only.
 //! * [`highs`], [`worker`]: one solve, on a thread that can be left behind.
-//! * [`levels`]: the levels of the objective one after the other.
+//! * [`levels`]: the levels of the objective one after the other; [`nearby`]: a few hosts at a time.
+//! * [`conflict`]: why there is no solution.
 //!
 //! Two models are used. The full one has exactly the ends that a plan may have. The pooled one weighs
 //! arrivals against what all hosts have together; it is small and allows more, so that its bounds hold for
@@ -15,22 +16,30 @@
 
 mod capacity;
 mod class;
+mod conflict;
 mod ends;
 mod highs;
 mod level;
 mod levels;
 mod linear;
 mod model;
+mod nearby;
 mod rows;
 #[cfg(test)]
 mod tests;
 mod worker;
 
+#[allow(unused_imports, reason = "the pipeline that uses it lands next")]
+pub(crate) use conflict::conflict;
+
 use crate::budget::Budget;
 use crate::model::{Placement, Problem, VmId};
 use std::collections::BTreeSet;
 
-/// Larger models are not built.
+/// Larger models are not built. Measured on one core, `HiGHS` 1.16, no two VMs alike, a fifth of a second asked
+/// for: 18,000 columns (40 hosts, 440 VMs) are built in 0.01 s and come back within 0.05 s after their time;
+/// 36,000 (60, 600) in 0.03 s and 0.13 s late; 100,000 (100, 1,000) in 0.11 s and 0.55 s late, with nothing
+/// found. A model of this size takes less than 200 MB.
 const MOST_COLUMNS: usize = 20_000;
 const MOST_NONZEROS: usize = 200_000;
 

@@ -20,6 +20,8 @@ pub(super) struct Shape<'s> {
     /// Arrivals are not counted by host but only weighed against what all hosts have together: far fewer
     /// columns, and every bound of it is one of the problem.
     pub(super) pooled: bool,
+    /// Nothing is left out that a plan could do, so that what is proved of the model is true.
+    pub(super) whole: bool,
     /// Each VM by name instead of by class.
     pub(super) named: bool,
     /// Nothing is built with more columns than this.
@@ -44,6 +46,7 @@ pub(super) struct Model<'a> {
     pub(super) ends: &'a Ends<'a>,
     pub(super) parts: Parts,
     pub(super) pooled: bool,
+    pub(super) whole: bool,
     pub(super) linear: Linear,
     pub(super) cells: Vec<Cell>,
     /// Positions in `cells`.
@@ -78,6 +81,7 @@ impl<'a> Model<'a> {
             rules,
             ends,
             pooled: shape.pooled,
+            whole: shape.whole,
             linear: Linear::default(),
             cells: Vec::new(),
             of_class: Vec::new(),

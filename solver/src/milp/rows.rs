@@ -85,7 +85,7 @@ impl Rule<'_> {
                     model.linear.force(used);
                 }
                 for cells in by_class(by_value.get(value).map_or(&[], Vec::as_slice)) {
-                    self.only_if(model, &cells, used);
+                    only_if(model, &cells, used);
                 }
             }
             let used = all.iter().map(|value| (model.used[&(self.number, *value)], 1));
@@ -109,7 +109,7 @@ impl Rule<'_> {
         };
         let cells: Vec<Cell> = self.cells.iter().filter(crossing).copied().collect();
         for cells in by_class(&cells) {
-            self.only_if(model, &cells, broken);
+            only_if(model, &cells, broken);
         }
     }
 
@@ -123,7 +123,7 @@ impl Rule<'_> {
         let outside = self.cells.iter().filter(|cell| !inside[cell.host.index()]);
         let outside: Vec<Cell> = outside.copied().collect();
         for cells in by_class(&outside) {
-            self.only_if(model, &cells, broken);
+            only_if(model, &cells, broken);
         }
     }
 
@@ -135,15 +135,6 @@ impl Rule<'_> {
         }
     }
 
-    /// VMs of one class are in these cells only if the column is 1.
-    fn only_if(&self, model: &mut Model<'_>, cells: &[Cell], column: Column) {
-        let Some(first) = cells.first() else { return };
-        let most: i64 = cells.iter().map(|cell| model.linear.upper[cell.column as usize]).sum();
-        let most = most.min(model.parts.classes[first.class].size());
-        let terms = cells.iter().map(|cell| (cell.column, 1)).chain([(column, -most)]);
-        model.linear.at_most(terms.collect(), 0);
-    }
-
     fn by_value(&self, values: &[u32]) -> BTreeMap<u32, Vec<Cell>> {
         let mut result: BTreeMap<u32, Vec<Cell>> = BTreeMap::new();
         for cell in &self.cells {
@@ -151,6 +142,15 @@ impl Rule<'_> {
         }
         result
     }
+}
+
+/// VMs of one class are in these cells only if the column is 1.
+fn only_if(model: &mut Model<'_>, cells: &[Cell], column: Column) {
+    let Some(first) = cells.first() else { return };
+    let most: i64 = cells.iter().map(|cell| model.linear.upper[cell.column as usize]).sum();
+    let most = most.min(model.parts.classes[first.class].size());
+    let terms = cells.iter().map(|cell| (cell.column, 1)).chain([(column, -most)]);
+    model.linear.at_most(terms.collect(), 0);
 }
 
 /// Cells in the order of their classes, cut between classes.

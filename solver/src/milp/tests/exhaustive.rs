@@ -67,7 +67,9 @@ proptest! {
         let ends = all_ends(&problem, &rules);
         let where_to = Ends::new(&problem, &rules);
         for pooled in [false, true] {
-            let shape = Shape { held: &|_| None, entered: None, pooled, named, most_columns: usize::MAX };
+            let shape = Shape {
+                held: &|_| None, entered: None, pooled, whole: true, named, most_columns: usize::MAX,
+            };
             let model = Model::new(&problem, &rules, &where_to, &shape).unwrap();
             for end in &ends {
                 let point = model.point(end).expect("the model has every end");
@@ -108,6 +110,27 @@ proptest! {
                     judge(&problem, &ends, start, &solve(&problem, start, seed, means), means);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn parts_improve_and_claim_nothing(file in problem(), seed in 0..3_u64) {
+        let problem = Problem::new(&file).unwrap();
+        let rules = Rules::new(&problem);
+        let ends = all_ends(&problem, &rules);
+        let Some(start) = ends.last() else { return Ok(()) };
+        let means = Means { pooled: false, most_columns: 0, ..Means::default() };
+        let outcome = solve(&problem, start, seed, means);
+        let optimum = best_of(&problem, &rules, &ends).unwrap();
+        let reached = values(&problem, &rules, outcome.best.as_ref().unwrap_or(start));
+        prop_assert!(ends.contains(outcome.best.as_ref().unwrap_or(start)));
+        prop_assert!(objective::compare(&problem, &reached, &values(&problem, &rules, start)) != Ordering::Greater);
+        prop_assert!(!outcome.infeasible);
+        // Nothing is proved unless it is plain: no level can be below 0, or no VM has a choice.
+        let bounds = outcome.bounds.iter().zip(&reached);
+        prop_assert!(bounds.clone().all(|(bound, value)| bound.is_none_or(|b| b == 0.0 || b == *value)));
+        if outcome.proved {
+            prop_assert_eq!(objective::compare(&problem, &reached, &optimum), Ordering::Equal);
         }
     }
 

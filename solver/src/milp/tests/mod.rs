@@ -1,4 +1,6 @@
 //! Tests of the back-end as a whole.
 
+mod conflicts;
 mod exhaustive;
+mod limits;
 mod oracle;

@@ -94,7 +94,7 @@ pub(super) fn problem() -> impl Strategy<Value = file::Problem> {
     let rules = proptest::collection::vec(rule(), 0..=3);
     let most = prop_oneof![3 => Just(None), 1 => (0..4).prop_map(Some)];
     (hosts, vms, rules, objectives(), most).prop_map(|(hosts, vms, rules, objectives, most)| {
-        let text = assemble(hosts, vms, rules, &objectives, most).to_string();
+        let text = assemble(hosts, vms, &rules, &objectives, most).to_string();
         file::Problem::from_json(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
     })
 }
@@ -102,7 +102,7 @@ pub(super) fn problem() -> impl Strategy<Value = file::Problem> {
 fn assemble(
     mut hosts: Vec<Value>,
     mut vms: Vec<Value>,
-    rules: Vec<Value>,
+    rules: &[Value],
     objectives: &Value,
     most: Option<i32>,
 ) -> Value {

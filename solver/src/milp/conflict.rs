@@ -1,0 +1,153 @@
+//! Why a problem has no solution: hosts, VMs and rules that cannot hold together, few enough to look at.
+//!
+//! One thing after the other is left out; it stays out if what remains still has no solution. A host that is
+//! left out takes everything and holds nobody back, a VM does not exist, a rule demands nothing. Each of these
+//! only allows more. (The limit of migrations stays; it has no name to be listed under.)
+
+use super::ends::Ends;
+use super::highs::{End, Task};
+use super::model::{Model, Shape};
+use super::{MOST_COLUMNS, MOST_NONZEROS, worker};
+use crate::budget::Budget;
+use crate::constraints::Rules;
+use crate::file;
+use crate::model::{Body, Constraint, HostState, Objective, Problem, VmId};
+use crate::objective;
+
+/// More than all VMs together can demand.
+const PLENTY: i64 = 1 << 53;
+
+/// One question takes at most this share of the time that is left, so that there is an answer at the end.
+const SHARE: f64 = 0.5;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Thing {
+    Vm(usize),
+    Rule(usize),
+    Host(usize),
+}
+
+/// A small set of things that have no solution together, given that the problem has none. The set is
+/// irreducible unless time or size forbids it: then it may name more than is needed, but what it names still
+/// has no solution. `None` if even for the whole problem that could not be shown.
+pub(crate) fn conflict(problem: &Problem, rules: &Rules<'_>, budget: &Budget) -> Option<file::Conflict> {
+    let mut things = everything(problem, rules);
+    let hopeless = |things: &[Thing]| has_no_end(&part(problem, rules, things), budget);
+    if hopeless(&things) != Some(true) {
+        return None;
+    }
+    let mut chunk = things.len().div_ceil(2);
+    while chunk > 0 {
+        let mut begin = 0;
+        while begin < things.len() {
+            if budget.expired() {
+                return Some(named(problem, &things));
+            }
+            let end = (begin + chunk).min(things.len());
+            let rest: Vec<Thing> = things[..begin].iter().chain(&things[end..]).copied().collect();
+            if hopeless(&rest) == Some(true) {
+                things = rest;
+            } else {
+                begin = end;
+            }
+        }
+        chunk = if chunk == 1 { 0 } else { chunk.div_ceil(2) };
+    }
+    Some(named(problem, &things))
+}
+
+/// All that can be named. Soft rules cannot forbid anything.
+pub(super) fn everything(problem: &Problem, rules: &Rules<'_>) -> Vec<Thing> {
+    let vms = (0..problem.vms.len()).map(Thing::Vm);
+    let hard = (0..rules.list.len()).filter(|i| rules.list[*i].hard()).map(Thing::Rule);
+    let hosts = (0..problem.hosts.len()).map(Thing::Host);
+    vms.chain(hard).chain(hosts).collect()
+}
+
+fn named(problem: &Problem, things: &[Thing]) -> file::Conflict {
+    let mut result = file::Conflict::default();
+    for thing in things {
+        match *thing {
+            Thing::Vm(i) => result.vms.push(problem.vms[i].name.clone()),
+            Thing::Rule(i) => result.constraints.push(problem.constraints[i].name.clone()),
+            Thing::Host(i) => result.hosts.push(problem.hosts[i].name.clone()),
+        }
+    }
+    result
+}
+
+/// The problem of these things alone. Every end of the whole problem is one of the part as well.
+pub(super) fn part(problem: &Problem, rules: &Rules<'_>, things: &[Thing]) -> Problem {
+    let mut keep =
+        (vec![false; problem.vms.len()], vec![false; rules.list.len()], vec![false; problem.hosts.len()]);
+    for thing in things {
+        match *thing {
+            Thing::Vm(i) => keep.0[i] = true,
+            Thing::Rule(i) => keep.1[i] = true,
+            Thing::Host(i) => keep.2[i] = true,
+        }
+    }
+    let mut result = problem.clone();
+    result.objectives = vec![Objective::Violations];
+    for (host, _) in result.hosts.iter_mut().zip(&keep.2).filter(|(_, keep)| !**keep) {
+        host.usable = vec![PLENTY; problem.resources.len()].into();
+        host.state = HostState::Online;
+        (host.migration_bandwidth, host.max_migrations) = (f64::INFINITY, u32::MAX);
+    }
+    let mut number = vec![None; problem.vms.len()];
+    result.vms.clear();
+    for (i, vm) in problem.vms.iter().enumerate().filter(|(i, _)| keep.0[*i]) {
+        number[i] = Some(VmId::from(result.vms.len()));
+        let mut vm = vm.clone();
+        // What is down need not run, also when nothing is known of its host.
+        vm.host = vm.host.filter(|h| keep.2[h.index()] || problem.host(*h).state != HostState::Failed);
+        result.vms.push(vm);
+    }
+    let of = |vms: &[VmId]| -> Vec<VmId> { vms.iter().filter_map(|vm| number[vm.index()]).collect() };
+    result.constraints = (rules.list.iter().zip(&keep.1))
+        .filter(|(_, keep)| **keep)
+        .map(|(kept, _)| {
+            let body = match &kept.constraint.body {
+                Body::Spread { vms, scope, max } => Body::Spread { vms: of(vms), scope: *scope, max: *max },
+                Body::Gather { vms, scope } => Body::Gather { vms: of(vms), scope: *scope },
+                Body::Fence { vms, hosts } => Body::Fence { vms: of(vms), hosts: hosts.clone() },
+                Body::Ban { vms, hosts } => Body::Ban { vms: of(vms), hosts: hosts.clone() },
+            };
+            // A rule that did not hold at the start may be made to hold by VMs that are left out.
+            Constraint { body, continuous: kept.always, ..kept.constraint.clone() }
+        })
+        .collect();
+    result
+}
+
+/// Whether a problem has no end at all; `None` if that did not come out.
+fn has_no_end(problem: &Problem, budget: &Budget) -> Option<bool> {
+    let rules = Rules::new(problem);
+    if objective::fault(problem, &rules, &problem.initial()).is_none() {
+        return Some(false);
+    }
+    let ends = Ends::new(problem, &rules);
+    let model = |pooled: bool| {
+        let shape = Shape {
+            held: &|_| None,
+            entered: None,
+            pooled,
+            whole: true,
+            named: false,
+            most_columns: MOST_COLUMNS,
+        };
+        Model::new(problem, &rules, &ends, &shape).filter(|model| model.linear.nonzeros <= MOST_NONZEROS)
+    };
+    let model = model(false).or_else(|| model(true))?;
+    let seconds = budget.remaining().as_secs_f64() * SHARE;
+    let nodes = budget.work_limit().map(|limit| limit.saturating_sub(budget.work_done()));
+    let (pooled, columns) = (model.pooled, model.linear.columns() as u64);
+    let task = Task { linear: model.linear, goal: Vec::new(), start: None, seconds, nodes, seed: 0 };
+    let solved = worker::solve(task, budget)?;
+    budget.spend(1 + columns + solved.iterations);
+    match solved.end {
+        End::Infeasible => Some(true),
+        End::Optimal if !pooled => Some(false),
+        End::Optimal | End::Stopped => None,
+    }
+}

@@ -1,0 +1,134 @@
+//! Deadlines, requests to stop, work limits: on instances that `HiGHS` would take minutes for.
+
+use crate::budget::{Budget, Cancel};
+use crate::constraints::Rules;
+use crate::file;
+use crate::milp::levels::{self, Means};
+use crate::milp::{Outcome, Request, conflict, improve};
+use crate::model::Problem;
+use crate::objective::{self, Way};
+use serde_json::json;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// Promised are some 20 ms after a deadline and 100 ms after a request; the machine may be busy.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// No two VMs alike, two resources, all hosts in use: the hosts that are needed can hardly be proved.
+fn hard(hosts: usize, vms: usize) -> Problem {
+    let mut state = 1_u64;
+    let mut draw = |low: u64, high: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        low + (state >> 33) % (high - low)
+    };
+    let each = 12 * vms / hosts;
+    let hosts_json: Vec<_> = (0..hosts)
+        .map(|i| json!({"name": format!("h{i}"), "capacity": {"cpu": each * 100, "memory": each * 1000}}))
+        .collect();
+    let vms_json: Vec<_> = (0..vms)
+        .map(|i| {
+            json!({"name": format!("v{i}"), "host": format!("h{}", i % hosts),
+                "demand": {"cpu": draw(100, 900), "memory": draw(1000, 9000)}})
+        })
+        .collect();
+    let spread: Vec<_> = (0..vms / 8)
+        .map(|i| {
+            let vms: Vec<_> = (0..4).map(|k| format!("v{}", i * 8 + k)).collect();
+            json!({"name": format!("s{i}"), "spread": {"vms": vms}})
+        })
+        .collect();
+    let text =
+        json!({"hosts": hosts_json, "vms": vms_json, "constraints": spread, "objective": "CONSOLIDATE"});
+    Problem::new(&file::Problem::from_json(&text.to_string()).unwrap()).unwrap()
+}
+
+fn run(problem: &Problem, budget: &Budget, seed: u64) -> Outcome {
+    let start = problem.initial();
+    improve(&Request { problem, start: &start, budget, seed, threads: 1, stay: &BTreeSet::new() })
+}
+
+/// What comes back is an end and better, however the solve was cut.
+fn assert_valid(problem: &Problem, outcome: &Outcome) {
+    let rules = Rules::new(problem);
+    let start = problem.initial();
+    let values = |at| objective::values(problem, &rules, at, Way::default());
+    if let Some(best) = &outcome.best {
+        assert_eq!(objective::fault(problem, &rules, best), None);
+        assert_eq!(objective::compare(problem, &values(best), &values(&start)), Ordering::Less);
+    }
+    let end = values(outcome.best.as_ref().unwrap_or(&start));
+    for (bound, value) in outcome.bounds.iter().zip(end) {
+        assert!(bound.is_none_or(|bound| bound <= value + 1e-6), "{bound:?} {value}");
+    }
+    assert!(!outcome.infeasible);
+}
+
+/// One test for all, so that not more solves are left behind at a time than may be.
+#[test]
+fn deadlines_and_requests_to_stop_are_kept() {
+    // The full model is used for the first, parts for the others.
+    for (hosts, vms) in [(40, 440), (100, 1000), (400, 4000)] {
+        let problem = hard(hosts, vms);
+        let limit = Duration::from_millis(400);
+        let budget = Budget::new(limit, None, &Cancel::default());
+        let outcome = run(&problem, &budget, 0);
+        let took = budget.since_start();
+        assert!(took < limit + GRACE, "{hosts} hosts: {took:?} instead of {limit:?}");
+        assert!(!outcome.proved);
+        assert_valid(&problem, &outcome);
+        eprintln!("{hosts} hosts: back after {took:?} of {limit:?}");
+    }
+    let problem = hard(40, 440);
+    let cancel = Cancel::default();
+    let budget = Budget::new(Duration::from_mins(10), None, &cancel);
+    let stopper = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(700));
+        cancel.now();
+        Instant::now()
+    });
+    let outcome = run(&problem, &budget, 0);
+    let late = stopper.join().unwrap().elapsed();
+    assert!(late < GRACE, "back {late:?} after it was asked to stop");
+    eprintln!("back {late:?} after the request");
+    assert!(!outcome.proved);
+    assert_valid(&problem, &outcome);
+}
+
+#[test]
+fn without_time_nothing_is_done() {
+    let problem = hard(10, 100);
+    for limit in [Duration::ZERO, Duration::from_millis(1)] {
+        let budget = Budget::new(limit, None, &Cancel::default());
+        let outcome = run(&problem, &budget, 0);
+        assert!(outcome.best.is_none() && !outcome.proved && !outcome.infeasible);
+        assert!(conflict(&problem, &Rules::new(&problem), &budget).is_none());
+    }
+}
+
+#[test]
+fn a_work_limit_gives_the_same_each_time() {
+    let problem = hard(8, 40);
+    for means in [Means::default(), Means { most_columns: 0, ..Means::default() }] {
+        for seed in 0..2 {
+            let outcome = || {
+                let budget = Budget::new(Duration::from_mins(10), Some(20_000), &Cancel::default());
+                let start = problem.initial();
+                let request = Request {
+                    problem: &problem,
+                    start: &start,
+                    budget: &budget,
+                    seed,
+                    threads: 1,
+                    stay: &BTreeSet::new(),
+                };
+                let outcome = levels::run(&request, means);
+                assert_valid(&problem, &outcome);
+                (outcome.best, outcome.bounds, budget.work_done())
+            };
+            let first = outcome();
+            assert!(first.0.is_some(), "the work is enough for something");
+            assert_eq!(first, outcome());
+        }
+    }
+}
