@@ -2,8 +2,6 @@
 //! (`core`) is a state machine without I/O that takes the time with each input; one task (`driver`) feeds it,
 //! runs solvers on threads, keeps the store and publishes the view that the handle reads.
 
-#![allow(dead_code, unused_imports, reason = "plans and their execution land next")]
-
 mod core;
 mod detect;
 mod driver;

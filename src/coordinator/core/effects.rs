@@ -1,9 +1,12 @@
 //! What goes into the core and what comes out.
 
 use crate::coordinator::handle::OperateError;
-use crate::record::{AdminState, Hello, HostRecord, Order, PlanRecord, Report};
+use crate::record::{AdminState, Hello, HostRecord, Order, PlanRecord, PlanRequest, Report};
+use crate::solving;
 use crate::store;
+use dvms_solver::file::{Plan, Problem};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Names a caller who waits for an answer.
 pub(in crate::coordinator) type Ticket = u64;
@@ -19,6 +22,14 @@ pub(in crate::coordinator) enum Input {
     Report { host: String, epoch: u64, report: Report },
     /// An operator wants something of a host.
     SetHostState { host: String, state: AdminState, reason: String, ticket: Ticket },
+    /// Somebody asks for a plan.
+    CreatePlan { request: Box<PlanRequest>, ticket: Ticket },
+    /// An operator lets a plan be carried out.
+    ApprovePlan { id: String, ticket: Ticket },
+    /// An operator ends a plan.
+    CancelPlan { id: String, finish_running: bool, reason: String, ticket: Ticket },
+    /// A solver has returned: with a plan that has passed the checker, or why there is none.
+    Solved { solve: u64, outcome: Result<Plan, String>, took: Duration },
     /// All writes up to this one are durable.
     Stored { seq: u64 },
     /// The last try to write failed; it is tried again.
@@ -38,6 +49,10 @@ pub(in crate::coordinator) enum Effect {
     EndSession { host: String, epoch: u64 },
     /// Make this durable, after all before it; then [`Input::Stored`].
     Write { seq: u64, changes: Vec<store::Change> },
+    /// Solve this on a thread; then [`Input::Solved`].
+    Solve { solve: u64, problem: Arc<Problem>, order: solving::Order },
+    /// Ask a solver to return.
+    StopSolve(u64),
     /// Forget what is too old.
     Prune,
     /// Answer a caller.

@@ -28,7 +28,7 @@ impl Core {
         if before != state {
             self.wanted.insert(host.to_owned(), state);
             self.cell.touch(host);
-            self.stirred = true;
+            self.urgent = true;
             self.journal.write(store::Change::HostState(host.to_owned(), state));
             let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
             let message = format!("host {host} is {} from now on{because}", word(state));

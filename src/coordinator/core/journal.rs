@@ -133,7 +133,7 @@ impl Core {
         if self.journal.broken.take().is_some() {
             let message = "the state directory can be written again; actions are begun again".to_owned();
             self.tell(event(EventKind::Alarm, Severity::Info, message), now);
-            self.stirred = true;
+            self.urgent = true;
         }
     }
 

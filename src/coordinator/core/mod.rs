@@ -2,49 +2,94 @@
 //! random source, so that years of trouble can be played through in a test.
 //!
 //! ```text
-//! sessions   agents come, report and go            → inventory, events
+//! sessions   agents come, report and go                       → inventory, events
 //! hosts      what operators want of hosts
+//! troubles   what is wrong                                    → plans
+//! requests   what operators and services ask for              → plans
+//! plans      plans and their lives
+//! solves     who is being solved for
+//! verdict    what was found                                   → carried out, proposed, blocked …
+//! execution  actions are begun when they may be
+//! progress   what agents say of actions
+//! aloft      actions that agents have, and what becomes of those that nobody speaks of
 //! journal    events, and what is let go only when that before it is durable
 //! publish    what readers see
+//! restore    what is known when the coordinator begins
 //! ```
 
+mod aloft;
 mod effects;
+mod execution;
 mod hosts;
 mod journal;
+mod plans;
+mod progress;
 mod publish;
+mod requests;
 mod restore;
 mod sessions;
+mod solves;
+#[cfg(test)]
+mod tests;
+mod troubles;
+mod verdict;
 
 pub(super) use effects::{Answer, Effect, Input, Ticket};
 pub(super) use restore::Restored;
 
+use super::detect::{Detector, Key};
 use super::inventory::{Cell, Now};
 use super::settings::Settings;
 use super::view::Figures;
 use crate::partition::Partitions;
-use crate::record::AdminState;
+use crate::record::{ActionKey, AdminState, PlanRecord};
+use aloft::Aloft;
+use dvms_solver::Rejected;
+use execution::Halt;
 use journal::Journal;
-use std::collections::BTreeMap;
+use plans::Life;
+use solves::Solves;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Least time between two looks at the whole cell.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Longest time between two, when nothing happens.
+/// Longest time between two, when nothing urgent happens.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
 
 /// The state of the coordinator.
 pub(super) struct Core {
     settings: Settings,
     cell: Cell,
+    detector: Detector,
     partitions: Partitions,
     journal: Journal,
     figures: Figures,
     /// What operators want, for hosts that have not come yet as well.
     wanted: BTreeMap<String, AdminState>,
+    /// The event that told of each trouble that stands.
+    event_of: BTreeMap<Key, u64>,
+    /// Plans that are kept, by id.
+    plans: BTreeMap<String, Arc<PlanRecord>>,
+    /// Those of them that have not ended.
+    lives: BTreeMap<String, Life>,
+    /// The number in the last id.
+    last_plan: u64,
+    solves: Solves,
+    /// Actions that agents have.
+    aloft: BTreeMap<ActionKey, Aloft>,
+    /// VMs that are left alone for a while, until when.
+    resting: BTreeMap<String, Duration>,
+    /// Plans whose records readers have not seen, and the store does not have.
+    shown: BTreeSet<String>,
+    unsaved: BTreeSet<String>,
     effects: Vec<Effect>,
-    /// Something has happened since the last look.
-    stirred: bool,
+    /// Something has happened that the next look is to see soon.
+    urgent: bool,
     looked: Duration,
+    /// When something becomes due by the passing of time alone.
+    due: Duration,
     stopping: bool,
 }
 
@@ -58,37 +103,62 @@ impl Core {
             Input::SetHostState { host, state, reason, ticket } => {
                 self.set_host_state(&host, state, &reason, ticket, now);
             }
+            Input::CreatePlan { request, ticket } => self.create_plan(*request, ticket, now),
+            Input::ApprovePlan { id, ticket } => self.approve_plan(&id, ticket, now),
+            Input::CancelPlan { id, finish_running, reason, ticket } => {
+                self.cancel_plan(&id, finish_running, &reason, ticket, now);
+            }
+            Input::Solved { solve, outcome, took } => self.solved(solve, outcome, took, now),
             Input::Stored { seq } => self.stored(seq, now),
             Input::NotStored { message } => self.not_stored(message, now),
             Input::Tick => {}
             Input::Shutdown => self.shut_down(),
         }
-        if now.at >= self.next_look() {
+        if now.at >= self.next() {
             self.look(now);
         }
+        self.save_plans();
         self.journal.flush(&mut self.effects);
         std::mem::take(&mut self.effects)
     }
 
     /// When [`Input::Tick`] is due.
     pub(super) fn next(&self) -> Duration {
-        self.next_look()
-    }
-
-    fn next_look(&self) -> Duration {
-        self.looked + if self.stirred { LOOK_EVERY } else { LOOK_AT_LEAST_EVERY }
+        let soon = self.looked + LOOK_EVERY;
+        if self.urgent { soon } else { self.due.clamp(soon, self.looked + LOOK_AT_LEAST_EVERY) }
     }
 
     /// Looks at the whole cell.
     fn look(&mut self, now: Now) {
-        (self.looked, self.stirred) = (now.at, false);
+        (self.looked, self.urgent) = (now.at, false);
         self.age(now);
         self.tell_news(now);
+        self.resting.retain(|_, until| now.at < *until);
+        self.settle_orphans(now);
+        self.give_up(now);
+        self.detect(now);
+        if !self.stopping {
+            self.check_proposals(now);
+            self.leave_late_solves(now);
+            self.pursue_all(now);
+            self.answer_troubles(now);
+            self.start_solves(now);
+        }
+        self.due = self.detector.next(now).map_or(Duration::MAX, |wait| now.at.saturating_add(wait));
         self.count();
     }
 
     fn shut_down(&mut self) {
         self.stopping = true;
+        self.stop_solves();
         self.send_all_away();
+    }
+}
+
+/// The first fault of a problem, for people.
+fn fault(rejected: &Rejected) -> (String, String) {
+    match rejected.faults.first() {
+        Some(fault) => (fault.path.clone(), fault.message.clone()),
+        None => ("problem".to_owned(), rejected.to_string()),
     }
 }

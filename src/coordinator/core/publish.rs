@@ -41,6 +41,15 @@ impl Core {
             view.events.push_back(event.clone());
             changes.push(Change::Event(event));
         }
+        for id in std::mem::take(&mut self.shown) {
+            match self.plans.get(&id) {
+                Some(record) => {
+                    view.plans.insert(id, record.clone());
+                    changes.push(Change::Plan(record.clone()));
+                }
+                None => _ = view.plans.remove(&id),
+            }
+        }
         view.figures.clone_from(&self.figures);
         let numbered = changes.into_iter().map(|change| {
             view.revision += 1;
@@ -65,6 +74,10 @@ impl Core {
         }
         figures.vms = vms;
         figures.vms_waiting = self.cell.waiting.len() as u64;
+        figures.conditions.values_mut().for_each(|count| *count = 0);
+        for trouble in self.detector.standing() {
+            *figures.conditions.entry(trouble.kind.name()).or_default() += 1;
+        }
         figures.actions_in_flight = self.cell.flights().count() as u64;
         figures.partitions =
             self.partitions.partitions().filter(|(_, hosts)| !hosts.is_empty()).count() as u64;
@@ -88,7 +101,7 @@ impl Core {
             epoch: entry.epoch,
             partition: self.partitions.holder(name).unwrap_or_default().to_owned(),
             migrations: self.cell.migrations(name),
-            conditions: Vec::new(),
+            conditions: self.detector.conditions(name),
         })
     }
 

@@ -1,13 +1,20 @@
 //! What is known when the coordinator begins.
 
+use super::execution::{Execution, Halt, action_of, executor};
+use super::plans::{Cause, Life, Proposal, Stage, millis_of};
+use super::solves::Solves;
 use super::{Core, Journal};
-use crate::coordinator::inventory::{Cell, HostEntry, Now};
+use crate::coordinator::detect::{Detector, Key};
+use crate::coordinator::inventory::{Cell, Flight, HostEntry, Now};
 use crate::coordinator::settings::Settings;
 use crate::coordinator::view::{EVENTS_KEPT, Figures, PLANS_KEPT, View};
 use crate::partition::Partitions;
-use crate::record::{AdminState, Connection, Event, Hello, PlanRecord, Usage};
+use crate::record::{
+    ActionKey, AdminState, Connection, Event, EventKind, Hello, PlanRecord, PlanState, Usage,
+};
 use crate::store::{KnownHost, Store, StoreError};
-use std::collections::BTreeMap;
+use dvms_solver::file::ActionKind;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,33 +50,106 @@ impl Restored {
 impl Core {
     /// Begins with what the store holds; also what readers see of it.
     pub(in crate::coordinator) fn new(settings: Settings, restored: Restored, now: Now) -> (Self, View) {
+        let Restored { plans, events, last_event, wanted, hosts } = restored;
         let mut cell = Cell::default();
-        for host in restored.hosts {
-            let admin = restored.wanted.get(&host.name).copied().unwrap_or_default();
+        for host in hosts {
+            let admin = wanted.get(&host.name).copied().unwrap_or_default();
             cell.touch(&host.name);
             cell.hosts.insert(host.name.clone(), not_back_yet(host, admin, now));
         }
-        let mut view = View {
-            events: restored.events.into_iter().rev().map(Arc::new).collect(),
-            plans: restored.plans.into_iter().map(|plan| (plan.id.clone(), Arc::new(plan))).collect(),
-            ..View::default()
-        };
+        let plans: BTreeMap<_, _> = plans.into_iter().map(|plan| (plan.id.clone(), Arc::new(plan))).collect();
+        let events: VecDeque<Arc<Event>> = events.into_iter().rev().map(Arc::new).collect();
         let mut core = Self {
             settings,
             cell,
+            detector: Detector::default(),
             partitions: Partitions::new(),
-            journal: Journal::new(restored.last_event),
+            journal: Journal::new(last_event),
             figures: Figures::default(),
-            wanted: restored.wanted,
+            wanted,
+            event_of: BTreeMap::new(),
+            last_plan: plans.keys().filter_map(|id| millis_of(id)).max().unwrap_or(0),
+            lives: BTreeMap::new(),
+            solves: Solves::default(),
+            aloft: BTreeMap::new(),
+            resting: BTreeMap::new(),
+            shown: plans.keys().cloned().collect(),
+            plans,
+            unsaved: BTreeSet::new(),
             effects: Vec::new(),
-            stirred: true,
+            urgent: true,
             looked: Duration::ZERO,
+            due: Duration::MAX,
             stopping: false,
         };
+        core.revive(&events, now);
+        let mut view = View { events, ..View::default() };
         core.count();
         core.publish(&mut view);
         (core, view)
     }
+
+    /// Takes up the plans that had not ended.
+    fn revive(&mut self, events: &VecDeque<Arc<Event>>, now: Now) {
+        let open = self.plans.values().filter(|record| !record.state.is_terminal()).cloned();
+        for record in open.collect::<Vec<_>>() {
+            let id = &record.id;
+            let (cause, stage) = match record.state {
+                PlanState::Proposed => {
+                    let keys = keys_of(&record, events);
+                    self.detector.taken(&keys);
+                    let cause = if keys.is_empty() { Cause::Past } else { Cause::Troubles(keys) };
+                    (cause, Stage::Proposed(Proposal { seen: false, since: now.at }))
+                }
+                PlanState::Executing => {
+                    self.revive_actions(&record, now);
+                    (Cause::Past, Stage::Executing(Execution::new(Some(Halt::Restarted))))
+                }
+                _ => (Cause::Past, Stage::Queued),
+            };
+            self.lives.insert(id.clone(), Life { cause, stage, replans: 0 });
+            if matches!(record.state, PlanState::Queued | PlanState::Solving) {
+                self.end(id, PlanState::Cancelled, "the coordinator was restarted".to_owned(), now);
+            }
+        }
+    }
+
+    /// What agents may still be doing holds its hosts and counts at both ends until they tell.
+    fn revive_actions(&mut self, record: &PlanRecord, now: Now) {
+        let hosts = record.hosts.iter().cloned().collect();
+        // The partitions of plans that were carried out at the same time are disjoint.
+        if let Err(why) = self.reserve(&record.id, &hosts) {
+            tracing::error!(plan = record.id, "its hosts are not reserved again: {why}");
+        }
+        for status in record.actions.iter().filter(|status| status.state.in_flight()) {
+            let Some(action) = action_of(record, status.action_id) else { continue };
+            let flight = Flight {
+                key: ActionKey { plan_id: record.id.clone(), action_id: action.id },
+                source: action.source.clone(),
+                destination: action.destination.clone(),
+                migrates: action.kind == ActionKind::Migrate,
+            };
+            let limit = now.at.saturating_add(self.give_up_after(action));
+            self.take_off(executor(action), &action.vm, flight, limit);
+        }
+    }
+}
+
+/// The troubles that a plan answers, as its events tell them.
+fn keys_of(record: &PlanRecord, events: &VecDeque<Arc<Event>>) -> Vec<Key> {
+    let event = |id: &u64| {
+        let at = events.binary_search_by_key(id, |event| event.id).ok()?;
+        events.get(at)
+    };
+    let key = |event: &Arc<Event>| {
+        let subject = match event.kind {
+            EventKind::VmWaiting => &event.vm,
+            EventKind::RuleBroken => &event.constraint,
+            _ => &event.host,
+        };
+        (event.kind, subject.clone())
+    };
+    record.event_ids.iter().filter_map(event).map(key).collect()
 }
 
 /// A host of before the restart: it has until the failure time-out to come back.

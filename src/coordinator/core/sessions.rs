@@ -24,7 +24,7 @@ impl Core {
         let boot = hello.boot_id.clone();
         self.cell.attach(hello, admin, epoch, now);
         self.keep_host(&host);
-        self.stirred = true;
+        self.urgent = true;
         let how = match before {
             Some((_, old)) if !old.is_empty() && old != boot => "has connected after a reboot",
             Some((Connection::Connected, _)) => "has connected anew",
@@ -43,14 +43,13 @@ impl Core {
             return;
         }
         self.keep_host(host);
-        self.stirred = true;
+        self.urgent = true;
         self.tell_lost(host, "its session has ended", now);
     }
 
     pub(super) fn report(&mut self, host: &str, epoch: u64, report: Report, now: Now) {
         let Some(entry) = self.cell.hosts.get(host).filter(|entry| entry.epoch == epoch) else { return };
         self.figures.reports += 1;
-        self.stirred = true;
         match entry.connection {
             // What is known of it may be used already to restart its VMs: it has to begin anew.
             Connection::Failed => {
@@ -68,8 +67,11 @@ impl Core {
             Connection::Connected => {}
         }
         match report {
-            Report::Inventory(inventory) => {
+            Report::Inventory(mut inventory) => {
+                let actions = std::mem::take(&mut inventory.actions);
                 self.cell.inventory(host, inventory, now, &self.settings.inventory);
+                self.reconcile(host, actions, now);
+                self.urgent = true;
             }
             Report::Delta(delta) => {
                 let capacity = delta.capacity.is_some();
@@ -78,7 +80,7 @@ impl Core {
                     self.keep_host(host);
                 }
             }
-            Report::Progress(_) => {}
+            Report::Progress(progress) => self.progress(host, progress, now),
         }
     }
 

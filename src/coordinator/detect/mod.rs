@@ -122,6 +122,8 @@ pub(crate) struct Detector {
     watches: BTreeMap<Key, Watch>,
     /// Those that a plan answers now.
     answered: BTreeSet<Key>,
+    /// Those of them whose plan is carried out.
+    acted_on: BTreeSet<Key>,
     rests: BTreeMap<Key, Rest>,
 }
 
@@ -140,6 +142,10 @@ impl Detector {
                 return true;
             }
             if watch.stands {
+                // Half-way through a plan what is under way looks done already.
+                if self.acted_on.contains(key) {
+                    return true;
+                }
                 let message = ended::message(cell, settings, &watch.trouble);
                 sightings.push(Sighting::Ended(Trouble { message, ..watch.trouble.clone() }));
                 // It ended; whatever made plans fail is no more.
@@ -201,6 +207,16 @@ impl Detector {
         self.answered.extend(keys.iter().cloned());
     }
 
+    /// The plan that answers these is carried out: until it has ended they stand, whatever is expected.
+    pub(crate) fn acted_on(&mut self, keys: &[Key]) {
+        self.acted_on.extend(keys.iter().cloned());
+    }
+
+    /// Nothing is done about these any more, though they may still be answered.
+    pub(crate) fn left_alone(&mut self, keys: &[Key]) {
+        keys.iter().for_each(|key| _ = self.acted_on.remove(key));
+    }
+
     /// The plan that answered these has ended. `helped` = it did what it was for (whether or not the trouble is
     /// over; when it is, the next [`observe`](Self::observe) says so). A plan that was blocked, failed or found
     /// nothing to do did not.
@@ -208,6 +224,7 @@ impl Detector {
         let cool_down = seconds(settings.detection.cool_down_s);
         for key in keys {
             self.answered.remove(key);
+            self.acted_on.remove(key);
             let misses = self.rests.get(key).map_or(0, |rest| rest.misses);
             let misses = if helped { 0 } else { (misses + 1).min(MOST_DOUBLINGS) };
             self.rests.insert(key.clone(), Rest { from: now.at, cool_down, misses, situation: None });

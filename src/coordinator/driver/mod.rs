@@ -2,6 +2,7 @@
 //! publishes.
 
 mod keeper;
+mod solves;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use crate::record::{Hello, HostRecord, Order, PlanRecord};
 use crate::solving::Solver;
 use crate::store::{Store, StoreError};
 use keeper::{Ask, Said};
+use solves::{Solved, Solves};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -43,7 +45,7 @@ impl Coordinator {
         name: &str,
         settings: Settings,
         store: Store,
-        _solver: Arc<dyn Solver>,
+        solver: Arc<dyn Solver>,
     ) -> Result<Self, StoreError> {
         let began = Instant::now();
         let restored = Restored::read(&store)?;
@@ -51,6 +53,7 @@ impl Coordinator {
         let (core, view) = Core::new(settings, restored, now(began));
         let (say, said) = mpsc::unbounded_channel();
         let (ask, keeper) = keeper::start(store, say).map_err(|source| StoreError::Thread { source })?;
+        let (returned, solved) = mpsc::unbounded_channel();
         let (commands, inbox) = mpsc::channel(COMMANDS_WAITING);
         let (ended, stopped) = watch::channel(false);
         let changes = broadcast::Sender::new(CHANGES_KEPT);
@@ -68,13 +71,14 @@ impl Coordinator {
             shared: shared.clone(),
             changes,
             ask,
+            solves: Solves::new(solver, returned),
             sessions: BTreeMap::new(),
             attaching: BTreeMap::new(),
             callers: BTreeMap::new(),
             last_ticket: 0,
         };
         let task = async move {
-            driver.run(inbox, said, keeper).await;
+            driver.run(inbox, said, solved, keeper).await;
             ended.send_replace(true);
         };
         tokio::spawn(task.instrument(tracing::info_span!("coordinator", name)));
@@ -93,6 +97,7 @@ struct Driver {
     shared: Arc<Shared>,
     changes: broadcast::Sender<(u64, Change)>,
     ask: std::sync::mpsc::Sender<Ask>,
+    solves: Solves,
     /// The session of each host: its epoch and where its orders go.
     sessions: BTreeMap<String, (u64, mpsc::Sender<Order>)>,
     /// Agents that wait for their epoch.
@@ -115,6 +120,7 @@ impl Driver {
         mut self,
         mut inbox: mpsc::Receiver<Command>,
         mut said: mpsc::UnboundedReceiver<Said>,
+        mut solved: mpsc::UnboundedReceiver<Solved>,
         keeper: JoinHandle<()>,
     ) {
         let mut commands = Vec::with_capacity(COMMANDS_AT_ONCE);
@@ -123,6 +129,10 @@ impl Driver {
             tokio::select! {
                 _ = inbox.recv_many(&mut commands, COMMANDS_AT_ONCE) => {}
                 Some(said) = said.recv() => self.hear(said),
+                Some(Solved { solve, outcome, took }) = solved.recv() => {
+                    self.solves.ended(solve);
+                    self.feed(Input::Solved { solve, outcome, took });
+                }
                 () = tokio::time::sleep_until(due) => self.feed(Input::Tick),
             }
             let mut stop = false;
@@ -211,11 +221,17 @@ impl Driver {
                 let ticket = self.caller(Caller::Host(reply));
                 self.feed(Input::SetHostState { host, state, reason, ticket });
             }
-            Command::CreatePlan(_, reply)
-            | Command::ApprovePlan(_, reply)
-            | Command::CancelPlan { reply, .. } => {
+            Command::CreatePlan(request, reply) => {
                 let ticket = self.caller(Caller::Plan(reply));
-                self.callers.remove(&ticket);
+                self.feed(Input::CreatePlan { request, ticket });
+            }
+            Command::ApprovePlan(id, reply) => {
+                let ticket = self.caller(Caller::Plan(reply));
+                self.feed(Input::ApprovePlan { id, ticket });
+            }
+            Command::CancelPlan { id, finish_running, reason, reply } => {
+                let ticket = self.caller(Caller::Plan(reply));
+                self.feed(Input::CancelPlan { id, finish_running, reason, ticket });
             }
             Command::Shutdown => self.feed(Input::Shutdown),
         }
@@ -258,6 +274,8 @@ impl Driver {
                 }
             }
             Effect::Write { seq, changes } => self.ask(Ask::Write { seq, changes }),
+            Effect::Solve { solve, problem, order } => self.solves.start(solve, problem, order),
+            Effect::StopSolve(solve) => self.solves.stop(solve),
             Effect::Prune => self.ask(Ask::Prune { plans: PLANS_KEPT, events: EVENTS_KEPT }),
             Effect::Answer { ticket, answer } => {
                 // A caller who has gone needs no answer.

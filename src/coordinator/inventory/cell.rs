@@ -190,6 +190,11 @@ impl Cell {
         let Some(flight) = self.flights.remove(vm) else { return };
         self.touch_flight(vm, &flight);
         if !done {
+            // It does not leave any more, whatever its host said last.
+            let stays = self.hosts.get_mut(&flight.source).and_then(|source| source.vms.get_mut(vm));
+            if let Some(entry) = stays.filter(|entry| entry.report.state == VmState::MigratingOut) {
+                entry.report.state = VmState::Running;
+            }
             return;
         }
         let left = self.hosts.get_mut(&flight.source).and_then(|source| source.vms.remove(vm));

@@ -1,0 +1,326 @@
+//! Actions that agents have: which, until when they are waited for, and what becomes of those that nobody speaks of
+//! any more. A VM counts at both ends until it is certain where it is.
+
+use super::Core;
+use super::Effect;
+use super::execution::{Halt, about, describe};
+use super::journal::event;
+use crate::coordinator::inventory::{Flight, Now};
+use crate::record::{
+    ActionKey, ActionProgress, ActionState, Connection, Event, EventKind, Order, PlanState, Severity, VmState,
+};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// An action that an agent has.
+#[derive(Debug)]
+pub(super) struct Aloft {
+    /// Whose agent has it.
+    pub(super) executor: String,
+    pub(super) vm: String,
+    /// When it is not waited for any more.
+    limit: Duration,
+    /// It is not waited for any more: its plan may end, its VM counts on.
+    given_up: bool,
+    /// Its agent was asked and does not know it.
+    orphan: bool,
+    /// It is to be aborted.
+    abort: bool,
+}
+
+impl Core {
+    /// From now on an agent has an action.
+    pub(super) fn take_off(&mut self, executor: &str, vm: &str, flight: Flight, limit: Duration) {
+        let (executor, vm) = (executor.to_owned(), vm.to_owned());
+        let key = flight.key.clone();
+        self.cell.take_off(&vm, flight);
+        let aloft = Aloft { executor, vm, limit, given_up: false, orphan: false, abort: false };
+        self.aloft.insert(key, aloft);
+    }
+
+    /// An action has ended.
+    pub(super) fn land(&mut self, key: &ActionKey, done: bool) {
+        let Some(aloft) = self.aloft.remove(key) else { return };
+        // Another action may have the VM by now.
+        if self.cell.flight(&aloft.vm).is_some_and(|flight| flight.key == *key) {
+            self.cell.land(&aloft.vm, done);
+        }
+    }
+
+    pub(super) fn is_aloft(&self, key: &ActionKey) -> bool {
+        self.aloft.contains_key(key)
+    }
+
+    /// Actions of a plan that are waited for.
+    pub(super) fn flying<'a>(&'a self, plan: &'a str) -> impl Iterator<Item = &'a ActionKey> + use<'a> {
+        self.of_plan(plan).filter(|(_, aloft)| !aloft.given_up).map(|(key, _)| key)
+    }
+
+    fn of_plan<'a>(&'a self, plan: &'a str) -> impl Iterator<Item = (&'a ActionKey, &'a Aloft)> + use<'a> {
+        let first = ActionKey { plan_id: plan.to_owned(), action_id: 0 };
+        self.aloft.range(first..).take_while(move |(key, _)| key.plan_id == plan)
+    }
+
+    /// Hosts of a plan's actions that their agents still have.
+    pub(super) fn hosts_aloft(&self, plan: &str) -> BTreeSet<String> {
+        let alive = |host: &str| {
+            self.cell.hosts.get(host).is_some_and(|entry| entry.connection != Connection::Failed)
+        };
+        let theirs = self.of_plan(plan).filter(|(_, aloft)| alive(&aloft.executor));
+        let flights = theirs.filter_map(|(_, aloft)| self.cell.flight(&aloft.vm));
+        flights.flat_map(|flight| [flight.source.clone(), flight.destination.clone()]).collect()
+    }
+
+    /// An agent has spoken of an action: it is alive.
+    pub(super) fn heard(&mut self, key: &ActionKey) {
+        if let Some(aloft) = self.aloft.get_mut(key) {
+            aloft.orphan = false;
+        }
+    }
+
+    /// Aborts what runs of a plan.
+    pub(super) fn abort_all(&mut self, plan: &str) {
+        let keys: Vec<ActionKey> = self.flying(plan).cloned().collect();
+        for key in keys {
+            if let Some(aloft) = self.aloft.get_mut(&key) {
+                aloft.abort = true;
+                let host = aloft.executor.clone();
+                self.tell_abort(&host, key);
+            }
+        }
+    }
+
+    fn tell_abort(&mut self, host: &str, key: ActionKey) {
+        if let Some(entry) = self.cell.hosts.get(host) {
+            let (host, epoch) = (host.to_owned(), entry.epoch);
+            // After the order itself, which may still wait for the store.
+            self.journal.then(Effect::Tell { host, epoch, order: Order::Cancel(key) });
+        }
+    }
+
+    /// A host's new session has told which actions its agent has.
+    pub(super) fn reconcile(&mut self, host: &str, actions: Vec<ActionProgress>, now: Now) {
+        let told: BTreeSet<ActionKey> = actions.iter().map(|action| action.key.clone()).collect();
+        for action in actions {
+            let key = action.key.clone();
+            self.progress(host, action, now);
+            if self.aloft.get(&key).is_some_and(|aloft| aloft.abort) {
+                self.tell_abort(host, key);
+            }
+        }
+        let ours = self.aloft.iter().filter(|(key, aloft)| aloft.executor == host && !told.contains(*key));
+        let untold: Vec<ActionKey> = ours.map(|(key, _)| key.clone()).collect();
+        for key in untold {
+            if !self.send_again(&key, now)
+                && let Some(aloft) = self.aloft.get_mut(&key)
+            {
+                aloft.orphan = true;
+            }
+        }
+        self.settle_orphans(now);
+    }
+
+    /// An order that its agent never had is sent again, if it is still wanted.
+    fn send_again(&mut self, key: &ActionKey, now: Now) -> bool {
+        let Some((record, action, state)) = self.known(key) else { return false };
+        let halted = match self.stage(&key.plan_id) {
+            Some(super::plans::Stage::Executing(execution)) => execution.halt.is_some(),
+            _ => true,
+        };
+        if halted || state != ActionState::Sent || !self.may_begin() {
+            return false;
+        }
+        let Some(tell) = self.order(&record, &action) else { return false };
+        let limit = now.at.saturating_add(self.give_up_after(&action));
+        if let Some(aloft) = self.aloft.get_mut(key) {
+            aloft.limit = limit;
+        }
+        self.journal.then(tell);
+        true
+    }
+
+    /// Actions that their agents do not know (their journal is gone, or they never had them) end by what is seen of
+    /// their VMs.
+    pub(super) fn settle_orphans(&mut self, now: Now) {
+        let gone = |aloft: &Aloft| {
+            let executor = self.cell.hosts.get(&aloft.executor);
+            executor.is_none_or(|entry| entry.connection == Connection::Failed)
+        };
+        let orphans = self.aloft.iter().filter(|(_, aloft)| aloft.orphan || gone(aloft));
+        let orphans: Vec<(ActionKey, String)> =
+            orphans.map(|(key, aloft)| (key.clone(), aloft.vm.clone())).collect();
+        for (key, vm) in orphans {
+            let Some(flight) = self.cell.flight(&vm).filter(|flight| flight.key == key) else {
+                self.aloft.remove(&key);
+                continue;
+            };
+            if let Some(done) = self.seen_end(&vm, flight) {
+                self.conclude(&key, done, now);
+            }
+        }
+    }
+
+    /// How an action ended, by where its VM is seen; `None` = not certain.
+    fn seen_end(&self, vm: &str, flight: &Flight) -> Option<bool> {
+        let at = |host: &str| {
+            let entry = self.cell.hosts.get(host).filter(|entry| entry.is_known())?;
+            Some(entry.vms.get(vm).map(|vm| vm.report.state))
+        };
+        match (at(&flight.source), at(&flight.destination)) {
+            // It has begun to run there; its source is down or has let it go.
+            (source, Some(Some(VmState::Running | VmState::Paused)))
+                if !source.flatten().is_some_and(VmState::lives_here) =>
+            {
+                Some(true)
+            }
+            (Some(Some(VmState::Running | VmState::Paused)), Some(None | Some(VmState::Off))) => Some(false),
+            // A start that did not come to be.
+            (_, Some(None | Some(VmState::Off))) if !flight.migrates => Some(false),
+            // The VM was shut down meanwhile.
+            (Some(None | Some(VmState::Off)), Some(None | Some(VmState::Off))) => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Ends an action by what was seen.
+    fn conclude(&mut self, key: &ActionKey, done: bool, now: Now) {
+        self.land(key, done);
+        self.urgent = true;
+        let Some((_, action, _)) = self.known(key) else {
+            return self.end_stray(key, now);
+        };
+        let why = if done {
+            "its agent does not know it any more; the VM is seen at its destination"
+        } else {
+            "its agent does not know it, and the VM is not at its destination"
+        };
+        let progress = ActionProgress { key: key.clone(), message: why.to_owned(), ..Default::default() };
+        self.note_end(key, &action, done, &progress, now);
+        self.after_end(key, &action, done, why, now);
+    }
+
+    /// Actions that are not waited for any more: their host has failed, or they are long past their deadline.
+    pub(super) fn give_up(&mut self, now: Now) {
+        let mut late = Vec::new();
+        for (key, aloft) in self.aloft.iter().filter(|(_, aloft)| !aloft.given_up) {
+            let entry = self.cell.hosts.get(&aloft.executor);
+            let failed = entry.is_none_or(|entry| entry.connection == Connection::Failed);
+            if failed || now.at > aloft.limit {
+                let host = &aloft.executor;
+                let why = if failed {
+                    format!("host {host} has failed while it carried it out")
+                } else {
+                    format!("host {host} has not told how it ended, long after its deadline")
+                };
+                late.push((key.clone(), why));
+            }
+        }
+        for (key, why) in late {
+            if let Some(aloft) = self.aloft.get_mut(&key) {
+                aloft.given_up = true;
+            }
+            let Some((_, action, _)) = self.known(&key) else { continue };
+            let what = describe(&action);
+            let message = format!(
+                "{what} is uncertain: {why}. The VM counts at both hosts and is left alone until one tells"
+            );
+            let said = event(EventKind::Alarm, Severity::Error, message);
+            self.tell(about(&key.plan_id, &action, said), now);
+            self.change_for_good(&key.plan_id, |record| {
+                let status = record.actions.iter_mut().find(|status| status.action_id == key.action_id);
+                if let Some(status) = status {
+                    (status.state, status.message) = (ActionState::Uncertain, why.clone());
+                }
+            });
+            self.halt(&key.plan_id, Halt::Failed(format!("{what}: {why}")));
+            self.pursue(&key.plan_id, now);
+            if self.plans.get(&key.plan_id).is_some_and(|record| record.state != PlanState::Executing) {
+                self.free_what_landed(&key.plan_id, now);
+            }
+        }
+    }
+
+    /// An agent speaks of an action of a plan that is not known here: its VM is on the move all the same.
+    pub(super) fn stray(&mut self, host: &str, progress: &ActionProgress, now: Now) {
+        let key = &progress.key;
+        if progress.state.is_terminal() {
+            self.land(key, false);
+            self.end_stray(key, now);
+            let message = format!(
+                "an action on VM {} of plan {}, which is not known here, has ended at {host}: {:?}",
+                progress.vm, key.plan_id, progress.state
+            );
+            let said = event(EventKind::ActionEnded, Severity::Warning, message);
+            let vm = progress.vm.clone();
+            self.tell(
+                Event {
+                    host: host.to_owned(),
+                    vm,
+                    plan_id: key.plan_id.clone(),
+                    action_id: key.action_id,
+                    ..said
+                },
+                now,
+            );
+            return self.acknowledge(host, key);
+        }
+        if self.is_aloft(key) {
+            return self.heard(key);
+        }
+        let vm = &progress.vm;
+        let lives = self.cell.hosts.get(host).is_some_and(|entry| entry.living().any(|(name, _)| name == vm));
+        let arriving = |entry: &crate::coordinator::inventory::HostEntry| {
+            entry.vms.get(vm).is_some_and(|vm| vm.report.state == VmState::MigratingIn)
+        };
+        let destination =
+            self.cell.hosts.iter().find(|(_, entry)| arriving(entry)).map(|(name, _)| name.clone());
+        let flight = if lives {
+            let destination = destination.unwrap_or_default();
+            Flight { key: key.clone(), source: host.to_owned(), destination, migrates: true }
+        } else {
+            Flight { key: key.clone(), source: String::new(), destination: host.to_owned(), migrates: false }
+        };
+        self.hold([&flight.source, &flight.destination], &key.plan_id);
+        let said = event(
+            EventKind::ForeignChange,
+            Severity::Warning,
+            format!(
+                "{host} carries out an action on VM {vm} of plan {}, which is not known here",
+                key.plan_id
+            ),
+        );
+        self.tell(Event { host: host.to_owned(), vm: vm.clone(), plan_id: key.plan_id.clone(), ..said }, now);
+        self.take_off(host, vm, flight, Duration::MAX);
+    }
+
+    /// Holds hosts for something that is under way already. Where others have them, they are told by the load that
+    /// is expected.
+    pub(super) fn hold(&mut self, hosts: [&String; 2], plan: &str) {
+        for host in hosts.into_iter().filter(|host| !host.is_empty()) {
+            let only = BTreeSet::from([host.clone()]);
+            if self.partitions.reserve(plan, &only).is_ok() || self.partitions.grow(plan, &only).is_ok() {
+                self.cell.touch(host);
+            }
+        }
+    }
+
+    fn end_stray(&mut self, key: &ActionKey, now: Now) {
+        self.land(key, false);
+        self.free_what_landed(&key.plan_id, now);
+    }
+
+    /// A plan that has ended, or is not known, holds its hosts for as long as it has something aloft.
+    pub(super) fn free_what_landed(&mut self, plan: &str, now: Now) {
+        if self.lives.contains_key(plan) {
+            return;
+        }
+        let Some(held) = self.partitions.hosts(plan).cloned() else { return };
+        let aloft = self.hosts_aloft(plan);
+        if aloft.is_empty() {
+            self.release(plan, now);
+        } else {
+            let leaving = held.difference(&aloft).cloned().collect();
+            self.shrink(plan, &leaving, now);
+        }
+    }
+}

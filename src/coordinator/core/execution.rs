@@ -1,0 +1,338 @@
+//! How a plan is carried out: an action is begun when those before it are done, hosts have a slot free, and it is
+//! still safe. Execution makes no choices: what cannot be done as planned ends the plan, and the rest is planned
+//! anew.
+
+use super::journal::event;
+use super::plans::Stage;
+use super::{Core, Effect};
+use crate::coordinator::inventory::{Flight, Now};
+use crate::coordinator::planning;
+use crate::coordinator::settings::seconds;
+use crate::record::{
+    ActionKey, ActionState, Connection, Event, EventKind, Order, OrderKind, PlanRecord, PlanState, Severity,
+    VmState,
+};
+use dvms_solver::file::{Action, ActionKind, Plan, Problem};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest that a plan may have nothing under way and nothing that can be begun, beyond the failure time-out of
+/// hosts.
+const IDLE_AT_MOST: Duration = Duration::from_secs(30);
+
+/// The life of a plan that is carried out.
+#[derive(Debug)]
+pub(super) struct Execution {
+    /// Nothing more is begun.
+    pub(super) halt: Option<Halt>,
+    /// Since when nothing could be begun and nothing was under way.
+    idle: Option<Duration>,
+}
+
+/// Why nothing more of a plan is begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Halt {
+    Failed(String),
+    Cancelled(String),
+    /// It was executed by the process before this one.
+    Restarted,
+}
+
+/// Whether an action can be begun.
+enum Ready {
+    Now,
+    /// A host has no slot free, or is out of reach for a moment.
+    Later(String),
+    /// Not as it was planned.
+    Never(String),
+}
+
+impl Execution {
+    pub(super) fn new(halt: Option<Halt>) -> Self {
+        Self { halt, idle: None }
+    }
+}
+
+/// The host whose agent carries an action out.
+pub(super) fn executor(action: &Action) -> &str {
+    if action.kind == ActionKind::Start { &action.destination } else { &action.source }
+}
+
+/// The action of a plan.
+pub(super) fn action_of(record: &PlanRecord, id: u64) -> Option<&Action> {
+    record.plan.as_ref()?.actions.iter().find(|action| action.id == id)
+}
+
+impl Core {
+    /// Whether anything new may be begun: what is begun must be kept first.
+    pub(super) fn may_begin(&self) -> bool {
+        !self.stopping && self.journal.broken().is_none()
+    }
+
+    /// Begins to carry out a plan that holds its hosts.
+    pub(super) fn execute(&mut self, id: &str, now: Now) {
+        if let Some(stage) = self.stage(id) {
+            *stage = Stage::Executing(Execution::new(None));
+        }
+        self.change_for_good(id, |record| {
+            record.state = PlanState::Executing;
+            record.started = Some(now.wall);
+            record.message.clear();
+        });
+        if let Some(super::plans::Cause::Troubles(keys)) = self.lives.get(id).map(|life| &life.cause) {
+            self.detector.acted_on(keys);
+        }
+        let Some(record) = self.plans.get(id) else { return };
+        let actions = record.plan.as_ref().map_or(0, |plan| plan.actions.len());
+        let message = format!(
+            "plan {id} is carried out: {actions} actions on {} hosts: {}",
+            record.hosts.len(),
+            record.purpose
+        );
+        let said = event(EventKind::PlanStarted, Severity::Info, message);
+        self.tell(Event { plan_id: id.to_owned(), ..said }, now);
+        self.pursue(id, now);
+    }
+
+    pub(super) fn pursue_all(&mut self, now: Now) {
+        let executing = self.lives.iter().filter(|(_, life)| matches!(life.stage, Stage::Executing(_)));
+        let executing: Vec<String> = executing.map(|(id, _)| id.clone()).collect();
+        for id in executing {
+            self.pursue(&id, now);
+        }
+    }
+
+    /// Begins what can be begun, ends what is over.
+    pub(super) fn pursue(&mut self, id: &str, now: Now) {
+        let halted = match self.stage(id) {
+            Some(Stage::Executing(execution)) => execution.halt.is_some(),
+            _ => return,
+        };
+        if !halted && self.may_begin() {
+            self.begin_what_is_ready(id, now);
+        }
+        self.end_if_over(id, now);
+    }
+
+    fn begin_what_is_ready(&mut self, id: &str, now: Now) {
+        let Some(record) = self.plans.get(id).cloned() else { return };
+        let Some(plan) = record.plan.clone() else { return };
+        let done: BTreeSet<u64> = (record.actions.iter())
+            .filter(|status| status.state == ActionState::Done)
+            .map(|status| status.action_id)
+            .collect();
+        let mut blocked = None;
+        let mut begun = false;
+        for (status, action) in record.actions.iter().zip(&plan.actions) {
+            if status.state != ActionState::Waiting
+                || !action.after.iter().all(|before| done.contains(before))
+            {
+                continue;
+            }
+            match self.ready(&plan, action) {
+                Ready::Now => begun |= self.begin(&record, action, now),
+                Ready::Later(why) => blocked = Some(why),
+                Ready::Never(why) => {
+                    let why = format!("action {} cannot be begun any more: {why}", action.id);
+                    return self.halt(id, Halt::Failed(why));
+                }
+            }
+        }
+        let under_way = begun || self.flying(id).next().is_some();
+        let patience = seconds(self.settings.inventory.failed_after_s).saturating_add(IDLE_AT_MOST);
+        let Some(Stage::Executing(execution)) = self.stage(id) else { return };
+        match blocked.filter(|_| !under_way) {
+            None => execution.idle = None,
+            Some(why) => {
+                let since = *execution.idle.get_or_insert(now.at);
+                if now.at > since.saturating_add(patience) {
+                    self.halt(id, Halt::Failed(format!("nothing could be begun for too long: {why}")));
+                }
+            }
+        }
+    }
+
+    fn ready(&self, plan: &Plan, action: &Action) -> Ready {
+        let mut ends = vec![action.destination.as_str()];
+        if action.kind == ActionKind::Migrate {
+            ends.push(&action.source);
+        }
+        for end in ends {
+            match self.cell.hosts.get(end) {
+                None => return Ready::Never(format!("{end} is not known any more")),
+                Some(host) if host.connection == Connection::Failed => {
+                    return Ready::Never(format!("{end} has failed"));
+                }
+                Some(host) if !host.is_known() => return Ready::Later(format!("{end} is out of reach")),
+                Some(host) => {
+                    let most = host.max_migrations(&self.settings.inventory);
+                    if action.kind == ActionKind::Migrate && self.cell.migrations(end) >= most {
+                        return Ready::Later(format!("{end} has {most} migrations already"));
+                    }
+                }
+            }
+        }
+        match planning::action_unsafe(&self.cell, &self.settings, plan, action) {
+            Some(why) => Ready::Never(why),
+            None => Ready::Now,
+        }
+    }
+
+    /// Sends an action to its agent, as soon as the store has it; says whether it could.
+    fn begin(&mut self, record: &PlanRecord, action: &Action, now: Now) -> bool {
+        let id = &record.id;
+        let Some(tell) = self.order(record, action) else { return false };
+        let flight = Flight {
+            key: ActionKey { plan_id: id.clone(), action_id: action.id },
+            source: self.comes_from(action),
+            destination: action.destination.clone(),
+            migrates: action.kind == ActionKind::Migrate,
+        };
+        let limit = now.at.saturating_add(self.give_up_after(action));
+        self.take_off(executor(action), &action.vm, flight, limit);
+        self.change_for_good(id, |record| {
+            if let Some(status) = record.actions.iter_mut().find(|status| status.action_id == action.id) {
+                (status.state, status.started) = (ActionState::Sent, Some(now.wall));
+            }
+        });
+        self.journal.then(tell);
+        let what = describe(action);
+        let message = format!("{what} is begun: {}", action.because);
+        let said = event(EventKind::ActionStarted, Severity::Info, message);
+        self.tell(about(id, action, said), now);
+        true
+    }
+
+    /// Where the VM of an action is counted until it has ended.
+    pub(super) fn comes_from(&self, action: &Action) -> String {
+        match action.kind {
+            // Where it was, if not where the plan says.
+            ActionKind::Start if action.source.is_empty() => {
+                self.failed_home(&action.vm).unwrap_or_default().to_owned()
+            }
+            _ => action.source.clone(),
+        }
+    }
+
+    /// What the agent of an action is told; `None` while it has no session.
+    pub(super) fn order(&self, record: &PlanRecord, action: &Action) -> Option<Effect> {
+        let host = executor(action);
+        let entry = self.cell.hosts.get(host).filter(|entry| entry.is_known())?;
+        let destination = self.cell.hosts.get(&action.destination)?;
+        let known = self.cell.vm(&action.vm).map(|(_, vm)| vm).or_else(|| self.cell.waiting.get(&action.vm));
+        let report = known.map(|vm| &vm.report);
+        let execution = &self.settings.execution;
+        let kind = match action.kind {
+            ActionKind::Migrate => OrderKind::Migrate {
+                destination: action.destination.clone(),
+                destination_uri: destination.hello.migration_uri.clone(),
+                bandwidth_mib_s: self.rate(record.problem.as_deref(), action),
+                auto_converge: execution.auto_converge,
+            },
+            ActionKind::Start => {
+                let there = destination.vms.get(&action.vm);
+                let defined = there.is_some_and(|vm| vm.report.state == VmState::Off && vm.report.persistent);
+                let definition = report.map(|report| report.definition.clone()).unwrap_or_default();
+                OrderKind::Start { definition: if defined { String::new() } else { definition } }
+            }
+            ActionKind::Boot | ActionKind::Shutdown => return None,
+        };
+        let order = Order::Execute {
+            key: ActionKey { plan_id: record.id.clone(), action_id: action.id },
+            vm: action.vm.clone(),
+            vm_uuid: report.map(|report| report.uuid.clone()).unwrap_or_default(),
+            deadline: self.deadline(action),
+            stall: seconds(execution.stall_s),
+            kind,
+        };
+        Some(Effect::Tell { host: host.to_owned(), epoch: entry.epoch, order })
+    }
+
+    /// MiB/s that the plan gives a migration, within what both hosts have.
+    fn rate(&self, problem: Option<&Problem>, action: &Action) -> f64 {
+        let bandwidth = |host: &str| {
+            self.cell.hosts.get(host).map_or(f64::MAX, |h| h.migration_bandwidth(&self.settings.inventory))
+        };
+        let most = bandwidth(&action.source).min(bandwidth(&action.destination)).max(1.0);
+        let vm = problem.and_then(|problem| problem.vms.iter().find(|vm| vm.name == action.vm));
+        // The contract: duration = memory / rate ÷ (1 − dirty / rate) + 0.03.
+        let planned = vm.map(|vm| {
+            let memory = vm.demand.get("memory").copied().unwrap_or(0) as f64;
+            memory / (action.end_s - action.start_s - 0.03).max(1e-3) + vm.memory_dirty_rate.unwrap_or(0.0)
+        });
+        planned.filter(|rate| rate.is_finite()).unwrap_or(most).clamp(1.0, most)
+    }
+
+    /// After which an agent aborts an action.
+    fn deadline(&self, action: &Action) -> Duration {
+        let execution = &self.settings.execution;
+        let planned = (action.end_s - action.start_s).max(0.0);
+        seconds(execution.deadline_factor * planned + execution.deadline_s)
+    }
+
+    /// After which an agent that says nothing is not waited for.
+    pub(super) fn give_up_after(&self, action: &Action) -> Duration {
+        self.deadline(action)
+            .saturating_mul(2)
+            .saturating_add(seconds(self.settings.inventory.failed_after_s))
+    }
+
+    /// Begins nothing more of a plan; the first reason counts, but for an operator's.
+    pub(super) fn halt(&mut self, id: &str, halt: Halt) {
+        if let Some(Stage::Executing(execution)) = self.stage(id)
+            && (execution.halt.is_none() || matches!(halt, Halt::Cancelled(_)))
+        {
+            execution.halt = Some(halt);
+            self.urgent = true;
+        }
+    }
+
+    /// Ends a plan that has nothing under way and nothing left to begin.
+    fn end_if_over(&mut self, id: &str, now: Now) {
+        if self.flying(id).next().is_some() {
+            return;
+        }
+        let Some(record) = self.plans.get(id) else { return };
+        let all_done = record.actions.iter().all(|status| status.state == ActionState::Done);
+        let Some(Stage::Executing(execution)) = self.stage(id) else { return };
+        if all_done {
+            self.end(id, PlanState::Succeeded, String::new(), now);
+        } else if let Some(halt) = execution.halt.take() {
+            self.end_halted(id, halt, now);
+        }
+    }
+}
+
+/// `migration of VM v from a to b`
+pub(super) fn describe(action: &Action) -> String {
+    match action.kind {
+        ActionKind::Migrate => {
+            format!("migration of VM {} from {} to {}", action.vm, action.source, action.destination)
+        }
+        _ => format!("start of VM {} on {}", action.vm, action.destination),
+    }
+}
+
+/// An event about an action.
+pub(super) fn about(plan: &str, action: &Action, said: Event) -> Event {
+    Event {
+        host: executor(action).to_owned(),
+        vm: action.vm.clone(),
+        plan_id: plan.to_owned(),
+        action_id: action.id,
+        ..said
+    }
+}
+
+/// A record's action by id, with the record.
+pub(super) type Known = (Arc<PlanRecord>, Action, ActionState);
+
+impl Core {
+    /// An action that a plan of ours has.
+    pub(super) fn known(&self, key: &ActionKey) -> Option<Known> {
+        let record = self.plans.get(&key.plan_id)?;
+        let status = record.actions.iter().find(|status| status.action_id == key.action_id)?;
+        Some((record.clone(), action_of(record, key.action_id)?.clone(), status.state))
+    }
+}

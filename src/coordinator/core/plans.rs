@@ -1,0 +1,297 @@
+//! Plans and their lives: how they come, change and end.
+//!
+//! A plan that answers troubles holds its partition from the solve on; while it is proposed it holds none. The keys
+//! of its troubles are taken from the detector until it ends, so that there is one plan for a trouble at a time.
+
+use super::execution::Execution;
+use super::journal::event;
+use super::solves::Search;
+use super::{Core, Halt};
+use crate::coordinator::detect::Key;
+use crate::coordinator::inventory::Now;
+use crate::coordinator::view::PLANS_KEPT;
+use crate::record::{
+    ActionState, ActionStatus, Event, EventKind, Mode, PlanRecord, PlanRequest, PlanState, Severity,
+};
+use crate::store;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// A plan that has not ended.
+#[derive(Debug)]
+pub(super) struct Life {
+    pub(super) cause: Cause,
+    pub(super) stage: Stage,
+    /// Plans before this one that failed.
+    pub(super) replans: u32,
+}
+
+/// Why there is a plan.
+#[derive(Debug, Clone)]
+pub(super) enum Cause {
+    /// It answers troubles.
+    Troubles(Vec<Key>),
+    /// Somebody asked for it.
+    Request(Box<PlanRequest>),
+    /// It is of before a restart, and what is left of it is not planned again.
+    Past,
+}
+
+/// Where a plan stands.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Waits for its hosts.
+    Queued,
+    /// Holds its hosts; the solver has it, or will.
+    Solving(Search),
+    /// Waits for an operator, and holds no hosts.
+    Proposed(Proposal),
+    /// Holds its hosts.
+    Executing(Execution),
+}
+
+/// A plan that waits for an operator.
+#[derive(Debug)]
+pub(super) struct Proposal {
+    /// Whether the trouble was seen since the start of the process; before it its absence says nothing.
+    pub(super) seen: bool,
+    pub(super) since: Duration,
+}
+
+/// A new plan.
+pub(super) struct Draft {
+    pub(super) cause: Cause,
+    pub(super) mode: Mode,
+    pub(super) trigger: String,
+    pub(super) purpose: String,
+    pub(super) hosts: BTreeSet<String>,
+    pub(super) replans: u32,
+    /// The caller's id, and the parameters.
+    pub(super) request: (String, String),
+}
+
+impl Core {
+    /// Makes a plan, in state QUEUED; its hosts are not reserved yet.
+    pub(super) fn new_plan(&mut self, draft: Draft, now: Now) -> String {
+        let id = self.new_id(now);
+        let event_ids = match &draft.cause {
+            Cause::Troubles(keys) => keys.iter().filter_map(|key| self.event_of.get(key)).copied().collect(),
+            _ => Vec::new(),
+        };
+        let (request_id, request) = draft.request;
+        let record = PlanRecord {
+            id: id.clone(),
+            state: PlanState::Queued,
+            mode: draft.mode,
+            trigger: draft.trigger,
+            purpose: draft.purpose,
+            event_ids,
+            hosts: draft.hosts.into_iter().collect(),
+            problem: None,
+            plan: None,
+            actions: Vec::new(),
+            created: now.wall,
+            solved: None,
+            started: None,
+            ended: None,
+            message: String::new(),
+            successor: String::new(),
+            revision: 1,
+            request_id,
+            request,
+        };
+        let message = format!("plan {id} is made: {}", record.purpose);
+        let said = event(EventKind::PlanCreated, Severity::Info, message);
+        if let Cause::Troubles(keys) = &draft.cause {
+            self.detector.taken(keys);
+        }
+        let host = match record.hosts.as_slice() {
+            [only] => only.clone(),
+            _ => String::new(),
+        };
+        self.plans.insert(id.clone(), Arc::new(record));
+        let life = Life { cause: draft.cause, stage: Stage::Queued, replans: draft.replans };
+        self.lives.insert(id.clone(), life);
+        self.save(&id);
+        self.tell(Event { plan_id: id.clone(), host, ..said }, now);
+        id
+    }
+
+    /// Sorts by time, and after every id that was ever given here.
+    fn new_id(&mut self, now: Now) -> String {
+        let millis = now.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        self.last_plan = millis.max(self.last_plan + 1);
+        plan_id(self.last_plan)
+    }
+
+    /// Changes a record; readers see it.
+    pub(super) fn change(&mut self, id: &str, change: impl FnOnce(&mut PlanRecord)) {
+        if let Some(record) = self.plans.get_mut(id) {
+            let record = Arc::make_mut(record);
+            change(record);
+            record.revision += 1;
+            self.shown.insert(id.to_owned());
+        }
+    }
+
+    /// Changes a record; readers see it and the store keeps it.
+    pub(super) fn change_for_good(&mut self, id: &str, change: impl FnOnce(&mut PlanRecord)) {
+        self.change(id, change);
+        self.save(id);
+    }
+
+    fn save(&mut self, id: &str) {
+        self.shown.insert(id.to_owned());
+        self.unsaved.insert(id.to_owned());
+    }
+
+    /// Hands the records that are to be kept to the journal: each once, as it is now.
+    pub(super) fn save_plans(&mut self) {
+        for id in std::mem::take(&mut self.unsaved) {
+            if let Some(record) = self.plans.get(&id) {
+                self.journal.write(store::Change::Plan(record.clone()));
+            }
+        }
+    }
+
+    pub(super) fn stage(&mut self, id: &str) -> Option<&mut Stage> {
+        self.lives.get_mut(id).map(|life| &mut life.stage)
+    }
+
+    /// Ends a plan that has nothing in flight any more, and gives its hosts back.
+    pub(super) fn end(&mut self, id: &str, state: PlanState, message: String, now: Now) {
+        let Some(life) = self.lives.remove(id) else { return };
+        self.drop_solve_of(&life.stage);
+        self.change_for_good(id, |record| {
+            (record.state, record.ended) = (state, Some(now.wall));
+            record.message.clone_from(&message);
+            for status in record.actions.iter_mut().filter(|s| s.state == ActionState::Waiting) {
+                status.state = ActionState::Skipped;
+            }
+        });
+        *self.figures.plans.entry(state.name()).or_default() += 1;
+        let (kind, severity) = match state {
+            PlanState::Blocked => (EventKind::Blocked, Severity::Error),
+            PlanState::Failed => (EventKind::PlanEnded, Severity::Warning),
+            _ => (EventKind::PlanEnded, Severity::Info),
+        };
+        let colon = if message.is_empty() { "" } else { ": " };
+        let text = format!("plan {id} is {}{colon}{message}", state.name());
+        self.tell(Event { plan_id: id.to_owned(), ..event(kind, severity, text) }, now);
+        self.free_hosts_of(id, now);
+        if let (Cause::Troubles(keys), Stage::Executing(_)) = (&life.cause, &life.stage) {
+            self.detector.left_alone(keys);
+            self.detect(now);
+        }
+        if !(state == PlanState::Failed && self.succeed(id, &life, now))
+            && let Cause::Troubles(keys) = &life.cause
+        {
+            let helped = state == PlanState::Succeeded && message.is_empty();
+            self.detector.released(keys, helped, now, &self.settings);
+        }
+        self.urgent = true;
+        self.forget_old_plans();
+    }
+
+    /// Hosts of a plan that has ended are free, but those of an action that somebody still carries out.
+    fn free_hosts_of(&mut self, id: &str, now: Now) {
+        let aloft: BTreeSet<String> = self.hosts_aloft(id);
+        if aloft.is_empty() {
+            self.release(id, now);
+        } else if let Some(held) = self.partitions.hosts(id) {
+            let leaving = held.difference(&aloft).cloned().collect();
+            self.shrink(id, &leaving, now);
+        }
+    }
+
+    /// Ends what is over, with its reason.
+    pub(super) fn end_halted(&mut self, id: &str, halt: Halt, now: Now) {
+        match halt {
+            Halt::Failed(why) => self.end(id, PlanState::Failed, why, now),
+            Halt::Cancelled(why) => self.end(id, PlanState::Cancelled, why, now),
+            Halt::Restarted => {
+                let why = "the coordinator was restarted while it was executed; what is left is planned anew \
+                           where it is still needed";
+                self.end(id, PlanState::Failed, why.to_owned(), now);
+            }
+        }
+    }
+
+    /// Reserves hosts for a plan now, or says who has them.
+    pub(super) fn reserve(&mut self, id: &str, hosts: &BTreeSet<String>) -> Result<(), String> {
+        self.partitions.reserve(id, hosts).map_err(|refused| refused.to_string())?;
+        self.touch_hosts(hosts);
+        Ok(())
+    }
+
+    /// Gives some hosts of a plan back.
+    pub(super) fn shrink(&mut self, id: &str, leaving: &BTreeSet<String>, now: Now) {
+        let granted = self.partitions.shrink(id, leaving);
+        self.touch_hosts(leaving);
+        self.granted(granted, now);
+    }
+
+    /// Gives all hosts of a plan back.
+    pub(super) fn release(&mut self, id: &str, now: Now) {
+        if let Some(hosts) = self.partitions.hosts(id).cloned() {
+            self.touch_hosts(&hosts);
+        }
+        let granted = self.partitions.release(id);
+        self.granted(granted, now);
+    }
+
+    pub(super) fn touch_hosts<'a>(&mut self, hosts: impl IntoIterator<Item = &'a String>) {
+        hosts.into_iter().for_each(|host| self.cell.touch(host));
+    }
+
+    /// Whether a host is reserved for others than this plan, or others wait for it.
+    pub(super) fn busy_for<'a>(&'a self, id: &'a str) -> impl Fn(&str) -> bool + use<'a> {
+        let wanted: BTreeSet<&String> = self.partitions.waiting().flat_map(|(_, hosts)| hosts).collect();
+        move |host| {
+            self.partitions.holder(host).is_some_and(|holder| holder != id)
+                || wanted.contains(&host.to_owned())
+        }
+    }
+
+    /// Whether a VM is to be left alone: something has it, or an action on it failed a short time ago.
+    pub(super) fn rests(&self, vm: &str, now: Now) -> bool {
+        self.cell.flight(vm).is_some() || self.resting.get(vm).is_some_and(|until| now.at < *until)
+    }
+
+    fn forget_old_plans(&mut self) {
+        let ended = self.plans.values().filter(|record| record.state.is_terminal()).count();
+        let old: Vec<String> = (self.plans.values())
+            .filter(|record| record.state.is_terminal())
+            .take(ended.saturating_sub(PLANS_KEPT))
+            .map(|record| record.id.clone())
+            .collect();
+        for id in old {
+            self.plans.remove(&id);
+            self.shown.insert(id);
+        }
+    }
+}
+
+/// The name of a plan that was made at this time, in milliseconds since 1970.
+pub(super) fn plan_id(millis: u64) -> String {
+    format!("p-{millis:012x}")
+}
+
+/// The time in the name of a plan.
+pub(super) fn millis_of(id: &str) -> Option<u64> {
+    u64::from_str_radix(id.strip_prefix("p-")?, 16).ok()
+}
+
+/// The actions of a plan before any is begun.
+pub(super) fn waiting(plan: &dvms_solver::file::Plan) -> Vec<ActionStatus> {
+    let status = |action: &dvms_solver::file::Action| ActionStatus {
+        action_id: action.id,
+        state: ActionState::Waiting,
+        progress: None,
+        started: None,
+        ended: None,
+        message: String::new(),
+    };
+    plan.actions.iter().map(status).collect()
+}

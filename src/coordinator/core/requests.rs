@@ -1,0 +1,290 @@
+//! What operators and services ask for: plans, approvals, cancellations.
+
+use super::execution::Halt;
+use super::journal::event;
+use super::plans::{Cause, Draft, Stage};
+use super::solves::{Owner, Search};
+use super::{Answer, Core, Effect, Ticket};
+use crate::coordinator::handle::OperateError;
+use crate::coordinator::inventory::Now;
+use crate::coordinator::planning;
+use crate::partition::Answer as Reserved;
+use crate::record::{Event, EventKind, Mode, PlanRecord, PlanRequest, PlanState, Severity};
+use dvms_solver::file::Problem;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What-ifs that may wait for a solver.
+const MOST_WHAT_IFS: usize = 64;
+
+impl Core {
+    pub(super) fn create_plan(&mut self, request: PlanRequest, ticket: Ticket, now: Now) {
+        match self.try_create(request, ticket, now) {
+            Ok(Some(id)) => self.answer_plan(&id, ticket),
+            // A what-if is answered when it is solved.
+            Ok(None) => {}
+            Err(error) => self.refuse(ticket, error),
+        }
+    }
+
+    fn try_create(
+        &mut self,
+        mut request: PlanRequest,
+        ticket: Ticket,
+        now: Now,
+    ) -> Result<Option<String>, OperateError> {
+        request.hosts.sort();
+        request.hosts.dedup();
+        let parameters = parameters(&request);
+        if !request.validate_only
+            && !request.request_id.is_empty()
+            && let Some(record) = self.plans.values().find(|record| record.request_id == request.request_id)
+        {
+            let same = record.request == parameters;
+            let reused = || OperateError::RequestIdReused(request.request_id.clone());
+            return if same { Ok(Some(record.id.clone())) } else { Err(reused()) };
+        }
+        self.may_operate()?;
+        let mode = request.mode.unwrap_or(self.settings.planning.mode);
+        if request.objective.is_empty() {
+            "REPAIR".clone_into(&mut request.objective);
+        }
+        let hosts = self.hosts_of_request(&request)?;
+        let problem = self.problem_of_request(&request, &hosts, now);
+        valid(&problem)?;
+        let wants_power = request.limits.as_ref().is_some_and(|limits| limits.power_actions);
+        if wants_power && !request.validate_only && mode != Mode::Observe {
+            let field = "limits.power_actions".to_owned();
+            let message = "agents cannot switch hosts on or off".to_owned();
+            return Err(OperateError::Invalid { field, message });
+        }
+        let purpose = format!("{} of {} hosts, as requested", request.objective, hosts.len());
+        if request.validate_only {
+            if self.solves.waiting() >= MOST_WHAT_IFS {
+                let why = "too many requests wait for a solver; try again".to_owned();
+                return Err(OperateError::WrongState(why));
+            }
+            let record = Box::new(unkept(mode, purpose, &hosts, now));
+            let owner = Owner::WhatIf(ticket, record);
+            self.ask_solver(owner, Arc::new(problem), request.limits.as_ref());
+            self.start_solves(now);
+            return Ok(None);
+        }
+        let draft = Draft {
+            mode,
+            trigger: "request".to_owned(),
+            purpose,
+            hosts: hosts.clone(),
+            replans: 0,
+            request: (request.request_id.clone(), parameters),
+            cause: Cause::Request(Box::new(request)),
+        };
+        let id = self.new_plan(draft, now);
+        self.request_hosts(&id, &hosts, now);
+        Ok(Some(id))
+    }
+
+    /// The plan for what a requested one has left undone.
+    pub(super) fn request_again(&mut self, request: &PlanRequest, replans: u32, now: Now) -> Option<String> {
+        let hosts: BTreeSet<String> = if request.hosts.is_empty() {
+            self.hosts_of_request(request).ok()?
+        } else {
+            let known = |host: &&String| self.cell.hosts.get(*host).is_some_and(|entry| entry.is_known());
+            request.hosts.iter().filter(known).cloned().collect()
+        };
+        if hosts.is_empty() {
+            return None;
+        }
+        let draft = Draft {
+            mode: request.mode.unwrap_or(self.settings.planning.mode),
+            trigger: "request".to_owned(),
+            purpose: format!("{} of {} hosts, as requested", request.objective, hosts.len()),
+            hosts: hosts.clone(),
+            cause: Cause::Request(Box::new(request.clone())),
+            replans,
+            request: (String::new(), String::new()),
+        };
+        let id = self.new_plan(draft, now);
+        self.request_hosts(&id, &hosts, now);
+        Some(id)
+    }
+
+    fn request_hosts(&mut self, id: &str, hosts: &BTreeSet<String>, now: Now) {
+        match self.partitions.request(id, hosts) {
+            Ok(Reserved::Granted) => {
+                self.touch_hosts(hosts);
+                self.granted(vec![id.to_owned()], now);
+            }
+            Ok(Reserved::Queued(busy)) => {
+                let holders: BTreeSet<&String> = busy.values().collect();
+                let holders: Vec<&str> = holders.into_iter().map(String::as_str).collect();
+                let message = format!("waits for {} hosts of {}", busy.len(), holders.join(", "));
+                self.change_for_good(id, |record| record.message = message);
+            }
+            Err(refused) => self.end(id, PlanState::Cancelled, refused.to_string(), now),
+        }
+    }
+
+    /// Those who have waited for hosts have them now.
+    pub(super) fn granted(&mut self, ids: Vec<String>, now: Now) {
+        for id in ids {
+            let held = self.partitions.hosts(&id).cloned().unwrap_or_default();
+            self.touch_hosts(&held);
+            let Some(Cause::Request(request)) = self.lives.get(&id).map(|life| life.cause.clone()) else {
+                self.release(&id, now);
+                continue;
+            };
+            // Some may have gone while it waited.
+            let gone = held.iter().filter(|host| !self.cell.hosts.get(*host).is_some_and(|h| h.is_known()));
+            let gone: BTreeSet<String> = gone.cloned().collect();
+            if gone.len() == held.len() {
+                let why = "none of its hosts is connected any more".to_owned();
+                self.end(&id, PlanState::Cancelled, why, now);
+                continue;
+            }
+            self.shrink(&id, &gone, now);
+            self.change_for_good(&id, |record| record.message.clear());
+            self.search(&id, request.objective.clone(), Search { whole: true, ..Search::default() }, now);
+        }
+    }
+
+    fn hosts_of_request(&self, request: &PlanRequest) -> Result<BTreeSet<String>, OperateError> {
+        let connected = self.cell.hosts.iter().filter(|(_, entry)| entry.is_known());
+        if request.hosts.is_empty() {
+            let hosts: BTreeSet<String> = connected.map(|(name, _)| name.clone()).collect();
+            let none = || OperateError::WrongState("no host is connected".to_owned());
+            return if hosts.is_empty() { Err(none()) } else { Ok(hosts) };
+        }
+        for name in &request.hosts {
+            match self.cell.hosts.get(name) {
+                None => return Err(OperateError::NotFound { kind: "host", name: name.clone() }),
+                Some(entry) if !entry.is_known() => {
+                    return Err(OperateError::WrongState(format!("host {name} is not connected")));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(request.hosts.iter().cloned().collect())
+    }
+
+    fn problem_of_request(&self, request: &PlanRequest, hosts: &BTreeSet<String>, now: Now) -> Problem {
+        let rests = |vm: &str| self.rests(vm, now);
+        let limits = request.limits.as_ref();
+        planning::problem(&self.cell, hosts, &request.objective, limits, &[], &rests, &self.settings)
+    }
+
+    fn answer_plan(&mut self, id: &str, ticket: Ticket) {
+        if let Some(record) = self.plans.get(id) {
+            let answer = Answer::Plan(record.clone());
+            self.journal.then(Effect::Answer { ticket, answer });
+        }
+    }
+
+    pub(super) fn approve_plan(&mut self, id: &str, ticket: Ticket, now: Now) {
+        match self.try_approve(id, now) {
+            Ok(()) => self.answer_plan(id, ticket),
+            Err(error) => self.refuse(ticket, error),
+        }
+    }
+
+    fn try_approve(&mut self, id: &str, now: Now) -> Result<(), OperateError> {
+        self.may_operate()?;
+        let missing = || OperateError::NotFound { kind: "plan", name: id.to_owned() };
+        let record = self.plans.get(id).ok_or_else(missing)?.clone();
+        match record.state {
+            PlanState::Proposed => {}
+            // It was approved already, or did not need to be.
+            PlanState::Executing | PlanState::Succeeded if record.started.is_some() => return Ok(()),
+            state => {
+                let why = format!("plan {id} is {}, only one that is PROPOSED can be approved", state.name());
+                return Err(OperateError::WrongState(why));
+            }
+        }
+        if let Some(why) = self.why_stale(id) {
+            return Err(OperateError::Stale(format!("plan {id} does not fit any more: {why}")));
+        }
+        let hosts: BTreeSet<String> = record.hosts.iter().cloned().collect();
+        self.reserve(id, &hosts).map_err(|why| {
+            OperateError::WrongState(format!("hosts of plan {id} are {why}; approve it when they are free"))
+        })?;
+        let message = format!("plan {id} is approved");
+        let said = event(EventKind::Operator, Severity::Info, message);
+        self.tell(Event { plan_id: id.to_owned(), ..said }, now);
+        self.execute(id, now);
+        Ok(())
+    }
+
+    pub(super) fn cancel_plan(
+        &mut self,
+        id: &str,
+        finish_running: bool,
+        reason: &str,
+        ticket: Ticket,
+        now: Now,
+    ) {
+        let Some(record) = self.plans.get(id) else {
+            return self.refuse(ticket, OperateError::NotFound { kind: "plan", name: id.to_owned() });
+        };
+        if !record.state.is_terminal() {
+            if let Err(error) = self.may_operate() {
+                return self.refuse(ticket, error);
+            }
+            let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            let why = format!("cancelled by an operator{because}");
+            let said = event(EventKind::Operator, Severity::Info, format!("plan {id} is {why}"));
+            self.tell(Event { plan_id: id.to_owned(), ..said }, now);
+            if matches!(self.stage(id), Some(Stage::Executing(_))) {
+                self.halt(id, Halt::Cancelled(why));
+                if !finish_running {
+                    self.abort_all(id);
+                }
+                self.pursue(id, now);
+            } else {
+                self.end(id, PlanState::Cancelled, why, now);
+            }
+        }
+        self.answer_plan(id, ticket);
+    }
+}
+
+/// What tells a repeat of a request from another one.
+fn parameters(request: &PlanRequest) -> String {
+    let PlanRequest { request_id: _, objective, hosts, mode, limits, validate_only: _ } = request;
+    let objective = if objective.is_empty() { "REPAIR" } else { objective };
+    format!("{objective} {hosts:?} {mode:?} {limits:?}")
+}
+
+/// What the solver would refuse is told at once.
+fn valid(problem: &Problem) -> Result<(), OperateError> {
+    match dvms_solver::Problem::new(problem) {
+        Ok(_) => Ok(()),
+        Err(rejected) => {
+            let (field, message) = super::fault(&rejected);
+            Err(OperateError::Invalid { field, message })
+        }
+    }
+}
+
+fn unkept(mode: Mode, purpose: String, hosts: &BTreeSet<String>, now: Now) -> PlanRecord {
+    PlanRecord {
+        id: String::new(),
+        state: PlanState::Solving,
+        mode,
+        trigger: "request".to_owned(),
+        purpose,
+        event_ids: Vec::new(),
+        hosts: hosts.iter().cloned().collect(),
+        problem: None,
+        plan: None,
+        actions: Vec::new(),
+        created: now.wall,
+        solved: None,
+        started: None,
+        ended: None,
+        message: String::new(),
+        successor: String::new(),
+        revision: 1,
+        request_id: String::new(),
+        request: String::new(),
+    }
+}

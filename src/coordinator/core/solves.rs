@@ -1,0 +1,196 @@
+//! Who is being solved for: as many at once as the settings say, each with a deadline of its own. A solver that
+//! does not return is left behind.
+
+use super::plans::Stage;
+use super::{Core, Effect, Ticket};
+use crate::coordinator::inventory::Now;
+use crate::coordinator::planning;
+use crate::coordinator::settings::{Settings, seconds};
+use crate::record::{PlanRecord, PlanState};
+use crate::solving;
+use dvms_solver::file::{Limits, Plan, Problem};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A solver promises to return within its time limit. After so much more it is left behind.
+const GRACE: Duration = Duration::from_secs(5);
+/// Solvers left behind, for each that may run at once: beyond it no other is started.
+const LEFT_BEHIND: usize = 4;
+/// Longest time limit that a request may ask for.
+const LONGEST: Duration = Duration::from_mins(10);
+
+/// All solves.
+#[derive(Debug, Default)]
+pub(super) struct Solves {
+    last: u64,
+    waiting: VecDeque<u64>,
+    open: BTreeMap<u64, Solve>,
+    /// Given up or not wanted any more; they have not returned yet.
+    left: BTreeSet<u64>,
+}
+
+#[derive(Debug)]
+struct Solve {
+    owner: Owner,
+    problem: Arc<Problem>,
+    order: solving::Order,
+    /// When it is left behind; `None` while it waits for a solver.
+    until: Option<Duration>,
+}
+
+/// Who gets the answer.
+#[derive(Debug, Clone)]
+pub(super) enum Owner {
+    /// A plan.
+    Plan(String),
+    /// A caller who wants to know what would be done.
+    WhatIf(Ticket, Box<PlanRecord>),
+}
+
+/// The search for a plan.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    /// The present solve.
+    pub(super) solve: u64,
+    /// How often the partition was made larger.
+    pub(super) wider: u32,
+    /// No host could be added that could help.
+    pub(super) whole: bool,
+    /// Solves that were out of date when they were done.
+    pub(super) stale: u32,
+    /// The best so far, of those that do not solve all of it.
+    pub(super) best: Option<(Arc<Problem>, Arc<Plan>)>,
+}
+
+impl Solves {
+    fn running(&self) -> usize {
+        self.open.values().filter(|solve| solve.until.is_some()).count()
+    }
+
+    fn may_start(&self, settings: &Settings) -> bool {
+        let most = settings.planning.concurrent.max(1);
+        self.running() < most && self.left.len() < most * LEFT_BEHIND
+    }
+
+    /// Whether a new solve would begin at once.
+    pub(super) fn has_room(&self, settings: &Settings) -> bool {
+        self.waiting.is_empty() && self.may_start(settings)
+    }
+
+    /// Solves that wait for a solver.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+impl Core {
+    /// Solves a plan's partition as it is now.
+    pub(super) fn search(&mut self, id: &str, objective: String, search: Search, now: Now) {
+        let Some(hosts) = self.partitions.hosts(id).cloned() else { return };
+        let (keys, limits) = match self.lives.get(id).map(|life| &life.cause) {
+            Some(super::plans::Cause::Troubles(keys)) => (keys.clone(), None),
+            Some(super::plans::Cause::Request(request)) => (Vec::new(), request.limits.clone()),
+            _ => (Vec::new(), None),
+        };
+        let rests = |vm: &str| self.rests(vm, now);
+        let problem =
+            planning::problem(&self.cell, &hosts, &objective, limits.as_ref(), &keys, &rests, &self.settings);
+        let problem = Arc::new(problem);
+        let solve = self.ask_solver(Owner::Plan(id.to_owned()), problem, limits.as_ref());
+        if let Some(stage) = self.stage(id) {
+            *stage = Stage::Solving(Search { solve, ..search });
+        }
+        self.change_for_good(id, |record| record.state = PlanState::Solving);
+        self.start_solves(now);
+    }
+
+    /// Puts a problem in line. Its solver gets the limit of the request, if there is one, or that of the settings.
+    pub(super) fn ask_solver(&mut self, owner: Owner, problem: Arc<Problem>, limits: Option<&Limits>) -> u64 {
+        let own = limits.and_then(|limits| limits.time_limit_s);
+        let limit = seconds(own.unwrap_or(self.settings.planning.time_limit_s)).min(LONGEST);
+        let order = solving::Order {
+            time_limit: limit,
+            threads: self.settings.planning.threads,
+            seed: self.settings.planning.seed,
+            backend: solving::Backend::Auto,
+        };
+        self.solves.last += 1;
+        let solve = self.solves.last;
+        self.solves.open.insert(solve, Solve { owner, problem, order, until: None });
+        self.solves.waiting.push_back(solve);
+        solve
+    }
+
+    pub(super) fn start_solves(&mut self, now: Now) {
+        while !self.stopping && self.solves.may_start(&self.settings) {
+            let Some(id) = self.solves.waiting.pop_front() else { return };
+            let Some(solve) = self.solves.open.get_mut(&id) else { continue };
+            solve.until = Some(now.at.saturating_add(solve.order.time_limit).saturating_add(GRACE));
+            let (problem, order) = (solve.problem.clone(), solve.order.clone());
+            self.effects.push(Effect::Solve { solve: id, problem, order });
+        }
+    }
+
+    /// A solver has returned.
+    pub(super) fn solved(&mut self, id: u64, outcome: Result<Plan, String>, took: Duration, now: Now) {
+        self.figures.solves += 1;
+        self.figures.solve_seconds += took.as_secs_f64();
+        self.urgent = true;
+        if !self.solves.left.remove(&id)
+            && let Some(solve) = self.solves.open.remove(&id)
+        {
+            self.take_outcome(solve, outcome, now);
+        }
+        self.start_solves(now);
+    }
+
+    /// Leaves solvers behind that have not returned in time.
+    pub(super) fn leave_late_solves(&mut self, now: Now) {
+        let late = |solve: &Solve| solve.until.is_some_and(|until| now.at > until);
+        let late: Vec<u64> =
+            self.solves.open.iter().filter(|(_, solve)| late(solve)).map(|(id, _)| *id).collect();
+        for id in late {
+            let Some(solve) = self.solves.open.remove(&id) else { continue };
+            self.leave(id);
+            let limit = solve.order.time_limit.as_secs_f64();
+            let why = format!(
+                "the solver has not returned, {:.0} s after its limit of {limit} s",
+                GRACE.as_secs_f64()
+            );
+            self.take_outcome(solve, Err(why), now);
+        }
+    }
+
+    fn leave(&mut self, id: u64) {
+        self.solves.left.insert(id);
+        self.effects.push(Effect::StopSolve(id));
+    }
+
+    fn take_outcome(&mut self, solve: Solve, outcome: Result<Plan, String>, now: Now) {
+        match solve.owner {
+            Owner::Plan(id) => self.plan_solved(&id, solve.problem, outcome, now),
+            Owner::WhatIf(ticket, record) => {
+                self.what_if_solved(ticket, *record, solve.problem, outcome, now)
+            }
+        }
+    }
+
+    /// Nobody wants the plan of this stage any more.
+    pub(super) fn drop_solve_of(&mut self, stage: &Stage) {
+        let Stage::Solving(search) = stage else { return };
+        let Some(solve) = self.solves.open.remove(&search.solve) else { return };
+        self.solves.waiting.retain(|waiting| *waiting != search.solve);
+        if solve.until.is_some() {
+            self.leave(search.solve);
+        }
+    }
+
+    /// Stops all solvers.
+    pub(super) fn stop_solves(&mut self) {
+        for id in std::mem::take(&mut self.solves.open).into_keys() {
+            self.leave(id);
+        }
+        self.solves.waiting.clear();
+    }
+}

@@ -1,0 +1,112 @@
+//! What must hold after each step.
+
+use super::world::World;
+use crate::coordinator::core::plans::Stage;
+use crate::record::{ActionState, Order, OrderKind, PlanState};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl World {
+    /// What is said to agents is in the store before.
+    pub(super) fn judge_order(&self, order: &Order) {
+        let status = |plan: &str, action: u64| {
+            let record = self.store.plan(plan).unwrap()?;
+            let status = record.actions.iter().find(|status| status.action_id == action)?.state;
+            Some((record.state, status))
+        };
+        match order {
+            Order::Execute { key, .. } => {
+                let (plan, action) = status(&key.plan_id, key.action_id).expect("what is begun is stored");
+                assert_eq!(plan, PlanState::Executing, "{key:?}");
+                assert!(action.in_flight(), "{key:?} is {action:?}");
+            }
+            Order::Acknowledge(keys) => {
+                for key in keys {
+                    // Of plans that are not known nothing is kept but an event.
+                    if let Some((_, action)) = status(&key.plan_id, key.action_id) {
+                        let over = [ActionState::Done, ActionState::Failed, ActionState::Skipped];
+                        assert!(over.contains(&action), "{key:?} is let go while it is stored as {action:?}");
+                    }
+                }
+            }
+            Order::Cancel(_) | Order::Resync(_) | Order::GoAway { .. } => {}
+        }
+    }
+
+    pub(super) fn check(&self) {
+        // VMs are in one action at a time, and hosts carry what they can, counted at both ends.
+        let mut moving = BTreeSet::new();
+        let mut load: BTreeMap<&str, i64> = BTreeMap::new();
+        for vm in self.vms.values() {
+            *load.entry(vm.host.as_deref().unwrap_or("")).or_default() += vm.memory;
+        }
+        for host in self.hosts.values() {
+            for (key, act) in host.running() {
+                assert!(moving.insert(&act.vm), "{} is in two actions, one of them {key:?}", act.vm);
+                let to = match &act.kind {
+                    OrderKind::Migrate { destination, .. } => destination,
+                    OrderKind::Start { .. } => &host.name,
+                };
+                *load.entry(to).or_default() += self.vms[&act.vm].memory;
+            }
+        }
+        for host in self.hosts.values() {
+            let used = load.get(host.name.as_str()).copied().unwrap_or(0);
+            assert!(
+                used <= host.capacity.memory_mib,
+                "{} carries {used} MiB\n{}",
+                host.name,
+                self.events_text()
+            );
+        }
+        // What is carried out holds its hosts, and nothing else does.
+        for (id, life) in &self.core.lives {
+            let record = &self.core.plans[id];
+            match (&life.stage, record.state) {
+                (Stage::Queued, PlanState::Queued) => assert_eq!(self.core.partitions.hosts(id), None),
+                (Stage::Proposed(_), PlanState::Proposed) => assert_eq!(self.core.partitions.hosts(id), None),
+                (Stage::Solving(_), PlanState::Solving) | (Stage::Executing(_), PlanState::Executing) => {
+                    let held = self.core.partitions.hosts(id).expect("it holds hosts");
+                    for key in self.core.flying(id) {
+                        let flight =
+                            self.core.cell.flight(&self.core.aloft[key].vm).expect("it is in flight");
+                        for end in [&flight.source, &flight.destination] {
+                            assert!(end.is_empty() || held.contains(end), "{id} has not reserved {end}");
+                        }
+                    }
+                }
+                (stage, state) => panic!("{id} is {state:?} in {stage:?}"),
+            }
+        }
+        for (id, hosts) in self.core.partitions.partitions() {
+            let aloft = self.core.aloft.keys().any(|key| key.plan_id == id);
+            assert!(
+                hosts.is_empty() || self.core.lives.contains_key(id) || aloft,
+                "{id} holds {hosts:?} for nothing"
+            );
+        }
+        // Readers see what is.
+        for (id, record) in &self.core.plans {
+            assert_eq!(self.view.plans.get(id).map(|shown| shown.revision), Some(record.revision));
+            assert_eq!(record.state.is_terminal(), !self.core.lives.contains_key(id));
+            assert_eq!(record.state.is_terminal(), record.ended.is_some());
+        }
+        // No host has more migrations than it may.
+        for host in self.core.cell.hosts.keys() {
+            assert!(self.core.cell.migrations(host) <= 2 || self.life > 1, "{host}");
+        }
+    }
+
+    /// After a while in which nothing goes wrong: everything has ended.
+    pub(super) fn check_rest(&self) {
+        let open: Vec<_> = self.core.lives.keys().collect();
+        assert!(open.is_empty(), "{open:?} have not ended:\n{}", self.events_text());
+        assert!(self.core.aloft.is_empty(), "{:?}\n{}", self.core.aloft, self.events_text());
+        assert_eq!(self.core.cell.flights().count(), 0);
+        assert_eq!(self.core.partitions.partitions().filter(|(_, hosts)| !hosts.is_empty()).count(), 0);
+        assert!(self.hosts.values().all(|host| host.journal.is_empty()), "outcomes are not acknowledged");
+        for (name, vm) in &self.vms {
+            let shown = self.view.vms.get(name).map(|vm| vm.host.as_str());
+            assert_eq!(shown.unwrap_or(""), vm.host.as_deref().unwrap_or(""), "{name}");
+        }
+    }
+}

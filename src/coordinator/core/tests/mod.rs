@@ -1,0 +1,11 @@
+//! The core in a world of its own: hosts, VMs, agents, a network that loses sessions, a disk and a solver, all in
+//! virtual time. What must always hold is checked after each step.
+
+mod agent;
+mod chaos;
+mod checks;
+mod operators;
+mod restarts;
+mod solver;
+mod stories;
+mod world;

@@ -1,0 +1,208 @@
+//! Troubles: told to people, and answered with plans.
+
+use super::journal::event;
+use super::plans::{Cause, Draft, Stage};
+use super::solves::Search;
+use super::{Core, Life};
+use crate::coordinator::detect::{Key, Sighting, Trouble};
+use crate::coordinator::inventory::Now;
+use crate::coordinator::planning::{self, Ask};
+use crate::coordinator::settings::seconds;
+use crate::record::{Event, EventKind, PlanState, Severity};
+use std::time::Duration;
+
+/// How long a trouble that a plan of before a restart answers may take to be seen again, beyond the hold time and
+/// the time that hosts have to come back.
+const SEEN_AGAIN_WITHIN: Duration = Duration::from_mins(1);
+
+impl Core {
+    /// Looks for troubles.
+    pub(super) fn detect(&mut self, now: Now) {
+        for sighting in self.detector.observe(&self.cell, &self.settings, now) {
+            match sighting {
+                Sighting::Began(trouble) => {
+                    let key = trouble.key();
+                    self.cell.touch(&trouble.host);
+                    let id = self.tell(about(&trouble, trouble.kind, trouble.severity), now);
+                    self.event_of.insert(key, id);
+                }
+                Sighting::Ended(trouble) => {
+                    self.event_of.remove(&trouble.key());
+                    self.cell.touch(&trouble.host);
+                    self.tell(about(&trouble, EventKind::Resolved, Severity::Info), now);
+                }
+            }
+        }
+    }
+
+    /// Makes plans for what is due, as many as there are solvers.
+    pub(super) fn answer_troubles(&mut self, now: Now) {
+        while self.may_begin() && self.solves.has_room(&self.settings) {
+            let due = self.detector.due(now);
+            if due.is_empty() {
+                return;
+            }
+            let ask = planning::ask(&self.cell, &due, &self.busy_for(""), &self.settings, 0);
+            // Each one takes troubles out of what is due, so that this ends.
+            let Some(ask) = ask else { return };
+            if !self.answer_trouble(ask, 0, now) {
+                return;
+            }
+        }
+    }
+
+    /// Makes a plan; says whether its hosts could be reserved.
+    fn answer_trouble(&mut self, ask: Ask, replans: u32, now: Now) -> bool {
+        let Some((kind, _)) = ask.keys.first() else { return false };
+        let draft = Draft {
+            trigger: kind.name().to_owned(),
+            mode: self.settings.planning.mode,
+            purpose: ask.purpose,
+            hosts: ask.hosts.clone(),
+            cause: Cause::Troubles(ask.keys),
+            replans,
+            request: (String::new(), String::new()),
+        };
+        let id = self.new_plan(draft, now);
+        if let Err(why) = self.reserve(&id, &ask.hosts) {
+            self.end(&id, PlanState::Cancelled, format!("its hosts are not free: {why}"), now);
+            return false;
+        }
+        self.search(&id, ask.objective, Search { whole: ask.whole, ..Search::default() }, now);
+        true
+    }
+
+    /// Tries a plan's troubles with more hosts. False when there are none.
+    pub(super) fn try_wider(&mut self, id: &str, now: Now) -> bool {
+        let Some(Life { cause: Cause::Troubles(keys), stage: Stage::Solving(search), .. }) =
+            self.lives.get(id)
+        else {
+            return false;
+        };
+        let troubles = self.standing(keys);
+        let Some(own) = self.partitions.hosts(id) else { return false };
+        let mut wider = search.wider;
+        if search.whole || !self.may_begin() {
+            return false;
+        }
+        let ask = loop {
+            wider += 1;
+            let busy = self.busy_for(id);
+            let ask = planning::ask(&self.cell, &troubles, &busy, &self.settings, wider);
+            match ask {
+                Some(ask) if !ask.hosts.is_subset(own) => break ask,
+                Some(ask) if !ask.whole => {}
+                _ => return false,
+            }
+        };
+        if self.partitions.grow(id, &ask.hosts).is_err() {
+            return false;
+        }
+        self.touch_hosts(&ask.hosts);
+        let hosts = self.partitions.hosts(id).cloned().unwrap_or_default();
+        tracing::info!(plan = id, hosts = hosts.len(), "no plan for fewer hosts; trying more");
+        self.change_for_good(id, |record| record.hosts = hosts.into_iter().collect());
+        let Some(Stage::Solving(search)) = self.stage(id) else { return false };
+        let search = Search { wider, whole: ask.whole, ..std::mem::take(search) };
+        self.search(id, ask.objective, search, now);
+        true
+    }
+
+    /// A plan for what a failed one has left undone; false when there will be none.
+    pub(super) fn succeed(&mut self, id: &str, life: &Life, now: Now) -> bool {
+        if life.replans >= self.settings.execution.max_replans || !self.may_begin() {
+            return false;
+        }
+        let successor = match &life.cause {
+            Cause::Troubles(keys) => {
+                let troubles = self.standing(keys);
+                let ask = planning::ask(&self.cell, &troubles, &self.busy_for(""), &self.settings, 0);
+                let Some(ask) = ask else { return false };
+                let answered = ask.keys.clone();
+                let before = self.last_plan;
+                if !self.answer_trouble(ask, life.replans + 1, now) {
+                    return false;
+                }
+                debug_assert!(self.last_plan > before);
+                // The others wait their turn.
+                let rest: Vec<Key> = keys.iter().filter(|key| !answered.contains(key)).cloned().collect();
+                self.detector.released(&rest, false, now, &self.settings);
+                super::plans::plan_id(self.last_plan)
+            }
+            Cause::Request(request) => match self.request_again(request, life.replans + 1, now) {
+                Some(successor) => successor,
+                None => return false,
+            },
+            Cause::Past => return false,
+        };
+        self.change_for_good(id, |record| record.successor.clone_from(&successor));
+        true
+    }
+
+    fn standing(&self, keys: &[Key]) -> Vec<Trouble> {
+        self.detector.standing().filter(|trouble| keys.contains(&trouble.key())).cloned().collect()
+    }
+
+    /// Whether anything that a plan is for still stands.
+    pub(super) fn is_needed(&self, cause: &Cause) -> bool {
+        match cause {
+            Cause::Troubles(keys) => keys.iter().any(|key| self.detector.stands(key)),
+            Cause::Request(_) | Cause::Past => true,
+        }
+    }
+
+    /// Withdraws proposals that nobody needs any more, or that do not fit any more.
+    pub(super) fn check_proposals(&mut self, now: Now) {
+        let patience = seconds(self.settings.detection.hold_s)
+            .saturating_add(seconds(self.settings.inventory.failed_after_s))
+            .saturating_add(SEEN_AGAIN_WITHIN);
+        let mut withdrawn = Vec::new();
+        let mut seen = Vec::new();
+        for (id, life) in &self.lives {
+            let Stage::Proposed(proposal) = &life.stage else { continue };
+            let needed = self.is_needed(&life.cause);
+            if needed && !proposal.seen {
+                seen.push(id.clone());
+            }
+            if !needed && (proposal.seen || now.at > proposal.since.saturating_add(patience)) {
+                withdrawn.push((id.clone(), "what it was made for has ended".to_owned()));
+            } else if let Some(why) = self.why_stale(id).filter(|_| self.hosts_are_back(id)) {
+                withdrawn.push((id.clone(), format!("it does not fit any more: {why}")));
+            }
+        }
+        for id in seen {
+            if let Some(Stage::Proposed(proposal)) = self.stage(&id) {
+                proposal.seen = true;
+            }
+        }
+        for (id, why) in withdrawn {
+            self.end(&id, PlanState::Cancelled, why, now);
+        }
+    }
+
+    /// Why a plan cannot be carried out any more.
+    pub(super) fn why_stale(&self, id: &str) -> Option<String> {
+        let record = self.plans.get(id)?;
+        let (problem, plan) = (record.problem.as_ref()?, record.plan.as_ref()?);
+        planning::stale(&self.cell, &self.settings, problem, plan)
+    }
+
+    /// Whether all is known that a plan is about; after a restart agents need a moment.
+    fn hosts_are_back(&self, id: &str) -> bool {
+        let patience = seconds(self.settings.inventory.failed_after_s);
+        let Some(record) = self.plans.get(id) else { return true };
+        record.hosts.iter().all(|host| match self.cell.hosts.get(host) {
+            Some(entry) => entry.is_known() || self.looked > entry.seen.saturating_add(patience),
+            None => true,
+        })
+    }
+}
+
+fn about(trouble: &Trouble, kind: EventKind, severity: Severity) -> Event {
+    Event {
+        host: trouble.host.clone(),
+        vm: trouble.vm.clone(),
+        constraint: trouble.constraint.clone(),
+        ..event(kind, severity, trouble.message.clone())
+    }
+}

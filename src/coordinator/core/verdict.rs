@@ -1,0 +1,235 @@
+//! What is done with what a solver has found: carried out, proposed, noted, tried with more hosts, or told to be
+//! impossible.
+
+use super::journal::event;
+use super::plans::{Cause, Proposal, Stage, waiting};
+use super::{Answer, Core, Effect, Ticket};
+use crate::coordinator::inventory::Now;
+use crate::record::{Connection, Event, EventKind, Mode, PlanRecord, PlanState, Severity};
+use dvms_solver::file::{Action, ActionKind, Conflict, Plan, Problem, Status};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// Solves of one partition that may be out of date when they are done.
+const MOST_STALE: u32 = 3;
+
+type Solution = (Arc<Problem>, Arc<Plan>);
+
+impl Core {
+    pub(super) fn plan_solved(
+        &mut self,
+        id: &str,
+        problem: Arc<Problem>,
+        outcome: Result<Plan, String>,
+        now: Now,
+    ) {
+        let plan = Arc::new(judged(outcome));
+        self.note_solution(id, &problem, &plan, now);
+        let acts = plan.status.has_plan() && !plan.actions.is_empty();
+        if acts && left_over(&plan) <= 0.0 {
+            return self.decide(id, (problem, plan), now);
+        }
+        if acts && let Some(Stage::Solving(search)) = self.stage(id) {
+            let best = search.best.take().filter(|(_, best)| gain(best) > gain(&plan));
+            search.best = Some(best.unwrap_or((problem, plan.clone())));
+        }
+        if self.try_wider(id, now) {
+            return;
+        }
+        if let Some(Stage::Solving(search)) = self.stage(id)
+            && let Some(best) = search.best.take()
+        {
+            self.note_solution(id, &best.0, &best.1, now);
+            return self.decide(id, best, now);
+        }
+        let life = self.lives.get(id);
+        let asked = life.is_some_and(|life| matches!(life.cause, Cause::Request(_)));
+        let thrift = self.plans.get(id).is_some_and(|record| record.trigger == EventKind::Underload.name());
+        if plan.status == Status::NoChange && (asked || thrift) {
+            let why = if plan.reason.is_empty() { "nothing is worth moving" } else { &plan.reason };
+            return self.end(id, PlanState::Succeeded, why.to_owned(), now);
+        }
+        let why = self.why_blocked(id, &plan);
+        self.end(id, PlanState::Blocked, why, now);
+    }
+
+    fn note_solution(&mut self, id: &str, problem: &Arc<Problem>, plan: &Arc<Plan>, now: Now) {
+        self.change_for_good(id, |record| {
+            record.problem = Some(problem.clone());
+            record.plan = Some(plan.clone());
+            record.actions = waiting(plan);
+            record.solved = Some(now.wall);
+        });
+    }
+
+    /// Does what the plan's mode says.
+    fn decide(&mut self, id: &str, solution: Solution, now: Now) {
+        let (problem, plan) = solution;
+        if plan.actions.iter().any(|action| matches!(action.kind, ActionKind::Boot | ActionKind::Shutdown)) {
+            let why = "the plan switches hosts on or off, which agents cannot do".to_owned();
+            return self.end(id, PlanState::Blocked, why, now);
+        }
+        if self.lives.get(id).is_some_and(|life| !self.is_needed(&life.cause)) {
+            let why = "what it was made for has ended meanwhile".to_owned();
+            return self.end(id, PlanState::Cancelled, why, now);
+        }
+        if let Some(why) = self.why_stale(id) {
+            return self.solve_again(id, &why, now);
+        }
+        let touched = touched(&problem, &plan);
+        self.change_for_good(id, |record| record.hosts = touched.iter().cloned().collect());
+        let asks = self.why_it_must_be_asked(&plan);
+        let mode = self.plans.get(id).map_or(Mode::Observe, |record| record.mode);
+        match mode {
+            Mode::Observe => {
+                let why = "noted only, as its mode is OBSERVE".to_owned();
+                self.end(id, PlanState::Cancelled, why, now);
+            }
+            Mode::Auto if asks.is_none() => {
+                if let Some(held) = self.partitions.hosts(id) {
+                    let leaving = held.difference(&touched).cloned().collect();
+                    self.shrink(id, &leaving, now);
+                }
+                self.execute(id, now);
+            }
+            Mode::Recommend | Mode::Approve | Mode::Auto => self.propose(id, asks, now),
+        }
+    }
+
+    fn propose(&mut self, id: &str, asks: Option<String>, now: Now) {
+        self.release(id, now);
+        if let Some(stage) = self.stage(id) {
+            *stage = Stage::Proposed(Proposal { seen: true, since: now.at });
+        }
+        self.change_for_good(id, |record| {
+            record.state = PlanState::Proposed;
+            record.message = asks.clone().unwrap_or_default();
+        });
+        let because = asks.map(|asks| format!(", as {asks}")).unwrap_or_default();
+        let message = format!("plan {id} waits for approval{because}: dvms plans approve {id}");
+        let said = event(EventKind::PlanCreated, Severity::Info, message);
+        self.tell(Event { plan_id: id.to_owned(), ..said }, now);
+    }
+
+    /// The state has changed while it was solved.
+    fn solve_again(&mut self, id: &str, why: &str, now: Now) {
+        let objective = self.plans.get(id).and_then(|record| record.problem.as_ref());
+        let objective = objective.map(|problem| problem.objective.clone()).unwrap_or_default();
+        let Some(Stage::Solving(search)) = self.stage(id) else { return };
+        let mut search = std::mem::take(search);
+        if search.stale >= MOST_STALE {
+            let why = format!("the hosts change faster than they are solved: {why}");
+            return self.end(id, PlanState::Blocked, why, now);
+        }
+        (search.stale, search.best) = (search.stale + 1, None);
+        tracing::info!(plan = id, "solving again: {why}");
+        self.search(id, objective, search, now);
+    }
+
+    /// Why a plan waits for approval whatever its mode is.
+    fn why_it_must_be_asked(&self, plan: &Plan) -> Option<String> {
+        if self.settings.execution.restart_failed {
+            return None;
+        }
+        let from_failed =
+            |action: &&Action| action.kind == ActionKind::Start && self.failed_home(&action.vm).is_some();
+        let first = plan.actions.iter().find(from_failed)?;
+        let host = self.failed_home(&first.vm)?;
+        Some(format!(
+            "it starts {} and perhaps others of the failed host {host}: make sure that the host is off, as a VM that \
+             runs twice spoils its disks",
+            first.vm
+        ))
+    }
+
+    /// The failed host that a VM was on.
+    pub(super) fn failed_home(&self, vm: &str) -> Option<&str> {
+        let failed = |host: &&str| {
+            self.cell.hosts.get(*host).is_some_and(|entry| entry.connection == Connection::Failed)
+        };
+        self.cell.homes(vm).find(failed)
+    }
+
+    fn why_blocked(&self, id: &str, plan: &Plan) -> String {
+        let mut why = match plan.status {
+            Status::Infeasible => "no plan exists".to_owned(),
+            Status::Unknown => "no plan was found in time".to_owned(),
+            _ => "no plan makes it better".to_owned(),
+        };
+        if !plan.reason.is_empty() {
+            let _ = write!(why, ": {}", plan.reason);
+        }
+        if let Some(conflict) = &plan.conflict {
+            why.push_str(&listing(conflict));
+        }
+        let busy = self.busy_for(id);
+        match self.cell.hosts.keys().filter(|host| busy(host)).count() {
+            0 => {}
+            count => _ = write!(why, "; {count} hosts are reserved by other plans and were not asked"),
+        }
+        why
+    }
+
+    pub(super) fn what_if_solved(
+        &mut self,
+        ticket: Ticket,
+        mut record: PlanRecord,
+        problem: Arc<Problem>,
+        outcome: Result<Plan, String>,
+        now: Now,
+    ) {
+        let plan = Arc::new(judged(outcome));
+        record.state = match (plan.status, plan.actions.is_empty()) {
+            (Status::Infeasible | Status::Unknown, _) => PlanState::Blocked,
+            (_, true) => PlanState::Succeeded,
+            (_, false) => PlanState::Proposed,
+        };
+        record.message.clone_from(&plan.reason);
+        record.actions = waiting(&plan);
+        record.hosts = problem.hosts.iter().map(|host| host.name.clone()).collect();
+        (record.solved, record.problem, record.plan) = (Some(now.wall), Some(problem), Some(plan));
+        self.effects.push(Effect::Answer { ticket, answer: Answer::Plan(Arc::new(record)) });
+    }
+}
+
+/// What a solver that could not even answer comes to.
+fn judged(outcome: Result<Plan, String>) -> Plan {
+    outcome.unwrap_or_else(|reason| Plan { status: Status::Unknown, reason, ..Plan::default() })
+}
+
+fn violations(plan: &Plan) -> Option<(f64, f64)> {
+    let level = plan.objectives.iter().find(|level| level.name == "VIOLATIONS")?;
+    Some((level.before, level.value))
+}
+
+/// What a plan leaves of what is wrong.
+fn left_over(plan: &Plan) -> f64 {
+    violations(plan).map_or(0.0, |(_, after)| after)
+}
+
+fn gain(plan: &Plan) -> f64 {
+    violations(plan).map_or(0.0, |(before, after)| before - after)
+}
+
+/// Hosts that a plan touches, those that VMs are restarted from among them.
+fn touched(problem: &Problem, plan: &Plan) -> BTreeSet<String> {
+    let ends = plan.actions.iter().flat_map(|action| [&action.source, &action.destination]);
+    let acting: BTreeSet<&str> = plan.actions.iter().map(|action| action.vm.as_str()).collect();
+    let homes = problem.vms.iter().filter(|vm| acting.contains(vm.name.as_str())).map(|vm| &vm.host);
+    ends.chain(homes).filter(|host| !host.is_empty()).cloned().collect()
+}
+
+fn listing(conflict: &Conflict) -> String {
+    let mut text = String::new();
+    for (what, names) in
+        [("hosts", &conflict.hosts), ("VMs", &conflict.vms), ("rules", &conflict.constraints)]
+    {
+        if !names.is_empty() {
+            let more = if names.len() > 5 { " …" } else { "" };
+            let first: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+            let _ = write!(text, "; {what}: {}{more}", first.join(", "));
+        }
+    }
+    text
+}
