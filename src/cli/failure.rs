@@ -7,7 +7,7 @@ use super::output::Format;
 use super::paint::{Paint, Tone};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, Write as _};
 
 /// Faults that are shown; more are counted.
 const FAULTS_SHOWN: usize = 20;
@@ -85,10 +85,12 @@ impl Failure {
     /// Tells it on standard error, in the form that was asked for.
     pub(crate) fn tell(&self, format: Format, paint: Paint) {
         let Self::Because(trouble) = self else { return };
-        match format {
-            Format::Table => eprint!("{}", trouble.text(paint)),
-            Format::Json => eprintln!("{}", trouble.value()),
-        }
+        let text = match format {
+            Format::Table => trouble.text(paint),
+            Format::Json => format!("{}\n", trouble.value()),
+        };
+        // Where nobody reads, nobody is told.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 }
 

@@ -234,6 +234,9 @@ fn announce(config: &Config, address: SocketAddr, figures: Option<SocketAddr>, o
         let figures = figures.map(|address| format!(", metrics at {address}")).unwrap_or_default();
         format!("dvms {version} serves at {api}{figures}, state in {state_dir}")
     };
+    if !address.ip().is_loopback() {
+        tracing::warn!(api, "plain text without authentication: whoever reaches it can move VMs");
+    }
     // It serves all the same when nobody reads this.
     let _ = output.line(&line);
 }
