@@ -29,7 +29,7 @@ else
 run_tests = $(CARGO) test --no-fail-fast
 endif
 
-.PHONY: help demo bench test lint fmt build doc release ci clean
+.PHONY: help demo demo-libvirt bench test lint fmt build doc release ci clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r verb what; \
@@ -39,6 +39,12 @@ demo: ## a cluster of simulated hypervisors in one process: overload, drain, nig
 	$(setup) build
 	$(CARGO) build -p dvms --bin dvms
 	@$(CARGO) run --quiet -p dvms --bin dvms -- demo $(ARGS)
+
+demo-libvirt: ## the same with QEMU guests on libvirt daemons, in namespaces of this machine; needs root
+	$(setup) build agent test
+	$(CARGO) build -p dvms --bin dvms
+	$(CARGO) build $(AGENT) --bin dvms-agent
+	@$(CARGO) run --quiet -p dvms --bin dvms -- demo --libvirt $(ARGS)
 
 test: build ## all tests; as root with real libvirt and QEMU
 	$(setup) test

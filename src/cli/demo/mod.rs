@@ -29,7 +29,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use crate::coordinator::Settings;
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use libvirt::Libvirt;
 use line::Line;
 use outcome::Outcome;
@@ -41,6 +41,12 @@ use std::io;
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// Standard output cannot be written to. A type of its own, as other things that cannot be written to are no
+/// sign that nobody reads.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output: {0}")]
+struct Unheard(#[from] io::Error);
 
 /// The story is over, or the wish that it were.
 enum End {
@@ -72,7 +78,9 @@ async fn in_folder(arguments: &Arguments, output: Output) -> Result<Exit, Failur
         Ok(()) => on_site(arguments, output, folder.path(), &quit).await,
         Err(error) => Err(error),
     };
-    if matches!(result, Ok(Exit::Success)) || quit.is_cancelled() {
+    let unheard = result.as_ref().is_err_and(|error| error.is::<Unheard>());
+    let logged = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    if matches!(result, Ok(Exit::Success)) || quit.is_cancelled() || unheard || !logged {
         return result.map_err(failure);
     }
     let kept = folder.keep();
@@ -87,8 +95,8 @@ async fn in_folder(arguments: &Arguments, output: Output) -> Result<Exit, Failur
 }
 
 fn failure(error: anyhow::Error) -> Failure {
-    match error.downcast::<io::Error>() {
-        Ok(error) => error.into(),
+    match error.downcast::<Unheard>() {
+        Ok(Unheard(error)) => error.into(),
         Err(error) => Failure::new(format!("{error:#}")),
     }
 }
@@ -101,7 +109,7 @@ async fn on_site(
 ) -> anyhow::Result<Exit> {
     if arguments.libvirt {
         if !output.is_json() {
-            output.line("dvms demo: starting hypervisors and guests")?;
+            output.line("dvms demo: starting hypervisors and guests").map_err(Unheard)?;
         }
         let place = folder.to_owned();
         let booted = tokio::task::spawn_blocking(move || Libvirt::boot(&place)).await;
@@ -157,11 +165,11 @@ async fn perform(
         () = quit.cancelled() => Ok(End::Interrupted),
         ended = &mut shown => {
             // Nobody looks any more: the reader of the pipe is gone.
-            return Err(ended?.err().map_or_else(|| anyhow::anyhow!("the stage has ended"), Into::into));
+            return Err(ended?.err().map_or_else(|| anyhow!("the stage has ended"), |error| Unheard(error).into()));
         }
     };
     done.cancel();
-    shown.await??;
+    shown.await?.map_err(Unheard)?;
     let outcome = match told? {
         End::Told(outcome) => outcome,
         End::Interrupted => {
@@ -172,21 +180,26 @@ async fn perform(
     tell(&outcome, output)?;
     if arguments.keep {
         if !output.is_json() {
-            server.invitation().iter().try_for_each(|line| output.line(&line.painted(output.look.paint)))?;
-            output.line("It goes on until Ctrl-C.")?;
+            invite(server, output)?;
         }
         quit.cancelled().await;
     }
     Ok(if outcome.is_good() { Exit::Success } else { Exit::Failure })
 }
 
-fn tell(outcome: &Outcome, output: Output) -> io::Result<()> {
+fn invite(server: &Server, output: Output) -> Result<(), Unheard> {
+    output.line("")?;
+    server.invitation().iter().try_for_each(|line| output.line(&line.painted(output.look.paint)))?;
+    Ok(output.line("It goes on until Ctrl-C.")?)
+}
+
+fn tell(outcome: &Outcome, output: Output) -> Result<(), Unheard> {
     if output.is_json() {
-        return output.value(&outcome.to_json());
+        return Ok(output.value(&outcome.to_json())?);
     }
     let width = usize::from(output.look.width.unwrap_or(100));
     output.line("")?;
-    outcome.lines(width).iter().try_for_each(|line| output.line(&line.painted(output.look.paint)))
+    Ok(outcome.lines(width).iter().try_for_each(|line| output.line(&line.painted(output.look.paint)))?)
 }
 
 /// Cancelled by the first signal that asks the process to end; the second one ends it at once.
