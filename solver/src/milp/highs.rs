@@ -4,7 +4,7 @@
 //! not tell why. So the model it has built is run through `highs` itself. (The start is given there too, as
 //! `good_lp` does not hand it over with the model.)
 
-use super::linear::{Linear, Term};
+use super::linear::{Linear, Term, activity};
 use good_lp::{Expression, ProblemVariables, SolverModel, variable};
 use highs::{HighsModelStatus, HighsSolutionStatus};
 
@@ -54,6 +54,13 @@ impl Solved {
     fn without_point(end: End) -> Self {
         Self { end, bound: None, point: None, iterations: 0 }
     }
+
+    /// Whether what is said to be optimal has the value of the bound, and keeps the rows.
+    fn is_consistent(&self, task: &Task) -> bool {
+        let (Some(point), Some(bound)) = (&self.point, self.bound) else { return true };
+        let value = activity(&task.goal, |column| point[column as usize]);
+        self.end != End::Optimal || value <= i128::from(bound) && task.linear.holds(point)
+    }
 }
 
 /// Solves on this thread. Returns when `HiGHS` does, which may be long after the time limit.
@@ -66,15 +73,21 @@ pub(super) fn solve(task: &Task) -> Solved {
         // Rows without columns were judged when they were made.
         return Solved { bound: Some(0), point: Some(Vec::new()), ..Solved::without_point(End::Optimal) };
     }
-    run(task).unwrap_or(Solved::without_point(End::Stopped))
+    let solved = run(task, task.start.as_deref());
+    if task.start.is_some() && solved.as_ref().is_some_and(|solved| !solved.is_consistent(task)) {
+        // Seen in HiGHS 1.16: where presolve alone solves a model, the start comes back as its solution,
+        // with the value and the bound of the optimum.
+        return run(task, None).unwrap_or(Solved::without_point(End::Stopped));
+    }
+    solved.unwrap_or(Solved::without_point(End::Stopped))
 }
 
 /// `None` when `HiGHS` reports an error.
-fn run(task: &Task) -> Option<Solved> {
+fn run(task: &Task, start: Option<&[i64]>) -> Option<Solved> {
     let mut model = build(&task.linear, &task.goal).try_into_inner().ok()?;
     model.make_quiet();
-    // The scheduler of `HiGHS` belongs to the thread that runs it. With more threads its searches hardly
-    // become faster, and the other threads outlive an abandoned solve.
+    // One thread: other partitions are solved at the same time, and a solve that is left behind would leave
+    // the others behind as well.
     model.try_set_option("threads", 1).ok()?;
     model.try_set_option("random_seed", (task.seed % (1 << 31)) as i32).ok()?;
     model.try_set_option("mip_rel_gap", 0.0).ok()?;
@@ -83,7 +96,7 @@ fn run(task: &Task) -> Option<Solved> {
     if let Some(nodes) = task.nodes {
         model.try_set_option("mip_max_nodes", i32::try_from(nodes).unwrap_or(i32::MAX)).ok()?;
     }
-    if let Some(start) = &task.start {
+    if let Some(start) = start {
         let start: Vec<f64> = start.iter().map(|x| *x as f64).collect();
         model.try_set_solution(Some(&start), None, None, None).ok()?;
     }

@@ -52,7 +52,7 @@ pub(crate) struct Request<'a> {
     pub(crate) start: &'a Placement,
     pub(crate) budget: &'a Budget,
     pub(crate) seed: u64,
-    /// Not used: `HiGHS` gains nothing by more, see [`highs`].
+    /// Not used: each solve has one, see [`highs`].
     pub(crate) threads: usize,
     /// VMs that must not move, as no schedule was found for them. With any, nothing is proved.
     pub(crate) stay: &'a BTreeSet<VmId>,

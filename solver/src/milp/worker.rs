@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// As long as this many solves of the process are left behind and still run, no new one begins. Each ends
 /// by its own time limit at some time, and has at most a model of [`super::MOST_COLUMNS`] in memory.
-const MOST_LATE: usize = 3;
+const MOST_LATE: usize = 4;
 static LATE: AtomicUsize = AtomicUsize::new(0);
 
 /// How often a waiting solve looks whether somebody has asked to stop.

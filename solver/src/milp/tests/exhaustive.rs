@@ -3,6 +3,7 @@
 use super::oracle::{all_ends, problem, values};
 use crate::budget::{Budget, Cancel};
 use crate::constraints::Rules;
+use crate::file;
 use crate::milp::ends::Ends;
 use crate::milp::level::Level;
 use crate::milp::levels::{self, Means};
@@ -174,4 +175,25 @@ fn others(problem: &Problem) -> impl Iterator<Item = Placement> {
         };
         (0..vms).map(digit).collect()
     })
+}
+
+/// `HiGHS` 1.16 returns the start as the solution of a model like this one, and calls it optimal.
+#[test]
+fn a_start_does_not_hide_the_optimum() {
+    let file = file::Problem::from_json(
+        r#"{"hosts": [{"name": "a", "capacity": {"cpu": 300, "memory": 3}},
+             {"name": "b", "capacity": {"cpu": 300, "memory": 3}},
+             {"name": "c", "capacity": {"cpu": 300, "memory": 3}}],
+            "vms": [{"name": "v", "host": "a"}, {"name": "w", "host": "c", "demand": {"cpu": 300, "memory": 3}},
+             {"name": "x", "host": "c", "demand": {"cpu": 200, "memory": 1}}],
+            "constraints": [{"name": "g", "soft_weight": 7, "continuous": true, "gather": {"vms": ["v"]}}]}"#,
+    );
+    let problem = Problem::new(&file.unwrap()).unwrap();
+    let ends = all_ends(&problem, &Rules::new(&problem));
+    for start in &ends {
+        for named in [false, true] {
+            let means = Means { named, pooled: false, ..Means::default() };
+            judge(&problem, &ends, start, &solve(&problem, start, 0, means), means);
+        }
+    }
 }
