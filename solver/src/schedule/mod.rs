@@ -69,11 +69,16 @@ pub(crate) fn schedule(
     let bound = bound::makespan_s(&ground);
     let mut best: Option<Outcome> = None;
     let mut left: Option<BTreeSet<VmId>> = None;
-    for (i, (order, sharing)) in policies(ground.movers().count()).enumerate() {
+    for (i, style) in policies(ground.movers().count()).enumerate() {
         if i > 0 && budget.expired() {
             break;
         }
-        match try_policy(&ground, order, sharing, budget) {
+        // Who steps aside before it must is worth a look only where others wait long for room.
+        let is_close = |best: &Outcome| best.way.makespan_s <= 1.1 * bound;
+        if style.eager && best.as_ref().is_some_and(is_close) {
+            continue;
+        }
+        match try_policy(&ground, style, budget) {
             Ok(steps) => keep_better(&mut best, Outcome::new(&ground, steps), problem),
             Err(Deadlock { left: vms }) if left.as_ref().is_none_or(|left| vms.len() < left.len()) => {
                 left = Some(vms.into_iter().collect());
@@ -87,8 +92,8 @@ pub(crate) fn schedule(
     if best.is_none() {
         match reach::anyhow(&ground, budget) {
             Reached::By(hops) => {
-                for (order, sharing) in policies(hops.len()) {
-                    let policy = Policy { sharing, ranks: rank::ranks(&ground, order), starts_last: true };
+                for style in policies(hops.len()) {
+                    let policy = style.policy(&ground, true);
                     if let Ok(steps) = Run::new(&ground, &policy).by(hops.clone()).finish(budget) {
                         keep_better(&mut best, Outcome::new(&ground, steps), problem);
                     }
@@ -111,13 +116,8 @@ pub(crate) fn schedule(
 }
 
 /// Waiting VMs are started as soon as they can; if that gets in the way of others, last.
-fn try_policy(
-    ground: &Ground<'_>,
-    order: Order,
-    sharing: Sharing,
-    budget: &Budget,
-) -> Result<Vec<Step>, Deadlock> {
-    let mut policy = Policy { sharing, ranks: rank::ranks(ground, order), starts_last: false };
+fn try_policy(ground: &Ground<'_>, style: Style, budget: &Budget) -> Result<Vec<Step>, Deadlock> {
+    let mut policy = style.policy(ground, false);
     let tried = Run::new(ground, &policy).finish(budget);
     let waiting = || ground.movers().any(|vm| ground.start[vm.index()].is_none());
     if tried.is_ok() || budget.expired() || !waiting() {
@@ -138,28 +138,45 @@ fn cannot_come(ground: &Ground<'_>, vm: VmId) -> bool {
     ground.last_hop(vm, &ground.start).is_none_or(|hop| !ground.may_hop(hop))
 }
 
+/// One way to make a schedule.
+#[derive(Debug, Clone, Copy)]
+struct Style {
+    order: Order,
+    sharing: Sharing,
+    eager: bool,
+}
+
+impl Style {
+    fn policy(self, ground: &Ground<'_>, starts_last: bool) -> Policy {
+        let Self { order, sharing, eager } = self;
+        Policy { sharing, ranks: rank::ranks(ground, order), starts_last, eager }
+    }
+}
+
 /// What is tried, for so many moves.
-fn policies(moves: usize) -> impl Iterator<Item = (Order, Sharing)> {
+fn policies(moves: usize) -> impl Iterator<Item = Style> {
     let alone = Sharing { least: 1.0, parts: 1.0 };
     let what_is_left = Sharing { least: 0.5, parts: 1.0 };
     let half = Sharing { least: 1.0, parts: 2.0 };
     let quarter = Sharing { least: 1.0, parts: 4.0 };
     let all = [
-        (Order::Busiest, alone),
-        (Order::Row, alone),
-        (Order::Busiest, half),
-        (Order::Shortest, alone),
-        (Order::Busiest, what_is_left),
-        (Order::Busiest, quarter),
-        (Order::Any(1), alone),
-        (Order::Any(2), alone),
+        (Order::Busiest, alone, false),
+        (Order::Busiest, alone, true),
+        (Order::Row, alone, false),
+        (Order::Row, alone, true),
+        (Order::Busiest, half, false),
+        (Order::Shortest, alone, false),
+        (Order::Busiest, what_is_left, false),
+        (Order::Busiest, quarter, false),
+        (Order::Any(1), alone, true),
+        (Order::Any(2), alone, true),
     ];
     let most = match moves {
         0..=3000 => all.len(),
-        3001..=20_000 => 3,
+        3001..=20_000 => 4,
         _ => 2,
     };
-    all.into_iter().take(most)
+    all.into_iter().take(most).map(|(order, sharing, eager)| Style { order, sharing, eager })
 }
 
 /// A schedule and what it comes to.

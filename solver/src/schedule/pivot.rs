@@ -1,34 +1,38 @@
 //! How a deadlock is broken: VMs step aside to a third host, so that one that waits can go.
 //!
-//! Nothing is in flight, and nothing that waits has room. For each VM that waits, the cheapest VMs whose
+//! Nothing that waits has room. For each VM that waits, the cheapest VMs whose
 //! leaving gives it room are chosen; the cheapest of these choices for which there are hosts to step aside
 //! to is taken.
 
 use super::ground::{Ground, Hop};
-use crate::model::{Amount, HostId, Placement, VmId};
+use crate::model::{Amount, HostId, HostState, Placement, VmId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 /// How many choices are tried at most.
-const TRIES: usize = 4000;
+const TRIES: usize = 300;
 /// A host that others wait to enter is this much less welcome to step aside to, in parts of its capacity.
 const WANTED: f64 = 0.2;
 
-/// Hops that can go one after the other, the last of which brings a VM to its place. At most `most` of
-/// them are more than the VMs need, where one that would not have to move at all counts twice.
-pub(super) fn unlock(
-    ground: &Ground<'_>,
-    at: &Placement,
-    room: &[Amount],
-    left: &[VmId],
-    most: u64,
-) -> Option<Vec<Hop>> {
-    if most == 0 {
-        return None;
-    }
-    [false, true]
-        .into_iter()
-        .find_map(|bystanders| Lock::new(ground, at, room, left, bystanders, most).open())
+/// The state in which somebody must step aside.
+pub(super) struct View<'a> {
+    pub(super) at: &'a Placement,
+    /// Room that is free for good: what others have been promised is taken off.
+    pub(super) room: &'a [Amount],
+    /// VMs that are not where they end and wait.
+    pub(super) left: &'a [VmId],
+    /// VMs that are in flight or promised a hop: they are left alone.
+    pub(super) taken: &'a [bool],
+    /// Hosts that a VM is leaving; room will come there by itself.
+    pub(super) emptying: &'a BTreeSet<HostId>,
+    /// Hops more than the VMs need that are allowed, where one that would not have to move at all counts
+    /// twice.
+    pub(super) most: u64,
+}
+
+/// Hops that can go one after the other, the last of which brings a VM to its place.
+pub(super) fn unlock(ground: &Ground<'_>, view: &View<'_>, bystanders: bool) -> Option<Vec<Hop>> {
+    if view.most == 0 { None } else { Lock::new(ground, view, bystanders).open() }
 }
 
 struct Lock<'a> {
@@ -46,28 +50,29 @@ struct Lock<'a> {
 }
 
 impl<'a> Lock<'a> {
-    fn new(
-        ground: &'a Ground<'a>,
-        at: &'a Placement,
-        room: &'a [Amount],
-        left: &[VmId],
-        bystanders: bool,
-        most: u64,
-    ) -> Self {
-        let hops = left.iter().filter_map(|vm| ground.last_hop(*vm, at));
-        let waiting: Vec<Hop> = hops.filter(|hop| hop.from.is_some()).collect();
+    fn new(ground: &'a Ground<'a>, view: &View<'a>, bystanders: bool) -> Self {
+        let (at, room) = (view.at, view.room);
+        let waits = |vm: &&VmId| !view.taken[vm.index()];
+        let hops = view.left.iter().filter(waits).filter_map(|vm| ground.last_hop(*vm, at));
+        let waiting: Vec<Hop> =
+            hops.filter(|hop| hop.from.is_some() && !view.emptying.contains(&hop.to)).collect();
         let mut inside: BTreeMap<usize, Vec<VmId>> = BTreeMap::new();
         for hop in &waiting {
             for (pool, _) in ground.arrivals(*hop).filter(|(pool, amount)| room[*pool] < *amount) {
                 inside.entry(pool).or_default();
             }
         }
+        let largest = largest_rooms(ground, room);
         for (i, host) in at.iter().enumerate() {
             let (vm, Some(host)) = (VmId::from(i), *host) else { continue };
             let leaves = ground.to[i] != Some(host);
             let may = leaves || (bystanders && ground.may_hop(Hop { vm, from: None, to: host }));
+            let moved = ground.problem.vm(vm);
             // What was only just started stays.
-            if !may || ground.problem.vm(vm).pinned || ground.start[i].is_none() {
+            if !may || view.taken[i] || moved.pinned || ground.start[i].is_none() {
+                continue;
+            }
+            if moved.demand.iter().zip(&largest).any(|(demand, most)| *demand > 0 && demand > most) {
                 continue;
             }
             for (pool, _) in ground.holds(vm, host) {
@@ -77,7 +82,7 @@ impl<'a> Lock<'a> {
             }
         }
         let wanted = waiting.iter().map(|hop| hop.to).collect();
-        Self { ground, at, room, most, waiting, wanted, inside, fixed: BTreeSet::new() }
+        Self { ground, at, room, most: view.most, waiting, wanted, inside, fixed: BTreeSet::new() }
     }
 
     fn open(mut self) -> Option<Vec<Hop>> {
@@ -168,9 +173,9 @@ impl<'a> Lock<'a> {
         }
         let enough = |vms: &[VmId]| {
             whole.iter().all(|(pool, missing)| {
-                let given: Amount =
+                let sum: Amount =
                     vms.iter().flat_map(|vm| gives(*vm)).filter(|(p, _)| p == pool).map(|(_, a)| a).sum();
-                given >= *missing
+                sum >= *missing
             })
         };
         for i in (0..chosen.len()).rev() {
@@ -258,4 +263,16 @@ impl Overlay<'_> {
         ground.arrivals(hop).for_each(|(pool, amount)| *self.changed.entry(pool).or_default() -= amount);
         ground.departures(hop).for_each(|(pool, amount)| *self.changed.entry(pool).or_default() += amount);
     }
+}
+
+/// The largest room of each resource on any host that takes VMs.
+fn largest_rooms(ground: &Ground<'_>, room: &[Amount]) -> Vec<Amount> {
+    let width = ground.problem.resources.len();
+    let mut largest = vec![0; width];
+    for (host, room) in ground.problem.hosts.iter().zip(room.chunks(width.max(1))) {
+        if host.state == HostState::Online {
+            largest.iter_mut().zip(room).for_each(|(most, room)| *most = (*most).max(*room));
+        }
+    }
+    largest
 }

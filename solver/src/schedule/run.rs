@@ -3,7 +3,7 @@
 use super::ground::{Ground, Hop};
 use super::ledger::Ledger;
 use super::network::{Busy, Network, Sharing, duration_s};
-use super::pivot;
+use super::pivot::{self, View};
 use super::search::{self, Route, Scope};
 use crate::budget::Budget;
 use crate::model::{HostId, Placement, VmId};
@@ -28,6 +28,8 @@ pub(super) struct Policy {
     pub(super) ranks: Vec<u32>,
     /// Waiting VMs are started when no migration waits any more: they take room and never give any back.
     pub(super) starts_last: bool,
+    /// VMs step aside as soon as few migrations are under way, not only when none can go on.
+    pub(super) eager: bool,
 }
 
 /// VMs that had not come to their place when nothing could go on.
@@ -37,6 +39,10 @@ pub(super) struct Deadlock {
 
 /// With more VMs than this left, a search over placements is not worth its time.
 const FEW: usize = 12;
+/// How often, in one schedule, VMs that need not move are asked to step aside.
+const DETOURS: u32 = 24;
+/// So many of those that wait are looked at when somebody may step aside early.
+const GLANCE: usize = 128;
 /// How many forced hops are looked at.
 const LOOK_AHEAD: usize = 64;
 
@@ -68,6 +74,13 @@ pub(super) struct Run<'g> {
     left: usize,
     migrations_left: usize,
     hops_left: u64,
+    /// How often others may be asked to step aside.
+    detours_left: u32,
+    /// Fewer migrations at once than this are few.
+    brisk: usize,
+    /// How many have ended, and when to look again whether someone should step aside.
+    ended: usize,
+    next_look: usize,
 }
 
 impl<'g> Run<'g> {
@@ -94,12 +107,19 @@ impl<'g> Run<'g> {
             left: 0,
             migrations_left: 0,
             hops_left: 0,
+            detours_left: DETOURS,
+            brisk: 0,
+            ended: 0,
+            next_look: 0,
         };
         for vm in ground.movers() {
             run.wait(vm);
             run.left += 1;
             run.migrations_left += usize::from(run.at[vm.index()].is_some());
         }
+        let hops = ground.movers().filter_map(|vm| ground.last_hop(vm, &ground.start));
+        let hosts: BTreeSet<HostId> = hops.flat_map(|hop| hop.from.into_iter().chain([hop.to])).collect();
+        run.brisk = hosts.len().div_ceil(5);
         // Beyond so many detours something goes in circles.
         let sensible = 6 * run.migrations_left as u64 + 12;
         run.hops_left = most.min(sensible).saturating_sub(run.migrations_left as u64);
@@ -130,8 +150,11 @@ impl<'g> Run<'g> {
         for turn in 1_u32.. {
             self.begin_forced();
             self.begin_all(woken);
-            if turn % 256 == 0 && budget.expired() {
+            if turn.is_multiple_of(256) && budget.expired() {
                 return Err(self.deadlock());
+            }
+            if self.policy.eager && self.is_slow() {
+                self.step_aside();
             }
             if !self.ends.is_empty() {
                 woken = self.end_next();
@@ -152,10 +175,22 @@ impl<'g> Run<'g> {
     }
 
     /// Nothing is in flight, and nothing can begin.
-    fn way_out(&self, budget: &Budget) -> Option<Vec<Hop>> {
+    fn way_out(&mut self, budget: &Budget) -> Option<Vec<Hop>> {
         let left: Vec<VmId> = self.left_vms().collect();
         let room = &self.ledger.room;
-        let hops = pivot::unlock(self.ground, &self.at, room, &left, self.hops_left);
+        let view = View {
+            at: &self.at,
+            room,
+            left: &left,
+            taken: &self.taken,
+            emptying: &BTreeSet::new(),
+            most: self.hops_left,
+        };
+        let hops = pivot::unlock(self.ground, &view, false).or_else(|| {
+            // Those that need not move may have to move time and again: not for ever.
+            self.detours_left = self.detours_left.checked_sub(1)?;
+            pivot::unlock(self.ground, &view, true)
+        });
         hops.or_else(|| {
             let mut who: Vec<VmId> = left.into_iter().filter(|vm| self.at[vm.index()].is_some()).collect();
             if who.is_empty() || who.len() > FEW {
@@ -178,6 +213,44 @@ impl<'g> Run<'g> {
                 Route::Nowhere | Route::Unknown => None,
             }
         })
+    }
+
+    /// Few migrations are under way for so many that wait.
+    fn is_slow(&self) -> bool {
+        let busy = self.ends.len() + self.forced.len();
+        self.ended >= self.next_look && busy < self.brisk && busy < self.migrations_left
+    }
+
+    /// Lets VMs step aside until more is under way again.
+    fn step_aside(&mut self) {
+        let mut left: Vec<VmId> = self.left_vms().filter(|vm| !self.taken[vm.index()]).collect();
+        left.sort_unstable_by_key(|vm| self.policy.ranks[vm.index()]);
+        left.truncate(GLANCE);
+        let mut emptying: BTreeSet<HostId> =
+            self.ends.iter().filter_map(|Reverse((_, step))| self.steps[*step as usize].hop.from).collect();
+        let mut room = self.ledger.room.clone();
+        for hop in &self.forced {
+            self.ground.arrivals(*hop).for_each(|(pool, amount)| room[pool] -= amount);
+            emptying.extend(hop.from);
+        }
+        while self.is_slow() {
+            let view = View {
+                at: &self.at,
+                room: &room,
+                left: &left,
+                taken: &self.taken,
+                emptying: &emptying,
+                most: self.hops_left,
+            };
+            let Some(hops) = pivot::unlock(self.ground, &view, false) else { break };
+            for hop in &hops {
+                self.ground.arrivals(*hop).for_each(|(pool, amount)| room[pool] -= amount);
+                emptying.extend(hop.from);
+            }
+            self.force(hops);
+            self.begin_forced();
+        }
+        self.next_look = self.ended + self.brisk / 4 + 1;
     }
 
     fn left_vms(&self) -> impl Iterator<Item = VmId> + '_ {
@@ -321,6 +394,7 @@ impl<'g> Run<'g> {
             self.ends.pop();
             ended.push(step);
         }
+        self.ended += ended.len();
         let mut hosts: Vec<HostId> = Vec::new();
         let mut pools: Vec<usize> = Vec::new();
         for step in ended {

@@ -130,7 +130,9 @@ fn placement(case: &Case, random: &mut Random) -> Option<Placement> {
         let mut to = problem.initial();
         let share = 2 + random.below(3);
         let moved: Vec<usize> = (0..to.len()).filter(|_| !random.one_in(share)).collect();
-        moved.iter().for_each(|vm| to[*vm] = None);
+        for vm in &moved {
+            to[*vm] = None;
+        }
         for vm in moved {
             let (start, width) = (problem.initial()[vm], problem.resources.len());
             let used = objective::usage(problem, &to);
@@ -145,8 +147,8 @@ fn placement(case: &Case, random: &mut Random) -> Option<Placement> {
                 Some(hosts[random.below(hosts.len())])
             };
         }
-        let moves = to.iter().zip(problem.initial()).any(|(a, b)| *a != b);
-        if moves && objective::fault(problem, &rules, &to).is_none() {
+        let changed = to.iter().zip(problem.initial()).any(|(a, b)| *a != b);
+        if changed && objective::fault(problem, &rules, &to).is_none() {
             return Some(to);
         }
     }

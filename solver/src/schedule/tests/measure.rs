@@ -49,7 +49,9 @@ fn scattered(
     let problem = &case.problem;
     let mut to = problem.initial();
     let moved: Vec<usize> = (0..to.len()).filter(|vm| leaves(to[*vm].unwrap())).collect();
-    moved.iter().for_each(|vm| to[*vm] = None);
+    for vm in &moved {
+        to[*vm] = None;
+    }
     let width = problem.resources.len();
     let mut used = crate::objective::usage(problem, &to);
     for vm in moved {
@@ -71,6 +73,43 @@ fn scattered(
 fn shifted(case: &Case) -> Placement {
     let hosts = case.problem.hosts.len();
     case.problem.initial().iter().map(|at| at.map(|host| HostId::from((host.index() + 1) % hosts))).collect()
+}
+
+/// Hosts filled up to a share by large VMs: moves block each other.
+fn tight(hosts: usize, load: f64, random: &mut Random) -> Case {
+    let mut problem = file::Problem::default();
+    for i in 0..hosts {
+        problem.hosts.push(file::Host {
+            name: format!("h{i}"),
+            capacity: [("cpu".to_owned(), 64), ("memory".to_owned(), 262_144)].into(),
+            ..file::Host::default()
+        });
+        let mut cpu = 0;
+        for n in 0..40 {
+            let c = [4, 8, 8, 16][random.below(4)];
+            if (cpu + c) as f64 > 64.0 * load {
+                continue;
+            }
+            cpu += c;
+            problem.vms.push(file::Vm {
+                name: format!("v{i}-{n}"),
+                host: format!("h{i}"),
+                demand: [("cpu".to_owned(), c), ("memory".to_owned(), c * 1024)].into(),
+                ..file::Vm::default()
+            });
+        }
+    }
+    Case::of(problem)
+}
+
+/// The VMs of each host change places with those of another that is as full.
+fn exchanged(case: &Case, random: &mut Random) -> Placement {
+    let hosts = case.problem.hosts.len();
+    let mut other: Vec<usize> = (0..hosts).collect();
+    for i in (1..hosts).rev() {
+        other.swap(i, random.below(i + 1));
+    }
+    case.problem.initial().iter().map(|at| at.map(|host| HostId::from(other[host.index()]))).collect()
 }
 
 fn measure(name: &str, case: &Case, to: &Placement) {
@@ -113,5 +152,16 @@ fn measure_schedules() {
         let to = scattered(&case, &mut random, |_| true, |_| true);
         measure(&format!("all to random hosts, {hosts} hosts at {load}"), &case, &to);
         measure(&format!("all to the next host, {hosts} hosts at {load}"), &case, &shifted(&case));
+    }
+    for (hosts, load) in [(20, 0.9), (64, 0.9), (64, 0.95), (64, 1.0), (200, 0.95), (1000, 0.9), (1000, 0.95)]
+    {
+        let case = tight(hosts, load, &mut random);
+        measure(
+            &format!("large VMs to another host, {hosts} hosts at {load}"),
+            &case,
+            &exchanged(&case, &mut random),
+        );
+        let to = scattered(&case, &mut random, |_| true, |_| true);
+        measure(&format!("large VMs to random hosts, {hosts} hosts at {load}"), &case, &to);
     }
 }

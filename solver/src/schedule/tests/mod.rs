@@ -17,7 +17,7 @@ use std::process::Command;
 use std::time::Duration;
 
 fn budget() -> Budget {
-    Budget::new(Duration::from_secs(60), None, &Cancel::default())
+    Budget::new(Duration::from_mins(1), None, &Cancel::default())
 }
 
 /// A problem in both forms.
