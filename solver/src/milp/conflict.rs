@@ -136,7 +136,8 @@ fn has_no_end(problem: &Problem, budget: &Budget) -> Option<bool> {
             named: false,
             most_columns: MOST_COLUMNS,
         };
-        Model::new(problem, &rules, &ends, &shape).filter(|model| model.linear.nonzeros <= MOST_NONZEROS)
+        let model = Model::new(problem, &rules, &ends, &shape);
+        model.filter(|model| model.linear.nonzeros <= MOST_NONZEROS && !model.linear.wide)
     };
     let model = model(false).or_else(|| model(true))?;
     let seconds = budget.remaining().as_secs_f64() * SHARE;

@@ -92,7 +92,7 @@ impl Search<'_> {
                 most_columns: means.most_columns,
             };
             let model = Model::new(request.problem, self.rules, self.ends, &shape);
-            model.filter(|model| model.linear.nonzeros <= MOST_NONZEROS)
+            model.filter(|model| model.linear.nonzeros <= MOST_NONZEROS && !model.linear.wide)
         };
         let pooled = (means.pooled && proves).then(|| whole(true)).flatten();
         let full = whole(false);
@@ -198,6 +198,9 @@ impl Search<'_> {
             // It holds anyway, but HiGHS gets far faster to where it is tight.
             let least = level.at_least(bound);
             linear.at_most(level.terms.iter().map(|(column, factor)| (*column, -factor)).collect(), -least);
+        }
+        if model.whole && linear.wide {
+            return None;
         }
         let start = self.best.as_ref().and_then(|best| model.point(best)).filter(|point| linear.holds(point));
         let (seconds, nodes) = allowance(budget, linear.columns() as u64)?;

@@ -21,6 +21,10 @@ impl Row {
     }
 }
 
+/// `HiGHS` takes very small factors for none, which could make a row say more than it does. With factors
+/// further apart than this a model is of no use for proofs.
+const WIDEST: u64 = 1 << 36;
+
 /// Columns are whole numbers within bounds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Linear {
@@ -30,6 +34,8 @@ pub(super) struct Linear {
     pub(super) nonzeros: usize,
     /// Some row cannot hold, whatever the columns.
     pub(super) impossible: bool,
+    /// The factors of some row are too far apart for proofs.
+    pub(super) wide: bool,
 }
 
 impl Linear {
@@ -84,6 +90,9 @@ impl Linear {
                 *factor /= common;
             }
         }
+        let sizes = || terms.iter().map(|(_, factor)| factor.unsigned_abs());
+        let (least, most) = (sizes().min().unwrap_or(1), sizes().max().unwrap_or(1));
+        self.wide |= most / least > WIDEST;
         Some(Row { terms, rhs: rhs.div_euclid(common), equal: false })
     }
 
@@ -113,4 +122,36 @@ pub(super) fn gcd(mut a: u64, mut b: u64) -> u64 {
         (a, b) = (b, a % b);
     }
     a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Linear;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn rows_are_made_small_without_a_change_of_meaning(
+            factors in proptest::collection::vec(-6..=6_i64, 3), scale in 1..40_i64, rhs in -200..200_i64,
+        ) {
+            let mut linear = Linear::default();
+            let columns: Vec<_> = (0..3).map(|_| linear.column(2)).collect();
+            linear.at_most(columns.iter().copied().zip(factors.iter().map(|f| f * scale)).collect(), rhs);
+            for number in 0..27 {
+                let point = [number % 3, number / 3 % 3, number / 9];
+                let sum: i64 = factors.iter().zip(point).map(|(f, x)| f * scale * x).sum();
+                prop_assert_eq!(linear.holds(&point), sum <= rhs);
+            }
+        }
+    }
+
+    #[test]
+    fn factors_too_far_apart_are_told() {
+        for (large, wide) in [(1 << 36, false), (1 << 38, true)] {
+            let mut linear = Linear::default();
+            let (a, b) = (linear.column(1), linear.column(1));
+            linear.at_most(vec![(a, 1), (b, large)], 1);
+            assert_eq!(linear.wide, wide);
+        }
+    }
 }

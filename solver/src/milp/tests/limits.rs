@@ -5,7 +5,7 @@ use crate::constraints::Rules;
 use crate::file;
 use crate::milp::levels::{self, Means};
 use crate::milp::{Outcome, Request, conflict, improve};
-use crate::model::Problem;
+use crate::model::{HostState, Problem};
 use crate::objective::{self, Way};
 use serde_json::json;
 use std::cmp::Ordering;
@@ -92,6 +92,49 @@ fn deadlines_and_requests_to_stop_are_kept() {
     assert!(late < GRACE, "back {late:?} after it was asked to stop");
     eprintln!("back {late:?} after the request");
     assert!(!outcome.proved);
+    assert_valid(&problem, &outcome);
+}
+
+/// Too large for the full model, so that the pooled one must do.
+#[test]
+fn a_conflict_in_a_large_problem_is_small() {
+    let mut problem = hard(100, 1000);
+    problem.hosts[7].state = HostState::Draining;
+    problem.vms[107].pinned = true;
+    let budget = Budget::new(Duration::from_mins(10), None, &Cancel::default());
+    let found = conflict(&problem, &Rules::new(&problem), &budget).expect("v107 can neither stay nor leave");
+    assert_eq!((found.hosts, found.vms), (vec!["h7".to_owned()], vec!["v107".to_owned()]));
+    assert_eq!(found.constraints, Vec::<String>::new());
+    eprintln!("found in {:?}", budget.since_start());
+    // Time for the first answer, hardly for more: what is named is then more than is needed.
+    let budget = Budget::new(Duration::from_millis(400), None, &Cancel::default());
+    let found = conflict(&problem, &Rules::new(&problem), &budget);
+    assert!(budget.since_start() < Duration::from_millis(400) + GRACE);
+    assert!(found.is_none_or(|found| found.vms.contains(&"v107".to_owned())));
+}
+
+/// Amounts of which not all are seen by `HiGHS`, as they are too far apart in one row.
+#[test]
+fn nothing_wrong_is_proved_of_amounts_that_are_far_apart() {
+    let large = 1_i64 << 52;
+    let file = file::Problem::from_json(&format!(
+        r#"{{"hosts": [{{"name": "a", "capacity": {{"cpu": {}}}}}, 
+             {{"name": "b", "capacity": {{"cpu": {large}, "memory": {large}}}}}],
+            "vms": [{{"name": "v", "host": "a", "demand": {{"cpu": {large}, "memory": {large}}}}},
+             {{"name": "w", "host": "a", "demand": {{"cpu": 1, "memory": 1}}}}]}}"#,
+        large - 1
+    ));
+    let problem = Problem::new(&file.unwrap()).unwrap();
+    let budget = Budget::new(Duration::from_mins(10), None, &Cancel::default());
+    let outcome = run(&problem, &budget, 0);
+    assert!(!outcome.infeasible);
+    if outcome.proved {
+        // The large one moves; then only memory is short where it was, as there is none.
+        let rules = Rules::new(&problem);
+        let best = outcome.best.as_ref().expect("better than nothing done");
+        let values = objective::values(&problem, &rules, best, Way::default());
+        assert_eq!(values[..2], [1000.0, large as f64]);
+    }
     assert_valid(&problem, &outcome);
 }
 
