@@ -1,6 +1,7 @@
 //! VMs that are alike are counted, not named: it makes the model smaller by far and loses nothing.
 
 use super::ends::Ends;
+use super::linear::count;
 use crate::model::{HostId, Placement, Problem, VmId};
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ impl Class {
     }
 
     pub(super) fn size(&self) -> i64 {
-        self.members.len() as i64
+        count(self.members.len())
     }
 
     pub(super) fn runs(&self) -> bool {
@@ -30,7 +31,7 @@ impl Class {
 
     /// How many members run on a host at the start.
     pub(super) fn here(&self, host: HostId) -> i64 {
-        self.home.get(&host).map_or(0, |members| members.len() as i64)
+        self.home.get(&host).map_or(0, |members| count(members.len()))
     }
 }
 
@@ -90,12 +91,12 @@ pub(super) fn place(class: &Class, counts: &BTreeMap<HostId, i64>, to: &mut Plac
     let mut leavers = Vec::new();
     for (host, members) in &class.home {
         let room = left.get_mut(host);
-        let stay = room.as_ref().map_or(0, |room| (**room).min(members.len() as i64));
+        let stay = room.as_ref().map_or(0, |room| (**room).min(count(members.len())));
         if let Some(room) = room {
             *room -= stay;
         }
         for (i, vm) in members.iter().enumerate() {
-            if (i as i64) < stay {
+            if count(i) < stay {
                 to[vm.index()] = Some(*host);
             } else {
                 leavers.push(*vm);

@@ -1,6 +1,6 @@
 //! A level of the objective as a sum of columns in whole units.
 
-use super::linear::{Term, gcd};
+use super::linear::{Term, count, gcd};
 use super::model::Model;
 use crate::model::{Objective, VmId};
 use crate::objective::OVERLOAD_WEIGHT;
@@ -23,7 +23,7 @@ impl Level {
             Objective::Violations => violations(model),
             Objective::ActiveHosts => {
                 let terms = model.on.iter().flatten().map(|column| (*column, 1)).collect();
-                let constant = model.always_on.iter().filter(|on| **on).count() as i64;
+                let constant = count(model.always_on.iter().filter(|on| **on).count());
                 Some(Self { terms, constant, unit: 1.0 })
             }
             Objective::Migrations => {
@@ -83,7 +83,7 @@ fn cost(model: &Model<'_>) -> Level {
     let memory = |vm: VmId| model.problem.memory_of(vm);
     let classes = || model.parts.classes.iter().filter(|class| class.runs());
     let all = classes().map(|class| memory(class.one())).chain(model.fixed_movers().map(memory));
-    let unit = all.fold(0, |unit, amount| gcd(unit, amount.unsigned_abs())).max(1) as i64;
+    let unit = all.fold(0, gcd).max(1);
     let stay = model.cells.iter().filter(|cell| cell.stays);
     let terms = stay
         .map(|cell| (cell.column, -memory(model.parts.classes[cell.class].one()) / unit))

@@ -204,8 +204,7 @@ impl Search<'_> {
         }
         let start = self.best.as_ref().and_then(|best| model.point(best)).filter(|point| linear.holds(point));
         let (seconds, nodes) = allowance(budget, linear.columns() as u64)?;
-        let common = level.terms.iter().fold(0, |common, (_, factor)| gcd(common, factor.unsigned_abs()));
-        let common = common.max(1) as i64;
+        let common = level.terms.iter().fold(0, |common, (_, factor)| gcd(common, *factor)).max(1);
         let goal = level.terms.iter().map(|(column, factor)| (*column, factor / common)).collect();
         // Under a work limit time decides nothing, as long as there is enough.
         let seconds = if nodes.is_some() { seconds } else { seconds.min(most_seconds) };

@@ -79,12 +79,11 @@ impl Linear {
         if most <= i128::from(rhs) {
             return None;
         }
-        let common = terms.iter().fold(0, |common, (_, factor)| gcd(common, factor.unsigned_abs()));
+        let common = terms.iter().fold(0, |common, (_, factor)| gcd(common, *factor));
         if common == 0 {
             self.impossible = true;
             return None;
         }
-        let common = common as i64;
         if common > 1 {
             for (_, factor) in &mut terms {
                 *factor /= common;
@@ -116,12 +115,17 @@ pub(super) fn activity(terms: &[Term], value: impl Fn(Column) -> i64) -> i128 {
     terms.iter().map(|(column, factor)| i128::from(*factor) * i128::from(value(*column))).sum()
 }
 
-/// Greatest common divisor; that of 0 and a number is the number.
-pub(super) fn gcd(mut a: u64, mut b: u64) -> u64 {
+/// Greatest common divisor, not negative; that of 0 and a number is the number.
+pub(super) fn gcd(mut a: i64, mut b: i64) -> i64 {
     while b != 0 {
         (a, b) = (b, a % b);
     }
-    a
+    a.abs()
+}
+
+/// A number of things.
+pub(super) fn count(things: usize) -> i64 {
+    i64::try_from(things).expect("validated problems have fewer than 2^32 of anything")
 }
 
 #[cfg(test)]

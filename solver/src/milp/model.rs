@@ -2,7 +2,7 @@
 
 use super::class::{self, Class, Parts};
 use super::ends::Ends;
-use super::linear::{Column, Linear};
+use super::linear::{Column, Linear, count};
 use super::{capacity, rows};
 use crate::constraints::Rules;
 use crate::model::{Amount, HostId, Objective, Placement, Problem, VmId};
@@ -188,7 +188,7 @@ impl<'a> Model<'a> {
     pub(super) fn movers(&self) -> (Vec<Column>, i64) {
         let stay = self.cells.iter().filter(|cell| cell.stays).map(|cell| cell.column).collect();
         let runs: i64 = self.parts.classes.iter().filter(|class| class.runs()).map(Class::size).sum();
-        (stay, runs + self.fixed_movers().count() as i64)
+        (stay, runs + count(self.fixed_movers().count()))
     }
 
     /// Fixed VMs that move.

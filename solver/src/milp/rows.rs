@@ -1,7 +1,7 @@
 //! Rows of the placement rules. Hard fences and bans need none: they are in the choice of columns.
 
 use super::ends;
-use super::linear::{Column, Term};
+use super::linear::{Column, Term, count};
 use super::model::{Cell, Model};
 use crate::model::{Body, Constraint, HostId, Problem};
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,7 +89,7 @@ impl Rule<'_> {
                 }
             }
             let used = all.iter().map(|value| (model.used[&(self.number, *value)], 1));
-            let but = broken.map(|broken| (broken, 1 - all.len() as i64));
+            let but = broken.map(|broken| (broken, 1 - count(all.len())));
             let terms = used.chain(but).collect();
             model.linear.at_most(terms, 1);
         }
