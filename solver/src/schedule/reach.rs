@@ -17,6 +17,8 @@ pub(super) enum Reached {
 /// A search that keeps more than so many hosts of VMs in memory is given up.
 const MOST_CELLS: usize = 4_000_000;
 const MOST_PLACEMENTS: usize = 150_000;
+/// Where more hops can follow from one placement, a search over placements comes to nothing in any time.
+const MOST_BRANCHES: usize = 100_000;
 /// With more VMs times hosts than this it takes too long to ask who can move at all.
 const MOST_PAIRS: usize = 20_000_000;
 
@@ -34,6 +36,9 @@ pub(super) fn anyhow(ground: &Ground<'_>, budget: &Budget) -> Reached {
     let alone = mobile.len() == movers.len();
     // Those that must move first; if that is not enough, all that can.
     for who in [movers.clone(), mobile] {
+        if who.len() * problem.hosts.len() > MOST_BRANCHES {
+            break;
+        }
         let scope = Scope {
             hosts: None,
             most_hops: problem.limits.max_migrations.unwrap_or(u64::MAX),

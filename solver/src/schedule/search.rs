@@ -108,7 +108,7 @@ impl Search<'_> {
                 return Route::Found(self.path(node));
             }
             budget.spend(1);
-            if self.nodes.len() > self.scope.most_placements || (i.is_multiple_of(64) && budget.expired()) {
+            if self.nodes.len() > self.scope.most_placements || budget.expired() {
                 return Route::Unknown;
             }
             self.expand(node);

@@ -1,5 +1,8 @@
-use super::{Case, waits};
+use super::{Case, schedule, waits};
+use crate::budget::{Budget, Cancel};
+use crate::constraints::Rules;
 use crate::file::ActionKind;
+use std::time::Duration;
 
 /// Hosts `name cpu` and VMs `name host cpu memory`, with more fields as JSON.
 fn case(hosts: &[(&str, i64, &str)], vms: &[(&str, &str, i64, i64, &str)], more: &str) -> Case {
@@ -79,6 +82,17 @@ fn two_full_hosts_cannot_swap_without_a_third() {
     let stuck = case.stuck(&case.to(&[("x", "b"), ("y", "a")]));
     assert_eq!(stuck.vms, [case.vm("x"), case.vm("y")].into());
     assert!(stuck.proved);
+}
+
+#[test]
+fn a_budget_that_has_ended_proves_nothing() {
+    let case =
+        case(&[("a", 10, ""), ("b", 10, "")], &[("x", "a", 10, 4000, ""), ("y", "b", 10, 1000, "")], "");
+    let to = case.to(&[("x", "b"), ("y", "a")]);
+    assert!(case.stuck(&to).proved);
+    let ended = Budget::new(Duration::ZERO, None, &Cancel::default());
+    let stuck = schedule(&case.problem, &Rules::new(&case.problem), &to, &ended).unwrap_err();
+    assert!(!stuck.proved && stuck.vms.len() == 2);
 }
 
 #[test]
@@ -266,15 +280,15 @@ fn a_drain_uses_all_slots() {
 
 #[test]
 fn several_step_aside_together_if_one_is_not_enough() {
-    let case = case(
+    let tight = case(
         &[("a", 10, ""), ("b", 10, ""), ("c", 4, ""), ("d", 4, "")],
         &[("x", "a", 10, 90000, ""), ("p", "b", 4, 100, ""), ("q", "b", 4, 100, ""), ("r", "b", 2, 100, "")],
         "",
     );
     // c or d must take two of them: 4 + 4 and 2 do not fit on two hosts of 4.
-    let to = case.to(&[("x", "b"), ("p", "a"), ("q", "a"), ("r", "a")]);
-    assert!(case.stuck(&to).proved);
-    let case = super::golden::case(
+    let to = tight.to(&[("x", "b"), ("p", "a"), ("q", "a"), ("r", "a")]);
+    assert!(tight.stuck(&to).proved);
+    let case = case(
         &[("a", 10, ""), ("b", 10, ""), ("c", 6, ""), ("d", 4, "")],
         &[("x", "a", 10, 90000, ""), ("p", "b", 4, 100, ""), ("q", "b", 4, 100, ""), ("r", "b", 2, 100, "")],
         "",
