@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-fn world() -> SimulatedWorld {
+pub(crate) fn world() -> SimulatedWorld {
     let world = SimulatedWorld::new(1.0);
     for host in ["h1", "h2", "h3"] {
         world.add_host(HostSpec {
@@ -39,7 +39,7 @@ fn spec(name: &str) -> VmSpec {
     }
 }
 
-fn start(
+pub(crate) fn start(
     world: &SimulatedWorld,
     coordinator: SocketAddr,
     folder: &std::path::Path,

@@ -1,6 +1,7 @@
-//! `PlanService` over plans that the store has kept.
+//! `PlanService`: plans that the store has kept, and the life of a new one.
 
-use crate::support::{Server, assert_fields, failure, within};
+use crate::agents;
+use crate::support::{Server, assert_fields, failure, until, within};
 use dvms::api::server::Options;
 use dvms::record::{ActionState, ActionStatus, Mode, PlanRecord, PlanState};
 use dvms::solving::Engine;
@@ -135,4 +136,54 @@ async fn requests_that_cannot_be_planned_are_refused_with_their_fields() {
     let (code, reason, _) = failure(&client.create_plan(request).await.unwrap_err());
     assert_eq!((code, reason.as_str()), (Code::Unimplemented, "UNSUPPORTED"));
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_is_followed_from_its_request_to_its_end() {
+    use pb::plan_record::State;
+    let (world, folder) = (agents::world(), tempfile::tempdir().unwrap());
+    let stop = tokio_util::sync::CancellationToken::new();
+    let server = Server::start().await;
+    agents::start(&world, server.address, folder.path(), &stop);
+    let (mut client, mut cluster) = (server.plans().await, server.cluster().await);
+    until("all VMs are seen", async || {
+        cluster.list_vms(pb::ListVmsRequest::default()).await.unwrap().into_inner().total_size == 6
+    })
+    .await;
+
+    let request = pb::CreatePlanRequest {
+        request_id: "once".into(),
+        objective: pb::problem::Goal::Repair.into(),
+        mode: pb::plan_record::Mode::Approve.into(),
+        ..Default::default()
+    };
+    let created = client.create_plan(request.clone()).await.unwrap().into_inner();
+    let again = client.create_plan(request.clone()).await.unwrap().into_inner();
+    assert_eq!(again.id, created.id, "a repeat is the same request");
+    let other = pb::CreatePlanRequest { objective: pb::problem::Goal::Consolidate.into(), ..request };
+    let (code, reason, _) = failure(&client.create_plan(other).await.unwrap_err());
+    assert_eq!((code, reason.as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
+    let nowhere = pb::CreatePlanRequest { hosts: vec!["nowhere".into()], ..Default::default() };
+    assert_eq!(failure(&client.create_plan(nowhere).await.unwrap_err()).0, Code::NotFound);
+
+    let id = created.id;
+    let mut watch = client.watch_plan(pb::WatchPlanRequest { id: id.clone() }).await.unwrap().into_inner();
+    let mut last: Option<pb::PlanRecord> = None;
+    while let Some(record) = within("the next state of the plan", watch.message()).await.unwrap() {
+        assert!(last.is_none_or(|last| record.revision > last.revision), "revisions rise");
+        assert!(record.problem.is_none(), "a watch leaves the problem out");
+        last = Some(record);
+    }
+    let last = last.expect("a watch tells the record at least once");
+    assert_eq!((last.id.as_str(), last.state()), (id.as_str(), State::Succeeded), "nothing was to be done");
+    assert_eq!(last.hosts, ["h1", "h2", "h3"]);
+    assert_eq!(last.plan.unwrap().status(), pb::plan::Status::NoChange);
+    let cancelled = client.cancel_plan(pb::CancelPlanRequest { id, ..Default::default() }).await.unwrap();
+    assert_eq!(cancelled.into_inner().state(), State::Succeeded, "what has ended stays as it is");
+    for id in ["x", ""] {
+        let approved = client.approve_plan(pb::ApprovePlanRequest { id: id.into() }).await.unwrap_err();
+        assert_eq!(failure(&approved).0, Code::NotFound);
+    }
+    server.stop().await;
+    stop.cancel();
 }
