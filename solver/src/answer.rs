@@ -69,6 +69,25 @@ pub(crate) fn without(status: Status, reason: String, conflict: Option<Conflict>
     Plan { status, reason, conflict, ..Plan::default() }
 }
 
+/// A conflict in an operator's words.
+pub(crate) fn conflict_reason(conflict: &Conflict) -> String {
+    let part = |one: &str, many: &str, names: &[String]| match names {
+        [] => None,
+        [name] => Some(format!("{one} {name}")),
+        names if names.len() <= 6 => Some(format!("{many} {}", names.join(", "))),
+        names => Some(format!("{many} {} and {} more", names[..5].join(", "), names.len() - 5)),
+    };
+    let parts: Vec<_> = [
+        part("the VM", "the VMs", &conflict.vms),
+        part("the host", "the hosts", &conflict.hosts),
+        part("the rule", "the rules", &conflict.constraints),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    format!("proved: no placement satisfies {} together", parts.join(" and "))
+}
+
 /// What is told of the solve itself.
 pub(crate) fn statistics(
     budget: &Budget,

@@ -48,15 +48,17 @@ impl Budget {
         }
     }
 
-    /// A budget with this share (0 to 1) of what is left of time and work. Work done under it counts
-    /// for this one as well.
+    /// A budget with this share (0 to 1) of what is left of work where that is limited, else of time, so that
+    /// under a limit of work the clock decides nothing. Work done under it counts for this one as well.
     #[must_use]
     pub fn slice(&self, share: f64) -> Self {
         let share = share.clamp(0.0, 1.0);
         let done = self.work_done();
         let mut part = self.clone();
-        part.deadline =
-            self.deadline.and_then(|_| Instant::now().checked_add(self.remaining().mul_f64(share)));
+        if self.work_limit.is_none() {
+            let later = |_| Instant::now().checked_add(self.remaining().mul_f64(share));
+            part.deadline = self.deadline.and_then(later);
+        }
         part.work_limit =
             self.work_limit.map(|limit| done + (limit.saturating_sub(done) as f64 * share) as u64);
         part
@@ -139,11 +141,13 @@ mod tests {
 
     #[test]
     fn a_slice_has_its_share_and_counts_for_the_whole() {
+        let part = Budget::new(LONG, None, &Cancel::default()).slice(0.25);
+        assert!(part.remaining() <= LONG / 4 && part.remaining() > LONG / 8);
         let budget = Budget::new(LONG, Some(100), &Cancel::default());
         budget.spend(20);
         let part = budget.slice(0.25);
         assert_eq!(part.work_limit(), Some(40));
-        assert!(part.remaining() <= LONG / 4 && part.remaining() > LONG / 8);
+        assert!(part.remaining() > LONG / 2, "under a limit of work the clock decides nothing");
         part.spend(20);
         assert!(part.expired() && !budget.expired());
         assert_eq!(budget.work_done(), 40);

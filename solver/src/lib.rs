@@ -8,21 +8,21 @@
 mod answer;
 pub mod budget;
 pub mod check;
-#[allow(dead_code, reason = "the search that uses all of it lands next")]
 mod constraints;
 pub mod file;
-#[allow(dead_code, reason = "the pipeline that uses it lands next")]
 mod milp;
 pub mod model;
-#[allow(dead_code, reason = "the search that uses all of it lands next")]
 mod objective;
 mod pipeline;
-#[allow(dead_code, reason = "the search that uses it lands next")]
+mod reasons;
 mod schedule;
+mod screen;
+mod search;
 
 pub use budget::Cancel;
 pub use model::{Fault, Problem, Rejected};
 
+use budget::Budget;
 use std::time::Duration;
 
 /// How to solve.
@@ -75,6 +75,9 @@ pub fn solve(
     cancel: &Cancel,
     better: &mut dyn FnMut(&file::Plan),
 ) -> Result<file::Plan, Rejected> {
+    let own_limit = problem.limits.as_ref().and_then(|l| Duration::try_from_secs_f64(l.time_limit_s?).ok());
+    let limit = own_limit.map_or(options.time_limit, |own| own.min(options.time_limit));
+    let budget = Budget::new(limit, options.work_limit, cancel);
     let model = Problem::new(problem)?;
-    Ok(pipeline::run(problem, &model, options, cancel, better))
+    Ok(pipeline::run(problem, &model, options, &budget, better))
 }

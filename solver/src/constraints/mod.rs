@@ -70,6 +70,15 @@ impl Kept<'_> {
         self.rule.why(problem, &tally.0[self.range()], host)
     }
 
+    /// Whether one of its VMs may be on the host in some placement.
+    pub(crate) fn ever_admits(&self, host: HostId) -> bool {
+        match &self.constraint.body {
+            Body::Fence { .. } | Body::Ban { .. } => self.rule.admits(&[], host),
+            Body::Spread { max, .. } => *max > 0,
+            Body::Gather { .. } => true,
+        }
+    }
+
     /// Whether it does not hold at the end, or cannot hold on the way there though it must.
     pub(crate) fn fails(&self, problem: &Problem, tally: &Tally, to: &Placement) -> bool {
         !self.holds(tally) || breaks_on_the_way(problem, self, to)

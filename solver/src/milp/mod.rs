@@ -29,7 +29,6 @@ mod rows;
 mod tests;
 mod worker;
 
-#[allow(unused_imports, reason = "the pipeline that uses it lands next")]
 pub(crate) use conflict::conflict;
 
 use crate::budget::Budget;
@@ -53,6 +52,7 @@ pub(crate) struct Request<'a> {
     pub(crate) budget: &'a Budget,
     pub(crate) seed: u64,
     /// Not used: each solve has one, see [`highs`].
+    #[allow(dead_code, reason = "kept for back-ends that gain by more of them")]
     pub(crate) threads: usize,
     /// VMs that must not move, as no schedule was found for them. With any, nothing is proved.
     pub(crate) stay: &'a BTreeSet<VmId>,

@@ -1,0 +1,171 @@
+//! The best plan so far. A placement becomes a plan here: scheduled, compared, explained, checked.
+
+use crate::answer::{self, Found};
+use crate::budget::Budget;
+use crate::check;
+use crate::constraints::Rules;
+use crate::file::{self, Plan, Status};
+use crate::model::{Placement, Problem, VmId};
+use crate::objective::{self, Way};
+use crate::reasons;
+use crate::schedule::{self, Stuck};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// What became of a placement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// It is the best so far, and was given out.
+    Better,
+    /// It is valid or not, but no better.
+    NotBetter,
+    /// No order of its moves was found; these did not come to their place.
+    Stuck(BTreeSet<VmId>),
+}
+
+pub(super) struct Best<'a> {
+    file: &'a file::Problem,
+    problem: &'a Problem,
+    rules: &'a Rules<'a>,
+    budget: &'a Budget,
+    better: &'a mut dyn FnMut(&Plan),
+    /// Staying put at first, if that is a valid end.
+    found: Option<Found>,
+    /// As last given out.
+    plan: Option<Plan>,
+    pub(super) first_plan: Option<Duration>,
+    /// What the dearest plan so far took from placement to checked plan, and of that what came after its
+    /// schedule.
+    cost: Duration,
+    after_schedule: Duration,
+    /// Why the last plan that was refused by the checker was refused.
+    pub(super) refused: Option<String>,
+}
+
+impl<'a> Best<'a> {
+    pub(super) fn new(
+        file: &'a file::Problem,
+        problem: &'a Problem,
+        rules: &'a Rules<'a>,
+        budget: &'a Budget,
+        better: &'a mut dyn FnMut(&Plan),
+    ) -> Self {
+        let stay = problem.initial();
+        let found = (objective::fault(problem, rules, &stay).is_none())
+            .then(|| Found::new(problem, rules, stay, Vec::new(), Way::default()));
+        // Until a plan has been made: reading the problem takes about as long as judging a plan.
+        let estimate = budget.since_start();
+        Self {
+            file,
+            problem,
+            rules,
+            budget,
+            better,
+            found,
+            plan: None,
+            first_plan: None,
+            cost: estimate * 2,
+            after_schedule: estimate,
+            refused: None,
+        }
+    }
+
+    pub(super) fn found(&self) -> Option<&Found> {
+        self.found.as_ref()
+    }
+
+    /// Time to be kept for making a plan of a placement.
+    pub(super) fn margin(&self) -> Duration {
+        self.cost.mul_f64(1.25) + Duration::from_millis(2)
+    }
+
+    /// Makes a plan of a placement, if it can be better than the best.
+    pub(super) fn offer(&mut self, to: &Placement) -> Offer {
+        if !self.may_be_better(to) || objective::fault(self.problem, self.rules, to).is_some() {
+            return Offer::NotBetter;
+        }
+        let began = self.budget.since_start();
+        let offer = self.make(to);
+        if offer == Offer::Better {
+            self.cost = self.cost.max(self.budget.since_start().saturating_sub(began));
+        }
+        offer
+    }
+
+    /// By the levels that the way does not change, which come before the first that it does.
+    fn may_be_better(&self, to: &Placement) -> bool {
+        let Some(found) = &self.found else { return true };
+        if found.to == *to {
+            return false;
+        }
+        // The way can only make values larger, so that what is not better without it is not with it.
+        let values = objective::values(self.problem, self.rules, to, Way::default());
+        objective::compare(self.problem, &values, &found.values) == Ordering::Less
+    }
+
+    fn make(&mut self, to: &Placement) -> Offer {
+        let (problem, rules) = (self.problem, self.rules);
+        let until = self.budget.earlier_by(self.after_schedule.mul_f64(1.25));
+        let timed = match schedule::schedule(problem, rules, to, &until) {
+            Ok(timed) => timed,
+            Err(Stuck { vms, .. }) => return Offer::Stuck(vms),
+        };
+        let scheduled = self.budget.since_start();
+        let migrations = timed.actions.iter().filter(|a| a.kind == file::ActionKind::Migrate).count();
+        if problem.limits.max_migrations.is_some_and(|most| migrations as u64 > most) {
+            let pivots = pivots(problem, &timed.actions, to);
+            return Offer::Stuck(pivots);
+        }
+        let mut found = Found::new(problem, rules, to.clone(), timed.actions, timed.way);
+        if let Some(best) = &self.found
+            && objective::compare(problem, &found.values, &best.values) != Ordering::Less
+        {
+            return Offer::NotBetter;
+        }
+        reasons::explain(problem, rules, to, &mut found.actions);
+        let mut plan = answer::plan(problem, rules, &found, Status::Feasible, &[]);
+        let now = self.budget.since_start();
+        plan.statistics = answer::statistics(self.budget, Some(self.first_plan.unwrap_or(now)), "heuristic");
+        if let Some(violation) = check::check(self.file, &plan).violations.first() {
+            self.refused = Some(violation.to_string());
+            return Offer::NotBetter;
+        }
+        self.after_schedule = self.after_schedule.max(self.budget.since_start().saturating_sub(scheduled));
+        self.first_plan.get_or_insert(self.budget.since_start());
+        (self.better)(&plan);
+        self.found = Some(found);
+        self.plan = Some(plan);
+        Offer::Better
+    }
+
+    /// The last plan, with what was proved of it; `None` if there is none.
+    pub(super) fn finish(&mut self, status: Status, bounds: &[Option<f64>], backend: &str) -> Option<Plan> {
+        let found = self.found.as_ref()?;
+        let mut plan = answer::plan(self.problem, self.rules, found, status, bounds);
+        // That nothing is done needs no judge once the time is up.
+        if self.plan.is_none() && !self.budget.expired() {
+            let violations = check::check(self.file, &plan).violations;
+            if let Some(violation) = violations.first() {
+                self.refused = Some(violation.to_string());
+                return None;
+            }
+        }
+        let now = self.budget.since_start();
+        plan.statistics = answer::statistics(self.budget, Some(self.first_plan.unwrap_or(now)), backend);
+        if self.plan.is_none() {
+            (self.better)(&plan);
+        }
+        Some(plan)
+    }
+}
+
+/// The VMs that move more than once, or for others.
+fn pivots(problem: &Problem, actions: &[file::Action], to: &Placement) -> BTreeSet<VmId> {
+    let final_host = |vm: VmId| to[vm.index()].map_or("", |host| problem.host(host).name.as_str());
+    let aside = |action: &file::Action| {
+        let vm = problem.vm_ids().find(|vm| problem.vm(*vm).name == action.vm)?;
+        (action.destination != final_host(vm)).then_some(vm)
+    };
+    actions.iter().filter_map(aside).collect()
+}

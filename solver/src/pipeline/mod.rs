@@ -1,0 +1,43 @@
+//! The order in which things are tried, and what is given out. Nothing leaves here unchecked.
+//!
+//! screen (what is proved at once) → staying put, if that is a valid end → greedy → local search → exact
+//! back-end → local search again. Every better placement is scheduled, explained and checked before it
+//! counts ([`Best`]); where no order of its moves is found, it is revised, and never reported as success.
+
+mod best;
+mod proof;
+mod stages;
+#[cfg(test)]
+mod tests;
+
+use crate::Options;
+use crate::answer;
+use crate::budget::Budget;
+use crate::constraints::Rules;
+use crate::file::{self, Plan, Status};
+use crate::model::Problem;
+use crate::screen::{self, Facts, Space};
+use best::Best;
+use stages::Stages;
+
+/// Solves a validated problem; `file` is the same problem in its file form, for the checker.
+pub(crate) fn run(
+    file: &file::Problem,
+    problem: &Problem,
+    options: &Options,
+    budget: &Budget,
+    better: &mut dyn FnMut(&Plan),
+) -> Plan {
+    let rules = Rules::new(problem);
+    let space = Space::new(problem, &rules);
+    let facts = Facts::new(&space);
+    if let Some((reason, conflict)) = screen::impossible(&space, &facts) {
+        let mut plan = answer::without(Status::Infeasible, reason, Some(conflict));
+        plan.statistics = answer::statistics(budget, None, "screen");
+        return plan;
+    }
+    let best = Best::new(file, problem, &rules, budget, better);
+    let mut stages = Stages::new(&space, &facts, options, budget, best);
+    stages.run();
+    stages.answer()
+}

@@ -1,0 +1,43 @@
+//! What is proved of the best plan: bounds from the screen and from the exact back-end.
+
+use crate::model::{Objective, Problem};
+use crate::objective;
+
+/// Bounds of the exact back-end, and the values that those before each level must have for them to hold.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) values: Vec<f64>,
+    pub(super) bounds: Vec<Option<f64>>,
+}
+
+/// The best bound of each level for a plan with these values.
+pub(super) fn combine(
+    problem: &Problem,
+    values: &[f64],
+    screened: &[f64],
+    exact: &[Known],
+) -> Vec<Option<f64>> {
+    (0..values.len())
+        .map(|i| {
+            let holds = |known: &&Known| {
+                let levels = problem.objectives.iter().take(i);
+                let mut pairs = levels.zip(values.iter().zip(&known.values));
+                pairs.all(|(level, (a, b))| (a - b).abs() <= objective::tolerance(*level, a.max(*b)))
+            };
+            let exact = exact.iter().filter(holds).filter_map(|known| known.bounds.get(i).copied().flatten());
+            Some(exact.fold(screened.get(i).copied().unwrap_or(0.0), f64::max))
+        })
+        .collect()
+}
+
+/// Whether each level is proved; the second leaves `MAKESPAN` out.
+pub(super) fn proved(problem: &Problem, values: &[f64], bounds: &[Option<f64>]) -> (bool, bool) {
+    let mut all = true;
+    let mut placement = true;
+    for ((level, value), bound) in problem.objectives.iter().zip(values).zip(bounds) {
+        let reached = bound.unwrap_or(0.0) >= value - objective::tolerance(*level, *value);
+        all &= reached;
+        placement &= reached || *level == Objective::Makespan;
+    }
+    (all, placement)
+}

@@ -1,0 +1,304 @@
+//! The stages of a solve.
+
+use super::best::{Best, Offer};
+use super::proof::{self, Known};
+use crate::answer::{self, Found};
+use crate::budget::Budget;
+use crate::file::{Conflict, Plan, Status};
+use crate::milp;
+use crate::model::{HostId, HostState, Objective, Placement, VmId};
+use crate::objective::{self, Way};
+use crate::screen::{self, Facts, Space};
+use crate::search::{self, Random, State};
+use crate::{Backend, Options};
+use std::collections::BTreeSet;
+
+/// How often a placement is revised whose moves find no order.
+const MOST_REVISIONS: usize = 8;
+
+pub(super) struct Stages<'a> {
+    space: &'a Space<'a>,
+    facts: &'a Facts,
+    options: &'a Options,
+    budget: &'a Budget,
+    best: Best<'a>,
+    random: Random,
+    /// VMs and hosts where no order was found for them to come there.
+    dead_ends: BTreeSet<(VmId, HostId)>,
+    exact: Vec<Known>,
+    backend: &'static str,
+    infeasible: Option<Plan>,
+    /// The exact back-end has proved that no placement is better than the best plan's.
+    closed: bool,
+}
+
+impl<'a> Stages<'a> {
+    pub(super) fn new(
+        space: &'a Space<'a>,
+        facts: &'a Facts,
+        options: &'a Options,
+        budget: &'a Budget,
+        best: Best<'a>,
+    ) -> Self {
+        Self {
+            space,
+            facts,
+            options,
+            budget,
+            best,
+            random: Random::new(options.seed),
+            dead_ends: BTreeSet::new(),
+            exact: Vec::new(),
+            backend: "heuristic",
+            infeasible: None,
+            closed: false,
+        }
+    }
+
+    pub(super) fn run(&mut self) {
+        let makespan = self.space.problem.objectives.iter().position(|level| *level == Objective::Makespan);
+        if makespan.is_some_and(|at| at + 1 < self.space.problem.objectives.len()) {
+            // What follows MAKESPAN is worth no time: a placement is made for what comes before it.
+            let space = self.space.clone().in_haste();
+            let state = search::first(&space, &self.search_budget());
+            self.offer(state.placement());
+        }
+        let first = {
+            let state = search::first(self.space, &self.search_budget());
+            state.placement().clone()
+        };
+        let first = self.offer(&first).unwrap_or(first);
+        if self.is_done() {
+            return;
+        }
+        let exact = self.options.backend != Backend::Heuristic;
+        let from = self.local_search(first, if exact { 0.5 } else { 1.0 });
+        if exact && !self.is_done() {
+            self.exact(&from);
+            if !self.is_done() && self.infeasible.is_none() {
+                let from = self.best.found().map_or(from, |found| found.to.clone());
+                self.local_search(from, 1.0);
+            }
+        }
+    }
+
+    /// What the search may spend, so that a plan can be made of what it finds.
+    fn search_budget(&self) -> Budget {
+        self.budget.earlier_by(self.best.margin())
+    }
+
+    /// Whether there is nothing to gain any more, or no time for it.
+    fn is_done(&self) -> bool {
+        let proved = |found: &Found| {
+            let bounds = self.bounds(&found.values);
+            proof::proved(self.space.problem, &found.values, &bounds).1
+        };
+        self.closed || self.search_budget().expired() || self.best.found().is_some_and(proved)
+    }
+
+    fn bounds(&self, values: &[f64]) -> Vec<Option<f64>> {
+        let screened = screen::bounds(self.space, self.facts, values);
+        proof::combine(self.space.problem, values, &screened, &self.exact)
+    }
+
+    /// Offers a placement; if its moves find no order, revises it. Returns the placement that became a plan,
+    /// if one did.
+    fn offer(&mut self, to: &Placement) -> Option<Placement> {
+        let mut to = to.clone();
+        for revision in 0..MOST_REVISIONS {
+            match self.best.offer(&to) {
+                Offer::Better => return Some(to),
+                Offer::NotBetter => return None,
+                Offer::Stuck(vms) => {
+                    if vms.is_empty() || self.search_budget().expired() {
+                        return None;
+                    }
+                    if revision == 0 {
+                        // Without those moves it may still be a plan, though not as good.
+                        self.offer_without(&to, &vms);
+                    }
+                    self.dead_ends.extend(vms.iter().filter_map(|vm| Some((*vm, to[vm.index()]?))));
+                    let mut space = self.restricted();
+                    if revision + 3 > MOST_REVISIONS {
+                        vms.iter().filter(|vm| self.space.may_stay(**vm)).for_each(|vm| space.fix(*vm));
+                    }
+                    to.clone_from(search::resume(&space, &to, &self.search_budget()).placement());
+                }
+            }
+        }
+        None
+    }
+
+    fn offer_without(&mut self, to: &Placement, vms: &BTreeSet<VmId>) {
+        let mut to = to.clone();
+        let space = self.space;
+        let send_home = |vms: &BTreeSet<VmId>, to: &mut Placement| {
+            for vm in vms {
+                to[vm.index()] = space.home[vm.index()];
+            }
+        };
+        send_home(vms, &mut to);
+        if let Offer::Stuck(more) = self.best.offer(&to) {
+            send_home(&more, &mut to);
+            self.best.offer(&to);
+        }
+    }
+
+    fn restricted(&self) -> Space<'a> {
+        let mut space = self.space.clone();
+        self.dead_ends.iter().for_each(|(vm, host)| space.forbid(*vm, *host));
+        space
+    }
+
+    /// Improves a placement for as long as it helps; returns the last one.
+    fn local_search(&mut self, from: Placement, share: f64) -> Placement {
+        let part = self.budget.slice(share);
+        let mut from = from;
+        loop {
+            let budget = part.earlier_by(self.best.margin());
+            let space = self.restricted();
+            let mut state = search::resume(&space, &from, &budget);
+            let enough = self.enough_hosts(&state);
+            let mut random = self.random.clone();
+            let better = search::improve(&mut state, enough, &mut random, &budget);
+            self.random = random;
+            let to = state.placement().clone();
+            let dead_ends = self.dead_ends.len();
+            let planned = self.offer(&to);
+            let revised = self.dead_ends.len() > dead_ends;
+            from = planned.unwrap_or(to);
+            if !(better || revised) || self.is_done() || budget.expired() {
+                return from;
+            }
+        }
+    }
+
+    /// The least number of hosts in use, given what the state has before that level.
+    fn enough_hosts(&self, state: &State<'_>) -> u64 {
+        let problem = self.space.problem;
+        let Some(at) = problem.objectives.iter().position(|level| *level == Objective::ActiveHosts) else {
+            return 0;
+        };
+        let values = objective::values(problem, self.space.rules, state.placement(), Way::default());
+        self.bounds(&values)[at].map_or(0, |bound| bound.ceil() as u64)
+    }
+
+    fn exact(&mut self, from: &Placement) {
+        let start = self.best.found().map_or(from, |found| &found.to).clone();
+        let mut stay = BTreeSet::new();
+        for _ in 0..2 {
+            let budget = self.search_budget();
+            if budget.expired() {
+                return;
+            }
+            let outcome = milp::improve(&milp::Request {
+                problem: self.space.problem,
+                start: &start,
+                budget: &budget,
+                seed: self.options.seed,
+                threads: self.options.threads,
+                stay: &stay,
+            });
+            self.backend = "highs";
+            if outcome.infeasible && stay.is_empty() && self.best.found().is_none() {
+                self.prove_infeasible();
+                return;
+            }
+            let reference = outcome.best.as_ref().unwrap_or(&start);
+            let values = objective::values(self.space.problem, self.space.rules, reference, Way::default());
+            self.exact.push(Known { values, bounds: outcome.bounds });
+            let Some(to) = outcome.best else {
+                self.closed = outcome.proved && self.best.found().is_some_and(|found| found.to == start);
+                return;
+            };
+            match self.best.offer(&to) {
+                Offer::Better => {
+                    self.closed = outcome.proved;
+                    return;
+                }
+                Offer::Stuck(vms) if !vms.is_empty() => {
+                    self.dead_ends.extend(vms.iter().filter_map(|vm| Some((*vm, to[vm.index()]?))));
+                    stay.extend(vms.into_iter().filter(|vm| self.space.may_stay(*vm)));
+                    if stay.is_empty() {
+                        return;
+                    }
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn prove_infeasible(&mut self) {
+        let conflict = milp::conflict(self.space.problem, self.space.rules, self.budget)
+            .unwrap_or_else(|| self.broad_conflict());
+        let reason = answer::conflict_reason(&conflict);
+        self.infeasible = Some(answer::without(Status::Infeasible, reason, Some(conflict)));
+    }
+
+    /// All that forces a VM to be somewhere or not: it holds together whatever is proved impossible.
+    fn broad_conflict(&self) -> Conflict {
+        let problem = self.space.problem;
+        let draining = |host: &HostId| problem.host(*host).state == HostState::Draining;
+        let running = |vm: &VmId| self.space.home[vm.index()].is_some();
+        let hard = self.space.rules.list.iter().filter(|kept| kept.hard());
+        Conflict {
+            hosts: problem.host_ids().filter(draining).map(|host| problem.host(host).name.clone()).collect(),
+            vms: problem.vm_ids().filter(running).map(|vm| problem.vm(vm).name.clone()).collect(),
+            constraints: hard.map(|kept| kept.constraint.name.clone()).collect(),
+        }
+    }
+
+    /// The end: what was found, and what is proved of it.
+    pub(super) fn answer(mut self) -> Plan {
+        if let Some(mut plan) = self.infeasible.take() {
+            plan.statistics = answer::statistics(self.budget, None, self.backend);
+            return plan;
+        }
+        let problem = self.space.problem;
+        let (status, bounds) = match self.best.found() {
+            None => (Status::Unknown, Vec::new()),
+            Some(found) => {
+                let bounds = self.bounds(&found.values);
+                let status = if found.actions.is_empty() {
+                    Status::NoChange
+                } else if proof::proved(problem, &found.values, &bounds).0 {
+                    Status::Optimal
+                } else {
+                    Status::Feasible
+                };
+                (status, bounds)
+            }
+        };
+        let plan = self.best.finish(status, &bounds, self.backend);
+        plan.unwrap_or_else(|| {
+            let mut plan = answer::without(Status::Unknown, self.why_not(), None);
+            plan.statistics = answer::statistics(self.budget, None, self.backend);
+            plan
+        })
+    }
+
+    /// Why there is no plan.
+    fn why_not(&self) -> String {
+        if let Some(refused) = &self.best.refused {
+            return format!("no valid plan was found: the checker refused the best one, as {refused}");
+        }
+        let problem = self.space.problem;
+        let end = if self.budget.is_cancelled() {
+            "the solve was cancelled before a plan was found"
+        } else if self.budget.expired() {
+            "time ran out before a plan was found"
+        } else {
+            "no plan was found, which does not prove that there is none"
+        };
+        let fault = objective::fault(problem, self.space.rules, &self.space.home);
+        let stuck: BTreeSet<_> = self.dead_ends.iter().map(|(vm, _)| problem.vm(*vm).name.as_str()).collect();
+        let mut text =
+            fault.map_or_else(|| end.to_owned(), |fault| format!("{end}; if nothing is done, {fault}"));
+        if !stuck.is_empty() {
+            let names: Vec<_> = stuck.iter().take(5).copied().collect();
+            let more = if stuck.len() > names.len() { " and more" } else { "" };
+            text = format!("{text}; no order of moves was found for {}{more}", names.join(", "));
+        }
+        text
+    }
+}

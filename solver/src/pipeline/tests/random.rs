@@ -1,0 +1,238 @@
+//! Random small problems, against all placements tried one by one.
+
+use super::*;
+use crate::budget::Budget;
+use crate::constraints::Rules;
+use crate::model::{HostState, Placement};
+use crate::objective::{self, Way};
+use crate::{file, model, schedule};
+use proptest::prelude::*;
+use std::cmp::Ordering;
+
+fn amounts(cpu: i64, memory: i64) -> file::Amounts {
+    [("cpu".to_owned(), cpu), ("memory".to_owned(), memory)].into()
+}
+
+prop_compose! {
+    fn host()(
+        cpu in 3_i64..11,
+        memory in 3_i64..11,
+        state in prop::sample::select(vec!["", "", "", "", "ONLINE", "DRAINING", "CORDONED", "FAILED", "OFFLINE"]),
+        rack in 0..2,
+        slow in prop::bool::weighted(0.1),
+    ) -> file::Host {
+        file::Host {
+            capacity: amounts(cpu, memory * 100),
+            state: state.to_owned(),
+            labels: [("rack".to_owned(), format!("r{rack}"))].into(),
+            migration_bandwidth: slow.then_some(50.0),
+            ..file::Host::default()
+        }
+    }
+}
+
+prop_compose! {
+    fn vm()(
+        host in prop::option::weighted(0.85, any::<prop::sample::Index>()),
+        cpu in 0_i64..6,
+        memory in 0_i64..6,
+        pinned in prop::bool::weighted(0.08),
+        priority in prop::sample::select(vec![None, None, Some(0), Some(1), Some(700)]),
+        hot in prop::bool::weighted(0.1),
+    ) -> (Option<prop::sample::Index>, file::Vm) {
+        let vm = file::Vm {
+            demand: amounts(cpu, memory * 100),
+            pinned,
+            priority,
+            memory_dirty_rate: hot.then_some(60.0),
+            ..file::Vm::default()
+        };
+        (host, vm)
+    }
+}
+
+type Draft = (u8, u8, u8, Option<u8>, bool, bool);
+
+fn rule(
+    i: usize,
+    (kind, vms, hosts, weight, continuous, rack): Draft,
+    problem: &Problem,
+) -> file::Constraint {
+    let chosen = |names: Vec<&String>, bits: u8| -> Vec<String> {
+        let mut list: Vec<String> =
+            names.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).map(|(_, n)| (*n).clone()).collect();
+        if list.is_empty() {
+            list = vec![names[usize::from(bits) % names.len()].clone()];
+        }
+        list
+    };
+    let vms =
+        file::Vms { vms: chosen(problem.vms.iter().map(|vm| &vm.name).collect(), vms), ..Default::default() };
+    let hosts = file::Hosts {
+        hosts: chosen(problem.hosts.iter().map(|h| &h.name).collect(), hosts),
+        ..Default::default()
+    };
+    let scope = rack.then(|| "rack".to_owned());
+    file::Constraint {
+        name: format!("c{i}"),
+        soft_weight: weight.map(f64::from),
+        continuous,
+        body: Some(match kind {
+            0 => file::Body::Spread { vms, scope, max: None },
+            1 => file::Body::Spread { vms, scope, max: Some(2) },
+            2 => file::Body::Gather { vms, scope },
+            3 => file::Body::Fence { vms, hosts },
+            _ => file::Body::Ban { vms, hosts },
+        }),
+    }
+}
+
+prop_compose! {
+    fn problems()(
+        mut hosts in prop::collection::vec(host(), 1..5),
+        vms in prop::collection::vec(vm(), 1..7),
+        rules in prop::collection::vec(
+            (0_u8..5, any::<u8>(), any::<u8>(), prop::option::weighted(0.3, 1_u8..200), any::<bool>(), any::<bool>()),
+            0..4,
+        ),
+        objectives in prop::sample::select(vec![
+            "REPAIR", "REPAIR", "CONSOLIDATE", "CONSOLIDATE",
+            "ACTIVE_HOSTS,VIOLATIONS", "MIGRATIONS,VIOLATIONS", "VIOLATIONS,MAKESPAN,MIGRATION_COST",
+            "VIOLATIONS,MIGRATIONS,ACTIVE_HOSTS", "MAKESPAN,VIOLATIONS",
+        ]),
+        most in prop::option::weighted(0.15, 0_i64..4),
+    ) -> Problem {
+        for (i, host) in hosts.iter_mut().enumerate() {
+            host.name = format!("h{i}");
+        }
+        let vms = (vms.into_iter().enumerate())
+            .map(|(i, (at, mut vm))| {
+                vm.name = format!("v{i}");
+                let host = at.map(|at| at.get(&hosts)).filter(|host| host.state != "OFFLINE");
+                vm.host = host.map_or_else(String::new, |host| host.name.clone());
+                vm
+            })
+            .collect();
+        let list: Vec<&str> = objectives.split(',').collect();
+        let named = list.len() == 1;
+        let mut problem = Problem {
+            hosts,
+            vms,
+            objective: if named { objectives.to_owned() } else { String::new() },
+            objectives: if named { Vec::new() } else { list.into_iter().map(str::to_owned).collect() },
+            limits: most.map(|most| file::Limits { max_migrations: Some(most), ..Default::default() }),
+            ..Problem::default()
+        };
+        problem.constraints = rules.into_iter().enumerate().map(|(i, draft)| rule(i, draft, &problem)).collect();
+        problem
+    }
+}
+
+/// All placements that a plan may end in, best first by the levels that a placement has.
+fn ends(problem: &model::Problem, rules: &Rules<'_>) -> Vec<(Vec<f64>, Placement)> {
+    let home = problem.initial();
+    let choices: Vec<Vec<_>> = (home.iter().enumerate())
+        .map(|(vm, home)| {
+            let online = problem.host_ids().filter(|host| problem.host(*host).state == HostState::Online);
+            let mut list: Vec<_> = online.filter(|host| Some(*host) != *home).map(Some).collect();
+            list.push(*home);
+            if problem.vms[vm].pinned && problem.vms[vm].host.is_some() { vec![*home] } else { list }
+        })
+        .collect();
+    let mut found = Vec::new();
+    let mut at: Vec<usize> = vec![0; choices.len()];
+    loop {
+        let to: Placement = at.iter().zip(&choices).map(|(i, list)| list[*i]).collect();
+        if objective::fault(problem, rules, &to).is_none() {
+            found.push((objective::values(problem, rules, &to, Way::default()), to));
+        }
+        let Some(next) = (0..at.len()).find(|vm| at[*vm] + 1 < choices[*vm].len()) else { break };
+        at[..next].fill(0);
+        at[next] += 1;
+    }
+    found.sort_by(|a, b| objective::compare(problem, &a.0, &b.0));
+    found
+}
+
+fn values(plan: &Plan) -> Vec<f64> {
+    plan.objectives.iter().map(|o| o.value).collect()
+}
+
+/// What every answer must keep to; returns whether it was one with a plan.
+fn judge(problem: &Problem, plan: &Plan, needs_plan: bool) -> Result<(), TestCaseError> {
+    let model = model::Problem::new(problem).expect("the problem is valid");
+    let rules = Rules::new(&model);
+    let ends = ends(&model, &rules);
+    let json = problem.to_json();
+    match plan.status {
+        Status::Infeasible => prop_assert!(ends.is_empty(), "not infeasible: {} {:?}", json, plan.reason),
+        Status::Unknown => {
+            let budget = Budget::new(Duration::from_mins(1), None, &Cancel::default());
+            let reachable = |to: &Placement| {
+                schedule::schedule(&model, &rules, to, &budget).is_ok_and(|timed| {
+                    let moves = timed.actions.iter().filter(|a| a.kind == file::ActionKind::Migrate).count();
+                    model.limits.max_migrations.is_none_or(|most| moves as u64 <= most)
+                })
+            };
+            let missed = needs_plan.then(|| ends.iter().find(|(_, to)| reachable(to))).flatten();
+            prop_assert!(missed.is_none(), "missed a plan of {json}: {missed:?}; {}", plan.reason);
+        }
+        _ => {
+            prop_assert!(!ends.is_empty());
+            let best = &ends[0].0;
+            let mine = values(plan);
+            prop_assert_ne!(
+                objective::compare(&model, &mine, best),
+                Ordering::Less,
+                "{}: {:?} {:?}",
+                json,
+                mine,
+                best
+            );
+            for (i, level) in plan.objectives.iter().enumerate() {
+                // Among the ends with the same values before this level, none is below its bound.
+                let bound = level.bound.unwrap_or(0.0);
+                let same = |to: &&(Vec<f64>, Placement)| (0..i).all(|j| (to.0[j] - mine[j]).abs() < 1e-6);
+                let least = ends.iter().filter(same).map(|to| to.0[i]).fold(f64::INFINITY, f64::min);
+                prop_assert!(
+                    level.name == "MAKESPAN" || bound <= least + 1e-6,
+                    "{}: the bound of {} is {}, but {} is possible",
+                    json,
+                    level.name,
+                    bound,
+                    least
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+
+    #[test]
+    fn the_heuristic_keeps_to_the_contract(problem in problems()) {
+        let plan = solved_with(&problem, &heuristic());
+        judge(&problem, &plan, false)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(120) })]
+
+    #[test]
+    fn the_pipeline_keeps_to_the_contract(problem in problems()) {
+        let plan = solved_with(&problem, &options());
+        judge(&problem, &plan, true)?;
+        if plan.status == Status::Optimal || plan.status == Status::NoChange {
+            // Carried out, nothing is left to do; what is only judged may be judged otherwise from there.
+            let next = carried_out(&problem, &plan);
+            let again = solved_with(&next, &options());
+            prop_assert!(again.status.has_plan());
+            if plan.status == Status::NoChange {
+                prop_assert_eq!(again.status, Status::NoChange);
+            }
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Why each action is done, in one line for an operator: what triggered it, or what requires it.
+
+mod phrases;
+
+use crate::constraints::{Rules, Tally};
+use crate::file::{Action, ActionKind};
+use crate::model::{Amount, Body, HostId, Objective, Placement, Problem, VmId};
+use crate::objective::{self, Way};
+use std::collections::BTreeMap;
+
+/// How far a chain "makes room for …, which makes room for …" is told.
+const LONGEST_CHAIN: usize = 3;
+/// Moves whose absence is tried out to find what they are for.
+const MOST_TRIED: usize = 64;
+
+/// Writes the reason of every action that leads to a placement.
+pub(crate) fn explain(problem: &Problem, rules: &Rules<'_>, to: &Placement, actions: &mut [Action]) {
+    let names: BTreeMap<&str, VmId> = problem.vm_ids().map(|vm| (problem.vm(vm).name.as_str(), vm)).collect();
+    let mut reasons = Reasons::new(problem, rules, to);
+    for action in actions {
+        let Some(&vm) = names.get(action.vm.as_str()) else { continue };
+        action.because = reasons.of(vm, action);
+    }
+}
+
+struct Reasons<'a> {
+    problem: &'a Problem,
+    rules: &'a Rules<'a>,
+    home: Placement,
+    to: &'a Placement,
+    used_before: Vec<Amount>,
+    used_after: Vec<Amount>,
+    tally_before: Tally,
+    tally_after: Tally,
+    /// VMs that each host runs before and after.
+    count_before: Vec<u32>,
+    count_after: Vec<u32>,
+    /// VMs that come to each host.
+    coming: Vec<Vec<VmId>>,
+    /// What all moves together are for, where nothing else is found.
+    common: Option<String>,
+    tried: usize,
+}
+
+impl<'a> Reasons<'a> {
+    fn new(problem: &'a Problem, rules: &'a Rules<'a>, to: &'a Placement) -> Self {
+        let home = problem.initial();
+        let count = |at: &Placement| {
+            let mut count = vec![0; problem.hosts.len()];
+            at.iter().flatten().for_each(|host| count[host.index()] += 1);
+            count
+        };
+        let mut coming = vec![Vec::new(); problem.hosts.len()];
+        for vm in problem.vm_ids() {
+            if let Some(host) = to[vm.index()].filter(|host| home[vm.index()] != Some(*host)) {
+                coming[host.index()].push(vm);
+            }
+        }
+        Self {
+            used_before: objective::usage(problem, &home),
+            used_after: objective::usage(problem, to),
+            tally_before: rules.tally(&home),
+            tally_after: rules.tally(to),
+            count_before: count(&home),
+            count_after: count(to),
+            coming,
+            common: None,
+            tried: 0,
+            problem,
+            rules,
+            home,
+            to,
+        }
+    }
+
+    fn of(&mut self, vm: VmId, action: &Action) -> String {
+        if action.kind != ActionKind::Migrate {
+            return self.start(vm);
+        }
+        let host = |id: Option<HostId>| id.map_or("", |id| self.problem.host(id).name.as_str());
+        let (first, last) = (host(self.home[vm.index()]).to_owned(), host(self.to[vm.index()]).to_owned());
+        if first == last {
+            return if action.source == first {
+                format!("steps aside, as other VMs have to pass through {first}")
+            } else {
+                format!("returns to {last} after stepping aside for other VMs")
+            };
+        }
+        let why = self.main(vm).or_else(|| self.room(vm, LONGEST_CHAIN)).unwrap_or_else(|| self.needed(vm));
+        if action.destination != last {
+            return format!(
+                "goes by way of {}, as the way to {last} is not free yet; {why}",
+                action.destination
+            );
+        }
+        why
+    }
+
+    fn start(&self, vm: VmId) -> String {
+        match self.problem.vm(vm).host {
+            Some(host) => format!("{} has failed", self.problem.host(host).name),
+            None => format!("{} waits to be placed", self.problem.vm(vm).name),
+        }
+    }
+
+    /// What is wrong with the VM where it is.
+    fn main(&self, vm: VmId) -> Option<String> {
+        let problem = self.problem;
+        let home = self.home[vm.index()]?;
+        let host = problem.host(home);
+        if host.state == crate::model::HostState::Draining {
+            return Some(format!("{} is draining", host.name));
+        }
+        let at_fault = |hard: bool| {
+            self.rules.of(vm).find(|kept| {
+                kept.hard() == hard
+                    && !kept.holds(&self.tally_before)
+                    && kept.at_fault(&self.tally_before, home)
+                    && kept.holds(&self.tally_after)
+            })
+        };
+        let broken = |hard: bool| {
+            at_fault(hard).map(|kept| {
+                let why = kept.why(problem, &self.tally_before, home);
+                format!("the rule {} does not hold: {why}", kept.constraint.name)
+            })
+        };
+        broken(true).or_else(|| self.overload(vm, home)).or_else(|| broken(false)).or_else(|| {
+            let empties =
+                self.count_after[home.index()] == 0 && problem.objectives.contains(&Objective::ActiveHosts);
+            empties.then(|| phrases::empties(&host.name, self.count_before[home.index()]))
+        })
+    }
+
+    /// The resource of which the host has the most too much in use, of those it is relieved of.
+    fn overload(&self, vm: VmId, home: HostId) -> Option<String> {
+        let (problem, width) = (self.problem, self.problem.resources.len());
+        let host = problem.host(home);
+        let excess = |r: usize| self.used_before[home.index() * width + r] - host.usable[r];
+        let helped = |r: &usize| {
+            let relieved = self.used_after[home.index() * width + r] <= host.usable[*r];
+            excess(*r) > 0 && problem.vm(vm).demand[*r] > 0 && relieved
+        };
+        let share = |r: usize| excess(r) as f64 / host.usable[r].max(1) as f64;
+        let worst = (0..width).filter(helped).max_by(|a, b| share(*a).total_cmp(&share(*b)))?;
+        Some(phrases::over(&host.name, &problem.resources[worst], excess(worst)))
+    }
+
+    /// Whom it makes room for, or goes along with, and why that one comes.
+    fn room(&self, vm: VmId, chain: usize) -> Option<String> {
+        if chain == 0 {
+            return None;
+        }
+        let home = self.home[vm.index()]?;
+        let because = |other: VmId, longer: bool| {
+            let problem = self.problem;
+            let Some(from) = self.home[other.index()] else {
+                return Some(match problem.vm(other).host {
+                    Some(host) => format!("was on {}, which has failed", problem.host(host).name),
+                    None => "waits to be placed".to_owned(),
+                });
+            };
+            let why = self.main(other).or_else(|| if longer { self.room(other, chain - 1) } else { None })?;
+            Some(format!("leaves {}: {why}", problem.host(from).name))
+        };
+        let name = |vm: VmId| self.problem.vm(vm).name.as_str();
+        for longer in [false, true] {
+            for &other in self.coming[home.index()].iter().filter(|other| self.blocks(vm, home, **other)) {
+                if let Some(why) = because(other, longer) {
+                    let host = &self.problem.host(home).name;
+                    return Some(format!("makes room on {host} for {}, which {why}", name(other)));
+                }
+            }
+        }
+        for kept in self.rules.of(vm) {
+            let Body::Gather { vms, .. } = &kept.constraint.body else { continue };
+            let moved = |other: &&VmId| {
+                **other != vm
+                    && self.to[other.index()].is_some()
+                    && self.to[other.index()] != self.home[other.index()]
+            };
+            for other in vms.iter().filter(moved) {
+                if let Some(why) = because(*other, false) {
+                    let rule = &kept.constraint.name;
+                    return Some(format!("the rule {rule} keeps it with {}, which {why}", name(*other)));
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether another VM could not be on the host if this one had stayed there.
+    fn blocks(&self, vm: VmId, home: HostId, other: VmId) -> bool {
+        let (problem, base) = (self.problem, home.index() * self.problem.resources.len());
+        let (mine, theirs) = (&problem.vm(vm).demand, &problem.vm(other).demand);
+        let full = |r: usize| self.used_after[base + r] + mine[r] > problem.host(home).usable[r];
+        let too_full = (0..mine.len()).any(|r| theirs[r] > 0 && mine[r] > 0 && full(r));
+        too_full || {
+            let mut tally = self.tally_after.clone();
+            if let Some(at) = self.to[vm.index()] {
+                self.rules.leave(&mut tally, vm, at);
+            }
+            self.rules.enter(&mut tally, vm, home);
+            self.rules.of(vm).any(|kept| {
+                let both = kept.vms.binary_search(&other).is_ok();
+                both && !kept.holds(&tally) && kept.holds(&self.tally_after)
+            })
+        }
+    }
+
+    /// What would be wrong or worse without the move, found by leaving it out.
+    fn needed(&mut self, vm: VmId) -> String {
+        let before = self.home[vm.index()];
+        if self.tried < MOST_TRIED {
+            self.tried += 1;
+            let mut without = self.to.clone();
+            without[vm.index()] = before;
+            if let Some(fault) = objective::fault(self.problem, self.rules, &without) {
+                return format!("needed by the other moves: without it, {fault}");
+            }
+            let values = |to: &Placement| objective::values(self.problem, self.rules, to, Way::default());
+            let (with, without) = (values(self.to), values(&without));
+            let levels = self.problem.objectives.iter().zip(with).zip(without);
+            for ((level, with), without) in levels {
+                if (with - without).abs() > objective::tolerance(*level, with) {
+                    return format!("makes {} {with} instead of {without}", level.name());
+                }
+            }
+        }
+        self.common.get_or_insert_with(|| common(self.problem, self.rules, self.to)).clone()
+    }
+}
+
+/// The first level that all moves together make better.
+fn common(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> String {
+    let before = objective::values(problem, rules, &problem.initial(), Way::default());
+    let after = objective::values(problem, rules, to, Way::default());
+    let mut levels = problem.objectives.iter().zip(before).zip(after);
+    match levels.find(|((level, before), after)| before - after > objective::tolerance(**level, *before)) {
+        Some(((level, before), after)) => {
+            format!("one of the moves that together bring {} from {before} to {after}", level.name())
+        }
+        None => "one of the moves that together bring every VM to a host where it may run".to_owned(),
+    }
+}

@@ -1,0 +1,227 @@
+//! Lower bounds of the objective's levels that need no search. Each holds given the levels before it at the
+//! values they have.
+
+use super::cover::{Item, cover};
+use super::facts::Facts;
+use super::space::Space;
+use crate::model::{Amount, HostId, HostState, Objective, VmId};
+use crate::objective::OVERLOAD_WEIGHT;
+
+/// The pause that ends a live migration, in seconds.
+const SWITCH_S: f64 = 0.03;
+
+/// A bound per level; 0 where nothing is known. `values` are those of the plan, level by level.
+pub(crate) fn bounds(space: &Space<'_>, facts: &Facts, values: &[f64]) -> Vec<f64> {
+    let mut given = Given { violations: f64::INFINITY, active: f64::INFINITY };
+    let mut result = Vec::new();
+    for (level, value) in space.problem.objectives.iter().zip(values) {
+        result.push(match level {
+            Objective::Violations => violations(space),
+            Objective::ActiveHosts => active_hosts(space, given) as f64,
+            Objective::Migrations => {
+                let forced = facts.forced.len() as f64;
+                let relief = facts.relief.values().map(|relief| relief.moves).collect();
+                let emptied = emptied(space, given, |_| 1);
+                (forced + still_needed(relief, given) as f64).max(emptied as f64)
+            }
+            Objective::MigrationCost => migration_cost(space, facts, given) as f64,
+            Objective::Makespan => makespan_s(space, facts, given),
+        });
+        match level {
+            Objective::Violations => given.violations = *value,
+            Objective::ActiveHosts => given.active = *value,
+            _ => {}
+        }
+    }
+    result
+}
+
+/// What the levels before are known to be.
+#[derive(Clone, Copy)]
+struct Given {
+    violations: f64,
+    active: f64,
+}
+
+impl Given {
+    /// How many hosts may stay over at the end.
+    fn may_be_over(self) -> f64 {
+        ((self.violations + 1e-6) / OVERLOAD_WEIGHT).floor()
+    }
+}
+
+/// Waiting VMs that no host can take, excesses of VMs that cannot leave, and what all hosts together have
+/// too little of.
+fn violations(space: &Space<'_>) -> f64 {
+    let problem = space.problem;
+    let mut certain = 0.0;
+    let mut used = vec![0; space.usable.len()];
+    let mut total = vec![0; space.width];
+    let mut waiting: Vec<VmId> = Vec::new();
+    for vm in problem.vm_ids() {
+        match space.home[vm.index()] {
+            Some(home) => {
+                crate::model::add(&mut total, space.demand(vm));
+                if space.fixed[vm.index()] {
+                    crate::model::add(
+                        &mut used[home.index() * space.width..][..space.width],
+                        space.demand(vm),
+                    );
+                }
+            }
+            None if problem.vm(vm).priority == 0 => {}
+            None if space.could_go_somewhere(vm) => {
+                crate::model::add(&mut total, space.demand(vm));
+                waiting.push(vm);
+            }
+            None => certain += f64::from(problem.vm(vm).priority),
+        }
+    }
+    let hopeless = |cell: &usize| used[*cell] > space.usable[*cell];
+    certain += OVERLOAD_WEIGHT * (0..used.len()).filter(hopeless).count() as f64;
+    // Every unit that all hosts have too little of stays with a waiting VM or a host that is over.
+    let mut need = total;
+    let mut excesses: Vec<Vec<Amount>> = Vec::new();
+    for host in problem.host_ids().filter(|host| takes_part(space, *host)) {
+        for (r, short) in need.iter_mut().enumerate() {
+            let cell = host.index() * space.width + r;
+            *short -= space.usable[cell];
+            let excess = space.home_used[cell] - space.usable[cell];
+            if excess > 0 {
+                if hopeless(&cell) {
+                    *short -= excess;
+                } else {
+                    let mut amounts = vec![0; space.width];
+                    amounts[r] = excess;
+                    excesses.push(amounts);
+                }
+            }
+        }
+    }
+    if need.iter().all(|short| *short <= 0) {
+        return certain;
+    }
+    let items: Vec<_> = (waiting.iter())
+        .map(|vm| Item { cost: Amount::from(problem.vm(*vm).priority), amounts: space.demand(*vm) })
+        .chain(excesses.iter().map(|amounts| Item { cost: OVERLOAD_WEIGHT as Amount, amounts }))
+        .collect();
+    certain + cover(&need, &items).map_or(0.0, |found| found.least as f64)
+}
+
+/// Whether a host can run VMs at the end.
+fn takes_part(space: &Space<'_>, host: HostId) -> bool {
+    match space.problem.host(host).state {
+        HostState::Online => true,
+        HostState::Cordoned => space.home_count[host.index()] > 0,
+        HostState::Offline | HostState::Draining | HostState::Failed => false,
+    }
+}
+
+/// Hosts with a VM that cannot leave, and the fewest others whose capacity covers the rest.
+fn active_hosts(space: &Space<'_>, given: Given) -> usize {
+    let problem = space.problem;
+    let mut held = vec![false; problem.hosts.len()];
+    let mut total = vec![0; space.width];
+    let mut any = false;
+    for vm in problem.vm_ids() {
+        let home = space.home[vm.index()];
+        if let Some(home) = home.filter(|_| space.fixed[vm.index()]) {
+            held[home.index()] = true;
+        }
+        // Without a place it alone would be more than is given.
+        let must_start =
+            f64::from(problem.vm(vm).priority) > given.violations + 1e-6 && space.could_go_somewhere(vm);
+        if home.is_some() || must_start {
+            any = true;
+            crate::model::add(&mut total, space.demand(vm));
+        }
+    }
+    let hosts: Vec<HostId> = problem.host_ids().filter(|host| takes_part(space, *host)).collect();
+    let room = |host: HostId, r: usize| {
+        let cell = host.index() * space.width + r;
+        if given.may_be_over() >= 1.0 {
+            space.usable[cell].max(space.home_used[cell])
+        } else {
+            space.usable[cell]
+        }
+    };
+    let certain = held.iter().filter(|held| **held).count();
+    let beyond = (0..space.width)
+        .map(|r| {
+            let (mine, others): (Vec<_>, Vec<_>) = hosts.iter().partition(|host| held[host.index()]);
+            let mut rest = total[r] - mine.into_iter().map(|host| room(host, r)).sum::<Amount>();
+            let mut rooms: Vec<Amount> = others.into_iter().map(|host| room(host, r)).collect();
+            rooms.sort_unstable_by(|a, b| b.cmp(a));
+            let mut count = 0;
+            for room in rooms {
+                if rest <= 0 {
+                    break;
+                }
+                rest -= room;
+                count += 1;
+            }
+            count
+        })
+        .max()
+        .unwrap_or(0);
+    (certain + beyond).max(usize::from(any))
+}
+
+/// The sum, less the largest for hosts that may stay over.
+fn still_needed(mut needs: Vec<Amount>, given: Given) -> Amount {
+    needs.sort_unstable();
+    let may_stay = given.may_be_over();
+    let kept = if may_stay >= needs.len() as f64 { 0 } else { needs.len() - may_stay as usize };
+    needs[..kept].iter().sum()
+}
+
+/// What must move so that no more hosts are in use than given: all of the hosts that are emptied.
+fn emptied(space: &Space<'_>, given: Given, cost: impl Fn(VmId) -> Amount) -> Amount {
+    let mut loads: Vec<Option<Amount>> = vec![None; space.problem.hosts.len()];
+    for vm in space.problem.vm_ids() {
+        if let Some(home) = space.home[vm.index()] {
+            *loads[home.index()].get_or_insert(0) += cost(vm);
+        }
+    }
+    let mut loads: Vec<Amount> = loads.into_iter().flatten().collect();
+    loads.sort_unstable();
+    let count = (loads.len() as f64 - given.active).max(0.0) as usize;
+    loads[..count.min(loads.len())].iter().sum()
+}
+
+fn migration_cost(space: &Space<'_>, facts: &Facts, given: Given) -> Amount {
+    let forced: Amount = facts.leaving.values().sum();
+    let relief = facts.relief.values().map(|relief| relief.cost).collect();
+    (forced + still_needed(relief, given)).max(emptied(space, given, |vm| space.memory(vm)))
+}
+
+/// What leaves a host together needs its bandwidth: if it is M MiB, at least M / bandwidth + 0.03 s, as
+/// every migration holds its rate for 0.03 s longer than its transfer takes.
+fn makespan_s(space: &Space<'_>, facts: &Facts, given: Given) -> f64 {
+    let problem = space.problem;
+    let backbone = problem.limits.backbone_bandwidth.unwrap_or(f64::INFINITY);
+    let time = |memory: Amount, rate: f64| if rate > 0.0 { memory as f64 / rate + SWITCH_S } else { 0.0 };
+    let all_relieved = given.may_be_over() < 1.0;
+    let mut leaving = facts.leaving.clone();
+    if all_relieved {
+        facts.relief.iter().for_each(|(host, relief)| *leaving.entry(*host).or_default() += relief.cost);
+    }
+    let mut bound = 0.0_f64;
+    for (host, memory) in &leaving {
+        bound = bound.max(time(*memory, problem.host(*host).migration_bandwidth.min(backbone)));
+    }
+    for &vm in &facts.forced {
+        bound = bound.max(alone_s(space, vm));
+    }
+    if leaving.is_empty() { bound } else { bound.max(time(leaving.values().sum(), backbone)) }
+}
+
+/// Seconds that moving one VM takes at its best.
+fn alone_s(space: &Space<'_>, vm: VmId) -> f64 {
+    let Some(home) = space.home[vm.index()] else { return 0.0 };
+    let rates =
+        space.open.iter().filter(|host| **host != home).map(|host| space.problem.rate_limit(home, *host));
+    let rate = rates.fold(0.0, f64::max);
+    let dirty = space.problem.vm(vm).memory_dirty_rate;
+    if rate > dirty { space.memory(vm) as f64 / (rate - dirty) + SWITCH_S } else { 0.0 }
+}

@@ -1,0 +1,14 @@
+//! What can be known of a problem without a search: who may go where, what cannot be, what is at least
+//! needed.
+
+mod bounds;
+mod cover;
+mod facts;
+mod impossible;
+mod space;
+
+pub(crate) use bounds::bounds;
+pub(crate) use cover::{Item, cover};
+pub(crate) use facts::Facts;
+pub(crate) use impossible::impossible;
+pub(crate) use space::Space;

@@ -1,0 +1,257 @@
+//! What never changes while a problem is searched: who may go where at all, and flat tables for speed.
+
+use crate::constraints::{Kept, Rules};
+use crate::model::{Amount, Body, HostId, HostState, Objective, Placement, Problem, ScopeId, VmId};
+use crate::objective;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Facts of a problem, and what is forbidden beyond its rules because no schedule was found for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Space<'a> {
+    pub(crate) problem: &'a Problem,
+    pub(crate) rules: &'a Rules<'a>,
+    /// Where the VMs run at the start.
+    pub(crate) home: Placement,
+    /// Use at the start, `host * width + resource`.
+    pub(crate) home_used: Vec<Amount>,
+    /// How many VMs each host runs at the start.
+    pub(crate) home_count: Vec<u32>,
+    /// Usable amounts, `host * width + resource`.
+    pub(crate) usable: Vec<Amount>,
+    /// Demands, `vm * width + resource`.
+    demand: Vec<Amount>,
+    /// Hosts that VMs may enter.
+    pub(crate) open: Vec<HostId>,
+    is_open: Vec<bool>,
+    /// VMs that run and can only stay, or are down and can start nowhere.
+    pub(crate) fixed: Vec<bool>,
+    /// Scopes whose value a running VM must keep, for a continuous gather.
+    tied: Vec<Vec<ScopeId>>,
+    /// The first of the running VMs that hard gathers keep on one host with it.
+    unit: Vec<VmId>,
+    forbidden: BTreeSet<(VmId, HostId)>,
+    /// MiB that moving each VM transfers.
+    memory: Vec<Amount>,
+    /// MIGRATE actions that may be used; `u64::MAX` without a limit.
+    pub(crate) most_moves: u64,
+    /// Levels that the search compares: those of the problem without `MAKESPAN`, which a placement does not
+    /// tell, then fewest and cheapest moves, as a move without use is never wanted.
+    pub(crate) levels: Vec<Objective>,
+    /// Resources, at least 1.
+    pub(crate) width: usize,
+    /// How large each VM is: the mean share of what a host has.
+    pub(crate) size: Vec<f64>,
+    /// One over the mean usable amount of a host, by resource.
+    pub(crate) scale: Vec<f64>,
+}
+
+impl<'a> Space<'a> {
+    pub(crate) fn new(problem: &'a Problem, rules: &'a Rules<'a>) -> Self {
+        let width = problem.resources.len();
+        let home = problem.initial();
+        let mut home_count = vec![0; problem.hosts.len()];
+        home.iter().flatten().for_each(|host| home_count[host.index()] += 1);
+        let open: Vec<_> =
+            problem.host_ids().filter(|host| problem.host(*host).state == HostState::Online).collect();
+        let mut is_open = vec![false; problem.hosts.len()];
+        for host in &open {
+            is_open[host.index()] = true;
+        }
+        let demand: Vec<_> = problem.vms.iter().flat_map(|vm| vm.demand.iter().copied()).collect();
+        let usable: Vec<_> = problem.hosts.iter().flat_map(|host| host.usable.iter().copied()).collect();
+        let scale: Vec<f64> = (0..width)
+            .map(|r| {
+                let total: Amount = open.iter().map(|host| usable[host.index() * width + r]).sum();
+                if total > 0 { open.len() as f64 / total as f64 } else { 0.0 }
+            })
+            .collect();
+        let size = (0..problem.vms.len())
+            .map(|vm| {
+                let shares = demand[vm * width..][..width].iter().zip(&scale).map(|(d, s)| *d as f64 * s);
+                let (sum, most) = shares.fold((0.0, 0.0_f64), |(sum, most), s| (sum + s, most.max(s)));
+                sum / width.max(1) as f64 + most
+            })
+            .collect();
+        let memory = (problem.memory()).map_or_else(
+            || vec![0; problem.vms.len()],
+            |r| problem.vms.iter().map(|vm| vm.demand[r]).collect(),
+        );
+        let mut space = Self {
+            home_used: objective::usage(problem, &home),
+            home_count,
+            usable,
+            demand,
+            open,
+            is_open,
+            fixed: Vec::new(),
+            tied: tied(problem, rules, &home),
+            unit: units(problem, rules, &home),
+            forbidden: BTreeSet::new(),
+            memory,
+            most_moves: problem.limits.max_migrations.unwrap_or(u64::MAX),
+            levels: levels(problem, false),
+            width,
+            size,
+            scale,
+            problem,
+            rules,
+            home,
+        };
+        space.fixed = problem.vm_ids().map(|vm| space.is_fixed(vm)).collect();
+        space
+    }
+
+    /// The same with another set of levels: those that follow `MAKESPAN` matter less than it, and as what
+    /// is moved takes time, moves that serve only them are not made.
+    pub(crate) fn in_haste(mut self) -> Self {
+        self.levels = levels(self.problem, true);
+        self
+    }
+
+    /// Forbids a VM to end on a host.
+    pub(crate) fn forbid(&mut self, vm: VmId, host: HostId) {
+        self.forbidden.insert((vm, host));
+    }
+
+    /// Makes a running VM stay.
+    pub(crate) fn fix(&mut self, vm: VmId) {
+        self.fixed[vm.index()] = true;
+    }
+
+    /// What the VM needs.
+    pub(crate) fn demand(&self, vm: VmId) -> &[Amount] {
+        &self.demand[vm.index() * self.width..][..self.width]
+    }
+
+    /// Whether a running VM has to leave its host, whatever the objective.
+    pub(crate) fn must_leave(&self, vm: VmId) -> bool {
+        self.home[vm.index()].is_some_and(|host| self.problem.host(host).state == HostState::Draining)
+    }
+
+    /// Whether states, links and continuous gathers let the VM go to a host that is not its home.
+    pub(crate) fn may_go(&self, vm: VmId, host: HostId) -> bool {
+        self.is_open[host.index()]
+            && !self.fixed[vm.index()]
+            && self.reaches(vm, host)
+            && (self.forbidden.is_empty() || !self.forbidden.contains(&(vm, host)))
+    }
+
+    /// Whether links and continuous gathers let the VM go to a host.
+    pub(crate) fn reaches(&self, vm: VmId, host: HostId) -> bool {
+        let Some(home) = self.home[vm.index()] else { return true };
+        let same = |scope: &ScopeId| {
+            let value_of = &self.problem.scopes[scope.index()].value_of;
+            value_of[home.index()] == value_of[host.index()]
+        };
+        self.problem.can_migrate(vm, home, host) && self.tied[vm.index()].iter().all(same)
+    }
+
+    /// The hard rules that let the VM be on the host in no placement.
+    pub(crate) fn forbidding(&self, vm: VmId, host: HostId) -> impl Iterator<Item = &'a Kept<'a>> {
+        let rules: &'a Rules<'a> = self.rules;
+        rules.of(vm).filter(move |kept| kept.hard() && !kept.ever_admits(host))
+    }
+
+    /// Whether a running VM may be where it is at the end of some plan, as far as it alone goes.
+    pub(crate) fn may_stay(&self, vm: VmId) -> bool {
+        let home = self.home[vm.index()];
+        !self.must_leave(vm) && home.is_none_or(|home| self.forbidding(vm, home).next().is_none())
+    }
+
+    /// Whether some host that is not its home could take the VM if it were empty.
+    pub(crate) fn could_go_somewhere(&self, vm: VmId) -> bool {
+        let large_enough = |host: &HostId| {
+            let usable = &self.usable[host.index() * self.width..][..self.width];
+            self.demand(vm).iter().zip(usable).all(|(need, usable)| need <= usable)
+        };
+        self.open.iter().any(|host| {
+            self.home[vm.index()] != Some(*host)
+                && self.may_go(vm, *host)
+                && large_enough(host)
+                && self.forbidding(vm, *host).next().is_none()
+        })
+    }
+
+    /// What some VMs need together.
+    pub(crate) fn sum(&self, vms: &[VmId]) -> Vec<Amount> {
+        let mut sum = vec![0; self.width];
+        for vm in vms {
+            crate::model::add(&mut sum, self.demand(*vm));
+        }
+        sum
+    }
+
+    /// Groups of VMs that leave a host together or not at all, in order.
+    pub(crate) fn units(&self, vms: impl IntoIterator<Item = VmId>) -> Vec<Vec<VmId>> {
+        let mut units: BTreeMap<VmId, Vec<VmId>> = BTreeMap::new();
+        for vm in vms {
+            units.entry(self.unit[vm.index()]).or_default().push(vm);
+        }
+        units.into_values().collect()
+    }
+
+    /// MiB that moving a VM costs.
+    pub(crate) fn memory(&self, vm: VmId) -> Amount {
+        self.memory[vm.index()]
+    }
+
+    fn is_fixed(&self, vm: VmId) -> bool {
+        let Some(home) = self.home[vm.index()] else {
+            // A pinned VM of a failed host stays down.
+            return self.problem.vm(vm).pinned && self.problem.vm(vm).host.is_some();
+        };
+        self.problem.vm(vm).pinned || !self.open.iter().any(|host| *host != home && self.reaches(vm, *host))
+    }
+}
+
+fn levels(problem: &Problem, in_haste: bool) -> Vec<Objective> {
+    use Objective::{Makespan, MigrationCost, Migrations};
+    let all = problem.objectives.iter().copied();
+    let mut levels: Vec<_> = if in_haste {
+        all.take_while(|level| *level != Makespan).collect()
+    } else {
+        all.filter(|level| *level != Makespan).collect()
+    };
+    for level in [MigrationCost, Migrations] {
+        if !levels.contains(&level) {
+            levels.push(level);
+        }
+    }
+    levels
+}
+
+/// For each VM the first of the running ones that hard gathers keep on one host with it.
+fn units(problem: &Problem, rules: &Rules<'_>, home: &Placement) -> Vec<VmId> {
+    let mut unit: Vec<VmId> = problem.vm_ids().collect();
+    let root = |unit: &[VmId], mut vm: VmId| {
+        while unit[vm.index()] != vm {
+            vm = unit[vm.index()];
+        }
+        vm
+    };
+    for kept in rules.list.iter().filter(|kept| kept.hard()) {
+        let Body::Gather { vms, scope } = &kept.constraint.body else { continue };
+        if scope.index() != 0 {
+            continue;
+        }
+        let mut first = None;
+        for vm in vms.iter().copied().filter(|vm| home[vm.index()].is_some()) {
+            let (a, b) = (root(&unit, *first.get_or_insert(vm)), root(&unit, vm));
+            unit[a.max(b).index()] = a.min(b);
+        }
+    }
+    problem.vm_ids().map(|vm| root(&unit, vm)).collect()
+}
+
+/// Scopes whose value each running VM must keep.
+fn tied(problem: &Problem, rules: &Rules<'_>, home: &Placement) -> Vec<Vec<ScopeId>> {
+    let mut tied = vec![Vec::new(); problem.vms.len()];
+    for kept in rules.list.iter().filter(|kept| kept.hard() && kept.always) {
+        if let Body::Gather { vms, scope } = &kept.constraint.body {
+            for vm in vms.iter().filter(|vm| home[vm.index()].is_some()) {
+                tied[vm.index()].push(*scope);
+            }
+        }
+    }
+    tied
+}

@@ -1,0 +1,257 @@
+//! Finding a place for a VM: directly, by making room (ejection), or together with those it belongs to.
+
+use super::state::State;
+use crate::budget::Budget;
+use crate::model::{Amount, Body, HostId, Objective, VmId};
+use std::cmp::Ordering;
+
+/// Which of the hosts that can take a VM is the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// The one that is left with the least room: keeps large pieces free elsewhere.
+    Tight,
+    /// The one to which the least is under way, then with the most room: short plans, even load.
+    Wide,
+}
+
+/// How a place is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Means<'a> {
+    pub(crate) budget: &'a Budget,
+    pub(crate) fit: Fit,
+    /// Ejections in a row: 0 = nobody makes room.
+    pub(crate) depth: u32,
+    /// Pairs of host and VM to be ejected that are tried.
+    pub(crate) tries: usize,
+}
+
+impl<'a> Means<'a> {
+    pub(crate) fn direct(budget: &'a Budget, fit: Fit) -> Self {
+        Self { budget, fit, depth: 0, tries: 0 }
+    }
+
+    pub(crate) fn with_ejection(self, depth: u32, tries: usize) -> Self {
+        Self { depth, tries, ..self }
+    }
+}
+
+/// Less is better.
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    /// Soft weights broken by it.
+    price: f64,
+    /// Whether a host must be brought into use, where that matters.
+    opens: bool,
+    fit: [f64; 2],
+}
+
+impl Key {
+    fn compare(&self, other: &Self) -> Ordering {
+        (self.price.total_cmp(&other.price))
+            .then(self.opens.cmp(&other.opens))
+            .then(self.fit[0].total_cmp(&other.fit[0]))
+            .then(self.fit[1].total_cmp(&other.fit[1]))
+    }
+}
+
+impl State<'_> {
+    /// Places a VM that is nowhere; `avoid` is not considered. Whatever was tried in vain is undone.
+    pub(crate) fn insert(&mut self, vm: VmId, avoid: Option<HostId>, means: Means<'_>) -> bool {
+        if self.space.home[vm.index()].is_none() && self.space.fixed[vm.index()] {
+            return false;
+        }
+        if let Some(host) = self.best_host(vm, avoid, means, |_| true) {
+            self.set(vm, Some(host));
+            return true;
+        }
+        (means.depth > 0 && self.eject_for(vm, avoid, means)) || self.insert_gathered(vm, avoid, means)
+    }
+
+    /// Places a VM that is nowhere on one of some hosts, as it is.
+    pub(crate) fn insert_within(
+        &mut self,
+        vm: VmId,
+        means: Means<'_>,
+        within: impl Fn(HostId) -> bool,
+    ) -> bool {
+        let place = self.best_host(vm, None, means, within);
+        place.inspect(|host| self.set(vm, Some(*host))).is_some()
+    }
+
+    /// The best host that can take a VM as it is. Going home costs nothing and is always best.
+    fn best_host(
+        &self,
+        vm: VmId,
+        avoid: Option<HostId>,
+        means: Means<'_>,
+        within: impl Fn(HostId) -> bool,
+    ) -> Option<HostId> {
+        let home = self.space.home[vm.index()];
+        let soft = self.space.rules.of(vm).any(|kept| !kept.hard());
+        if let Some(home) = home
+            && avoid != Some(home)
+            && within(home)
+            && self.may_enter(vm, home)
+            && (!soft || self.space.rules.price(self.tally(), vm, home) == 0.0)
+        {
+            return Some(home);
+        }
+        means.budget.spend(self.space.open.len() as u64);
+        let frugal = self.space.levels.contains(&Objective::ActiveHosts);
+        let mut best: Option<(Key, HostId)> = None;
+        for &host in &self.space.open {
+            if avoid == Some(host) || !within(host) || !self.may_enter(vm, host) {
+                continue;
+            }
+            let key = Key {
+                price: if soft { self.space.rules.price(self.tally(), vm, host) } else { 0.0 },
+                opens: frugal && self.on(host).is_empty(),
+                fit: self.fit(vm, host, means.fit),
+            };
+            if best.as_ref().is_none_or(|(least, _)| key.compare(least) == Ordering::Less) {
+                best = Some((key, host));
+            }
+        }
+        best.map(|(_, host)| host)
+    }
+
+    fn fit(&self, vm: VmId, host: HostId, fit: Fit) -> [f64; 2] {
+        let (mut sum, mut least, mut most) = (0.0, f64::INFINITY, 0.0_f64);
+        let demand = self.space.demand(vm);
+        for (r, scale) in self.space.scale.iter().enumerate() {
+            // What would be left free, in shares of a mean host.
+            let left = (self.usable(host)[r] - self.used(host)[r] - demand[r]) as f64 * scale;
+            sum += left;
+            least = least.min(left);
+            most = most.max(left);
+        }
+        match fit {
+            // Little left, and what is left in proportion ("residual" best fit, reference/solver.md 4.1).
+            Fit::Tight if self.space.width > 0 => [sum + 1.5 * (most - least), 0.0],
+            Fit::Tight => [0.0; 2],
+            Fit::Wide => {
+                let rate = self.space.problem.host(host).migration_bandwidth;
+                let moved = (self.arriving(host) + self.space.memory(vm)) as f64;
+                [if rate > 0.0 { moved / rate } else { 0.0 }, -least]
+            }
+        }
+    }
+
+    /// Takes another VM off a host to make room, and places that one elsewhere.
+    fn eject_for(&mut self, vm: VmId, avoid: Option<HostId>, means: Means<'_>) -> bool {
+        let mut pairs = self.ejections(vm, avoid);
+        means.budget.spend(self.space.open.len() as u64);
+        pairs.sort_unstable_by_key(|(cost, host, other)| (*cost, *host, *other));
+        let deeper = Means { depth: means.depth - 1, tries: means.tries / 8, ..means };
+        for (_, host, other) in pairs.into_iter().take(means.tries) {
+            if means.budget.expired() {
+                return false;
+            }
+            let mark = self.mark();
+            self.set(other, None);
+            if self.may_enter(vm, host) {
+                self.set(vm, Some(host));
+                if self.insert(other, Some(host), deeper) {
+                    return true;
+                }
+            }
+            self.undo(mark);
+        }
+        false
+    }
+
+    /// Pairs of a host and a VM on it whose leaving makes enough room, with what moving it costs.
+    fn ejections(&self, vm: VmId, avoid: Option<HostId>) -> Vec<(Amount, HostId, VmId)> {
+        let demand = self.space.demand(vm);
+        let home = self.space.home[vm.index()];
+        let mut pairs = Vec::new();
+        for &host in &self.space.open {
+            if avoid == Some(host) || (home != Some(host) && !self.space.may_go(vm, host)) {
+                continue;
+            }
+            let (used, usable) = (self.used(host), self.usable(host));
+            let lacking = |r: usize| used[r] + demand[r] - usable[r];
+            for &other in self.on(host) {
+                let given = self.space.demand(other);
+                let enough = (0..demand.len()).all(|r| demand[r] == 0 || given[r] >= lacking(r));
+                if enough && other != vm && self.may_take(other) {
+                    let cost = if self.has_moved(other) { 0 } else { self.space.memory(other) };
+                    pairs.push((cost, host, other));
+                }
+            }
+        }
+        pairs
+    }
+
+    /// Places a VM together with the others of its hard gathers: all leave, and all go to one value of the
+    /// scope that can take them.
+    fn insert_gathered(&mut self, vm: VmId, avoid: Option<HostId>, means: Means<'_>) -> bool {
+        let Some((scope, mut members)) = self.gathered(vm) else { return false };
+        let values = self.space.problem.scopes[scope].value_of.clone();
+        // Members that wait and have no place yet can follow later.
+        members.retain(|member| {
+            *member == vm || self.at(*member).is_some() || self.space.home[member.index()].is_some()
+        });
+        let mark = self.mark();
+        for &member in members.iter().filter(|member| **member != vm) {
+            if self.at(member).is_some() && !self.may_take(member) {
+                self.undo(mark);
+                return false;
+            }
+            self.set(member, None);
+        }
+        members
+            .sort_by(|a, b| self.space.size[b.index()].total_cmp(&self.space.size[a.index()]).then(a.cmp(b)));
+        let without = self.mark();
+        let direct = Means { depth: 0, ..means };
+        let mut tried = vec![false; self.space.problem.scopes[scope].values as usize];
+        // Values where members have their homes come first, as staying is free.
+        let homes: Vec<_> = members.iter().filter_map(|member| self.space.home[member.index()]).collect();
+        let hosts: Vec<_> = homes.into_iter().chain(self.space.open.iter().copied()).collect();
+        for host in hosts {
+            let value = values[host.index()];
+            if std::mem::replace(&mut tried[value as usize], true) || means.budget.expired() {
+                continue;
+            }
+            let all = members.iter().all(|&member| {
+                // With one host for all, none may stay where one may not be.
+                let never = avoid.filter(|_| scope == 0 || member == vm);
+                self.insert_within(member, direct, |host| {
+                    values[host.index()] == value && Some(host) != never
+                })
+            });
+            if all {
+                return true;
+            }
+            self.undo(without);
+        }
+        self.undo(mark);
+        false
+    }
+
+    /// All that hard gathers bind to a VM, itself included, with the narrowest scope of its own gathers.
+    fn gathered(&self, vm: VmId) -> Option<(usize, Vec<VmId>)> {
+        let rules = self.space.rules;
+        let gathers = |vm: VmId| {
+            rules.of(vm).filter(|kept| kept.hard()).filter_map(|kept| match &kept.constraint.body {
+                Body::Gather { vms, scope } if vms.len() > 1 => Some((scope.index(), vms)),
+                _ => None,
+            })
+        };
+        let values = |scope: &usize| self.space.problem.scopes[*scope].values;
+        let scope = gathers(vm).map(|(scope, _)| scope).max_by_key(values)?;
+        let mut members = vec![vm];
+        let mut next = 0;
+        while next < members.len() {
+            for (_, vms) in gathers(members[next]) {
+                for other in vms {
+                    if !members.contains(other) {
+                        members.push(*other);
+                    }
+                }
+            }
+            next += 1;
+        }
+        Some((scope, members))
+    }
+}

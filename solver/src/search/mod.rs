@@ -1,0 +1,99 @@
+//! The heuristic: a greedy plan first, then local search for what the bounds leave open.
+//!
+//! A [`State`] is a placement that may be incomplete but never breaks a hard rule, a capacity or a limit;
+//! every step is an attempt that is kept if the [`Score`] does not get worse, and undone otherwise.
+
+mod evacuate;
+mod home;
+mod insert;
+mod neighbours;
+mod random;
+mod repair;
+mod score;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use insert::{Fit, Means};
+pub(crate) use random::Random;
+pub(crate) use state::State;
+
+use crate::budget::Budget;
+use crate::model::{Objective, Placement};
+use crate::screen::Space;
+
+/// Pairs tried for an ejection by the greedy part.
+const TRIES: usize = 200;
+
+/// The first placement: greedy, twice if the first way of choosing hosts leaves something undone.
+pub(crate) fn first<'a>(space: &'a Space<'a>, budget: &Budget) -> State<'a> {
+    let start = State::new(space);
+    let fits = if space.levels.contains(&Objective::ActiveHosts) {
+        [Fit::Tight, Fit::Wide]
+    } else {
+        [Fit::Wide, Fit::Tight]
+    };
+    let mut best: Option<State<'a>> = None;
+    for fit in fits {
+        let mut state = start.clone();
+        state.repair(Means::direct(budget, fit).with_ejection(2, TRIES));
+        state.go_home(Means::direct(budget, fit));
+        state.settle();
+        let clean = state.homeless() == 0 && state.score().value(Objective::Violations) == Some(0.0);
+        if best.as_ref().is_none_or(|best| state.score().better_than(&best.score())) {
+            best = Some(state);
+        }
+        if clean || budget.expired() {
+            break;
+        }
+    }
+    best.unwrap_or(start)
+}
+
+/// Continues from a placement; what may not be where it is there is placed anew.
+pub(crate) fn resume<'a>(space: &'a Space<'a>, from: &Placement, budget: &Budget) -> State<'a> {
+    let mut state = State::new(space);
+    let mut out = state.evict_forced();
+    for vm in space.problem.vm_ids() {
+        if from[vm.index()] != state.at(vm) && state.may_take(vm) {
+            state.set(vm, None);
+            out.push(vm);
+        }
+    }
+    let mut rest = Vec::new();
+    for vm in out {
+        match from[vm.index()] {
+            Some(host) if state.at(vm).is_none() && state.may_enter(vm, host) => state.set(vm, Some(host)),
+            _ => rest.push(vm),
+        }
+    }
+    rest.retain(|vm| space.home[vm.index()].is_some() && state.at(*vm).is_none());
+    let means = Means::direct(budget, Fit::Tight).with_ejection(2, TRIES);
+    state.insert_all(rest, means);
+    state.relieve_all(means);
+    state.start_waiting(means);
+    state.go_home(means);
+    state.settle();
+    state
+}
+
+/// Makes a state better until nothing helps any more or the budget is spent; `enough` hosts in use are
+/// known to be the least. Returns whether it got better.
+pub(crate) fn improve(state: &mut State<'_>, enough: u64, random: &mut Random, budget: &Budget) -> bool {
+    let before = state.score();
+    let direct = Means::direct(budget, Fit::Tight);
+    if state.homeless() == 0 && state.space.levels.contains(&Objective::ActiveHosts) {
+        state.evacuate_all(enough, false, direct);
+        state.evacuate_all(enough, false, direct.with_ejection(1, 60));
+        state.go_home(direct);
+        state.settle();
+        state.evacuate_all(enough, true, direct.with_ejection(1, 30));
+        state.go_home(direct);
+        state.settle();
+    }
+    let patience = 200 + 2 * state.space.problem.hosts.len().min(400);
+    state.shake(patience, random, budget);
+    state.go_home(direct);
+    state.settle();
+    state.score().better_than(&before)
+}

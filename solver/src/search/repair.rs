@@ -1,0 +1,216 @@
+//! The greedy part: what must leave finds a place, hosts that are over are brought within their capacity,
+//! waiting VMs are started, broken soft rules are mended. What makes the score no better is undone.
+
+use super::insert::Means;
+use super::state::State;
+use crate::model::{Amount, Body, HostId, VmId};
+use crate::screen::{Item, cover};
+
+impl State<'_> {
+    /// Does all of the greedy part.
+    pub(crate) fn repair(&mut self, means: Means<'_>) {
+        let forced = self.evict_forced();
+        self.insert_all(forced, means);
+        self.relieve_all(means);
+        self.start_waiting(means);
+        self.mend_all(means);
+    }
+
+    /// Takes out the VMs that may not stay: those of draining hosts, and those without which the hard rules
+    /// hold. Cheap ones first, where there is a choice.
+    pub(crate) fn evict_forced(&mut self) -> Vec<VmId> {
+        let space = self.space;
+        let mut forced: Vec<VmId> = space.problem.vm_ids().filter(|vm| space.must_leave(*vm)).collect();
+        for vm in &forced {
+            self.set(*vm, None);
+        }
+        for kept in space.rules.list.iter().filter(|kept| kept.hard()) {
+            let mut placed: Vec<VmId> =
+                kept.vms.iter().copied().filter(|vm| self.at(*vm).is_some()).collect();
+            placed.sort_by_key(|vm| (space.fixed[vm.index()], space.memory(*vm), *vm));
+            for vm in placed {
+                let Some(host) = self.at(vm) else { continue };
+                if !kept.holds(self.tally()) && kept.at_fault(self.tally(), host) {
+                    self.set(vm, None);
+                    forced.push(vm);
+                }
+            }
+        }
+        forced
+    }
+
+    /// Places VMs, the largest first; those that found none are tried once more at the end.
+    pub(crate) fn insert_all(&mut self, mut vms: Vec<VmId>, means: Means<'_>) {
+        let size = &self.space.size;
+        vms.sort_by(|a, b| size[b.index()].total_cmp(&size[a.index()]).then(a.cmp(b)));
+        for _ in 0..2 {
+            vms.retain(|vm| {
+                !means.budget.expired() && self.at(*vm).is_none() && !self.insert(*vm, None, means)
+            });
+        }
+    }
+
+    /// Brings hosts that are over within their capacity, those with the least excess first.
+    pub(crate) fn relieve_all(&mut self, means: Means<'_>) {
+        let excess = |state: &Self, host: HostId| -> f64 {
+            let over = state.used(host).iter().zip(state.usable(host)).zip(&state.space.scale);
+            over.map(|((used, usable), scale)| (used - usable).max(0) as f64 * scale).sum()
+        };
+        let mut over: Vec<HostId> =
+            self.space.problem.host_ids().filter(|host| self.is_over(*host)).collect();
+        over.sort_by(|a, b| excess(self, *a).total_cmp(&excess(self, *b)).then(a.cmp(b)));
+        for host in over {
+            if means.budget.expired() {
+                break;
+            }
+            if !self.relieve(host, None, means) {
+                // All at once may be too much; a resource alone still counts.
+                let resources = 0..self.space.width;
+                resources.for_each(|r| _ = self.relieve(host, Some(r), means));
+            }
+        }
+    }
+
+    /// Moves the cheapest VMs off a host that is over, in all resources or in one. When one of them has no
+    /// place, others are chosen.
+    fn relieve(&mut self, host: HostId, only: Option<usize>, means: Means<'_>) -> bool {
+        let before = self.score();
+        let mut stuck: Vec<VmId> = Vec::new();
+        for _ in 0..8 {
+            let need: Vec<Amount> = (self.used(host).iter().zip(self.usable(host)).enumerate())
+                .map(|(r, (used, usable))| if only.is_none_or(|o| o == r) { used - usable } else { 0 })
+                .collect();
+            if need.iter().all(|amount| *amount <= 0) || means.budget.expired() {
+                return false;
+            }
+            let mut units = self.space.units(self.on(host).iter().copied());
+            units.retain(|unit| unit.iter().all(|vm| !stuck.contains(vm) && self.may_take(*vm)));
+            let amounts: Vec<_> = units.iter().map(|unit| self.space.sum(unit)).collect();
+            let cost = |vm: &VmId| if self.has_moved(*vm) { 0 } else { self.space.memory(*vm) };
+            let items: Vec<_> = (units.iter().zip(&amounts))
+                .map(|(unit, amounts)| Item { cost: unit.iter().map(cost).sum(), amounts })
+                .collect();
+            means.budget.spend(items.len() as u64);
+            let Some(found) = cover(&need, &items) else { return false };
+            let mut chosen: Vec<VmId> = found.chosen.into_iter().flat_map(|i| units[i].clone()).collect();
+            chosen.sort_by(|a, b| {
+                self.space.size[b.index()].total_cmp(&self.space.size[a.index()]).then(a.cmp(b))
+            });
+            let mark = self.mark();
+            let taken = chosen.iter().all(|vm| {
+                let may = self.may_take(*vm);
+                if may {
+                    self.set(*vm, None);
+                }
+                may
+            });
+            let misfit = if taken {
+                chosen.iter().find(|vm| self.at(**vm).is_none() && !self.insert(**vm, Some(host), means))
+            } else {
+                chosen.first()
+            };
+            match misfit {
+                None if self.score().better_than(&before) => return true,
+                None => {
+                    self.undo(mark);
+                    return false;
+                }
+                Some(vm) => {
+                    stuck.push(*vm);
+                    self.undo(mark);
+                }
+            }
+        }
+        false
+    }
+
+    /// Starts waiting VMs by priority, then size.
+    pub(crate) fn start_waiting(&mut self, means: Means<'_>) {
+        let space = self.space;
+        let mut waiting: Vec<VmId> = (space.problem.vm_ids())
+            .filter(|vm| space.home[vm.index()].is_none() && self.at(*vm).is_none())
+            .collect();
+        let size = |vm: &VmId| space.size[vm.index()];
+        waiting.sort_by(|a, b| {
+            let priority = |vm: &VmId| space.problem.vm(*vm).priority;
+            priority(b).cmp(&priority(a)).then(size(b).total_cmp(&size(a))).then(a.cmp(b))
+        });
+        for vm in waiting {
+            if means.budget.expired() {
+                return;
+            }
+            let (mark, before) = (self.mark(), self.score());
+            if self.at(vm).is_none() && self.insert(vm, None, means) && before.better_than(&self.score()) {
+                self.undo(mark);
+            }
+        }
+    }
+
+    /// Mends soft rules that do not hold, where that makes the score better.
+    pub(crate) fn mend_all(&mut self, means: Means<'_>) {
+        let space = self.space;
+        for (i, kept) in space.rules.list.iter().enumerate() {
+            if kept.hard() || kept.holds(self.tally()) {
+                continue;
+            }
+            if means.budget.expired() {
+                return;
+            }
+            let (mark, before) = (self.mark(), self.score());
+            let mut placed: Vec<VmId> =
+                kept.vms.iter().copied().filter(|vm| self.at(*vm).is_some()).collect();
+            placed.sort_by_key(|vm| (space.memory(*vm), *vm));
+            let mut out = Vec::new();
+            for vm in placed {
+                let Some(host) = self.at(vm) else { continue };
+                let at_fault = !kept.holds(self.tally()) && kept.at_fault(self.tally(), host);
+                if at_fault && self.may_take(vm) {
+                    self.set(vm, None);
+                    out.push(vm);
+                }
+            }
+            self.insert_all(out, means);
+            let gathered = matches!(kept.constraint.body, Body::Gather { .. });
+            if !self.score().better_than(&before) {
+                self.undo(mark);
+                if gathered {
+                    self.gather_softly(i, means);
+                }
+            }
+        }
+    }
+
+    /// Brings all VMs of a soft gather to one value of its scope, if some value can take them.
+    fn gather_softly(&mut self, rule: usize, means: Means<'_>) {
+        let kept = &self.space.rules.list[rule];
+        let Body::Gather { scope, .. } = &kept.constraint.body else { return };
+        let value_of = &self.space.problem.scopes[scope.index()].value_of;
+        let before = self.score();
+        let mut tried = std::collections::BTreeSet::new();
+        let hosts: Vec<HostId> =
+            (kept.vms.iter().filter_map(|vm| self.at(*vm))).chain(self.space.open.iter().copied()).collect();
+        for host in hosts {
+            let value = value_of[host.index()];
+            if means.budget.expired() || tried.len() > 64 {
+                return;
+            }
+            if !tried.insert(value) {
+                continue;
+            }
+            let mark = self.mark();
+            let outside: Vec<VmId> = (kept.vms.iter().copied())
+                .filter(|vm| self.at(*vm).is_some_and(|at| value_of[at.index()] != value))
+                .collect();
+            let all = outside.iter().all(|vm| {
+                self.may_take(*vm) && {
+                    self.set(*vm, None);
+                    self.insert_within(*vm, means, |host| value_of[host.index()] == value)
+                }
+            });
+            if all && self.score().better_than(&before) {
+                return;
+            }
+            self.undo(mark);
+        }
+    }
+}

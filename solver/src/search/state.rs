@@ -1,0 +1,280 @@
+//! A placement under change, with everything that is asked of it kept up to date, and an undo.
+
+use super::score::Score;
+use crate::constraints::Tally;
+use crate::model::{Amount, HostId, Objective, Placement, VmId};
+use crate::objective::OVERLOAD_WEIGHT;
+use crate::screen::Space;
+
+/// Invariant, once [`State::evict_forced`](super::repair) is done: every VM that has a host may be there, as
+/// states, capacities and hard rules have it. What cannot be placed is nowhere.
+#[derive(Debug, Clone)]
+pub(crate) struct State<'a> {
+    pub(crate) space: &'a Space<'a>,
+    at: Placement,
+    used: Vec<Amount>,
+    /// VMs that came to a host and need the resource there, `host * width + resource`.
+    foreign: Vec<u32>,
+    tally: Tally,
+    on: Vec<Vec<VmId>>,
+    /// Position of each VM in the list of its host.
+    slot: Vec<u32>,
+    /// MiB that come to each host.
+    arriving: Vec<Amount>,
+    /// Soft rules that do not hold, by position in the list of rules.
+    broken: Vec<bool>,
+    homeless: u64,
+    over: u64,
+    idle: u64,
+    soft: f64,
+    active: u64,
+    movers: u64,
+    cost: Amount,
+    journal: Vec<(VmId, Option<HostId>)>,
+}
+
+impl<'a> State<'a> {
+    /// Nothing has moved.
+    pub(crate) fn new(space: &'a Space<'a>) -> Self {
+        let problem = space.problem;
+        let nowhere = vec![None; problem.vms.len()];
+        let idle = |vm: &VmId| space.home[vm.index()].is_none();
+        let mut state = Self {
+            used: vec![0; space.usable.len()],
+            foreign: vec![0; space.usable.len()],
+            tally: space.rules.tally(&nowhere),
+            on: vec![Vec::new(); problem.hosts.len()],
+            slot: vec![0; problem.vms.len()],
+            arriving: vec![0; problem.hosts.len()],
+            broken: vec![false; space.rules.list.len()],
+            homeless: problem.vm_ids().filter(|vm| !idle(vm)).count() as u64,
+            over: 0,
+            idle: problem.vm_ids().filter(idle).map(|vm| u64::from(problem.vm(vm).priority)).sum(),
+            soft: 0.0,
+            active: 0,
+            movers: 0,
+            cost: 0,
+            journal: Vec::new(),
+            at: nowhere,
+            space,
+        };
+        for vm in problem.vm_ids() {
+            if let Some(home) = space.home[vm.index()] {
+                state.set(vm, Some(home));
+            }
+        }
+        state.journal.clear();
+        state
+    }
+
+    pub(crate) fn placement(&self) -> &Placement {
+        &self.at
+    }
+
+    pub(crate) fn at(&self, vm: VmId) -> Option<HostId> {
+        self.at[vm.index()]
+    }
+
+    /// The VMs on a host, in no order.
+    pub(crate) fn on(&self, host: HostId) -> &[VmId] {
+        &self.on[host.index()]
+    }
+
+    pub(crate) fn used(&self, host: HostId) -> &[Amount] {
+        &self.used[host.index() * self.space.width..][..self.space.width]
+    }
+
+    pub(crate) fn usable(&self, host: HostId) -> &[Amount] {
+        &self.space.usable[host.index() * self.space.width..][..self.space.width]
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// MiB that come to a host.
+    pub(crate) fn arriving(&self, host: HostId) -> Amount {
+        self.arriving[host.index()]
+    }
+
+    /// VMs that run at the start and are nowhere.
+    pub(crate) fn homeless(&self) -> u64 {
+        self.homeless
+    }
+
+    /// Hosts that run a VM.
+    pub(crate) fn active(&self) -> u64 {
+        self.active
+    }
+
+    /// Whether a waiting VM that counts has no place.
+    pub(crate) fn waits(&self) -> bool {
+        self.idle > 0
+    }
+
+    pub(crate) fn is_over(&self, host: HostId) -> bool {
+        self.used(host).iter().zip(self.usable(host)).any(|(used, usable)| used > usable)
+    }
+
+    /// Whether the VM runs at the start and is elsewhere.
+    pub(crate) fn has_moved(&self, vm: VmId) -> bool {
+        let home = self.space.home[vm.index()];
+        home.is_some() && self.at(vm).is_some() && self.at(vm) != home
+    }
+
+    /// Whether a VM that is at home may be taken away, as far as the number of moves goes.
+    pub(crate) fn may_take(&self, vm: VmId) -> bool {
+        let counts_already =
+            self.space.home[vm.index()].is_none() || self.at(vm) != self.space.home[vm.index()];
+        !self.space.fixed[vm.index()]
+            && (counts_already || self.movers + self.homeless < self.space.most_moves)
+    }
+
+    /// Whether a VM that is nowhere may come to a host.
+    pub(crate) fn may_enter(&self, vm: VmId, host: HostId) -> bool {
+        let at_home = self.space.home[vm.index()] == Some(host);
+        self.fits(vm, host, at_home)
+            && (if at_home { !self.space.must_leave(vm) } else { self.space.may_go(vm, host) })
+            && self.space.rules.admit(&self.tally, vm, host)
+    }
+
+    /// A VM that comes needs room in all it demands; one that is at home may stay in an excess that was
+    /// there at the start, as long as nobody came into it.
+    fn fits(&self, vm: VmId, host: HostId, at_home: bool) -> bool {
+        let base = host.index() * self.space.width;
+        self.space.demand(vm).iter().enumerate().all(|(r, &need)| {
+            let cell = base + r;
+            let mut room = self.space.usable[cell];
+            if at_home && self.foreign[cell] == 0 {
+                room = room.max(self.space.home_used[cell]);
+            }
+            need == 0 || self.used[cell] + need <= room
+        })
+    }
+
+    /// Puts a VM somewhere, or nowhere. Whether it may be there is the caller's to know.
+    pub(crate) fn set(&mut self, vm: VmId, to: Option<HostId>) {
+        let from = self.at(vm);
+        if from == to {
+            return;
+        }
+        self.journal.push((vm, from));
+        self.put(vm, from, to);
+    }
+
+    fn put(&mut self, vm: VmId, from: Option<HostId>, to: Option<HostId>) {
+        if let Some(host) = from {
+            self.leave(vm, host);
+        }
+        self.at[vm.index()] = to;
+        if let Some(host) = to {
+            self.enter(vm, host);
+        }
+        self.weigh_soft_rules(vm);
+    }
+
+    fn leave(&mut self, vm: VmId, host: HostId) {
+        let (space, h) = (self.space, host.index());
+        let home = space.home[vm.index()];
+        let stranger = home != Some(host);
+        for (r, &need) in space.demand(vm).iter().enumerate() {
+            let cell = h * space.width + r;
+            let was_over = self.used[cell] > space.usable[cell];
+            self.used[cell] -= need;
+            self.over -= u64::from(was_over && self.used[cell] <= space.usable[cell]);
+            self.foreign[cell] -= u32::from(stranger && need > 0);
+        }
+        space.rules.leave(&mut self.tally, vm, host);
+        let slot = self.slot[vm.index()] as usize;
+        self.on[h].swap_remove(slot);
+        if let Some(other) = self.on[h].get(slot) {
+            self.slot[other.index()] = slot as u32;
+        }
+        self.active -= u64::from(self.on[h].is_empty());
+        if stranger {
+            self.arriving[h] -= space.memory(vm);
+        }
+        if home.is_none() {
+            self.idle += u64::from(space.problem.vm(vm).priority);
+        } else {
+            self.homeless += 1;
+            if stranger {
+                self.movers -= 1;
+                self.cost -= space.memory(vm);
+            }
+        }
+    }
+
+    fn enter(&mut self, vm: VmId, host: HostId) {
+        let (space, h) = (self.space, host.index());
+        let home = space.home[vm.index()];
+        let stranger = home != Some(host);
+        for (r, &need) in space.demand(vm).iter().enumerate() {
+            let cell = h * space.width + r;
+            let was_over = self.used[cell] > space.usable[cell];
+            self.used[cell] += need;
+            self.over += u64::from(!was_over && self.used[cell] > space.usable[cell]);
+            self.foreign[cell] += u32::from(stranger && need > 0);
+        }
+        space.rules.enter(&mut self.tally, vm, host);
+        self.active += u64::from(self.on[h].is_empty());
+        self.slot[vm.index()] = self.on[h].len() as u32;
+        self.on[h].push(vm);
+        if stranger {
+            self.arriving[h] += space.memory(vm);
+        }
+        if home.is_none() {
+            self.idle -= u64::from(space.problem.vm(vm).priority);
+        } else {
+            self.homeless -= 1;
+            if stranger {
+                self.movers += 1;
+                self.cost += space.memory(vm);
+            }
+        }
+    }
+
+    fn weigh_soft_rules(&mut self, vm: VmId) {
+        let space = self.space;
+        for &i in space.rules.positions_of(vm) {
+            let kept = &space.rules.list[i as usize];
+            let Some(weight) = kept.constraint.soft_weight else { continue };
+            let broken = kept.fails(space.problem, &self.tally, &self.at);
+            let was = std::mem::replace(&mut self.broken[i as usize], broken);
+            if broken != was {
+                self.soft += if broken { weight } else { -weight };
+            }
+        }
+    }
+
+    /// A point to come back to.
+    pub(crate) fn mark(&self) -> usize {
+        self.journal.len()
+    }
+
+    /// Takes back all that was done since a mark.
+    pub(crate) fn undo(&mut self, mark: usize) {
+        while self.journal.len() > mark {
+            if let Some((vm, to)) = self.journal.pop() {
+                let from = self.at(vm);
+                self.put(vm, from, to);
+            }
+        }
+    }
+
+    /// Forgets how it came to be as it is: marks made before have no meaning any more.
+    pub(crate) fn settle(&mut self) {
+        self.journal.clear();
+    }
+
+    pub(crate) fn score(&self) -> Score {
+        let value = |level: Objective| match level {
+            Objective::Violations => OVERLOAD_WEIGHT * self.over as f64 + self.idle as f64 + self.soft,
+            Objective::ActiveHosts => self.active as f64,
+            Objective::Migrations => self.movers as f64,
+            Objective::MigrationCost => self.cost as f64,
+            Objective::Makespan => 0.0,
+        };
+        Score::new(self.homeless, self.space.levels.iter().map(|level| (*level, value(*level))))
+    }
+}

@@ -1,0 +1,154 @@
+use super::{Fit, Means, Random, State};
+use crate::budget::{Budget, Cancel};
+use crate::constraints::Rules;
+use crate::model::{HostId, Problem, VmId};
+use crate::objective::{self, Way};
+use crate::screen::Space;
+use crate::{Options, file};
+use proptest::prelude::*;
+
+/// A problem with hosts of three kinds, rules of all kinds, some hosts over and some VMs waiting.
+fn problem(seed: u64, hosts: usize, vms: usize, objective: &str) -> Problem {
+    let mut random = Random::new(seed);
+    let states =
+        ["ONLINE", "ONLINE", "ONLINE", "ONLINE", "ONLINE", "ONLINE", "DRAINING", "CORDONED", "FAILED"];
+    let host = |random: &mut Random, i: usize| {
+        format!(
+            r#"{{"name": "h{i}", "state": "{}", "labels": {{"rack": "r{}"}}, "capacity": {{"cpu": {}, "memory": {}}}}}"#,
+            states[random.below(states.len())],
+            i % 3,
+            20 + random.below(3) * 10,
+            20 + random.below(3) * 10,
+        )
+    };
+    let vm = |random: &mut Random, i: usize| {
+        let host = if random.below(8) == 0 { String::new() } else { format!("h{}", random.below(hosts)) };
+        let (cpu, memory) = (1 + random.below(8), 1 + random.below(8));
+        format!(r#"{{"name": "v{i}", "host": "{host}", "demand": {{"cpu": {cpu}, "memory": {memory}}}}}"#)
+    };
+    let rule = |random: &mut Random, i: usize| {
+        let set = |random: &mut Random, kind: &str, most: usize| {
+            let names: std::collections::BTreeSet<_> =
+                (0..=random.below(3)).map(|_| format!("\"{kind}{}\"", random.below(most))).collect();
+            names.into_iter().collect::<Vec<_>>().join(", ")
+        };
+        let (vms, hosts) = (set(random, "v", vms), set(random, "h", hosts));
+        let body = match random.below(5) {
+            0 => format!(r#""spread": {{"vms": [{vms}], "scope": "rack"}}"#),
+            1 => format!(r#""spread": {{"vms": [{vms}]}}"#),
+            2 => format!(r#""gather": {{"vms": [{vms}]}}"#),
+            3 => format!(r#""fence": {{"vms": [{vms}], "hosts": [{hosts}]}}"#),
+            _ => format!(r#""ban": {{"vms": [{vms}], "hosts": [{hosts}]}}"#),
+        };
+        let soft = if random.below(2) == 0 { r#", "soft_weight": 7"# } else { "" };
+        let continuous = random.below(2) == 0;
+        format!(r#"{{"name": "c{i}", {body}{soft}, "continuous": {continuous}}}"#)
+    };
+    let list = |count: usize, random: &mut Random, item: &dyn Fn(&mut Random, usize) -> String| {
+        (0..count).map(|i| item(random, i)).collect::<Vec<_>>().join(", ")
+    };
+    let json = format!(
+        r#"{{"hosts": [{}], "vms": [{}], "constraints": [{}], "objective": "{objective}"}}"#,
+        list(hosts, &mut random, &host),
+        list(vms, &mut random, &vm),
+        list(6, &mut random, &rule),
+    );
+    Problem::new(&file::Problem::from_json(&json).unwrap()).unwrap()
+}
+
+fn budget() -> Budget {
+    Budget::new(Options::default().time_limit * 20, None, &Cancel::default())
+}
+
+/// What a state counts as it goes is what the objective makes of its placement.
+fn assert_counts(state: &State<'_>) {
+    let space = state.space;
+    let values = objective::values(space.problem, space.rules, state.placement(), Way::default());
+    for (level, value) in space.problem.objectives.iter().zip(values) {
+        // What the objective makes of a running VM that ends nowhere means nothing.
+        if let Some(counted) = state.score().value(*level).filter(|_| state.homeless() == 0) {
+            assert!((counted - value).abs() < 1e-6, "{}: {counted} counted, {value} true", level.name());
+        }
+    }
+    assert_eq!(*state.tally(), space.rules.tally(state.placement()));
+    for host in space.problem.host_ids() {
+        let mut on: Vec<VmId> = state.on(host).to_vec();
+        on.sort_unstable();
+        let there = |vm: &VmId| state.at(*vm) == Some(host);
+        assert_eq!(on, space.problem.vm_ids().filter(there).collect::<Vec<_>>());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn a_state_counts_right_and_undoes_all(seed in any::<u64>()) {
+        let problem = problem(seed, 6, 24, "CONSOLIDATE");
+        let rules = Rules::new(&problem);
+        let space = Space::new(&problem, &rules);
+        let mut state = State::new(&space);
+        let mut random = Random::new(seed);
+        assert_counts(&state);
+        let before = state.placement().clone();
+        for round in 0..4 {
+            let mark = state.mark();
+            let kept = state.placement().clone();
+            for _ in 0..12 {
+                let vm = VmId::from(random.below(24));
+                let to = random.below(7);
+                if to < 6 || space.home[vm.index()].is_none() {
+                    state.set(vm, (to < 6).then(|| HostId::from(to)));
+                }
+            }
+            assert_counts(&state);
+            if round % 2 == 0 {
+                state.undo(mark);
+                prop_assert_eq!(state.placement(), &kept);
+                assert_counts(&state);
+            }
+        }
+        state.undo(0);
+        prop_assert_eq!(state.placement(), &before);
+    }
+
+    #[test]
+    fn whatever_the_search_does_is_a_valid_end_unless_a_vm_is_homeless(
+        seed in any::<u64>(),
+        consolidate in any::<bool>(),
+    ) {
+        let problem = problem(seed, 7, 30, if consolidate { "CONSOLIDATE" } else { "REPAIR" });
+        let rules = Rules::new(&problem);
+        let space = Space::new(&problem, &rules);
+        let budget = budget();
+        let mut state = super::first(&space, &budget);
+        let valid = |state: &State<'_>| {
+            assert_counts(state);
+            let fault = objective::fault(&problem, &rules, state.placement());
+            assert!(fault.is_none() || state.homeless() > 0, "{fault:?}");
+        };
+        valid(&state);
+        let before = state.score();
+        super::improve(&mut state, 0, &mut Random::new(seed), &budget);
+        prop_assert!(!before.better_than(&state.score()), "it got worse");
+        valid(&state);
+        let again = super::resume(&space, state.placement(), &budget);
+        valid(&again);
+        prop_assert!(!state.score().better_than(&again.score()), "what was resumed is worse");
+    }
+}
+
+#[test]
+fn fits_differ_in_which_host_they_choose() {
+    let json = r#"{"hosts": [{"name": "full", "capacity": {"cpu": 10}}, {"name": "free", "capacity": {"cpu": 10}}],
+        "vms": [{"name": "v", "host": "full", "demand": {"cpu": 6}}, {"name": "w", "demand": {"cpu": 2}}]}"#;
+    let problem = Problem::new(&file::Problem::from_json(json).unwrap()).unwrap();
+    let rules = Rules::new(&problem);
+    let space = Space::new(&problem, &rules);
+    let budget = budget();
+    for (fit, host) in [(Fit::Tight, 0), (Fit::Wide, 1)] {
+        let mut state = State::new(&space);
+        assert!(state.insert(VmId(1), None, Means::direct(&budget, fit)));
+        assert_eq!(state.at(VmId(1)), Some(HostId(host)));
+    }
+}
