@@ -183,6 +183,30 @@ fn the_partition_protocol_is_a_pure_state_machine() {
 }
 
 #[test]
+fn what_the_coordinator_decides_is_a_pure_state_machine() {
+    let mut sources = sources_in("src/coordinator/");
+    sources.retain(|source| !source.path.starts_with("src/coordinator/driver") && !source.is_test());
+    sources.retain(|source| source.path != "src/coordinator/handle.rs");
+    let forbidden = [
+        "tokio",
+        "tonic",
+        "prost",
+        "rand",
+        "std::net",
+        "std::fs",
+        "std::io",
+        "std::thread",
+        "Instant",
+        "SystemTime::now",
+    ];
+    assert_without(
+        &sources,
+        &forbidden,
+        "only the driver and the handle of the coordinator have I/O, a clock and threads",
+    );
+}
+
+#[test]
 fn wire_types_stay_at_the_edge() {
     let mut sources = files(&["rs"]);
     let edges = [

@@ -7,7 +7,8 @@ use super::execution::{Halt, about, describe};
 use super::journal::event;
 use crate::coordinator::inventory::{Flight, Now};
 use crate::record::{
-    ActionKey, ActionProgress, ActionState, Connection, Event, EventKind, Order, PlanState, Severity, VmState,
+    ActionKey, ActionProgress, ActionState, Connection, Event, EventKind, Order, PlanState, ProgressState,
+    Severity, VmState,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -101,6 +102,9 @@ impl Core {
     /// A host's new session has told which actions its agent has.
     pub(super) fn reconcile(&mut self, host: &str, actions: Vec<ActionProgress>, now: Now) {
         let told: BTreeSet<ActionKey> = actions.iter().map(|action| action.key.clone()).collect();
+        // Of before: what is told may let others be begun.
+        let ours = self.aloft.iter().filter(|(key, aloft)| aloft.executor == host && !told.contains(*key));
+        let untold: Vec<ActionKey> = ours.map(|(key, _)| key.clone()).collect();
         for action in actions {
             let key = action.key.clone();
             self.progress(host, action, now);
@@ -108,8 +112,6 @@ impl Core {
                 self.tell_abort(host, key);
             }
         }
-        let ours = self.aloft.iter().filter(|(key, aloft)| aloft.executor == host && !told.contains(*key));
-        let untold: Vec<ActionKey> = ours.map(|(key, _)| key.clone()).collect();
         for key in untold {
             if !self.send_again(&key, now)
                 && let Some(aloft) = self.aloft.get_mut(&key)
@@ -162,24 +164,24 @@ impl Core {
 
     /// How an action ended, by where its VM is seen; `None` = not certain.
     fn seen_end(&self, vm: &str, flight: &Flight) -> Option<bool> {
+        // What a host says of the VM; `None` = it cannot be asked.
         let at = |host: &str| {
             let entry = self.cell.hosts.get(host).filter(|entry| entry.is_known())?;
-            Some(entry.vms.get(vm).map(|vm| vm.report.state))
+            Some(entry.vms.get(vm).map_or(VmState::Off, |vm| vm.report.state))
         };
-        match (at(&flight.source), at(&flight.destination)) {
-            // It has begun to run there; its source is down or has let it go.
-            (source, Some(Some(VmState::Running | VmState::Paused)))
-                if !source.flatten().is_some_and(VmState::lives_here) =>
-            {
-                Some(true)
-            }
-            (Some(Some(VmState::Running | VmState::Paused)), Some(None | Some(VmState::Off))) => Some(false),
-            // A start that did not come to be.
-            (_, Some(None | Some(VmState::Off))) if !flight.migrates => Some(false),
-            // The VM was shut down meanwhile.
-            (Some(None | Some(VmState::Off)), Some(None | Some(VmState::Off))) => Some(false),
-            _ => None,
+        let (source, destination) = (at(&flight.source), at(&flight.destination));
+        let lives = |state: Option<VmState>| state.is_some_and(VmState::lives_here);
+        let arrives = destination == Some(VmState::MigratingIn);
+        if lives(destination) && !lives(source) {
+            return Some(true);
         }
+        // Something is under way, or the destination cannot tell.
+        let silent = destination.is_none() && !lives(source);
+        if silent || arrives || lives(destination) || source == Some(VmState::MigratingOut) {
+            return None;
+        }
+        // It stayed, did not come to be, or was shut down meanwhile; a source that is out of reach may have it.
+        (source.is_some() || !flight.migrates).then_some(false)
     }
 
     /// Ends an action by what was seen.
@@ -244,7 +246,9 @@ impl Core {
     pub(super) fn stray(&mut self, host: &str, progress: &ActionProgress, now: Now) {
         let key = &progress.key;
         if progress.state.is_terminal() {
-            self.land(key, false);
+            let flight = self.cell.flight(&progress.vm).filter(|flight| flight.key == *key);
+            let told = flight.is_some_and(|flight| !flight.destination.is_empty());
+            self.land(key, told && progress.state == ProgressState::Done);
             self.end_stray(key, now);
             let message = format!(
                 "an action on VM {} of plan {}, which is not known here, has ended at {host}: {:?}",
@@ -307,6 +311,15 @@ impl Core {
     fn end_stray(&mut self, key: &ActionKey, now: Now) {
         self.land(key, false);
         self.free_what_landed(&key.plan_id, now);
+    }
+
+    /// Hosts of failed agents are not held for what they had.
+    pub(super) fn free_what_is_held_for_nothing(&mut self, now: Now) {
+        let held = self.partitions.partitions().map(|(id, _)| id);
+        let dead: Vec<String> = held.filter(|id| !self.lives.contains_key(*id)).map(str::to_owned).collect();
+        for id in dead {
+            self.free_what_landed(&id, now);
+        }
     }
 
     /// A plan that has ended, or is not known, holds its hosts for as long as it has something aloft.

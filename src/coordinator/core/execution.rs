@@ -297,7 +297,7 @@ impl Core {
         let all_done = record.actions.iter().all(|status| status.state == ActionState::Done);
         let Some(Stage::Executing(execution)) = self.stage(id) else { return };
         if all_done {
-            self.end(id, PlanState::Succeeded, String::new(), now);
+            self.end(id, PlanState::Succeeded, "", now);
         } else if let Some(halt) = execution.halt.take() {
             self.end_halted(id, halt, now);
         }

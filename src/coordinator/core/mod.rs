@@ -30,7 +30,7 @@ mod restore;
 mod sessions;
 mod solves;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod troubles;
 mod verdict;
 
@@ -136,6 +136,7 @@ impl Core {
         self.resting.retain(|_, until| now.at < *until);
         self.settle_orphans(now);
         self.give_up(now);
+        self.free_what_is_held_for_nothing(now);
         self.detect(now);
         if !self.stopping {
             self.check_proposals(now);

@@ -160,12 +160,12 @@ impl Core {
     }
 
     /// Ends a plan that has nothing in flight any more, and gives its hosts back.
-    pub(super) fn end(&mut self, id: &str, state: PlanState, message: String, now: Now) {
+    pub(super) fn end(&mut self, id: &str, state: PlanState, message: &str, now: Now) {
         let Some(life) = self.lives.remove(id) else { return };
         self.drop_solve_of(&life.stage);
         self.change_for_good(id, |record| {
             (record.state, record.ended) = (state, Some(now.wall));
-            record.message.clone_from(&message);
+            message.clone_into(&mut record.message);
             for status in record.actions.iter_mut().filter(|s| s.state == ActionState::Waiting) {
                 status.state = ActionState::Skipped;
             }
@@ -208,12 +208,12 @@ impl Core {
     /// Ends what is over, with its reason.
     pub(super) fn end_halted(&mut self, id: &str, halt: Halt, now: Now) {
         match halt {
-            Halt::Failed(why) => self.end(id, PlanState::Failed, why, now),
-            Halt::Cancelled(why) => self.end(id, PlanState::Cancelled, why, now),
+            Halt::Failed(why) => self.end(id, PlanState::Failed, &why, now),
+            Halt::Cancelled(why) => self.end(id, PlanState::Cancelled, &why, now),
             Halt::Restarted => {
                 let why = "the coordinator was restarted while it was executed; what is left is planned anew \
                            where it is still needed";
-                self.end(id, PlanState::Failed, why.to_owned(), now);
+                self.end(id, PlanState::Failed, why, now);
             }
         }
     }

@@ -6,7 +6,7 @@ use super::plans::{Cause, Draft, Stage};
 use super::solves::{Owner, Search};
 use super::{Answer, Core, Effect, Ticket};
 use crate::coordinator::handle::OperateError;
-use crate::coordinator::inventory::Now;
+use crate::coordinator::inventory::{HostEntry, Now};
 use crate::coordinator::planning;
 use crate::partition::Answer as Reserved;
 use crate::record::{Event, EventKind, Mode, PlanRecord, PlanRequest, PlanState, Severity};
@@ -89,7 +89,7 @@ impl Core {
         let hosts: BTreeSet<String> = if request.hosts.is_empty() {
             self.hosts_of_request(request).ok()?
         } else {
-            let known = |host: &&String| self.cell.hosts.get(*host).is_some_and(|entry| entry.is_known());
+            let known = |host: &&String| self.cell.hosts.get(*host).is_some_and(HostEntry::is_known);
             request.hosts.iter().filter(known).cloned().collect()
         };
         if hosts.is_empty() {
@@ -121,7 +121,7 @@ impl Core {
                 let message = format!("waits for {} hosts of {}", busy.len(), holders.join(", "));
                 self.change_for_good(id, |record| record.message = message);
             }
-            Err(refused) => self.end(id, PlanState::Cancelled, refused.to_string(), now),
+            Err(refused) => self.end(id, PlanState::Cancelled, &refused.to_string(), now),
         }
     }
 
@@ -135,16 +135,17 @@ impl Core {
                 continue;
             };
             // Some may have gone while it waited.
-            let gone = held.iter().filter(|host| !self.cell.hosts.get(*host).is_some_and(|h| h.is_known()));
+            let gone =
+                held.iter().filter(|host| !self.cell.hosts.get(*host).is_some_and(HostEntry::is_known));
             let gone: BTreeSet<String> = gone.cloned().collect();
             if gone.len() == held.len() {
-                let why = "none of its hosts is connected any more".to_owned();
+                let why = "none of its hosts is connected any more";
                 self.end(&id, PlanState::Cancelled, why, now);
                 continue;
             }
             self.shrink(&id, &gone, now);
             self.change_for_good(&id, |record| record.message.clear());
-            self.search(&id, request.objective.clone(), Search { whole: true, ..Search::default() }, now);
+            self.search(&id, &request.objective, Search { whole: true, ..Search::default() }, now);
         }
     }
 
@@ -240,7 +241,7 @@ impl Core {
                 }
                 self.pursue(id, now);
             } else {
-                self.end(id, PlanState::Cancelled, why, now);
+                self.end(id, PlanState::Cancelled, &why, now);
             }
         }
         self.answer_plan(id, ticket);

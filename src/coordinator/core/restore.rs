@@ -109,7 +109,7 @@ impl Core {
             };
             self.lives.insert(id.clone(), Life { cause, stage, replans: 0 });
             if matches!(record.state, PlanState::Queued | PlanState::Solving) {
-                self.end(id, PlanState::Cancelled, "the coordinator was restarted".to_owned(), now);
+                self.end(id, PlanState::Cancelled, "the coordinator was restarted", now);
             }
         }
     }

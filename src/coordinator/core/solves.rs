@@ -86,7 +86,7 @@ impl Solves {
 
 impl Core {
     /// Solves a plan's partition as it is now.
-    pub(super) fn search(&mut self, id: &str, objective: String, search: Search, now: Now) {
+    pub(super) fn search(&mut self, id: &str, objective: &str, search: Search, now: Now) {
         let Some(hosts) = self.partitions.hosts(id).cloned() else { return };
         let (keys, limits) = match self.lives.get(id).map(|life| &life.cause) {
             Some(super::plans::Cause::Troubles(keys)) => (keys.clone(), None),
@@ -95,7 +95,7 @@ impl Core {
         };
         let rests = |vm: &str| self.rests(vm, now);
         let problem =
-            planning::problem(&self.cell, &hosts, &objective, limits.as_ref(), &keys, &rests, &self.settings);
+            planning::problem(&self.cell, &hosts, objective, limits.as_ref(), &keys, &rests, &self.settings);
         let problem = Arc::new(problem);
         let solve = self.ask_solver(Owner::Plan(id.to_owned()), problem, limits.as_ref());
         if let Some(stage) = self.stage(id) {
@@ -171,7 +171,7 @@ impl Core {
         match solve.owner {
             Owner::Plan(id) => self.plan_solved(&id, solve.problem, outcome, now),
             Owner::WhatIf(ticket, record) => {
-                self.what_if_solved(ticket, *record, solve.problem, outcome, now)
+                self.what_if_solved(ticket, *record, solve.problem, outcome, now);
             }
         }
     }

@@ -65,10 +65,10 @@ impl Core {
         };
         let id = self.new_plan(draft, now);
         if let Err(why) = self.reserve(&id, &ask.hosts) {
-            self.end(&id, PlanState::Cancelled, format!("its hosts are not free: {why}"), now);
+            self.end(&id, PlanState::Cancelled, &format!("its hosts are not free: {why}"), now);
             return false;
         }
-        self.search(&id, ask.objective, Search { whole: ask.whole, ..Search::default() }, now);
+        self.search(&id, &ask.objective, Search { whole: ask.whole, ..Search::default() }, now);
         true
     }
 
@@ -104,7 +104,7 @@ impl Core {
         self.change_for_good(id, |record| record.hosts = hosts.into_iter().collect());
         let Some(Stage::Solving(search)) = self.stage(id) else { return false };
         let search = Search { wider, whole: ask.whole, ..std::mem::take(search) };
-        self.search(id, ask.objective, search, now);
+        self.search(id, &ask.objective, search, now);
         true
     }
 
@@ -176,7 +176,7 @@ impl Core {
             }
         }
         for (id, why) in withdrawn {
-            self.end(&id, PlanState::Cancelled, why, now);
+            self.end(&id, PlanState::Cancelled, &why, now);
         }
     }
 

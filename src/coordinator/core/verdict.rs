@@ -48,10 +48,10 @@ impl Core {
         let thrift = self.plans.get(id).is_some_and(|record| record.trigger == EventKind::Underload.name());
         if plan.status == Status::NoChange && (asked || thrift) {
             let why = if plan.reason.is_empty() { "nothing is worth moving" } else { &plan.reason };
-            return self.end(id, PlanState::Succeeded, why.to_owned(), now);
+            return self.end(id, PlanState::Succeeded, why, now);
         }
         let why = self.why_blocked(id, &plan);
-        self.end(id, PlanState::Blocked, why, now);
+        self.end(id, PlanState::Blocked, &why, now);
     }
 
     fn note_solution(&mut self, id: &str, problem: &Arc<Problem>, plan: &Arc<Plan>, now: Now) {
@@ -67,11 +67,11 @@ impl Core {
     fn decide(&mut self, id: &str, solution: Solution, now: Now) {
         let (problem, plan) = solution;
         if plan.actions.iter().any(|action| matches!(action.kind, ActionKind::Boot | ActionKind::Shutdown)) {
-            let why = "the plan switches hosts on or off, which agents cannot do".to_owned();
+            let why = "the plan switches hosts on or off, which agents cannot do";
             return self.end(id, PlanState::Blocked, why, now);
         }
         if self.lives.get(id).is_some_and(|life| !self.is_needed(&life.cause)) {
-            let why = "what it was made for has ended meanwhile".to_owned();
+            let why = "what it was made for has ended meanwhile";
             return self.end(id, PlanState::Cancelled, why, now);
         }
         if let Some(why) = self.why_stale(id) {
@@ -83,7 +83,7 @@ impl Core {
         let mode = self.plans.get(id).map_or(Mode::Observe, |record| record.mode);
         match mode {
             Mode::Observe => {
-                let why = "noted only, as its mode is OBSERVE".to_owned();
+                let why = "noted only, as its mode is OBSERVE";
                 self.end(id, PlanState::Cancelled, why, now);
             }
             Mode::Auto if asks.is_none() => {
@@ -120,11 +120,11 @@ impl Core {
         let mut search = std::mem::take(search);
         if search.stale >= MOST_STALE {
             let why = format!("the hosts change faster than they are solved: {why}");
-            return self.end(id, PlanState::Blocked, why, now);
+            return self.end(id, PlanState::Blocked, &why, now);
         }
         (search.stale, search.best) = (search.stale + 1, None);
         tracing::info!(plan = id, "solving again: {why}");
-        self.search(id, objective, search, now);
+        self.search(id, &objective, search, now);
     }
 
     /// Why a plan waits for approval whatever its mode is.

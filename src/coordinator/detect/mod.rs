@@ -214,7 +214,9 @@ impl Detector {
 
     /// Nothing is done about these any more, though they may still be answered.
     pub(crate) fn left_alone(&mut self, keys: &[Key]) {
-        keys.iter().for_each(|key| _ = self.acted_on.remove(key));
+        for key in keys {
+            self.acted_on.remove(key);
+        }
     }
 
     /// The plan that answered these has ended. `helped` = it did what it was for (whether or not the trouble is

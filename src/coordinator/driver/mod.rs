@@ -53,7 +53,7 @@ impl Coordinator {
         let (core, view) = Core::new(settings, restored, now(began));
         let (say, said) = mpsc::unbounded_channel();
         let (ask, keeper) = keeper::start(store, say).map_err(|source| StoreError::Thread { source })?;
-        let (returned, solved) = mpsc::unbounded_channel();
+        let (returned, outcomes) = mpsc::unbounded_channel();
         let (commands, inbox) = mpsc::channel(COMMANDS_WAITING);
         let (ended, stopped) = watch::channel(false);
         let changes = broadcast::Sender::new(CHANGES_KEPT);
@@ -78,7 +78,7 @@ impl Coordinator {
             last_ticket: 0,
         };
         let task = async move {
-            driver.run(inbox, said, solved, keeper).await;
+            driver.run(inbox, said, outcomes, keeper).await;
             ended.send_replace(true);
         };
         tokio::spawn(task.instrument(tracing::info_span!("coordinator", name)));
@@ -120,7 +120,7 @@ impl Driver {
         mut self,
         mut inbox: mpsc::Receiver<Command>,
         mut said: mpsc::UnboundedReceiver<Said>,
-        mut solved: mpsc::UnboundedReceiver<Solved>,
+        mut outcomes: mpsc::UnboundedReceiver<Solved>,
         keeper: JoinHandle<()>,
     ) {
         let mut commands = Vec::with_capacity(COMMANDS_AT_ONCE);
@@ -129,7 +129,7 @@ impl Driver {
             tokio::select! {
                 _ = inbox.recv_many(&mut commands, COMMANDS_AT_ONCE) => {}
                 Some(said) = said.recv() => self.hear(said),
-                Some(Solved { solve, outcome, took }) = solved.recv() => {
+                Some(Solved { solve, outcome, took }) = outcomes.recv() => {
                     self.solves.ended(solve);
                     self.feed(Input::Solved { solve, outcome, took });
                 }

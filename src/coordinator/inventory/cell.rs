@@ -225,10 +225,4 @@ impl Cell {
     pub(crate) fn take_changes(&mut self) -> (BTreeSet<String>, BTreeSet<String>) {
         (std::mem::take(&mut self.changed_hosts), std::mem::take(&mut self.changed_vms))
     }
-
-    /// Every VM that lives somewhere or waits.
-    pub(crate) fn vm_names(&self) -> BTreeSet<&String> {
-        let living = self.hosts.values().flat_map(|host| host.living().map(|(name, _)| name));
-        living.chain(self.waiting.keys()).collect()
-    }
 }

@@ -23,8 +23,6 @@ pub(super) struct Act {
     pub(super) vm: String,
     pub(super) kind: OrderKind,
     pub(super) progress: ActionProgress,
-    /// When it ends by itself.
-    pub(super) until: Duration,
     /// It will fail.
     pub(super) fails: bool,
 }
@@ -85,9 +83,7 @@ pub(super) fn take(
     vms: &BTreeMap<String, SimVm>,
     epoch: u64,
     order: Order,
-    lasts: Duration,
     fails: bool,
-    now: Duration,
 ) -> Option<ActionProgress> {
     match order {
         Order::Execute { key, vm, kind, .. } => {
@@ -115,7 +111,7 @@ pub(super) fn take(
                 message,
                 ..Default::default()
             };
-            let act = Act { vm, kind, progress: progress.clone(), until: now + lasts, fails };
+            let act = Act { vm, kind, progress: progress.clone(), fails };
             host.journal.insert(key, act);
             Some(progress)
         }

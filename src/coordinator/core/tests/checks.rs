@@ -62,8 +62,9 @@ impl World {
         for (id, life) in &self.core.lives {
             let record = &self.core.plans[id];
             match (&life.stage, record.state) {
-                (Stage::Queued, PlanState::Queued) => assert_eq!(self.core.partitions.hosts(id), None),
-                (Stage::Proposed(_), PlanState::Proposed) => assert_eq!(self.core.partitions.hosts(id), None),
+                (Stage::Queued, PlanState::Queued) | (Stage::Proposed(_), PlanState::Proposed) => {
+                    assert_eq!(self.core.partitions.hosts(id), None);
+                }
                 (Stage::Solving(_), PlanState::Solving) | (Stage::Executing(_), PlanState::Executing) => {
                     let held = self.core.partitions.hosts(id).expect("it holds hosts");
                     for key in self.core.flying(id) {
@@ -74,7 +75,7 @@ impl World {
                         }
                     }
                 }
-                (stage, state) => panic!("{id} is {state:?} in {stage:?}"),
+                (stage, other) => panic!("{id} is {other:?} in {stage:?}"),
             }
         }
         for (id, hosts) in self.core.partitions.partitions() {

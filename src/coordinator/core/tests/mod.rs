@@ -6,6 +6,6 @@ mod chaos;
 mod checks;
 mod operators;
 mod restarts;
-mod solver;
+pub(in crate::coordinator) mod solver;
 mod stories;
 mod world;

@@ -15,7 +15,7 @@ struct Search<'a> {
     clock: f64,
 }
 
-pub(super) fn solve(problem: &Problem) -> Plan {
+pub(in crate::coordinator) fn solve(problem: &Problem) -> Plan {
     let mut search = Search {
         problem,
         used: problem.hosts.iter().map(|host| (host.name.as_str(), Amounts::new())).collect(),

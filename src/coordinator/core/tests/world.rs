@@ -132,7 +132,7 @@ impl World {
 
     pub(super) fn now(&self) -> Now {
         let wall = UNIX_EPOCH + Duration::from_secs(BEGIN) + self.at;
-        Now { at: self.at - self.began, wall }
+        Now { at: self.at.saturating_sub(self.began), wall }
     }
 
     fn delay(&mut self) -> Duration {
@@ -190,7 +190,7 @@ impl World {
                 let wait = self.delay();
                 let Some(to) = self.hosts.get_mut(&host).filter(|h| h.session == Some(epoch)) else { return };
                 to.orders_at = to.orders_at.max(self.at + wait);
-                let wait = to.orders_at - self.at;
+                let wait = to.orders_at.saturating_sub(self.at);
                 self.after(wait, Happening::Order { host, epoch, order });
             }
             Effect::EndSession { host, epoch } => {
@@ -258,7 +258,7 @@ impl World {
         let Some(from) = self.hosts.get_mut(host) else { return };
         let Some(epoch) = from.session else { return };
         from.reports_at = from.reports_at.max(self.at + wait);
-        let wait = from.reports_at - self.at;
+        let wait = from.reports_at.saturating_sub(self.at);
         self.after(wait, Happening::Report { host: host.to_owned(), epoch, report });
     }
 
@@ -350,7 +350,7 @@ impl World {
             }
         }
         let host = self.hosts.get_mut(name).unwrap();
-        let progress = agent::take(host, &self.vms, epoch, order, lasts, fails, self.at);
+        let progress = agent::take(host, &self.vms, epoch, order, fails);
         if let Some(progress) = progress {
             self.say(name, Report::Progress(progress));
         }
@@ -395,7 +395,7 @@ impl World {
             let state = if leaving(vm) { VmState::MigratingOut } else { VmState::Running };
             reports.insert(vm.clone(), agent::report(vm, there, state));
         }
-        for act in self.hosts.values().flat_map(|host| host.running()).map(|(_, act)| act) {
+        for act in self.hosts.values().flat_map(SimHost::running).map(|(_, act)| act) {
             let arrives = matches!(&act.kind, OrderKind::Migrate { destination, .. } if destination == name);
             if arrives && !reports.contains_key(&act.vm) {
                 reports
