@@ -2,6 +2,7 @@
 
 use crate::testbed::{Testbed, wait_for};
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -190,14 +191,14 @@ impl Cluster {
         let mut story = String::new();
         for args in [&["hosts"][..], &["vms"], &["events", "--last", "60"], &["plans", "list"]] {
             let output = self.dvms(args);
-            story += &format!("--- dvms {args:?}\n{}", String::from_utf8_lossy(&output.stdout));
+            let _ = write!(story, "--- dvms {args:?}\n{}", String::from_utf8_lossy(&output.stdout));
         }
         let logs = fs::read_dir(self.bed.path()).unwrap().map(|entry| entry.unwrap().path());
         for log in logs.filter(|path| path.extension().is_some_and(|end| end == "log")) {
             let text = fs::read_to_string(&log).unwrap_or_default();
             let lines: Vec<_> = text.lines().collect();
             let tail = lines[lines.len().saturating_sub(40)..].join("\n");
-            story += &format!("--- {}\n{tail}\n", log.display());
+            let _ = write!(story, "--- {}\n{tail}\n", log.display());
         }
         story
     }
@@ -219,8 +220,9 @@ impl Cluster {
             );
             assert_eq!(self.bed.hosts_of(guest).len(), 1, "{guest} must run on one host\n{}", self.story());
         }
-        for event in self.events() {
-            assert_ne!(event["kind"], "ALARM", "{event}\n{}", self.story());
+        // A warning is given where something cannot be told for a while; an error is never acceptable.
+        for event in self.events().iter().filter(|event| event["kind"] == "ALARM") {
+            assert_ne!(event["severity"], "ERROR", "{event}\n{}", self.story());
         }
     }
 

@@ -78,7 +78,7 @@ async fn in_folder(arguments: &Arguments, output: Output) -> Result<Exit, Failur
         Ok(()) => on_site(arguments, output, folder.path(), &quit).await,
         Err(error) => Err(error),
     };
-    let unheard = result.as_ref().is_err_and(|error| error.is::<Unheard>());
+    let unheard = result.as_ref().is_err_and(anyhow::Error::is::<Unheard>);
     let logged = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
     if matches!(result, Ok(Exit::Success)) || quit.is_cancelled() || unheard || !logged {
         return result.map_err(failure);
