@@ -246,6 +246,23 @@ fn files_are_small() {
     assert!(long.is_empty(), "more than {MOST_LINES} lines, to be split:\n{}", long.join("\n"));
 }
 
+#[test]
+fn promises_name_tests_that_exist() {
+    let specification = std::fs::read_to_string(root().join("docs/SPECIFICATION.md")).unwrap();
+    let sources = files(&["rs"]);
+    let mut named = 0;
+    for line in specification.lines().filter(|line| line.starts_with("| ") && line.contains('`')) {
+        let (_, tests) = line.trim_end_matches(" |").rsplit_once(" | ").unwrap();
+        for test in tests.split('`').skip(1).step_by(2).filter(|word| !word.contains(' ')) {
+            let head = format!("fn {test}(");
+            let found = sources.iter().any(|source| source.text.contains(&head));
+            assert!(found, "docs/SPECIFICATION.md names {test}, which is no test");
+            named += 1;
+        }
+    }
+    assert!(named > 50, "{named} tests are named");
+}
+
 fn manifest(package: &str) -> toml::Table {
     let path = root().join(package).join("Cargo.toml");
     let text = std::fs::read_to_string(&path).unwrap();
