@@ -19,6 +19,8 @@ pub(super) struct Aloft {
     /// Whose agent has it.
     pub(super) executor: String,
     pub(super) vm: String,
+    /// Its agent may have heard of it; otherwise the order waits for the store.
+    told: bool,
     /// When it is not waited for any more.
     limit: Duration,
     /// It is not waited for any more: its plan may end, its VM counts on.
@@ -35,13 +37,28 @@ impl Core {
         let (executor, vm) = (executor.to_owned(), vm.to_owned());
         let key = flight.key.clone();
         self.cell.take_off(&vm, flight);
-        let aloft = Aloft { executor, vm, limit, given_up: false, orphan: false, abort: false };
+        let aloft = Aloft { executor, vm, told: true, limit, given_up: false, orphan: false, abort: false };
         self.aloft.insert(key, aloft);
+    }
+
+    /// The order to begin an action waits for the store.
+    pub(super) fn not_told_yet(&mut self, key: &ActionKey) {
+        if let Some(aloft) = self.aloft.get_mut(key) {
+            aloft.told = false;
+        }
+    }
+
+    /// The order to begin an action is on its way.
+    pub(super) fn told(&mut self, key: &ActionKey) {
+        if let Some(aloft) = self.aloft.get_mut(key) {
+            aloft.told = true;
+        }
     }
 
     /// An action has ended.
     pub(super) fn land(&mut self, key: &ActionKey, done: bool) {
         let Some(aloft) = self.aloft.remove(key) else { return };
+        self.journal.withdraw(key);
         // Another action may have the VM by now.
         if self.cell.flight(&aloft.vm).is_some_and(|flight| flight.key == *key) {
             self.cell.land(&aloft.vm, done);
@@ -80,10 +97,12 @@ impl Core {
     }
 
     /// Aborts what runs of a plan.
-    pub(super) fn abort_all(&mut self, plan: &str) {
+    pub(super) fn abort_all(&mut self, plan: &str, now: Now) {
         let keys: Vec<ActionKey> = self.flying(plan).cloned().collect();
         for key in keys {
-            if let Some(aloft) = self.aloft.get_mut(&key) {
+            if self.aloft.get(&key).is_some_and(|aloft| !aloft.told) {
+                self.conclude(&key, false, "it was cancelled before its agent was told", now);
+            } else if let Some(aloft) = self.aloft.get_mut(&key) {
                 aloft.abort = true;
                 let host = aloft.executor.clone();
                 self.tell_abort(&host, key);
@@ -156,8 +175,16 @@ impl Core {
                 self.aloft.remove(&key);
                 continue;
             };
-            if let Some(done) = self.seen_end(&vm, flight) {
-                self.conclude(&key, done, now);
+            match self.seen_end(&vm, flight) {
+                Some(true) => {
+                    let why = "its agent does not know it any more; the VM is seen at its destination";
+                    self.conclude(&key, true, why, now);
+                }
+                Some(false) => {
+                    let why = "its agent does not know it, and the VM is not at its destination";
+                    self.conclude(&key, false, why, now);
+                }
+                None => {}
             }
         }
     }
@@ -184,17 +211,12 @@ impl Core {
         (source.is_some() || !flight.migrates).then_some(false)
     }
 
-    /// Ends an action by what was seen.
-    fn conclude(&mut self, key: &ActionKey, done: bool, now: Now) {
+    /// Ends an action without its agent.
+    fn conclude(&mut self, key: &ActionKey, done: bool, why: &str, now: Now) {
         self.land(key, done);
         self.urgent = true;
         let Some((_, action, _)) = self.known(key) else {
             return self.end_stray(key, now);
-        };
-        let why = if done {
-            "its agent does not know it any more; the VM is seen at its destination"
-        } else {
-            "its agent does not know it, and the VM is not at its destination"
         };
         let progress = ActionProgress { key: key.clone(), message: why.to_owned(), ..Default::default() };
         self.note_end(key, &action, done, &progress, now);
@@ -218,9 +240,14 @@ impl Core {
             }
         }
         for (key, why) in late {
-            if let Some(aloft) = self.aloft.get_mut(&key) {
-                aloft.given_up = true;
+            let Some(aloft) = self.aloft.get_mut(&key) else { continue };
+            aloft.given_up = true;
+            if !aloft.told {
+                self.conclude(&key, false, "its agent was not told, as it could not be stored", now);
+                continue;
             }
+            self.journal.withdraw(&key);
+            self.ask_again(&key);
             let Some((_, action, _)) = self.known(&key) else { continue };
             let what = describe(&action);
             let message = format!(
@@ -239,6 +266,16 @@ impl Core {
             if self.plans.get(&key.plan_id).is_some_and(|record| record.state != PlanState::Executing) {
                 self.free_what_landed(&key.plan_id, now);
             }
+        }
+    }
+
+    /// Asks the agent of an action for all that it has.
+    fn ask_again(&mut self, key: &ActionKey) {
+        let Some(host) = self.aloft.get(key).map(|aloft| aloft.executor.clone()) else { return };
+        if let Some(entry) = self.cell.hosts.get(&host).filter(|entry| entry.is_known()) {
+            let order =
+                Order::Resync(format!("nothing was heard of action {} of {}", key.action_id, key.plan_id));
+            self.effects.push(Effect::Tell { host, epoch: entry.epoch, order });
         }
     }
 

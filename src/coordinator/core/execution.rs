@@ -190,7 +190,9 @@ impl Core {
             migrates: action.kind == ActionKind::Migrate,
         };
         let limit = now.at.saturating_add(self.give_up_after(action));
+        let key = flight.key.clone();
         self.take_off(executor(action), &action.vm, flight, limit);
+        self.not_told_yet(&key);
         self.change_for_good(id, |record| {
             if let Some(status) = record.actions.iter_mut().find(|status| status.action_id == action.id) {
                 (status.state, status.started) = (ActionState::Sent, Some(now.wall));

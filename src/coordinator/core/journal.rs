@@ -4,7 +4,7 @@ use super::{Core, Effect, Ticket};
 use crate::coordinator::handle::OperateError;
 use crate::coordinator::inventory::Now;
 use crate::coordinator::view::EVENTS_KEPT;
-use crate::record::{Event, EventKind, Severity};
+use crate::record::{ActionKey, Event, EventKind, Order, Severity};
 use crate::store;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -86,6 +86,14 @@ impl Journal {
         tickets
     }
 
+    /// Takes back the order to begin an action, if it still waits for the store.
+    pub(super) fn withdraw(&mut self, key: &ActionKey) {
+        let other = |effect: &Effect| !matches!(effect, Effect::Tell { order: Order::Execute { key: waiting, .. }, .. } if waiting == key);
+        for then in self.waiting.iter_mut().map(|(_, then)| then).chain([&mut self.then]) {
+            then.retain(other);
+        }
+    }
+
     /// What may be done now that all writes up to this one are durable.
     fn stored(&mut self, seq: u64) -> Vec<Effect> {
         let mut free = Vec::new();
@@ -129,6 +137,11 @@ impl Core {
 
     pub(super) fn stored(&mut self, seq: u64, now: Now) {
         let free = self.journal.stored(seq);
+        for effect in &free {
+            if let Effect::Tell { order: Order::Execute { key, .. }, .. } = effect {
+                self.told(key);
+            }
+        }
         self.effects.extend(free);
         if self.journal.broken.take().is_some() {
             let message = "the state directory can be written again; actions are begun again".to_owned();

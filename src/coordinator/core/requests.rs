@@ -237,7 +237,7 @@ impl Core {
             if matches!(self.stage(id), Some(Stage::Executing(_))) {
                 self.halt(id, Halt::Cancelled(why));
                 if !finish_running {
-                    self.abort_all(id);
+                    self.abort_all(id, now);
                 }
                 self.pursue(id, now);
             } else {

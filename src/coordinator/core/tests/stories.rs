@@ -199,6 +199,42 @@ fn nothing_is_begun_while_nothing_can_be_stored() {
 }
 
 #[test]
+fn an_order_that_waited_for_the_store_until_its_plan_ended_is_not_given() {
+    let mut settings = World::quick();
+    (settings.execution.deadline_s, settings.execution.deadline_factor) = (1.0, 1.0);
+    let mut world = World::new(settings, 13);
+    overload(&mut world);
+    world.slow = std::time::Duration::from_secs(1);
+    world.until("the plan is stored", 60.0, |world| {
+        world.plans().first().is_some_and(|plan| plan.state == PlanState::Executing)
+    });
+    world.disk_full = true;
+    world.run(600.0);
+    assert_eq!(world.plans()[0].state, PlanState::Failed, "{}", world.events_text());
+    world.disk_full = false;
+    // Each order is compared with what is stored.
+    world.run(600.0);
+    assert!(world.view.hosts["a"].conditions.is_empty(), "{}", world.events_text());
+    world.check_rest();
+}
+
+#[test]
+fn an_agent_that_says_nothing_is_asked_and_what_it_does_not_know_is_over() {
+    let mut settings = World::quick();
+    (settings.execution.deadline_s, settings.execution.deadline_factor) = (1.0, 1.0);
+    let mut world = World::new(settings, 14);
+    overload(&mut world);
+    world.until("it runs", 60.0, |world| world.hosts["a"].running().count() == 1);
+    world.run(1.0);
+    world.hosts.get_mut("a").unwrap().journal.clear();
+    world.until("it is given up", 600.0, |world| !world.events(EventKind::Alarm).is_empty());
+    assert!(world.told.iter().any(|(_, order)| matches!(order, Order::Resync(_))));
+    world.run(600.0);
+    assert!(world.view.hosts["a"].conditions.is_empty(), "{}", world.events_text());
+    world.check_rest();
+}
+
+#[test]
 fn the_vms_of_a_failed_host_are_restarted_after_approval_or_when_hosts_are_fenced() {
     for fenced in [false, true] {
         let mut settings = World::quick();

@@ -270,8 +270,12 @@ impl World {
         let epoch = self.store.next_epoch(host.seen_epoch).unwrap();
         (host.session, host.seen_epoch) = (Some(epoch), epoch);
         let hello = Box::new(host.hello());
-        let actions = host.journal.values().map(|act| act.progress.clone()).collect();
         self.feed(Input::Attach { hello, epoch });
+        self.tell_all(name);
+    }
+
+    fn tell_all(&mut self, name: &str) {
+        let actions = self.hosts[name].journal.values().map(|act| act.progress.clone()).collect();
         let reports = self.reports_of(name);
         let vms: Vec<VmReport> = reports.values().cloned().collect();
         self.hosts.get_mut(name).unwrap().told = reports;
@@ -333,6 +337,9 @@ impl World {
         let host = self.hosts.get_mut(name).unwrap();
         if !host.up || host.session != Some(epoch) {
             return;
+        }
+        if matches!(order, Order::Resync(_)) {
+            return self.tell_all(name);
         }
         let (mut fails, mut lasts) = (false, Duration::from_millis(500));
         if let Order::Execute { vm, kind, key, .. } = &order {
