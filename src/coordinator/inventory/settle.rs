@@ -54,6 +54,11 @@ impl Homes {
             self.unsettled.remove(vm);
         }
         self.settled.insert(vm.to_owned(), to.to_owned());
+        // Both hosts may have told of it before the action was known to have ended.
+        self.news.retain(|news| match news {
+            Settled::Moved { vm: moved, to: there, .. } => moved != vm || there != to,
+            _ => true,
+        });
     }
 
     /// A host has spoken about a VM.

@@ -63,6 +63,19 @@ fn a_migration_in_flight_counts_at_both_ends_and_only_once_at_each() {
 }
 
 #[test]
+fn our_own_move_is_no_news_when_both_hosts_tell_of_it_before_its_end_is_known() {
+    let mut cell = cell();
+    let flight =
+        Flight { key: ActionKey::default(), source: "a".into(), destination: "b".into(), migrates: true };
+    cell.take_off("v", flight);
+    says(&mut cell, "a", vec![], &["v"], 1.0);
+    says(&mut cell, "b", vec![vm("v", VmState::Running)], &[], 1.0);
+    cell.land("v", true);
+    assert_eq!(cell.news(now(1.0)), []);
+    assert_eq!(cell.news(now(60.0)), []);
+}
+
+#[test]
 fn an_action_that_failed_leaves_the_vm_where_it_was() {
     let mut cell = cell();
     let flight =
