@@ -80,9 +80,12 @@ impl<'a> Best<'a> {
         self.cost.mul_f64(1.25) + Duration::from_millis(2)
     }
 
-    /// Makes a plan of a placement, if it can be better than the best.
+    /// Makes a plan of a placement, if it can be better than the best and there is time to judge it.
     pub(super) fn offer(&mut self, to: &Placement) -> Offer {
         if !self.may_be_better(to) || objective::fault(self.problem, self.rules, to).is_some() {
+            return Offer::NotBetter;
+        }
+        if self.budget.remaining() < self.after_schedule {
             return Offer::NotBetter;
         }
         let began = self.budget.since_start();

@@ -1,6 +1,7 @@
 //! Emptying hosts one by one, all or nothing.
 
 use super::insert::{Fit, Means};
+use super::random::Random;
 use super::state::State;
 use crate::model::{HostId, VmId};
 
@@ -8,11 +9,15 @@ use crate::model::{HostId, VmId};
 const MOST_FAILURES: usize = 24;
 /// Partners that a host to be emptied is squeezed against, at most.
 const MOST_PARTNERS: usize = 160;
+/// Exchanges with one partner, at most.
+const MOST_EXCHANGES: usize = 16;
+/// Hosts that are squeezed in turn.
+const LEAST_LOADED: usize = 8;
 
 impl State<'_> {
     /// Empties hosts, the one with the least to move first, until none can be emptied any more or `enough`
     /// are left in use.
-    pub(crate) fn evacuate_all(&mut self, enough: u64, squeeze: bool, means: Means<'_>) {
+    pub(crate) fn evacuate_all(&mut self, enough: u64, means: Means<'_>) {
         let means = Means { fit: Fit::Tight, ..means };
         let mut failures = 0;
         let mut failed = vec![false; self.space.problem.hosts.len()];
@@ -21,8 +26,7 @@ impl State<'_> {
                 .filter(|host| !failed[host.index()] && self.may_be_emptied(*host))
                 .min_by(|a, b| self.load(*a).total_cmp(&self.load(*b)).then(a.cmp(b)));
             let Some(host) = candidate else { return };
-            let done = self.evacuate(host, means) || (squeeze && self.squeeze(host, means));
-            if done {
+            if self.evacuate(host, means) {
                 failures = 0;
                 self.settle();
             } else {
@@ -32,13 +36,44 @@ impl State<'_> {
         }
     }
 
-    fn may_be_emptied(&self, host: HostId) -> bool {
+    /// Squeezes the hosts with the least on them, each time with resources weighed in another way, until
+    /// `patience` attempts in a row have emptied none or `enough` are left in use.
+    pub(crate) fn squeeze_all(
+        &mut self,
+        enough: u64,
+        patience: usize,
+        random: &mut Random,
+        means: Means<'_>,
+    ) {
+        let means = Means { fit: Fit::Tight, ..means };
+        let mut failures = 0;
+        while failures < patience && self.active() > enough && !means.budget.expired() {
+            let mut hosts: Vec<HostId> =
+                self.space.problem.host_ids().filter(|host| self.may_be_emptied(*host)).collect();
+            hosts.sort_by(|a, b| self.load(*a).total_cmp(&self.load(*b)).then(a.cmp(b)));
+            hosts.truncate(LEAST_LOADED);
+            if hosts.is_empty() {
+                return;
+            }
+            let weights: Vec<f64> = (self.space.scale.iter())
+                .map(|scale| scale * if failures < LEAST_LOADED { 1.0 } else { 0.5 + random.share() })
+                .collect();
+            if self.squeeze(hosts[failures % hosts.len()], &weights, means) {
+                failures = 0;
+                self.settle();
+            } else {
+                failures += 1;
+            }
+        }
+    }
+
+    pub(super) fn may_be_emptied(&self, host: HostId) -> bool {
         let vms = self.on(host);
         !vms.is_empty() && vms.iter().all(|vm| !self.space.fixed[vm.index()])
     }
 
     /// What is on a host, in mean hosts.
-    fn load(&self, host: HostId) -> f64 {
+    pub(super) fn load(&self, host: HostId) -> f64 {
         self.on(host).iter().map(|vm| self.space.size[vm.index()]).sum()
     }
 
@@ -70,26 +105,24 @@ impl State<'_> {
 
     /// Makes what is on a host smaller by exchanging its VMs for smaller ones of hosts that have some room
     /// left, then tries to empty it.
-    fn squeeze(&mut self, host: HostId, means: Means<'_>) -> bool {
+    fn squeeze(&mut self, host: HostId, weights: &[f64], means: Means<'_>) -> bool {
         let (mark, before) = (self.mark(), self.score());
         let room = |state: &Self, host: HostId| -> f64 {
-            let free = state.usable(host).iter().zip(state.used(host)).zip(&state.space.scale);
-            free.map(|((usable, used), scale)| (usable - used) as f64 * scale).sum()
+            let free = state.usable(host).iter().zip(state.used(host)).zip(weights);
+            free.map(|((usable, used), weight)| (usable - used) as f64 * weight).sum()
         };
-        let mut partners: Vec<HostId> =
-            self.space.open.iter().copied().filter(|h| *h != host && !self.on(*h).is_empty()).collect();
-        partners.sort_by(|a, b| room(self, *b).total_cmp(&room(self, *a)).then(a.cmp(b)));
-        for partner in partners.into_iter().take(MOST_PARTNERS) {
-            if means.budget.expired() {
+        let mut partners: Vec<(f64, HostId)> = (self.space.open.iter().copied())
+            .filter(|h| *h != host && !self.on(*h).is_empty())
+            .map(|h| (room(self, h), h))
+            .collect();
+        partners.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        for (_, partner) in partners.into_iter().take(MOST_PARTNERS) {
+            if means.budget.expired() || self.on(host).is_empty() {
                 break;
             }
-            self.exchange(host, partner, means);
-            if self.on(host).is_empty() {
-                break;
-            }
+            self.exchange(host, partner, weights, means);
         }
-        let emptied =
-            self.on(host).is_empty() || self.clear(host, Means { tries: means.tries.min(30), ..means });
+        let emptied = self.on(host).is_empty() || self.clear(host, means);
         if emptied && self.score().better_than(&before) {
             return true;
         }
@@ -98,58 +131,69 @@ impl State<'_> {
     }
 
     /// Moves VMs from a host to a partner, or exchanges them for the smallest ones there that make room.
-    fn exchange(&mut self, host: HostId, partner: HostId, means: Means<'_>) {
-        let mut rounds = 0;
-        loop {
-            rounds += 1;
-            if rounds > 16 || means.budget.expired() {
-                return;
-            }
-            let size = |vm: &VmId| self.space.size[vm.index()];
-            let mut mine: Vec<VmId> = self.on(host).to_vec();
-            let mut theirs: Vec<VmId> = self.on(partner).to_vec();
-            mine.sort_by(|a, b| size(b).total_cmp(&size(a)).then(a.cmp(b)));
-            theirs.sort_by(|a, b| size(a).total_cmp(&size(b)).then(a.cmp(b)));
-            means.budget.spend((mine.len() * (1 + theirs.len())) as u64);
-            if !self.exchange_one(host, partner, &mine, &theirs) {
+    fn exchange(&mut self, host: HostId, partner: HostId, weights: &[f64], means: Means<'_>) {
+        let size = |state: &Self, vm: VmId| -> f64 {
+            state.space.demand(vm).iter().zip(weights).map(|(need, weight)| *need as f64 * weight).sum()
+        };
+        for _ in 0..MOST_EXCHANGES {
+            let sized = |state: &Self, host: HostId| -> Vec<(f64, VmId)> {
+                let mut list: Vec<_> = state.on(host).iter().map(|vm| (size(state, *vm), *vm)).collect();
+                list.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                list
+            };
+            let (mine, theirs) = (sized(self, host), sized(self, partner));
+            means.budget.spend((1 + mine.len()) as u64);
+            if !mine.iter().rev().any(|one| self.exchange_one(host, partner, *one, &theirs)) {
                 return;
             }
         }
     }
 
-    fn exchange_one(&mut self, host: HostId, partner: HostId, mine: &[VmId], theirs: &[VmId]) -> bool {
-        for &vm in mine {
-            if !self.may_take(vm) {
-                continue;
-            }
-            let mark = self.mark();
-            self.set(vm, None);
-            if self.may_enter(vm, partner) {
-                self.set(vm, Some(partner));
-                return true;
-            }
-            let demand = self.space.demand(vm);
-            let (used, usable) = (self.used(partner), self.usable(partner));
-            let lacking: Vec<_> = (0..demand.len()).map(|r| used[r] + demand[r] - usable[r]).collect();
-            let gain = |other: &VmId| self.space.size[vm.index()] - self.space.size[other.index()];
-            let swap = theirs.iter().copied().find(|other| {
-                let given = self.space.demand(*other);
-                gain(other) > 1e-9
-                    && lacking.iter().zip(given).all(|(lacking, given)| lacking <= given)
-                    && self.may_take(*other)
-            });
-            if let Some(other) = swap {
-                self.set(other, None);
-                if self.may_enter(vm, partner) {
-                    self.set(vm, Some(partner));
-                    if self.may_enter(other, host) {
-                        self.set(other, Some(host));
-                        return true;
-                    }
-                }
-            }
-            self.undo(mark);
+    /// `theirs` are the partner's VMs, the smallest first.
+    fn exchange_one(
+        &mut self,
+        host: HostId,
+        partner: HostId,
+        (size, vm): (f64, VmId),
+        theirs: &[(f64, VmId)],
+    ) -> bool {
+        if !self.may_take(vm) {
+            return false;
         }
+        let demand = self.space.demand(vm);
+        let lacking: Vec<_> = (self.used(partner).iter().zip(self.usable(partner)).zip(demand))
+            .map(|((used, usable), need)| used + need - usable)
+            .collect();
+        let enough =
+            |other: VmId| lacking.iter().zip(self.space.demand(other)).all(|(lacks, given)| lacks <= given);
+        let direct = lacking.iter().all(|lacks| *lacks <= 0);
+        let swap = if direct {
+            None
+        } else {
+            let smaller = theirs.iter().take_while(|(other, _)| *other < size - 1e-9);
+            let mut fitting = smaller.filter(|(_, other)| enough(*other) && self.may_take(*other));
+            match fitting.next() {
+                Some((_, other)) => Some(*other),
+                None => return false,
+            }
+        };
+        let mark = self.mark();
+        self.set(vm, None);
+        if let Some(other) = swap {
+            self.set(other, None);
+        }
+        if self.may_enter(vm, partner) {
+            self.set(vm, Some(partner));
+            match swap {
+                None => return true,
+                Some(other) if self.may_enter(other, host) => {
+                    self.set(other, Some(host));
+                    return true;
+                }
+                Some(_) => {}
+            }
+        }
+        self.undo(mark);
         false
     }
 }

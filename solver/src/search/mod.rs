@@ -6,6 +6,7 @@
 mod evacuate;
 mod home;
 mod insert;
+mod merge;
 mod neighbours;
 mod random;
 mod repair;
@@ -82,16 +83,15 @@ pub(crate) fn resume<'a>(space: &'a Space<'a>, from: &Placement, budget: &Budget
 pub(crate) fn improve(state: &mut State<'_>, enough: u64, random: &mut Random, budget: &Budget) -> bool {
     let before = state.score();
     let direct = Means::direct(budget, Fit::Tight);
+    let patience = 200 + 2 * state.space.problem.hosts.len().min(400);
     if state.homeless() == 0 && state.space.levels.contains(&Objective::ActiveHosts) {
-        state.evacuate_all(enough, false, direct);
-        state.evacuate_all(enough, false, direct.with_ejection(1, 60));
-        state.go_home(direct);
-        state.settle();
-        state.evacuate_all(enough, true, direct.with_ejection(1, 30));
+        state.evacuate_all(enough, direct);
+        state.evacuate_all(enough, direct.with_ejection(1, 60));
+        state.merge_all(enough, direct);
+        state.squeeze_all(enough, 60, random, direct.with_ejection(1, 30));
         state.go_home(direct);
         state.settle();
     }
-    let patience = 200 + 2 * state.space.problem.hosts.len().min(400);
     state.shake(patience, random, budget);
     state.go_home(direct);
     state.settle();
