@@ -45,8 +45,18 @@ fn the_example_is_solved() {
     }
     assert!(done.stdout.contains("OBJECTIVE") && done.stdout.contains("VIOLATIONS"), "{}", done.stdout);
     assert!(done.stderr.is_empty(), "nothing to say where nobody looks: {}", done.stderr);
-    let (consolidated, _) = solve(&text, &["--time-limit", "5", "--objective", "consolidate"]);
-    assert_eq!(consolidated["objectives"][1]["name"], "ACTIVE_HOSTS");
+    // A plan for another objective is judged by a problem that asks for it.
+    let other = text.replace("\"REPAIR\"", "\"CONSOLIDATE\"");
+    let (asked, _) = solve(&other, &["--time-limit", "5", "--objective", "consolidate"]);
+    assert_eq!(asked["objectives"][1]["name"], "ACTIVE_HOSTS");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("plan.json");
+    let file = in_root("docs/examples/rack.json");
+    let arguments = ["solve", &file, "--time-limit", "5", "--objective", "consolidate", "--out"];
+    run(&[&arguments[..], &[out.to_str().unwrap()]].concat()).expect(0);
+    let overridden: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&out).unwrap()).unwrap();
+    assert_eq!(overridden["objectives"], asked["objectives"], "the option wins over the file");
 }
 
 #[test]
