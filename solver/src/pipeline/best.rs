@@ -54,7 +54,7 @@ impl<'a> Best<'a> {
         let stay = problem.initial();
         let found = (objective::fault(problem, rules, &stay).is_none())
             .then(|| Found::new(problem, rules, stay, Vec::new(), Way::default()));
-        // Until a plan has been made: reading the problem takes about as long as judging a plan.
+        // Until a plan has been made: judging one takes about twice as long as reading the problem did.
         let estimate = budget.since_start();
         Self {
             file,
@@ -65,8 +65,8 @@ impl<'a> Best<'a> {
             found,
             plan: None,
             first_plan: None,
-            cost: estimate * 2,
-            after_schedule: estimate,
+            cost: estimate * 3,
+            after_schedule: estimate * 2,
             refused: None,
         }
     }
@@ -146,8 +146,9 @@ impl<'a> Best<'a> {
     pub(super) fn finish(&mut self, status: Status, bounds: &[Option<f64>], backend: &str) -> Option<Plan> {
         let found = self.found.as_ref()?;
         let mut plan = answer::plan(self.problem, self.rules, found, status, bounds);
-        // That nothing is done needs no judge once the time is up.
-        if self.plan.is_none() && !self.budget.expired() {
+        // That nothing is done needs no judge when there is no time for one.
+        let time = !self.budget.expired() && self.budget.remaining() >= self.after_schedule;
+        if self.plan.is_none() && time {
             let violations = check::check(self.file, &plan).violations;
             if let Some(violation) = violations.first() {
                 self.refused = Some(violation.to_string());

@@ -285,7 +285,7 @@ impl<'a> Stages<'a> {
         let problem = self.space.problem;
         let end = if self.budget.is_cancelled() {
             "the solve was cancelled before a plan was found"
-        } else if self.budget.expired() {
+        } else if self.search_budget().expired() {
             "time ran out before a plan was found"
         } else {
             "no plan was found, which does not prove that there is none"
