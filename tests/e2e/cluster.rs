@@ -41,12 +41,22 @@ impl Cluster {
             "[server]\nlisten = \"{SERVER}\"\ninsecure_plaintext = true\n[metrics]\nenabled = false\n{settings}"
         );
         fs::write(&config, text).unwrap();
-        let state = self.bed.path().join("coordinator");
+        self.start_coordinator();
+    }
+
+    /// Starts the coordinator, or another one in the place of one that was killed, and waits until it answers.
+    pub(crate) fn start_coordinator(&self) {
+        let (config, state) = (self.bed.path().join("dvms.toml"), self.bed.path().join("coordinator"));
         let args = ["serve", "--config", path(&config), "--state-dir", path(&state)];
-        self.spawn(&["exec"], &dvms(), &args, "coordinator.log");
+        self.spawn(&["exec"], "coordinator", &dvms(), &args);
         wait_for("the coordinator answers", Duration::from_secs(20), || {
             self.dvms(&["hosts"]).status.success()
         });
+    }
+
+    /// Ends the coordinator at once, as a crash does.
+    pub(crate) fn kill_coordinator(&self) {
+        self.bed.run(&["exec", "kill", "-KILL", &self.pid("coordinator")]);
     }
 
     /// Starts the agents of all hypervisors and waits until the coordinator knows them with all their guests.
@@ -84,28 +94,29 @@ impl Cluster {
             self.bed.peer_uri(host),
         );
         fs::write(&config, text).unwrap();
-        // Its pid inside the hypervisor is noted, for the tests that kill it.
-        let script = format!("echo $$ >{}/pid; exec \"$@\"", path(&folder));
-        let agent = agent();
-        let args = ["-c", &script, "agent", path(&agent), "--config", path(&config)];
-        self.spawn(&["on", &host.to_string()], Path::new("bash"), &args, &format!("agent{host}.log"));
+        let args = ["--config", path(&config)];
+        self.spawn(&["on", &host.to_string()], &format!("agent{host}"), &agent(), &args);
     }
 
     /// Ends the agent of a hypervisor at once, as a crash does.
     pub(crate) fn kill_agent(&self, host: usize) {
-        let pid = fs::read_to_string(self.bed.path().join(format!("agent{host}/pid"))).unwrap();
-        self.bed.run(&["on", &host.to_string(), "kill", "-KILL", pid.trim()]);
+        self.bed.run(&["on", &host.to_string(), "kill", "-KILL", &self.pid(&format!("agent{host}"))]);
+    }
+
+    /// The pid of a process that was started here, inside its namespace.
+    fn pid(&self, name: &str) -> String {
+        fs::read_to_string(self.bed.path().join(format!("{name}.pid"))).unwrap().trim().to_owned()
     }
 
     /// The process of a hypervisor's agent, as seen from this side.
     pub(crate) fn agent_pid(&self, host: usize) -> String {
-        let inside = fs::read_to_string(self.bed.path().join(format!("agent{host}/pid"))).unwrap();
+        let inside = self.pid(&format!("agent{host}"));
         // The pid that it has in the namespace of its hypervisor is the last of the list.
         let is_agent = |status: &String| {
             status.starts_with("Name:\tdvms-agent")
-                && status.lines().any(|line| {
-                    line.starts_with("NSpid:") && line.split_whitespace().last() == Some(inside.trim())
-                })
+                && status
+                    .lines()
+                    .any(|line| line.starts_with("NSpid:") && line.split_whitespace().last() == Some(&inside))
         };
         let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());
         let found = processes
@@ -120,14 +131,29 @@ impl Cluster {
         self.guests.lock().unwrap().push(name.to_owned());
     }
 
+    /// As `guest`, of a VM that is defined on its host and survives a shutdown.
+    pub(crate) fn persistent_guest(&self, host: usize, name: &str, mib: u32, cmdline: &str) {
+        self.bed.run(&["define", &host.to_string(), name, "nano", &mib.to_string(), cmdline]);
+        self.guests.lock().unwrap().push(name.to_owned());
+    }
+
+    /// A guest that is started again counts its heartbeats from 1 again: they are not judged.
+    pub(crate) fn restarted(&self, name: &str) {
+        self.guests.lock().unwrap().retain(|guest| guest != name);
+    }
+
     /// Changes how busy a guest is, in percent of its one virtual core.
     pub(crate) fn load(&self, guest: &str, percent: u32) {
         self.bed.run(&["load", guest, &percent.to_string()]);
     }
 
-    fn spawn(&self, verb: &[&str], program: &Path, args: &[&str], log: &str) {
-        let log = fs::File::options().create(true).append(true).open(self.bed.path().join(log)).unwrap();
-        let words = [verb, &[path(program)], args].concat();
+    /// Starts a process inside a namespace of the test bed. Its output goes to a log; its pid there is noted, for the
+    /// tests that kill it.
+    fn spawn(&self, verb: &[&str], name: &str, program: &Path, args: &[&str]) {
+        let log = self.bed.path().join(format!("{name}.log"));
+        let log = fs::File::options().create(true).append(true).open(log).unwrap();
+        let script = format!("echo $$ >{}/{name}.pid; exec \"$@\"", path(self.bed.path()));
+        let words = [verb, &["bash", "-c", &script, name, path(program)], args].concat();
         let mut command = self.bed.command(&words);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.children.lock().unwrap().push(command.spawn().unwrap());
