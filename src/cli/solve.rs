@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// Write the plan, JSON, to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Threads to search with
+    /// Threads to search with, at most; this version uses one
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
     /// Where the search starts; the same problem and seed give the same plan if time does not run out
