@@ -21,10 +21,8 @@ pub(super) struct Aloft {
     pub(super) vm: String,
     /// Its agent may have heard of it; otherwise the order waits for the store.
     told: bool,
-    /// When it is not waited for any more.
-    limit: Duration,
-    /// It is not waited for any more: its plan may end, its VM counts on.
-    given_up: bool,
+    /// When it is not waited for any more; `None` = it is given up: its plan may end, its VM counts on.
+    limit: Option<Duration>,
     /// Its agent was asked and does not know it.
     orphan: bool,
     /// It is to be aborted.
@@ -37,7 +35,7 @@ impl Core {
         let (executor, vm) = (executor.to_owned(), vm.to_owned());
         let key = flight.key.clone();
         self.cell.take_off(&vm, flight);
-        let aloft = Aloft { executor, vm, told: true, limit, given_up: false, orphan: false, abort: false };
+        let aloft = Aloft { executor, vm, told: true, limit: Some(limit), orphan: false, abort: false };
         self.aloft.insert(key, aloft);
     }
 
@@ -71,7 +69,7 @@ impl Core {
 
     /// Actions of a plan that are waited for.
     pub(super) fn flying<'a>(&'a self, plan: &'a str) -> impl Iterator<Item = &'a ActionKey> + use<'a> {
-        self.of_plan(plan).filter(|(_, aloft)| !aloft.given_up).map(|(key, _)| key)
+        self.of_plan(plan).filter(|(_, aloft)| aloft.limit.is_some()).map(|(key, _)| key)
     }
 
     fn of_plan<'a>(&'a self, plan: &'a str) -> impl Iterator<Item = (&'a ActionKey, &'a Aloft)> + use<'a> {
@@ -154,7 +152,7 @@ impl Core {
         let Some(tell) = self.order(&record, &action) else { return false };
         let limit = now.at.saturating_add(self.give_up_after(&action));
         if let Some(aloft) = self.aloft.get_mut(key) {
-            aloft.limit = limit;
+            aloft.limit = Some(limit);
         }
         self.journal.then(tell);
         true
@@ -226,10 +224,10 @@ impl Core {
     /// Actions that are not waited for any more: their host has failed, or they are long past their deadline.
     pub(super) fn give_up(&mut self, now: Now) {
         let mut late = Vec::new();
-        for (key, aloft) in self.aloft.iter().filter(|(_, aloft)| !aloft.given_up) {
+        for (key, aloft) in self.aloft.iter().filter(|(_, aloft)| aloft.limit.is_some()) {
             let entry = self.cell.hosts.get(&aloft.executor);
             let failed = entry.is_none_or(|entry| entry.connection == Connection::Failed);
-            if failed || now.at > aloft.limit {
+            if failed || aloft.limit.is_some_and(|limit| now.at > limit) {
                 let host = &aloft.executor;
                 let why = if failed {
                     format!("host {host} has failed while it carried it out")
@@ -241,7 +239,7 @@ impl Core {
         }
         for (key, why) in late {
             let Some(aloft) = self.aloft.get_mut(&key) else { continue };
-            aloft.given_up = true;
+            aloft.limit = None;
             if !aloft.told {
                 self.conclude(&key, false, "its agent was not told, as it could not be stored", now);
                 continue;
