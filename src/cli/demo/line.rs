@@ -39,9 +39,19 @@ impl Line {
         self.0.iter().map(paint).collect()
     }
 
+    /// Blanks up to `width` characters.
+    pub(super) fn fill(self, width: usize) -> Self {
+        let lacking = width.saturating_sub(self.length());
+        if lacking == 0 { self } else { self.text(" ".repeat(lacking)) }
+    }
+
+    fn length(&self) -> usize {
+        self.0.iter().map(|(_, text)| text.chars().count()).sum()
+    }
+
     /// Not more than `width` characters; what is cut off is marked.
     pub(super) fn cut(self, width: usize) -> Self {
-        if self.0.iter().map(|(_, text)| text.chars().count()).sum::<usize>() <= width {
+        if self.length() <= width {
             return self;
         }
         let mut left = width.saturating_sub(1);
@@ -82,6 +92,7 @@ mod tests {
         assert_eq!(line().plain(), "abcdéf");
         assert_eq!(line().cut(6), line());
         assert_eq!(line().cut(4), Line::default().text("ab").toned(Tone::Bad, "c").text("…"));
+        assert_eq!((line().fill(8).plain(), line().fill(3)), ("abcdéf  ".to_owned(), line()));
         assert_eq!((line().cut(1).plain(), line().cut(0).plain()), ("…".to_owned(), String::new()));
         assert_eq!(line().painted(Paint::PLAIN), "abcdéf");
     }

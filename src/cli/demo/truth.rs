@@ -199,7 +199,7 @@ mod tests {
     }
 
     fn apart_rule() -> Vec<Constraint> {
-        vec![rules::apart("web-apart", "web")]
+        vec![rules::apart("web-apart", rules::of_app("web"))]
     }
 
     #[test]

@@ -34,10 +34,22 @@ impl Virsh {
     /// # Errors
     /// The daemon has gone.
     pub(super) fn list(&mut self) -> anyhow::Result<BTreeMap<String, bool>> {
+        Ok(read_list(&self.ask("list\n")?))
+    }
+
+    /// Nanoseconds of processor time that each VM has used on this host.
+    ///
+    /// # Errors
+    /// The daemon has gone.
+    pub(super) fn cpu_ns(&mut self) -> anyhow::Result<BTreeMap<String, u64>> {
+        Ok(read_cpu(&self.ask("domstats --cpu-total --nowait\n")?))
+    }
+
+    fn ask(&mut self, question: &str) -> anyhow::Result<String> {
         let stdin = self.child.stdin.as_mut().context("virsh has ended")?;
-        stdin.write_all(b"list\n").context("virsh has ended")?;
+        stdin.write_all(question.as_bytes()).context("virsh has ended")?;
         stdin.flush().context("virsh has ended")?;
-        Ok(read_list(&self.answer()?))
+        self.answer()
     }
 
     fn answer(&mut self) -> anyhow::Result<String> {
@@ -72,6 +84,20 @@ fn read_list(text: &str) -> BTreeMap<String, bool> {
     text.lines().filter_map(vm).collect()
 }
 
+/// `Domain: 'web-1'`, then lines `  cpu.time=1234`.
+fn read_cpu(text: &str) -> BTreeMap<String, u64> {
+    let mut used = BTreeMap::new();
+    let mut vm = None;
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("Domain: '").and_then(|rest| rest.strip_suffix('\'')) {
+            vm = Some(name.to_owned());
+        } else if let Some(time) = line.strip_prefix("cpu.time=").and_then(|time| time.parse().ok()) {
+            used.extend(vm.take().map(|vm| (vm, time)));
+        }
+    }
+    used
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +108,12 @@ mod tests {
         let expected = [("web-1", true), ("vm-2", false), ("vm-3", false)];
         assert_eq!(read_list(text), expected.map(|(name, runs)| (name.to_owned(), runs)).into());
         assert_eq!(read_list("list\nvirsh # "), BTreeMap::new());
+    }
+
+    #[test]
+    fn counters_are_read() {
+        let text = "domstats --cpu-total\nDomain: 'web-1'\n  cpu.time=12\n  cpu.user=3\n\nDomain: 'vm-2'\n\n\
+            Domain: 'vm-3'\n  cpu.time=7\nvirsh # ";
+        assert_eq!(read_cpu(text), BTreeMap::from([("web-1".to_owned(), 12), ("vm-3".to_owned(), 7)]));
     }
 }

@@ -1,6 +1,7 @@
 //! Looks at all hypervisors, many times a second, past dvms and its agents.
 
 use super::super::truth::listing;
+use super::meter::Meter;
 use super::virsh::Virsh;
 use anyhow::{Context as _, bail};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Between two rounds.
 const EACH: Duration = Duration::from_millis(50);
+/// Rounds from one look at the counters to the next.
+const COUNT_EACH: usize = 8;
 /// A round that is older says nothing about now.
 const FRESH: Duration = Duration::from_secs(10);
 
@@ -21,6 +24,7 @@ struct Seen {
     running: BTreeMap<String, BTreeSet<String>>,
     /// VM → where it was last seen alone.
     homes: BTreeMap<String, String>,
+    meter: Meter,
     rounds: usize,
     arrived: usize,
     harm: BTreeSet<String>,
@@ -52,15 +56,18 @@ impl Watcher {
         let this = Self { seen: Arc::default(), stop: Arc::default() };
         let (seen, stop) = (Arc::clone(&this.seen), Arc::clone(&this.stop));
         let watch = move || {
-            while !stop.load(Ordering::SeqCst) {
-                let round = eyes.iter_mut().map(|(host, virsh)| {
-                    let list = virsh.list().with_context(|| format!("cannot look at {host}"))?;
-                    anyhow::Ok((host.clone(), list))
-                });
-                let round = round.collect::<Result<Vec<_>, _>>();
+            let begun = Instant::now();
+            for round in 0.. {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let looked = look(&mut eyes, round % COUNT_EACH == 0);
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                match round {
-                    Ok(round) => seen.take(round, &apart),
+                match looked {
+                    Ok((vms, used)) => {
+                        seen.take(vms, &apart);
+                        seen.count(used, begun.elapsed());
+                    }
                     Err(error) => {
                         seen.failed = Some(format!("{error:#}"));
                         return;
@@ -74,18 +81,23 @@ impl Watcher {
         Ok(this)
     }
 
-    /// Where each VM runs.
+    /// Where each VM runs, and the milli-cores that it uses.
     ///
     /// # Errors
     /// A hypervisor does not answer.
-    pub(super) fn running(&self) -> anyhow::Result<BTreeMap<String, BTreeSet<String>>> {
+    pub(super) fn running(&self) -> anyhow::Result<BTreeMap<String, (BTreeSet<String>, i64)>> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match (&seen.failed, seen.at) {
             (Some(why), _) => bail!("{why}"),
             (None, Some(at)) if at.elapsed() > FRESH => {
                 bail!("the hypervisors have not answered for {} s", at.elapsed().as_secs())
             }
-            (None, _) => Ok(seen.running.clone()),
+            (None, _) => {
+                let used = |(vm, hosts): (&String, &BTreeSet<String>)| {
+                    (vm.clone(), (hosts.clone(), seen.meter.millicores(vm)))
+                };
+                Ok(seen.running.iter().map(used).collect())
+            }
         }
     }
 
@@ -102,7 +114,30 @@ impl Drop for Watcher {
     }
 }
 
+/// Of each host the VMs that are there with whether they run, and what they have used so far.
+type Look = (Vec<(String, BTreeMap<String, bool>)>, Vec<(String, BTreeMap<String, u64>)>);
+
+fn look(eyes: &mut [(String, Virsh)], counters: bool) -> anyhow::Result<Look> {
+    let (mut vms, mut used) = (Vec::new(), Vec::new());
+    for (host, virsh) in eyes {
+        vms.push((host.clone(), virsh.list().with_context(|| format!("cannot look at {host}"))?));
+        if counters {
+            used.push((host.clone(), virsh.cpu_ns().with_context(|| format!("cannot look at {host}"))?));
+        }
+    }
+    Ok((vms, used))
+}
+
 impl Seen {
+    /// Counters of hosts: those of VMs that live there alone tell what they use.
+    fn count(&mut self, used: Vec<(String, BTreeMap<String, u64>)>, at: Duration) {
+        for (host, vms) in used {
+            for (vm, cpu_ns) in vms.into_iter().filter(|(vm, _)| self.homes.get(vm) == Some(&host)) {
+                self.meter.take(&vm, &host, at, cpu_ns);
+            }
+        }
+    }
+
     /// One round: hosts with the VMs that are there, and whether they run.
     fn take(
         &mut self,

@@ -12,8 +12,8 @@ const HOSTS_PER_RACK: usize = 4;
 pub(super) const HOST_MILLICORES: i64 = 32_000;
 /// 96 GiB.
 pub(super) const HOST_MIB: i64 = 98_304;
-/// A link of 25 Gbit/s, as much of it as migrations get in practice.
-pub(super) const LINK_MIB_S: f64 = 2_800.0;
+/// A link of 40 Gbit/s, as much of it as migrations get in practice.
+pub(super) const LINK_MIB_S: f64 = 4_200.0;
 /// Two at once would leave the link idle whenever one begins or ends.
 pub(super) const MAX_MIGRATIONS: u32 = 4;
 /// By day the VMs of a host want this much of its processors together.

@@ -4,7 +4,7 @@ use super::super::line::Line;
 use super::news::{action_of, way};
 use super::scene::{Scene, Tally, share_done, tally};
 use crate::cli::bars::{bar, percent, share, tone_of_load};
-use crate::cli::format::{safe, seconds};
+use crate::cli::format::{count, safe, seconds};
 use crate::cli::paint::Tone;
 use crate::record::{ActionState, AdminState, Connection, HostRecord, PlanRecord};
 
@@ -136,12 +136,12 @@ fn headline(scene: &Scene, plan: &PlanRecord, width: usize) -> Line {
     let counts = if plan.state.is_terminal() {
         let took = plan.ended.and_then(|ended| ended.duration_since(plan.created).ok());
         let took = took.map_or(String::new(), |took| format!(" after {}", seconds(took.as_secs_f64())));
-        format!("{done} moves done{failed}{took}")
+        format!("{} done{failed}{took}", count(done, "move"))
     } else {
         format!("{done} done, {moving} moving, {waiting} waiting{failed}")
     };
     let status = plan.plan.as_ref().map_or("", |plan| plan.status.name());
-    let text = format!(" plan {} · {counts} · {status} · {} ", scene.number(&plan.id), safe(&plan.purpose));
+    let text = format!(" plan {} · {} · {status} · {counts} ", scene.number(&plan.id), safe(&plan.trigger));
     rule(&text, width)
 }
 

@@ -138,9 +138,10 @@ impl Stage {
         let line = Line::default();
         let line = match report.well_after.filter(|_| report.goals.iter().all(|goal| goal.met)) {
             Some(time) => line.toned(Tone::Good, "all well").text(format!(
-                "  after {:.1} s: {before} violations before, {after} now; {}",
+                "  after {:.1} s and {}; {} before, {after} now",
                 time.as_secs_f64(),
-                count(report.moves, "move")
+                count(report.moves, "move"),
+                count(before, "violation")
             )),
             None => line.toned(Tone::Bad, "NOT WELL").text(
                 report
@@ -226,7 +227,8 @@ impl Show {
                     write_line("")?;
                 }
                 self.news(line)?;
-                self.hosts()
+                // Later acts begin as the ones before them have ended.
+                if number == 1 { self.hosts() } else { Ok(()) }
             }
             Cue::ActEnded(line) => {
                 self.news(line)?;

@@ -1,7 +1,7 @@
 //! What has changed, in lines that stay: events, plans with the reason for each move, what became of moves.
 
 use super::super::line::Line;
-use crate::cli::format::{safe, seconds};
+use crate::cli::format::{count, safe, seconds};
 use crate::cli::paint::Tone;
 use crate::record::{ActionState, Event, EventKind, PlanRecord, PlanState, Severity};
 use dvms_solver::file::{Action, ActionKind, Statistic};
@@ -87,14 +87,9 @@ fn solved(number: usize, record: &PlanRecord) -> Vec<News> {
         Some(Statistic::Number(value)) => Some(*value),
         _ => None,
     };
-    let took = figure("solve_s").map_or(String::new(), |took| format!(", solved in {took:.2} s"));
-    let text = format!(
-        "  {}: {} {}{took}, {}",
-        safe(&record.purpose),
-        plan.actions.len(),
-        if plan.actions.len() == 1 { "move" } else { "moves" },
-        plan.status.name()
-    );
+    let took = figure("solve_s").map_or(String::new(), |took| format!(", solved in {:.0} ms", took * 1000.0));
+    let moves = count(plan.actions.len(), "move");
+    let text = format!("  {}: {moves}{took}, {}", safe(&record.trigger), plan.status.name());
     let mut news = vec![News::new(Line::default().toned(Tone::Busy, format!("plan {number}")).text(text))];
     if !plan.status.has_plan() {
         news.push(News::new(Line::default().text(format!("  {}", safe(&plan.reason)))));

@@ -70,7 +70,9 @@ impl Screen {
     /// # Errors
     /// The terminal cannot be written to.
     pub(super) fn draw(&mut self, size: (u16, u16), lines: &[Line]) -> io::Result<()> {
-        let lines: Vec<String> = lines.iter().map(|line| line.painted(self.paint)).collect();
+        // Filled up with blanks, as clearing the rest of a full line would take its last character.
+        let full = |line: &Line| line.clone().fill(size.0.into()).painted(self.paint);
+        let lines: Vec<String> = lines.iter().map(full).collect();
         let mut out = Vec::new();
         out.queue(BeginSynchronizedUpdate)?;
         if self.size != size {
@@ -85,7 +87,6 @@ impl Screen {
                 let row = u16::try_from(i).unwrap_or(u16::MAX);
                 out.queue(cursor::MoveTo(0, row))?;
                 out.write_all(line.as_bytes())?;
-                out.queue(Clear(ClearType::UntilNewLine))?;
             }
         }
         out.queue(EndSynchronizedUpdate)?;

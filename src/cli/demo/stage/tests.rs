@@ -163,13 +163,13 @@ hv09   lost      ████████████▊········   61 % 
 hv10   online    █████████████········   62 %  ████▋·········   33 %    8
 hv11   online    █████████████▎·······   63 %  ████▋·········   33 %    8
 hv12   online    █████████████▌·······   64 %  ████▋·········   33 %    8
-── plan 1 · 1 done, 1 moving, 1 waiting · OPTIMAL · repair the overload of hv0──
+── plan 1 · OVERLOAD · OPTIMAL · 1 done, 1 moving, 1 waiting ───────────────────
   web-2: hv03 -> hv10     ███▎···· 40 %    hv03 is 5400 milli-cores over its cp…
   vm-22: hv03 -> hv11     ········ waits   hv03 is 5400 milli-cores over its cp…
   vm-21: hv03 -> hv11     ████████ done    hv03 is 5400 milli-cores over its cp…
 ── events ──────────────────────────────────────────────────────────────────────
   3.1 s  OVERLOAD  hv03 uses 98 % of its cpu
-  3.1 s  plan 1  repair the overload of hv03: 3 moves, solved in 0.04 s, OPTIMAL
+  3.1 s  plan 1  OVERLOAD: 3 moves, solved in 40 ms, OPTIMAL
 
 
 12 simulated hypervisors, 97 VMs · served at 127.0.0.1:7600 · Ctrl-C ends
@@ -207,7 +207,7 @@ fn lines_carry_no_escape_codes_and_say_everything() {
     ));
     let expected = "\
 [  3.0 s] OVERLOAD  hv03 uses 98 % of its cpu\u{fffd}[31m
-[  3.0 s] plan 1  repair the overload of hv03: 3 moves, solved in 0.04 s, OPTIMAL
+[  3.0 s] plan 1  OVERLOAD: 3 moves, solved in 40 ms, OPTIMAL
 [  3.0 s]   vm-21: hv03 -> hv11  because hv03 is 5400 milli-cores over its cpu target
 [  3.0 s]   web-2: hv03 -> hv10  because hv03 is 5400 milli-cores over its cpu target
 [  3.0 s]   vm-22: hv03 -> hv11  because hv03 is 5400 milli-cores over its cpu target
