@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod cluster;
 mod command;
+mod demo;
 mod grpcurl;
 mod plans;
 mod readme;
