@@ -28,7 +28,7 @@ fn a_swap_of_two_full_hosts_goes_through_a_third() {
     cluster.guest(1, "left", 48, "c=2 d=8 r=1");
     cluster.guest(2, "right", 48, "c=2 d=8 r=1");
     for host in [1, 2] {
-        cluster.bed.run(&["mem", &host.to_string(), &(140 * 1024).to_string()]);
+        cluster.bed.run(&["mem", &host.to_string(), &(80 * 1024).to_string()]);
     }
     let rules = [fence("left", "hv2"), fence("right", "hv1")].concat();
     cluster.serve(&format!("{SETTINGS}[inventory]\nmemory_reserve = 0.0\n{rules}"));
