@@ -128,8 +128,7 @@ pub(super) fn loads(cell: &Cell) -> BTreeMap<&str, Load> {
         if host.vms.get(vm).is_some_and(|entry| entry.report.state.lives_here()) {
             continue;
         }
-        let coming = cell.vm(vm).map(|(_, entry)| entry).or_else(|| cell.waiting.get(vm));
-        let coming = coming.map_or([0, 0], demand);
+        let coming = cell.arriving(vm).map_or([0, 0], demand);
         add(&mut load.now, coming);
         add(&mut load.later, coming);
         load.vms += 1;

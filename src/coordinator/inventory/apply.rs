@@ -74,6 +74,10 @@ impl Cell {
         let Some(entry) = self.hosts.get_mut(host) else { return };
         (entry.seen, entry.seen_wall) = (now.at, now.wall);
         if entry.connection == Connection::Lost {
+        for vm in &delta.gone {
+            self.depart(vm, host);
+        }
+        let came: Vec<_> = delta.changed.iter().map(|report| self.comes(report, host)).collect();
             entry.connection = Connection::Connected;
         }
         if let Some(usage) = delta.usage {
@@ -83,9 +87,9 @@ impl Cell {
             entry.hello.capacity = capacity;
         }
         let mut spoken: Vec<(String, bool)> = Vec::new();
-        for report in delta.changed {
+        for (report, came) in delta.changed.into_iter().zip(came) {
             spoken.push((report.name.clone(), report.state.lives_here()));
-            entry.take(report, now, settings.smoothing_s);
+            entry.take(report, came, now, settings.smoothing_s);
         }
         for vm in delta.gone {
             entry.vms.remove(&vm);
@@ -95,6 +99,9 @@ impl Cell {
             self.homes.report(&vm, host, lives, now.at);
             if lives {
                 self.waiting.remove(&vm);
+            if lives {
+                self.believe(host, &vm);
+            }
             }
             self.changed_vms.insert(vm);
         }
@@ -104,6 +111,29 @@ impl Cell {
     /// Time passes: sessions without reports, hosts without sessions. Returns the hosts that are LOST or FAILED
     /// from now on.
     pub(crate) fn age(&mut self, now: Now, settings: &settings::Inventory) -> Vec<(String, Connection)> {
+    /// The source of a VM under way does not have it any more; what it used there is not known elsewhere yet.
+    fn depart(&mut self, vm: &str, host: &str) {
+        if self.flights.get(vm).is_some_and(|flight| flight.source == host)
+            && let Some(entry) = self.hosts.get(host).and_then(|source| source.vms.get(vm))
+            && entry.report.state.lives_here()
+        {
+            self.departed.insert(vm.to_owned(), entry.clone());
+        }
+    }
+
+    /// What is known of a VM from elsewhere when a host says for the first time that it lives there.
+    fn comes(&mut self, report: &VmReport, host: &str) -> Option<VmEntry> {
+        let vm = &report.name;
+        if !report.state.lives_here() {
+            self.depart(vm, host);
+            return None;
+        }
+        let ours = self.flights.get(vm).is_some_and(|flight| flight.destination == host);
+        let moved = || self.vm(vm).map(|(_, entry)| entry);
+        let before = if ours { self.arriving(vm) } else { moved() };
+        before.filter(|_| !self.homes.lives(vm, host)).cloned()
+    }
+
         let mut changes = Vec::new();
         for (name, entry) in &mut self.hosts {
             let silent = now.at.saturating_sub(entry.seen).as_secs_f64();
@@ -135,7 +165,16 @@ impl Cell {
 }
 
 impl HostEntry {
-    fn take(&mut self, report: VmReport, now: Now, smoothing_s: f64) {
+    /// `came` = as it was elsewhere, for one that begins to live here.
+    fn take(&mut self, report: VmReport, came: Option<VmEntry>, now: Now, smoothing_s: f64) {
+        if let Some(came) = came {
+            let mut entry = VmEntry::new(report.clone(), now.at);
+            entry.carry(&came);
+            entry.report.definition = came.report.definition;
+            entry.update(report, now.at, smoothing_s);
+            self.vms.insert(entry.report.name.clone(), entry);
+            return;
+        }
         match self.vms.get_mut(&report.name) {
             // What it used before it stood still says nothing about now.
             Some(entry) if entry.report.state != VmState::Off => entry.update(report, now.at, smoothing_s),

@@ -15,6 +15,8 @@ pub(crate) struct Cell {
     pub(crate) hosts: BTreeMap<String, HostEntry>,
     /// Actions that agents have, by VM.
     pub(super) flights: BTreeMap<String, Flight>,
+    /// VMs under way that their source does not have any more, as it had them.
+    pub(super) departed: BTreeMap<String, VmEntry>,
     /// Where each VM lives and lived.
     pub(super) homes: Homes,
     /// VMs that run nowhere and should, as last seen.
@@ -87,6 +89,11 @@ impl VmEntry {
         [("cpu".to_owned(), cpu), ("memory".to_owned(), self.report.memory_mib.max(0))].into()
     }
 }
+
+    /// It goes on using what it used elsewhere: a shell that receives a VM says nothing about it.
+    pub(super) fn carry(&mut self, before: &Self) {
+        (self.cpu, self.cpu_at) = (before.cpu, before.cpu_at);
+    }
 
 impl HostEntry {
     /// What VMs may use: capacity with overcommit, less the reserve.
@@ -171,8 +178,7 @@ impl Cell {
         }
         for (vm, flight) in &self.flights {
             if flight.destination == host && !self.homes.lives(vm, host) {
-                let arriving = self.vm(vm).map(|(_, entry)| entry).or_else(|| self.waiting.get(vm));
-                add(arriving.map(VmEntry::demand).unwrap_or_default());
+                add(self.arriving(vm).map(VmEntry::demand).unwrap_or_default());
             }
         }
         sum
@@ -200,14 +206,16 @@ impl Cell {
         let left = self.hosts.get_mut(&flight.source).and_then(|source| source.vms.remove(vm));
         let waited = self.waiting.remove(vm);
         let Some(destination) = self.hosts.get_mut(&flight.destination) else { return };
+        self.departed.remove(vm);
         if let Some(there) = destination.vms.get_mut(vm) {
             there.report.state = VmState::Running;
-        } else if let Some(mut entry) = left.or(waited) {
+        } else if let Some(mut entry) = before {
             entry.report.state = VmState::Running;
             destination.vms.insert(vm.to_owned(), entry);
         }
         self.homes.moved_by_us(vm, &flight.source, &flight.destination);
     }
+        let departed = self.departed.remove(vm);
 
     fn touch_flight(&mut self, vm: &str, flight: &Flight) {
         self.changed_vms.insert(vm.to_owned());
@@ -218,8 +226,13 @@ impl Cell {
 
     /// Marks a host's record as changed.
     pub(crate) fn touch(&mut self, host: &str) {
+        let before = departed.or(left).or(waited);
         self.changed_hosts.insert(host.to_owned());
     }
+            // One that was seen to run there has brought it already.
+            if let Some(before) = before.filter(|_| !there.report.state.lives_here()) {
+                there.carry(&before);
+            }
 
     /// Names whose records have changed since the last call: hosts, VMs.
     pub(crate) fn take_changes(&mut self) -> (BTreeSet<String>, BTreeSet<String>) {

@@ -44,8 +44,12 @@ fn says(cell: &mut Cell, host: &str, changed: Vec<VmReport>, gone: &[&str], at: 
 fn a_migration_in_flight_counts_at_both_ends_and_only_once_at_each() {
     let mut cell = cell();
     assert_eq!((cell.expected("a")["cpu"], cell.expected("b")["cpu"]), (1000, 0));
-    let flight =
-        Flight { key: ActionKey::default(), source: "a".into(), destination: "b".into(), migrates: true };
+    let flight = Flight {
+        key: ActionKey::default(),
+        source: "a".into(),
+        destination: "b".into(),
+        migrates: true,
+    };
     cell.take_off("v", flight);
     assert_eq!((cell.expected("a")["cpu"], cell.expected("b")["memory"]), (1000, 100));
     assert_eq!((cell.migrations("a"), cell.migrations("b")), (1, 1));
@@ -65,8 +69,12 @@ fn a_migration_in_flight_counts_at_both_ends_and_only_once_at_each() {
 #[test]
 fn our_own_move_is_no_news_when_both_hosts_tell_of_it_before_its_end_is_known() {
     let mut cell = cell();
-    let flight =
-        Flight { key: ActionKey::default(), source: "a".into(), destination: "b".into(), migrates: true };
+    let flight = Flight {
+        key: ActionKey::default(),
+        source: "a".into(),
+        destination: "b".into(),
+        migrates: true,
+    };
     cell.take_off("v", flight);
     says(&mut cell, "a", vec![], &["v"], 1.0);
     says(&mut cell, "b", vec![vm("v", VmState::Running)], &[], 1.0);
@@ -78,8 +86,12 @@ fn our_own_move_is_no_news_when_both_hosts_tell_of_it_before_its_end_is_known() 
 #[test]
 fn an_action_that_failed_leaves_the_vm_where_it_was() {
     let mut cell = cell();
-    let flight =
-        Flight { key: ActionKey::default(), source: "a".into(), destination: "b".into(), migrates: true };
+    let flight = Flight {
+        key: ActionKey::default(),
+        source: "a".into(),
+        destination: "b".into(),
+        migrates: true,
+    };
     cell.take_off("v", flight);
     cell.land("v", false);
     assert_eq!((cell.home("v"), cell.expected("b")["cpu"]), (Some("a"), 0));
@@ -156,4 +168,64 @@ fn use_is_smoothed_and_definitions_are_kept() {
     let cpu = entry.demand()["cpu"];
     assert!((1600..1720).contains(&cpu), "{cpu}");
     assert_eq!(entry.report.definition, "<domain/>");
+}
+
+#[test]
+fn a_vm_that_arrives_is_expected_to_use_what_it_used_before() {
+    let smooth = settings::Inventory { smoothing_s: 10.0, ..settings() };
+    let shell = |state| VmReport { cpu_millicores: 0, ..vm("v", state) };
+    // The order in which the destination runs it, the source forgets it, and its end becomes known.
+    for order in
+        ["end run gone", "end gone run", "run gone end", "gone run end", "off run end", "gone end run"]
+    {
+        let mut cell = cell();
+        let flight = Flight {
+            key: ActionKey::default(),
+            source: "a".into(),
+            destination: "b".into(),
+            migrates: true,
+        };
+        cell.take_off("v", flight);
+        let say = |cell: &mut Cell, host: &str, changed: Vec<VmReport>, gone: &[&str], at: f64| {
+            let gone = gone.iter().map(|&name| name.to_owned()).collect();
+            cell.delta(host, Delta { changed, gone, ..Delta::default() }, now(at), &smooth);
+        };
+        say(&mut cell, "b", vec![shell(VmState::MigratingIn)], &[], 0.1);
+        for (i, step) in order.split(' ').enumerate() {
+            let at = 0.2 + 0.1 * i as f64;
+            match step {
+                "end" => cell.land("v", true),
+                "run" => say(&mut cell, "b", vec![shell(VmState::Running)], &[], at),
+                "off" => say(&mut cell, "a", vec![shell(VmState::Off)], &[], at),
+                _ => say(&mut cell, "a", vec![], &["v"], at),
+            }
+            let cpu = cell.expected("b")["cpu"];
+            assert!(cpu >= 900, "{cpu} after {step} of {order}");
+        }
+        say(&mut cell, "b", vec![shell(VmState::Running)], &[], 1.0);
+        let cpu = cell.expected("b")["cpu"];
+        assert!((900..1000).contains(&cpu), "{cpu} in the end of {order}");
+    }
+}
+
+#[test]
+fn a_vm_that_is_started_is_expected_to_use_what_it_used_before_it_went_down() {
+    let smooth = settings::Inventory { smoothing_s: 10.0, ..settings() };
+    let shell = VmReport { cpu_millicores: 0, ..vm("v", VmState::Running) };
+    for run_first in [false, true] {
+        let mut cell = cell();
+        cell.attach(hello("a", "2"), AdminState::Online, 9, now(0.0));
+        let key = ActionKey::default();
+        let flight =
+            Flight { key, source: String::new(), destination: "b".into(), migrates: false };
+        cell.take_off("v", flight);
+        let delta = || Delta { changed: vec![shell.clone()], ..Delta::default() };
+        if run_first {
+            cell.delta("b", delta(), now(0.5), &smooth);
+        }
+        cell.land("v", true);
+        cell.delta("b", delta(), now(1.0), &smooth);
+        let cpu = cell.expected("b")["cpu"];
+        assert!((900..1000).contains(&cpu), "{cpu}");
+    }
 }
