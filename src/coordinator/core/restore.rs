@@ -167,3 +167,4 @@ fn not_back_yet(host: KnownHost, admin: AdminState, now: Now) -> HostEntry {
         vms: BTreeMap::new(),
     }
 }
+        session: false,

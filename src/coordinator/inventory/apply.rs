@@ -16,6 +16,7 @@ impl Cell {
             admin,
             connection: Connection::Connected,
             epoch,
+            session: true,
             inventoried: false,
             seen: now.at,
             seen_wall: now.wall,
@@ -34,7 +35,7 @@ impl Cell {
             entry.vms.clear();
         }
         (entry.hello, entry.epoch, entry.seen, entry.seen_wall) = (hello, epoch, now.at, now.wall);
-        (entry.connection, entry.inventoried) = (Connection::Connected, false);
+        (entry.connection, entry.session, entry.inventoried) = (Connection::Connected, true, false);
         for (vm, entry) in lived {
             self.homes.report(&vm, &name, false, now.at);
             if self.homes.all(&vm).next().is_none() {
@@ -48,7 +49,7 @@ impl Cell {
     /// A session has ended; an older one does not count.
     pub(crate) fn detach(&mut self, host: &str, epoch: u64, now: Now) -> bool {
         let Some(entry) = self.hosts.get_mut(host).filter(|entry| entry.epoch == epoch) else { return false };
-        (entry.connection, entry.seen) = (Connection::Lost, now.at);
+        (entry.connection, entry.session, entry.seen) = (Connection::Lost, false, now.at);
         self.touch(host);
         true
     }
@@ -108,9 +109,6 @@ impl Cell {
         self.touch(host);
     }
 
-    /// Time passes: sessions without reports, hosts without sessions. Returns the hosts that are LOST or FAILED
-    /// from now on.
-    pub(crate) fn age(&mut self, now: Now, settings: &settings::Inventory) -> Vec<(String, Connection)> {
     /// The source of a VM under way does not have it any more; what it used there is not known elsewhere yet.
     fn depart(&mut self, vm: &str, host: &str) {
         if self.flights.get(vm).is_some_and(|flight| flight.source == host)
@@ -136,10 +134,13 @@ impl Cell {
 
         let mut changes = Vec::new();
         for (name, entry) in &mut self.hosts {
+    /// Time passes: sessions without reports, hosts without sessions. Returns the hosts that are LOST or FAILED
+    /// from now on.
+    pub(crate) fn age(&mut self, now: Now, settings: &settings::Inventory) -> Vec<(String, Connection)> {
             let silent = now.at.saturating_sub(entry.seen).as_secs_f64();
             let next = match entry.connection {
                 Connection::Connected if silent > settings.lost_after_s => Connection::Lost,
-                Connection::Lost if silent > settings.failed_after_s => Connection::Failed,
+                Connection::Lost if !entry.session && silent > settings.failed_after_s => Connection::Failed,
                 _ => continue,
             };
             entry.connection = next;

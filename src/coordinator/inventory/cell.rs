@@ -36,6 +36,8 @@ pub(crate) struct HostEntry {
     pub(crate) epoch: u64,
     /// Whether the session has sent its inventory: before it nothing is known.
     pub(crate) inventoried: bool,
+    /// Whether its session stands; a host that is only silent is LOST, not FAILED.
+    pub(crate) session: bool,
     /// Last report, or the end of the session.
     pub(crate) seen: Duration,
     pub(crate) seen_wall: SystemTime,

@@ -136,12 +136,23 @@ fn a_silent_host_is_lost_then_failed_and_a_reboot_makes_its_vms_wait() {
     assert_eq!(lost, [("a".into(), Connection::Lost), ("b".into(), Connection::Lost)]);
     says(&mut cell, "b", vec![], &[], 6.0);
     assert_eq!(cell.age(now(6.5), &settings()), []);
-    assert_eq!(cell.age(now(61.0), &settings())[0], ("a".into(), Connection::Failed));
+    assert!(cell.detach("a", 1, now(6.5)));
+    assert_eq!(cell.age(now(66.6), &settings())[0], ("a".into(), Connection::Failed));
     cell.attach(hello("a", "2"), AdminState::Online, 9, now(70.0));
     assert_eq!(cell.waiting.keys().collect::<Vec<_>>(), ["v"]);
     cell.inventory("a", Inventory::default(), now(70.0), &settings());
     assert!(cell.hosts["a"].is_known());
     assert_eq!(cell.home("v"), None);
+}
+
+#[test]
+fn a_host_whose_session_stands_is_lost_however_long_it_is_silent() {
+    let mut cell = cell();
+    assert_eq!(cell.age(now(5.1), &settings()).len(), 2);
+    assert_eq!(cell.age(now(1000.0), &settings()), []);
+    assert!(cell.detach("a", 1, now(1000.0)));
+    assert_eq!(cell.age(now(1060.0), &settings()), []);
+    assert_eq!(cell.age(now(1060.1), &settings()), [("a".into(), Connection::Failed)]);
 }
 
 #[test]
