@@ -90,7 +90,7 @@ impl World {
         let key = ActionKey { plan_id: "other".into(), action_id: 1 };
         let (source, destination) = (source.to_owned(), destination.to_owned());
         let migrates = !source.is_empty();
-        self.cell.take_off(vm, Flight { key, source, destination, migrates });
+        self.cell.take_off(vm, Flight { key, source, destination, migrates, rate: 0.0 });
     }
 
     /// A rule in the form of files.

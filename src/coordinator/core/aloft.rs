@@ -315,17 +315,22 @@ impl Core {
             self.cell.hosts.iter().find(|(_, entry)| arriving(entry)).map(|(name, _)| name.clone());
         let flight = if lives {
             let destination = destination.unwrap_or_default();
-            Flight { key: key.clone(), source: host.to_owned(), destination, migrates: true }
+            let entry = self.cell.hosts.get(host);
+            // Nobody knows what it was given.
+            let rate = entry.map_or(0.0, |entry| entry.migration_bandwidth(&self.settings.inventory));
+            Flight { key, source: host.to_owned(), destination, migrates: true, rate }
         } else {
-            Flight { key: key.clone(), source: String::new(), destination: host.to_owned(), migrates: false }
+            Flight { key, source: String::new(), destination: host.to_owned(), migrates: false, rate: 0.0 }
         };
         self.hold([&flight.source, &flight.destination], &key.plan_id);
+        let key = key.clone();
         let said = event(
             EventKind::ForeignChange,
             Severity::Warning,
             format!(
                 "{host} carries out an action on VM {vm} of plan {}, which is not known here",
                 key.plan_id
+        let key = &progress.key;
             ),
         );
         self.tell(Event { host: host.to_owned(), vm: vm.clone(), plan_id: key.plan_id.clone(), ..said }, now);

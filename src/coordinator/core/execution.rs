@@ -21,6 +21,9 @@ use std::time::Duration;
 /// hosts.
 const IDLE_AT_MOST: Duration = Duration::from_secs(30);
 
+/// The part by which rates that are made of a plan's times may be too high.
+const ROUNDED: f64 = 0.01;
+
 /// The life of a plan that is carried out.
 #[derive(Debug)]
 pub(super) struct Execution {
@@ -130,7 +133,7 @@ impl Core {
             {
                 continue;
             }
-            match self.ready(&plan, action) {
+            match self.ready(record.problem.as_deref(), &plan, action) {
                 Ready::Now => begun |= self.begin(&record, action, now),
                 Ready::Later(why) => blocked = Some(why),
                 Ready::Never(why) => {
@@ -153,7 +156,7 @@ impl Core {
         }
     }
 
-    fn ready(&self, plan: &Plan, action: &Action) -> Ready {
+    fn ready(&self, problem: Option<&Problem>, plan: &Plan, action: &Action) -> Ready {
         let mut ends = vec![action.destination.as_str()];
         if action.kind == ActionKind::Migrate {
             ends.push(&action.source);
@@ -173,6 +176,9 @@ impl Core {
                 }
             }
         }
+        if let Some(why) = self.no_bandwidth(problem, action) {
+            return Ready::Later(why);
+        }
         match planning::action_unsafe(&self.cell, &self.settings, plan, action) {
             Some(why) => Ready::Never(why),
             None => Ready::Now,
@@ -188,6 +194,7 @@ impl Core {
             source: self.comes_from(action),
             destination: action.destination.clone(),
             migrates: action.kind == ActionKind::Migrate,
+            rate: self.rate(record.problem.as_deref(), action),
         };
         let limit = now.at.saturating_add(self.give_up_after(action));
         let key = flight.key.clone();
@@ -251,8 +258,36 @@ impl Core {
         Some(Effect::Tell { host: host.to_owned(), epoch: entry.epoch, order })
     }
 
+    /// Why a migration has to wait for others: the plan has times for bandwidth, and times are not kept. One that
+    /// would be alone may always go.
+    fn no_bandwidth(&self, problem: Option<&Problem>, action: &Action) -> Option<String> {
+        if action.kind != ActionKind::Migrate {
+            return None;
+        }
+        let rate = self.rate(problem, action);
+        let bandwidth = |host: &str| {
+            self.cell.hosts.get(host).map_or(f64::MAX, |h| h.migration_bandwidth(&self.settings.inventory))
+        };
+        let within = |flight: &Flight| {
+            problem.is_some_and(|problem| problem.hosts.iter().any(|host| host.name == flight.source))
+        };
+        let out = self.cell.traffic(|flight| flight.source == action.source);
+        let into = self.cell.traffic(|flight| flight.destination == action.destination);
+        let backbone = problem.and_then(|problem| problem.limits.as_ref()?.backbone_bandwidth);
+        let shared = backbone.map_or(0.0, |_| self.cell.traffic(within));
+        let links = [
+            (format!("out of {}", action.source), out, bandwidth(&action.source)),
+            (format!("into {}", action.destination), into, bandwidth(&action.destination)),
+            ("of the backbone".to_owned(), shared, backbone.unwrap_or(f64::MAX)),
+        ];
+        let full =
+            |(_, used, most): &&(String, f64, f64)| *used > 0.0 && used + rate > most * (1.0 + ROUNDED);
+        let (link, used, most) = links.iter().find(full)?;
+        Some(format!("{used:.0} of {most:.0} MiB/s {link} are used, and it needs {rate:.0}"))
+    }
+
     /// MiB/s that the plan gives a migration, within what both hosts have.
-    fn rate(&self, problem: Option<&Problem>, action: &Action) -> f64 {
+    pub(super) fn rate(&self, problem: Option<&Problem>, action: &Action) -> f64 {
         let bandwidth = |host: &str| {
             self.cell.hosts.get(host).map_or(f64::MAX, |h| h.migration_bandwidth(&self.settings.inventory))
         };

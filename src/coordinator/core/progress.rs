@@ -67,6 +67,7 @@ impl Core {
                 source: self.comes_from(action),
                 destination: action.destination.clone(),
                 migrates: action.kind == ActionKind::Migrate,
+                rate: self.rate(self.plans.get(&key.plan_id).and_then(|p| p.problem.as_deref()), action),
             };
             if !self.lives.contains_key(&key.plan_id) {
                 self.hold([&flight.source, &flight.destination], &key.plan_id);

@@ -128,6 +128,7 @@ impl Core {
                 source: action.source.clone(),
                 destination: action.destination.clone(),
                 migrates: action.kind == ActionKind::Migrate,
+                rate: self.rate(record.problem.as_deref(), action),
             };
             let limit = now.at.saturating_add(self.give_up_after(action));
             self.take_off(executor(action), &action.vm, flight, limit);

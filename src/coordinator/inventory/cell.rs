@@ -34,17 +34,19 @@ pub(crate) struct HostEntry {
     pub(crate) connection: Connection,
     /// Fencing number of its last session.
     pub(crate) epoch: u64,
-    /// Whether the session has sent its inventory: before it nothing is known.
-    pub(crate) inventoried: bool,
     /// Whether its session stands; a host that is only silent is LOST, not FAILED.
     pub(crate) session: bool,
     /// Last report, or the end of the session.
     pub(crate) seen: Duration,
+    /// Whether the session has sent its inventory: before it nothing is known.
+    pub(crate) inventoried: bool,
     pub(crate) seen_wall: SystemTime,
     pub(crate) usage: Usage,
     pub(crate) vms: BTreeMap<String, VmEntry>,
 }
 
+    /// VMs that ran here when it was restarted; those of them that still wait are what matters.
+    pub(crate) dropped: BTreeSet<String>,
 /// A VM as its host reports it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct VmEntry {
@@ -66,6 +68,8 @@ pub(crate) struct Flight {
     pub(crate) migrates: bool,
 }
 
+    /// MiB/s that it may use.
+    pub(crate) rate: f64,
 impl VmEntry {
     /// A VM as first seen.
     pub(crate) fn new(report: VmReport, now: Duration) -> Self {
@@ -169,6 +173,11 @@ impl Cell {
 
     /// What VMs are expected to use on a host: those that live there, and those on their way.
     pub(crate) fn expected(&self, host: &str) -> Amounts {
+    /// MiB/s that some of the migrations may use together.
+    pub(crate) fn traffic(&self, of: impl Fn(&Flight) -> bool) -> f64 {
+        self.flights.values().filter(|flight| flight.migrates && of(flight)).map(|flight| flight.rate).sum()
+    }
+
         let mut sum = Amounts::from([("cpu".to_owned(), 0), ("memory".to_owned(), 0)]);
         let mut add = |demand: Amounts| {
             for (resource, amount) in demand {
@@ -188,6 +197,12 @@ impl Cell {
 
     /// An agent has an action now.
     pub(crate) fn take_off(&mut self, vm: &str, flight: Flight) {
+    /// What is known of a VM that is on its way: from where it is, waits, or was.
+    pub(crate) fn arriving(&self, vm: &str) -> Option<&VmEntry> {
+        let there = self.vm(vm).map(|(_, entry)| entry);
+        there.or_else(|| self.departed.get(vm)).or_else(|| self.waiting.get(vm))
+    }
+
         self.touch_flight(vm, &flight);
         self.flights.insert(vm.to_owned(), flight);
     }

@@ -49,6 +49,7 @@ fn a_migration_in_flight_counts_at_both_ends_and_only_once_at_each() {
         source: "a".into(),
         destination: "b".into(),
         migrates: true,
+        rate: 0.0,
     };
     cell.take_off("v", flight);
     assert_eq!((cell.expected("a")["cpu"], cell.expected("b")["memory"]), (1000, 100));
@@ -74,6 +75,7 @@ fn our_own_move_is_no_news_when_both_hosts_tell_of_it_before_its_end_is_known() 
         source: "a".into(),
         destination: "b".into(),
         migrates: true,
+        rate: 0.0,
     };
     cell.take_off("v", flight);
     says(&mut cell, "a", vec![], &["v"], 1.0);
@@ -91,6 +93,7 @@ fn an_action_that_failed_leaves_the_vm_where_it_was() {
         source: "a".into(),
         destination: "b".into(),
         migrates: true,
+        rate: 0.0,
     };
     cell.take_off("v", flight);
     cell.land("v", false);
@@ -195,6 +198,7 @@ fn a_vm_that_arrives_is_expected_to_use_what_it_used_before() {
             source: "a".into(),
             destination: "b".into(),
             migrates: true,
+            rate: 0.0,
         };
         cell.take_off("v", flight);
         let say = |cell: &mut Cell, host: &str, changed: Vec<VmReport>, gone: &[&str], at: f64| {
@@ -228,7 +232,7 @@ fn a_vm_that_is_started_is_expected_to_use_what_it_used_before_it_went_down() {
         cell.attach(hello("a", "2"), AdminState::Online, 9, now(0.0));
         let key = ActionKey::default();
         let flight =
-            Flight { key, source: String::new(), destination: "b".into(), migrates: false };
+            Flight { key, source: String::new(), destination: "b".into(), migrates: false, rate: 0.0 };
         cell.take_off("v", flight);
         let delta = || Delta { changed: vec![shell.clone()], ..Delta::default() };
         if run_first {

@@ -2,6 +2,7 @@
 //! virtual time. What must always hold is checked after each step.
 
 mod agent;
+mod bandwidth;
 mod chaos;
 mod checks;
 mod operators;

@@ -128,7 +128,8 @@ impl<'a> Search<'a> {
             (ActionKind::Start, 0.0)
         } else {
             let bandwidth = |host: &str| self.host(host).migration_bandwidth.unwrap_or(1000.0);
-            let rate = bandwidth(source).min(bandwidth(destination));
+            // Such that two may share a link.
+            let rate = bandwidth(source).min(bandwidth(destination)) / 2.0;
             (ActionKind::Migrate, vm.demand["memory"] as f64 / rate + 0.03)
         };
         self.take(vm);
