@@ -59,12 +59,13 @@ impl Core {
                 self.effects.push(Effect::EndSession { host: host.to_owned(), epoch });
                 return;
             }
-            Connection::Lost => {
+            // Progress alone says nothing of the host: it stays lost.
+            Connection::Lost if !matches!(report, Report::Progress(_)) => {
                 let said =
                     event(EventKind::HostConnected, Severity::Info, format!("host {host} reports again"));
                 self.tell(Event { host: host.to_owned(), ..said }, now);
             }
-            Connection::Connected => {}
+            Connection::Lost | Connection::Connected => {}
         }
         match report {
             Report::Inventory(mut inventory) => {

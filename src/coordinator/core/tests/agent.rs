@@ -33,6 +33,8 @@ pub(super) struct SimHost {
     pub(super) capacity: Capacity,
     pub(super) boot: u32,
     pub(super) up: bool,
+    /// Its session stands, and it reports nothing by itself.
+    pub(super) silent: bool,
     /// Epoch of the session.
     pub(super) session: Option<u64>,
     pub(super) seen_epoch: u64,
@@ -52,6 +54,7 @@ impl SimHost {
             capacity,
             boot: 1,
             up: true,
+            silent: false,
             session: None,
             seen_epoch: 0,
             journal: BTreeMap::new(),

@@ -414,7 +414,7 @@ impl World {
 
     fn beat(&mut self, name: &str) {
         let host = &self.hosts[name];
-        if host.session.is_none() {
+        if host.session.is_none() || host.silent {
             return;
         }
         let reports = self.reports_of(name);
