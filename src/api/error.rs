@@ -209,6 +209,7 @@ impl From<OperateError> for ApiError {
             OperateError::Stale(message) => Self::stale_plan(message),
             OperateError::RequestIdReused(id) => Self::request_id_reused(&id),
             OperateError::Invalid { field, message } => Self::invalid_field(field, message),
+            OperateError::Busy { message, retry_after } => Self::busy(message, retry_after),
             OperateError::Stopping => Self::shutting_down(),
         }
     }
@@ -247,7 +248,11 @@ mod tests {
         assert_eq!((info.reason.as_str(), info.domain.as_str()), ("INVALID_FIELD", "dvms"));
         assert_eq!(details.bad_request().unwrap().field_violations[1].field, "vms[1].name");
 
-        let status: Status = ApiError::busy("all solver threads are taken", Duration::from_secs(2)).into();
+        let busy = OperateError::Busy {
+            message: "64 requests wait".to_owned(),
+            retry_after: Duration::from_secs(2),
+        };
+        let status: Status = ApiError::from(busy).into();
         assert_eq!(status.code(), Code::ResourceExhausted);
         let details = status.get_error_details();
         assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_secs(2)));

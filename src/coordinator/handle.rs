@@ -131,6 +131,14 @@ pub enum OperateError {
         /// Why.
         message: String,
     },
+    /// Too much is asked for at once.
+    #[error("{message}")]
+    Busy {
+        /// What there is too much of.
+        message: String,
+        /// When to ask again.
+        retry_after: Duration,
+    },
     /// The coordinator is being stopped.
     #[error("the coordinator is being stopped")]
     Stopping,

@@ -108,9 +108,9 @@ impl Default for Detection {
 pub struct Planning {
     /// `observe`, `recommend`, `approve` or `auto`: what is done with plans that dvms makes by itself.
     pub mode: Mode,
-    /// Seconds for each solve.
+    /// Seconds for each solve. A request may ask for up to a minute, or for this where it is more.
     pub time_limit_s: f64,
-    /// Solves at once.
+    /// Solves at once. Of several one is kept for troubles; with one troubles go before requests that wait.
     pub concurrent: usize,
     /// Threads of one solve.
     pub threads: usize,

@@ -71,6 +71,21 @@ impl Partitions {
         Ok(())
     }
 
+    /// The same, ahead of those who wait: only what is held is an obstacle. For what is urgent; those who wait do
+    /// so for longer.
+    ///
+    /// # Errors
+    /// [`Refused::Busy`] with the hosts that others hold, [`Refused::Exists`].
+    pub fn reserve_ahead(&mut self, id: &str, hosts: &BTreeSet<String>) -> Result<(), Refused> {
+        self.must_be_new(id)?;
+        let busy = self.busy(hosts, 0);
+        if !busy.is_empty() {
+            return Err(Refused::Busy(busy));
+        }
+        self.take(id, hosts.clone());
+        Ok(())
+    }
+
     /// Reserves hosts for a new partition, or puts it at the end of those who wait. Later calls of
     /// [`release`](Self::release) and [`shrink`](Self::shrink) say when it is its turn.
     ///
@@ -93,9 +108,21 @@ impl Partitions {
     /// # Errors
     /// [`Refused::Busy`] with the hosts that others hold or wait for, [`Refused::Unknown`].
     pub fn grow(&mut self, id: &str, hosts: &BTreeSet<String>) -> Result<(), Refused> {
+        self.grow_after(id, hosts, self.queue.len())
+    }
+
+    /// The same, ahead of those who wait, as in [`reserve_ahead`](Self::reserve_ahead).
+    ///
+    /// # Errors
+    /// [`Refused::Busy`] with the hosts that others hold, [`Refused::Unknown`].
+    pub fn grow_ahead(&mut self, id: &str, hosts: &BTreeSet<String>) -> Result<(), Refused> {
+        self.grow_after(id, hosts, 0)
+    }
+
+    fn grow_after(&mut self, id: &str, hosts: &BTreeSet<String>, earlier: usize) -> Result<(), Refused> {
         let own = self.reserved.get(id).ok_or_else(|| Refused::Unknown(id.to_owned()))?;
         let new: BTreeSet<String> = hosts.difference(own).cloned().collect();
-        let busy = self.busy(&new, self.queue.len());
+        let busy = self.busy(&new, earlier);
         if !busy.is_empty() {
             return Err(Refused::Busy(busy));
         }

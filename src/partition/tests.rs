@@ -191,3 +191,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_urgent_goes_ahead_of_those_who_wait_and_takes_nothing_that_is_held() {
+    let mut partitions = Partitions::new();
+    partitions.reserve("a", &set(&["h1"])).unwrap();
+    partitions.request("b", &set(&["h1", "h2", "h3"])).unwrap();
+    assert!(partitions.reserve("c", &set(&["h2"])).is_err());
+    partitions.reserve_ahead("c", &set(&["h2"])).unwrap();
+    assert_eq!(partitions.reserve_ahead("c", &set(&["h4"])), Err(Refused::Exists("c".into())));
+    assert_eq!(partitions.reserve_ahead("d", &set(&["h2"])), Err(Refused::Busy(busy(&[("h2", "c")]))));
+    assert!(partitions.grow("c", &set(&["h3"])).is_err());
+    partitions.grow_ahead("c", &set(&["h3"])).unwrap();
+    assert_eq!(partitions.grow_ahead("c", &set(&["h1"])), Err(Refused::Busy(busy(&[("h1", "a")]))));
+    assert_eq!(partitions.release("a"), [""; 0]);
+    assert_eq!(partitions.release("c"), ["b"]);
+}

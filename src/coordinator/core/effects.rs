@@ -28,6 +28,8 @@ pub(in crate::coordinator) enum Input {
     ApprovePlan { id: String, ticket: Ticket },
     /// An operator ends a plan.
     CancelPlan { id: String, finish_running: bool, reason: String, ticket: Ticket },
+    /// A caller does not wait for an answer any more.
+    CallerGone { ticket: Ticket },
     /// A solver has returned: with a plan that has passed the checker, or why there is none.
     Solved { solve: u64, outcome: Result<Plan, String>, took: Duration },
     /// All writes up to this one are durable.

@@ -113,6 +113,7 @@ impl Core {
             Input::NotStored { message } => self.not_stored(message, now),
             Input::Tick => {}
             Input::Shutdown => self.shut_down(),
+            Input::CallerGone { ticket } => self.caller_gone(ticket),
         }
         if now.at >= self.next() {
             self.look(now);

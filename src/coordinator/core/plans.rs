@@ -218,6 +218,21 @@ impl Core {
         }
     }
 
+    /// The same for a trouble, see [`Core::busy_for_trouble`].
+    pub(super) fn reserve_for_trouble(
+        &mut self,
+        id: &str,
+        hosts: &BTreeSet<String>,
+        kind: EventKind,
+    ) -> Result<(), String> {
+        if kind == EventKind::Underload {
+            return self.reserve(id, hosts);
+        }
+        self.partitions.reserve_ahead(id, hosts).map_err(|refused| refused.to_string())?;
+        self.touch_hosts(hosts);
+        Ok(())
+    }
+
     /// Reserves hosts for a plan now, or says who has them.
     pub(super) fn reserve(&mut self, id: &str, hosts: &BTreeSet<String>) -> Result<(), String> {
         self.partitions.reserve(id, hosts).map_err(|refused| refused.to_string())?;
@@ -252,6 +267,18 @@ impl Core {
             self.partitions.holder(host).is_some_and(|holder| holder != id)
                 || wanted.contains(&host.to_owned())
         }
+    }
+
+    /// Hosts that cannot be had for a trouble: those that others hold; for thrift also those that others wait for.
+    /// Repair goes ahead of requests that wait for their hosts, as those could wait for very long.
+    pub(super) fn busy_for_trouble<'a>(
+        &'a self,
+        id: &'a str,
+        kind: EventKind,
+    ) -> impl Fn(&str) -> bool + use<'a> {
+        let waits = (kind == EventKind::Underload).then(|| self.busy_for(id));
+        let held = move |host: &str| self.partitions.holder(host).is_some_and(|holder| holder != id);
+        move |host| waits.as_ref().map_or_else(|| held(host), |busy| busy(host))
     }
 
     /// Whether a VM is to be left alone: something has it, or an action on it failed a short time ago.

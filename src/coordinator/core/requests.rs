@@ -2,7 +2,7 @@
 
 use super::execution::Halt;
 use super::journal::event;
-use super::plans::{Cause, Draft, Stage};
+use super::plans::{Cause, Draft, Life, Stage};
 use super::solves::{Owner, Search};
 use super::{Answer, Core, Effect, Ticket};
 use crate::coordinator::handle::OperateError;
@@ -13,9 +13,14 @@ use crate::record::{Event, EventKind, Mode, PlanRecord, PlanRequest, PlanState, 
 use dvms_solver::file::Problem;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// What-ifs that may wait for a solver.
+/// What-ifs at once, those that wait for a solver with them.
 const MOST_WHAT_IFS: usize = 64;
+/// Requested plans at once that wait for hosts or a solver, or have one.
+const MOST_REQUESTS: usize = 64;
+/// After which a request that was one too many may be made again.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 impl Core {
     pub(super) fn create_plan(&mut self, request: PlanRequest, ticket: Ticket, now: Now) {
@@ -60,16 +65,17 @@ impl Core {
         }
         let purpose = format!("{} of {} hosts, as requested", request.objective, hosts.len());
         if request.validate_only {
-            if self.solves.waiting() >= MOST_WHAT_IFS {
-                let why = "too many requests wait for a solver; try again".to_owned();
-                return Err(OperateError::WrongState(why));
-            }
+            at_most(self.solves.what_ifs(), MOST_WHAT_IFS)?;
             let record = Box::new(unkept(mode, purpose, &hosts, now));
             let owner = Owner::WhatIf(ticket, record);
             self.ask_solver(owner, Arc::new(problem), request.limits.as_ref());
             self.start_solves(now);
             return Ok(None);
         }
+        let unsolved = |life: &&Life| {
+            matches!(life.cause, Cause::Request(_)) && matches!(life.stage, Stage::Queued | Stage::Solving(_))
+        };
+        at_most(self.lives.values().filter(unsolved).count(), MOST_REQUESTS)?;
         let draft = Draft {
             mode,
             trigger: "request".to_owned(),
@@ -253,6 +259,11 @@ fn parameters(request: &PlanRequest) -> String {
     let PlanRequest { request_id: _, objective, hosts, mode, limits, validate_only: _ } = request;
     let objective = if objective.is_empty() { "REPAIR" } else { objective };
     format!("{objective} {hosts:?} {mode:?} {limits:?}")
+}
+
+fn at_most(count: usize, most: usize) -> Result<(), OperateError> {
+    let message = format!("{count} requests wait for hosts or a solver already; try again later");
+    if count < most { Ok(()) } else { Err(OperateError::Busy { message, retry_after: AGAIN_AFTER }) }
 }
 
 /// What the solver would refuse is told at once.

@@ -17,13 +17,17 @@ use std::time::Duration;
 const GRACE: Duration = Duration::from_secs(5);
 /// Solvers left behind, for each that may run at once: beyond it no other is started.
 const LEFT_BEHIND: usize = 4;
-/// Longest time limit that a request may ask for.
-const LONGEST: Duration = Duration::from_mins(10);
+/// Longest time limit that a request may ask for, where the settings have no longer one: with one solver at a
+/// time, troubles wait as long.
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// All solves.
 #[derive(Debug, Default)]
 pub(super) struct Solves {
     last: u64,
+    /// For troubles: they go first.
+    urgent: VecDeque<u64>,
+    /// For requests.
     waiting: VecDeque<u64>,
     open: BTreeMap<u64, Solve>,
     /// Given up or not wanted any more; they have not returned yet.
@@ -35,6 +39,8 @@ struct Solve {
     owner: Owner,
     problem: Arc<Problem>,
     order: solving::Order,
+    /// It is for troubles.
+    urgent: bool,
     /// When it is left behind; `None` while it waits for a solver.
     until: Option<Duration>,
 }
@@ -64,23 +70,42 @@ pub(super) struct Search {
 }
 
 impl Solves {
-    fn running(&self) -> usize {
-        self.open.values().filter(|solve| solve.until.is_some()).count()
-    }
-
-    fn may_start(&self, settings: &Settings) -> bool {
+    /// Whether one for troubles, or for a request, may begin. Of several solvers one is kept for troubles, and
+    /// half of what may be left behind.
+    fn may_start(&self, settings: &Settings, urgent: bool) -> bool {
         let most = settings.planning.concurrent.max(1);
-        self.running() < most && self.left.len() < most * LEFT_BEHIND
+        let running = || self.open.values().filter(|solve| solve.until.is_some());
+        let room = running().count() < most && self.left.len() < most * LEFT_BEHIND;
+        let requested = running().filter(|solve| !solve.urgent).count();
+        let share = requested < (most - 1).max(1) && self.left.len() < most * LEFT_BEHIND / 2;
+        room && (urgent || share)
     }
 
-    /// Whether a new solve would begin at once.
+    /// Whether a new solve for troubles would begin at once.
     pub(super) fn has_room(&self, settings: &Settings) -> bool {
-        self.waiting.is_empty() && self.may_start(settings)
+        self.urgent.is_empty() && self.may_start(settings, true)
     }
 
-    /// Solves that wait for a solver.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
+    /// What-ifs that wait for a solver, or have one.
+    pub(super) fn what_ifs(&self) -> usize {
+        self.open.values().filter(|solve| matches!(solve.owner, Owner::WhatIf(..))).count()
+    }
+
+    /// The next one that may begin.
+    fn next(&mut self, settings: &Settings) -> Option<u64> {
+        if self.may_start(settings, true)
+            && let Some(id) = self.urgent.pop_front()
+        {
+            return Some(id);
+        }
+        if self.may_start(settings, false) { self.waiting.pop_front() } else { None }
+    }
+
+    /// Takes one out; says whether it has a solver.
+    fn drop(&mut self, id: u64) -> bool {
+        self.urgent.retain(|waiting| *waiting != id);
+        self.waiting.retain(|waiting| *waiting != id);
+        self.open.remove(&id).is_some_and(|solve| solve.until.is_some())
     }
 }
 
@@ -108,7 +133,8 @@ impl Core {
     /// Puts a problem in line. Its solver gets the limit of the request, if there is one, or that of the settings.
     pub(super) fn ask_solver(&mut self, owner: Owner, problem: Arc<Problem>, limits: Option<&Limits>) -> u64 {
         let own = limits.and_then(|limits| limits.time_limit_s);
-        let limit = seconds(own.unwrap_or(self.settings.planning.time_limit_s)).min(LONGEST);
+        let usual = seconds(self.settings.planning.time_limit_s);
+        let limit = own.map_or(usual, |own| seconds(own).min(usual.max(LONGEST)));
         let order = solving::Order {
             time_limit: limit,
             threads: self.settings.planning.threads,
@@ -117,14 +143,20 @@ impl Core {
         };
         self.solves.last += 1;
         let solve = self.solves.last;
-        self.solves.open.insert(solve, Solve { owner, problem, order, until: None });
-        self.solves.waiting.push_back(solve);
+        let cause = match &owner {
+            Owner::Plan(id) => self.lives.get(id).map(|life| &life.cause),
+            Owner::WhatIf(..) => None,
+        };
+        let urgent = matches!(cause, Some(super::plans::Cause::Troubles(_)));
+        self.solves.open.insert(solve, Solve { owner, problem, order, urgent, until: None });
+        let line = if urgent { &mut self.solves.urgent } else { &mut self.solves.waiting };
+        line.push_back(solve);
         solve
     }
 
     pub(super) fn start_solves(&mut self, now: Now) {
-        while !self.stopping && self.solves.may_start(&self.settings) {
-            let Some(id) = self.solves.waiting.pop_front() else { return };
+        while !self.stopping {
+            let Some(id) = self.solves.next(&self.settings) else { return };
             let Some(solve) = self.solves.open.get_mut(&id) else { continue };
             solve.until = Some(now.at.saturating_add(solve.order.time_limit).saturating_add(GRACE));
             let (problem, order) = (solve.problem.clone(), solve.order.clone());
@@ -142,7 +174,7 @@ impl Core {
         {
             self.take_outcome(solve, outcome, now);
         }
-        self.start_solves(now);
+        // The next look gives its place to troubles before requests.
     }
 
     /// Leaves solvers behind that have not returned in time.
@@ -179,11 +211,21 @@ impl Core {
     /// Nobody wants the plan of this stage any more.
     pub(super) fn drop_solve_of(&mut self, stage: &Stage) {
         let Stage::Solving(search) = stage else { return };
-        let Some(solve) = self.solves.open.remove(&search.solve) else { return };
-        self.solves.waiting.retain(|waiting| *waiting != search.solve);
-        if solve.until.is_some() {
+        if self.solves.drop(search.solve) {
             self.leave(search.solve);
         }
+    }
+
+    /// A caller does not wait any more: nobody wants to know what would be done.
+    pub(super) fn caller_gone(&mut self, ticket: Ticket) {
+        let theirs = |solve: &Solve| matches!(solve.owner, Owner::WhatIf(caller, _) if caller == ticket);
+        let Some(id) = self.solves.open.iter().find(|(_, solve)| theirs(solve)).map(|(id, _)| *id) else {
+            return;
+        };
+        if self.solves.drop(id) {
+            self.leave(id);
+        }
+        self.urgent = true;
     }
 
     /// Stops all solvers.
@@ -191,6 +233,7 @@ impl Core {
         for id in std::mem::take(&mut self.solves.open).into_keys() {
             self.leave(id);
         }
+        self.solves.urgent.clear();
         self.solves.waiting.clear();
     }
 }

@@ -42,7 +42,7 @@ impl Core {
             if due.is_empty() {
                 return;
             }
-            let ask = planning::ask(&self.cell, &due, &self.busy_for(""), &self.settings, 0);
+            let ask = self.ask_for("", &due, 0);
             // Each one takes troubles out of what is due, so that this ends.
             let Some(ask) = ask else { return };
             if !self.answer_trouble(ask, 0, now) {
@@ -51,9 +51,21 @@ impl Core {
         }
     }
 
+    /// Which hosts the first of these troubles that can be worked on needs; thrift comes last.
+    fn ask_for(&self, id: &str, troubles: &[Trouble], wider: u32) -> Option<Ask> {
+        let ask = |kind: EventKind| {
+            let busy = self.busy_for_trouble(id, kind);
+            let thrift = |trouble: &Trouble| trouble.kind == EventKind::Underload;
+            let these: Vec<Trouble> =
+                troubles.iter().filter(|t| thrift(t) == (kind == EventKind::Underload)).cloned().collect();
+            planning::ask(&self.cell, &these, &busy, &self.settings, wider)
+        };
+        ask(EventKind::Overload).or_else(|| ask(EventKind::Underload))
+    }
+
     /// Makes a plan; says whether its hosts could be reserved.
     fn answer_trouble(&mut self, ask: Ask, replans: u32, now: Now) -> bool {
-        let Some((kind, _)) = ask.keys.first() else { return false };
+        let Some(&(kind, _)) = ask.keys.first() else { return false };
         let draft = Draft {
             trigger: kind.name().to_owned(),
             mode: self.settings.planning.mode,
@@ -64,7 +76,7 @@ impl Core {
             request: (String::new(), String::new()),
         };
         let id = self.new_plan(draft, now);
-        if let Err(why) = self.reserve(&id, &ask.hosts) {
+        if let Err(why) = self.reserve_for_trouble(&id, &ask.hosts, kind) {
             self.end(&id, PlanState::Cancelled, &format!("its hosts are not free: {why}"), now);
             return false;
         }
@@ -87,15 +99,20 @@ impl Core {
         }
         let ask = loop {
             wider += 1;
-            let busy = self.busy_for(id);
-            let ask = planning::ask(&self.cell, &troubles, &busy, &self.settings, wider);
+            let ask = self.ask_for(id, &troubles, wider);
             match ask {
                 Some(ask) if !ask.hosts.is_subset(own) => break ask,
                 Some(ask) if !ask.whole => {}
                 _ => return false,
             }
         };
-        if self.partitions.grow(id, &ask.hosts).is_err() {
+        let thrift = ask.objective == "CONSOLIDATE";
+        let grown = if thrift {
+            self.partitions.grow(id, &ask.hosts)
+        } else {
+            self.partitions.grow_ahead(id, &ask.hosts)
+        };
+        if grown.is_err() {
             return false;
         }
         self.touch_hosts(&ask.hosts);
@@ -116,7 +133,7 @@ impl Core {
         let successor = match &life.cause {
             Cause::Troubles(keys) => {
                 let troubles = self.standing(keys);
-                let ask = planning::ask(&self.cell, &troubles, &self.busy_for(""), &self.settings, 0);
+                let ask = self.ask_for("", &troubles, 0);
                 let Some(ask) = ask else { return false };
                 let answered = ask.keys.clone();
                 let before = self.last_plan;

@@ -115,6 +115,15 @@ enum Caller {
     Plan(Reply<PlanRecord>),
 }
 
+impl Caller {
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Host(reply) => reply.is_closed(),
+            Self::Plan(reply) => reply.is_closed(),
+        }
+    }
+}
+
 impl Driver {
     async fn run(
         mut self,
@@ -140,6 +149,7 @@ impl Driver {
                 stop |= matches!(command, Command::Shutdown);
                 self.command(command);
             }
+            self.leave_callers();
             self.publish();
             if stop {
                 break;
@@ -246,6 +256,15 @@ impl Driver {
         let ticket = self.ticket();
         self.callers.insert(ticket, caller);
         ticket
+    }
+
+    /// What callers do not wait for any more is not solved for them.
+    fn leave_callers(&mut self) {
+        let gone = self.callers.extract_if(.., |_, caller| caller.is_gone());
+        let gone: Vec<Ticket> = gone.map(|(ticket, _)| ticket).collect();
+        for ticket in gone {
+            self.feed(Input::CallerGone { ticket });
+        }
     }
 
     fn ask(&mut self, ask: Ask) {

@@ -5,6 +5,7 @@ mod agent;
 mod bandwidth;
 mod chaos;
 mod checks;
+mod crowd;
 mod operators;
 mod restarts;
 pub(in crate::coordinator) mod solver;

@@ -73,6 +73,12 @@ pub(super) struct World {
 }
 
 impl World {
+    /// How much longer solves take than messages.
+    pub(super) solving: Duration,
+    /// Longest time limit of a solve.
+    pub(super) longest_solve: Duration,
+    /// Solves that were to be stopped.
+    pub(super) stopped: Vec<u64>,
     pub(super) fn new(settings: Settings, seed: u64) -> Self {
         let store = Store::open_in_memory().unwrap();
         let now = Now { at: Duration::ZERO, wall: UNIX_EPOCH + Duration::from_secs(BEGIN) };
@@ -107,6 +113,9 @@ impl World {
     /// Quick detection, no smoothing; everything else as by default.
     pub(super) fn quick() -> Settings {
         let mut settings = Settings::default();
+            solving: Duration::ZERO,
+            longest_solve: Duration::ZERO,
+            stopped: Vec::new(),
         settings.inventory.smoothing_s = 0.0;
         settings.inventory.memory_reserve = 0.0;
         settings.detection.hold_s = 2.0;
@@ -204,12 +213,14 @@ impl World {
                 self.disk.push_back((seq, changes));
                 self.after(wait, Happening::Flush { life: self.life });
             }
-            Effect::Solve { solve, problem, .. } => {
+            Effect::Solve { solve, problem, order } => {
+                self.longest_solve = self.longest_solve.max(order.time_limit);
                 let outcome = (self.script)(&problem).unwrap_or_else(|| Ok(solver::solve(&problem)));
-                let wait = self.delay() * 4;
+                let wait = self.delay() * 4 + self.solving;
                 self.after(wait, Happening::Solved { life: self.life, solve, outcome });
             }
-            Effect::StopSolve(_) | Effect::Prune => {}
+            Effect::StopSolve(solve) => self.stopped.push(solve),
+            Effect::Prune => {}
             Effect::Answer { ticket, answer } => {
                 assert!(self.answers.insert(ticket, answer).is_none(), "answered twice");
             }
