@@ -91,6 +91,52 @@ pub(super) fn broken(cell: &Cell, rules: &[Constraint], places: &Places) -> BTre
     judge(&world(cell, rules.iter(), places), Vec::new(), places.clone())
 }
 
+/// Why a rule that does not hold would be broken further: VMs would come to where no others of it may come.
+pub(super) fn broken_further(
+    cell: &Cell,
+    rule: &Constraint,
+    before: &Places,
+    after: &Places,
+) -> Option<String> {
+    let set = vms(rule)?;
+    let belongs =
+        |vm: &str| set.vms.iter().any(|name| name == vm) || matches(&set.vm_selector, &labels(cell, vm));
+    let here = after.iter().filter(|(vm, _)| belongs(vm));
+    let mut came = here.clone().filter(|(vm, host)| before.get(*vm) != Some(*host));
+    // One that is astray already may go from one closed host to another.
+    let strays = |again: bool, closed: &dyn Fn(&String) -> bool| {
+        let astray = |vm: &String| again && before.get(vm).is_some_and(closed);
+        let (vm, host) = came.clone().find(|(vm, host)| closed(host) && !astray(vm))?;
+        Some(format!("{vm} would come to {host}"))
+    };
+    match rule.body.as_ref()? {
+        Body::Fence { hosts, .. } => strays(true, &|host| !self::hosts(cell, hosts).contains(host)),
+        Body::Ban { hosts, .. } => strays(true, &|host| self::hosts(cell, hosts).contains(host)),
+        Body::Spread { scope, max, .. } => {
+            let count = |places: &Places, at: (bool, &str)| {
+                let there = |(vm, host): &(&String, &String)| {
+                    value(cell, scope.as_deref(), host) == at && belongs(vm)
+                };
+                places.iter().filter(there).count()
+            };
+            came.find_map(|(vm, host)| {
+                let at = value(cell, scope.as_deref(), host);
+                let (was, will) = (count(before, at), count(after, at));
+                let most = usize::try_from(max.unwrap_or(1)).unwrap_or(0);
+                (will > was && was >= most).then(|| format!("{vm} would come to {host}, which has {was}"))
+            })
+        }
+        Body::Gather { scope, .. } => {
+            let scope = scope.as_deref();
+            let mine: Vec<&String> =
+                before.iter().filter(|(vm, _)| belongs(vm)).map(|(_, was)| was).collect();
+            let same = |was: &str, host: &str| value(cell, scope, was) == value(cell, scope, host);
+            strays(false, &|host| !mine.iter().any(|was| same(was, host)))
+        }
+        _ => None,
+    }
+}
+
 /// The first continuous hard rule that holds, but no longer while a VM is on its way to a host.
 pub(super) fn broken_on_the_way(
     cell: &Cell,
@@ -156,8 +202,7 @@ fn host(cell: &Cell, name: &str) -> file::Host {
 }
 
 fn labels(cell: &Cell, vm: &str) -> Labels {
-    let entry = cell.vm(vm).map(|(_, entry)| entry).or_else(|| cell.waiting.get(vm));
-    entry.map(|entry| entry.report.labels.clone()).unwrap_or_default()
+    cell.arriving(vm).map(|entry| entry.report.labels.clone()).unwrap_or_default()
 }
 
 /// What the checker says of the rules; its other remarks do not matter here.

@@ -7,7 +7,7 @@ use crate::coordinator::load::{
 use crate::coordinator::rules;
 use crate::coordinator::settings::Settings;
 use crate::record::{AdminState, Connection, VmState};
-use dvms_solver::file::{Action, ActionKind, Plan, Problem};
+use dvms_solver::file::{Action, ActionKind, Constraint, Plan, Problem};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a plan of which nothing was begun yet must not be carried out any more; for its approval and its start.
@@ -167,7 +167,7 @@ fn too_full(cell: &Cell, settings: &Settings, plan: &Plan) -> Option<String> {
     })
 }
 
-/// A hard rule that holds now, and would not at the end of the plan.
+/// A hard rule that holds now and would not at the end of the plan, or one that would be broken further.
 fn breaks(cell: &Cell, settings: &Settings, plan: &Plan) -> Option<String> {
     let ends = ends(plan);
     let rules = &rules::about(cell, &settings.constraints, &ends.keys().copied().collect());
@@ -178,8 +178,17 @@ fn breaks(cell: &Cell, settings: &Settings, plan: &Plan) -> Option<String> {
     let mut after = before.clone();
     after.extend(ends.into_iter().map(|(vm, host)| (vm.to_owned(), host.to_owned())));
     let broken = rules::broken(cell, rules, &before);
-    let hard = |name: &str| rules.iter().any(|rule| rule.name == name && rule.soft_weight.is_none());
-    let mut new = rules::broken(cell, rules, &after).into_iter();
-    let (rule, why) = new.find(|(name, _)| hard(name) && !broken.contains_key(name))?;
+    let now = rules::broken(cell, rules, &after);
+    let hard = || rules.iter().filter(|rule| rule.soft_weight.is_none());
+    let further = |rule: &Constraint| {
+        let why = rules::broken_further(cell, rule, &before, &after)?;
+        Some(format!("the rule {}, which does not hold, would be broken further: {why}", rule.name))
+    };
+    if let Some(why) = hard().filter(|rule| broken.contains_key(&rule.name)).find_map(further) {
+        return Some(why);
+    }
+    let new = |rule: &&Constraint| now.contains_key(&rule.name) && !broken.contains_key(&rule.name);
+    let rule = &hard().find(new)?.name;
+    let why = &now[rule];
     Some(format!("the rule {rule} would not hold at the end: {why}"))
 }

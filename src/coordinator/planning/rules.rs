@@ -151,6 +151,9 @@ impl<'a> Writer<'a> {
             let soft_weight = rule.soft_weight.or(Some(BROKEN_WEIGHT));
             let body = body(names(inside.iter()));
             self.rules.push(Constraint { soft_weight, body, ..rule.clone() });
+            if rule.soft_weight.is_none() {
+                self.spread_no_worse(rule, set, inside, scope, max);
+            }
             return;
         }
         let outside = self.outside(set, scope, inside);
@@ -182,6 +185,40 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// A spread that is broken already costs nothing more: where there are as many as may be, or more, no others
+    /// come, and those that are within the rule stay so.
+    fn spread_no_worse(
+        &mut self,
+        rule: &Constraint,
+        set: &Vms,
+        inside: &[&Draft<'a>],
+        scope: Option<&str>,
+        max: i64,
+    ) {
+        let mut counts = self.outside(set, scope, inside);
+        for draft in inside.iter().filter(|draft| !draft.down) {
+            *counts.entry(self.value(scope, draft)).or_default() += 1;
+        }
+        let within = inside.iter().filter(|draft| {
+            let count = counts.get(&rules::value(self.cell, scope, draft.host));
+            if draft.down { !draft.fixed } else { count.is_none_or(|count| *count <= max) }
+        });
+        let within = names(within);
+        for at in counts.iter().filter(|(_, count)| **count >= max).map(|(at, _)| *at) {
+            let hosts = self.with_value(scope, at);
+            let others = inside.iter().filter(|d| !d.fixed && (d.down || !hosts.contains(d.host)));
+            let others = names(others);
+            let name = self.name(&rule.name, &hosts);
+            self.close(rule, &name, others, &hosts);
+        }
+        if within.len() > usize::try_from(max).unwrap_or(0) {
+            let name = self.name(&rule.name, &BTreeSet::from(["within".to_owned()]));
+            let scope = scope.map(str::to_owned);
+            let body = Some(Body::Spread { vms: listed(within), scope, max: Some(max) });
+            self.rules.push(Constraint { name, body, ..rule.clone() });
+        }
+    }
+
     fn gather(
         &mut self,
         rule: &Constraint,
@@ -196,6 +233,16 @@ impl<'a> Writer<'a> {
         if rule.soft_weight.is_some() || spared {
             let soft_weight = rule.soft_weight.or(Some(BROKEN_WEIGHT));
             self.rules.push(Constraint { soft_weight, body, ..rule.clone() });
+            if rule.soft_weight.is_none() {
+                // None come to where none is yet.
+                let mut values = self.outside_everywhere(set, scope, inside);
+                values.extend(inside.iter().filter(|d| !d.down).map(|draft| (self.value(scope, draft), 1)));
+                let open = values.keys().flat_map(|at| self.with_value(scope, *at)).collect();
+                let closed: BTreeSet<String> = self.all().difference(&open).cloned().collect();
+                let name = self.name(&rule.name, &closed);
+                let movable = names(inside.iter().filter(|draft| !draft.fixed));
+                self.close(rule, &name, movable, &closed);
+            }
             return;
         }
         let outside = self.outside_everywhere(set, scope, inside);

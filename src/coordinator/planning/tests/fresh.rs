@@ -95,6 +95,14 @@ const CASES: &[Case] = &[
         None,
     ),
     (
+        "a broken rule that others would come to",
+        |w| {
+            w.rule(r#"{"name": "apart", "spread": {"vms": ["a", "b", "x"]}}"#);
+            w.vm("x", "h2", 10, 10);
+        },
+        Some("the rule apart, which does not hold, would be broken further: a would come to h2"),
+    ),
+    (
         "a soft one",
         |w| {
             w.rule(r#"{"name": "out", "ban": {"vms": ["a"], "hosts": ["h2"]}, "soft_weight": 3}"#);

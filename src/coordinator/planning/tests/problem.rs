@@ -185,3 +185,39 @@ fn vms_elsewhere_keep_their_share_of_a_rule() {
     assert_eq!(bodies[2].0, "near");
     assert_eq!(bodies.len(), 3);
 }
+
+/// VMs that a rule whose name begins so closes a host to.
+fn closed<'a>(made: &'a Problem, rule: &str, host: &str) -> Vec<&'a str> {
+    let bans = made.constraints.iter().filter(|r| r.name.starts_with(rule) && r.soft_weight.is_none());
+    let vms = bans.filter_map(|rule| match &rule.body {
+        Some(Body::Ban { vms, hosts }) if hosts.hosts.iter().any(|h| h == host) => Some(vms),
+        _ => None,
+    });
+    vms.flat_map(|vms| vms.vms.iter().map(String::as_str)).collect()
+}
+
+#[test]
+fn a_broken_rule_that_another_plan_mends_takes_no_further_vms_where_it_is_broken() {
+    let mut world = World::new(4);
+    world.rule(r#"{"name": "apart", "spread": {"vm_selector": {"app": "a"}, "max": 2}}"#);
+    world.rule(r#"{"name": "near", "gather": {"vm_selector": {"app": "b"}}}"#);
+    for (vm, host) in [("a1", "h1"), ("a2", "h1"), ("a3", "h1"), ("a4", "h2"), ("a5", "h2"), ("a6", "h3")] {
+        world.vm(vm, host, 100, 100);
+    }
+    for (vm, host) in [("b1", "h1"), ("b2", "h1"), ("b3", "h2")] {
+        world.vm(vm, host, 100, 100);
+    }
+    let answers = [key(EventKind::Overload, "h1")];
+    let made = problem_of(&world, &["h1", "h2", "h3", "h4"], &answers);
+    assert!(rules(&made).contains(&"~apart".to_owned()) && rules(&made).contains(&"~near".to_owned()));
+    assert_eq!(closed(&made, "apart", "h1"), ["a4", "a5", "a6"]);
+    assert_eq!(closed(&made, "apart", "h2"), ["a1", "a2", "a3", "a6"], "it is full");
+    assert_eq!(closed(&made, "apart", "h3"), [""; 0]);
+    assert_eq!(closed(&made, "near", "h1"), ["b3"; 0], "where others are already it may be mended");
+    assert_eq!(closed(&made, "near", "h3"), ["b1", "b2", "b3"]);
+    assert_eq!(closed(&made, "near", "h4"), ["b1", "b2", "b3"]);
+    // VMs elsewhere count as well.
+    let made = problem_of(&world, &["h2", "h3", "h4"], &answers);
+    assert_eq!(closed(&made, "apart", "h2"), ["a6"]);
+    assert_eq!(closed(&made, "near", "h3"), ["b3"]);
+}
