@@ -2,8 +2,13 @@
 
 use super::world::World;
 use crate::coordinator::core::plans::Stage;
+use crate::coordinator::load;
 use crate::record::{ActionState, Order, OrderKind, PlanState};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// After which smoothed use is the real one.
+const STEADY: Duration = Duration::from_mins(1);
 
 impl World {
     /// What is said to agents is in the store before.
@@ -30,6 +35,32 @@ impl World {
             }
             Order::Cancel(_) | Order::Resync(_) | Order::GoAway { .. } => {}
         }
+    }
+
+    /// What is begun fills no host beyond its levels: not as the coordinator knows it, and not really where what it
+    /// knows has had time to become true.
+    pub(super) fn judge_begin(&self, vm: &str) {
+        let (cell, settings) = (&self.core.cell, &self.settings);
+        let Some(flight) = cell.flight(vm) else { return };
+        let to = flight.destination.as_str();
+        let host = &cell.hosts[to];
+        let usable = load::usable(host, &settings.inventory);
+        let most = load::parts(usable, load::Levels::new(&settings.detection).overload);
+        let now = load::loads(cell)[to].now;
+        let more = cell.arriving(vm).map(load::demand).unwrap_or_default();
+        let text = || format!("{now:?} of {most:?} on {to} with {vm}\n{}", self.events_text());
+        for r in 0..2 {
+            assert!(more[r] == 0 || now[r] <= most[r], "{}", text());
+        }
+        if self.at < self.steady_since + STEADY {
+            return;
+        }
+        let lives = |name: &String| host.living().any(|(living, _)| living == name);
+        let comes = |name: &String| cell.flight(name).is_some_and(|flight| flight.destination == to);
+        let really = self.vms.iter().filter(|(name, _)| lives(name) || comes(name));
+        let cpu: i64 = really.map(|(_, vm)| vm.cpu).sum();
+        let most = most[0] + usable[0] / 50;
+        assert!(cpu <= most, "really {cpu} of {most} millicores; {}", text());
     }
 
     pub(super) fn check(&self) {

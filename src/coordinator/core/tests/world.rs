@@ -3,6 +3,7 @@
 use super::agent::{self, SimHost, SimVm};
 use super::solver;
 use crate::coordinator::core::{Answer, Core, Effect, Input, Restored, Ticket};
+use crate::coordinator::handle::Change;
 use crate::coordinator::inventory::Now;
 use crate::coordinator::settings::Settings;
 use crate::coordinator::view::View;
@@ -53,6 +54,10 @@ pub(super) struct World {
     count: u64,
     pub(super) answers: BTreeMap<Ticket, Answer>,
     last_ticket: Ticket,
+    /// MiB of each host that is made from now on.
+    pub(super) memory: i64,
+    /// When the use of a VM was last another one.
+    pub(super) steady_since: Duration,
     /// Longest delay of a message, a write, a solve.
     pub(super) slow: Duration,
     /// How long a migration takes.
@@ -98,6 +103,8 @@ impl World {
             count: 0,
             answers: BTreeMap::new(),
             last_ticket: 0,
+            memory: 20_000,
+            steady_since: Duration::ZERO,
             slow: Duration::from_millis(20),
             migration: Duration::from_secs(3),
             failing: 0.0,
@@ -125,7 +132,7 @@ impl World {
 
     /// A host, and VMs that each use so much cpu, and 1000 MiB.
     pub(super) fn host(&mut self, name: &str, vms: &[(&str, i64)]) {
-        self.hosts.insert(name.to_owned(), SimHost::new(name, 10_000, 20_000));
+        self.hosts.insert(name.to_owned(), SimHost::new(name, 10_000, self.memory));
         for (vm, cpu) in vms {
             let vm_there = SimVm { cpu: *cpu, memory: 1000, host: Some(name.to_owned()) };
             self.vms.insert((*vm).to_owned(), vm_there);
@@ -188,6 +195,13 @@ impl World {
         }
         let before = self.view.revision;
         let changes = self.core.publish(&mut self.view);
+        for (_, change) in &changes {
+            if let Change::Event(event) = change
+                && event.kind == EventKind::ActionStarted
+            {
+                self.judge_begin(&event.vm);
+            }
+        }
         assert!(changes.iter().zip(before + 1..).all(|((revision, _), expected)| *revision == expected));
     }
 
