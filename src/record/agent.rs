@@ -69,7 +69,8 @@ pub struct Usage {
 }
 
 /// One VM as its host sees it.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct VmReport {
     /// Name, unique in the infrastructure.
     pub name: String,

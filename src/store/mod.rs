@@ -1,7 +1,8 @@
 //! What outlives the process: plans with their lives, events, what operators want of hosts, the epoch
 //! counter, and which hosts were there. One SQLite file in the state directory.
 //!
-//! Nothing in it is believed over an agent's inventory: hosts and VMs are known from their agents only.
+//! Nothing in it is believed over an agent's inventory: hosts and VMs are known from their agents. VMs are kept
+//! while no agent can tell of them: those of hosts that are out of reach, and those that wait for a place.
 //! Calls block; the coordinator makes them on a thread of its own.
 
 mod error;
@@ -12,7 +13,7 @@ mod tests;
 
 pub use error::StoreError;
 
-use crate::record::{AdminState, Capacity, Event, PlanRecord};
+use crate::record::{AdminState, Capacity, Event, PlanRecord, VmReport};
 use dvms_solver::file::{Plan, Problem};
 use lock::Lock;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
@@ -41,6 +42,15 @@ pub struct KnownHost {
     pub labels: BTreeMap<String, String>,
     /// When its agent was last heard.
     pub last_seen: SystemTime,
+    /// Another one after each start of the host; empty = not known.
+    #[serde(default)]
+    pub boot_id: String,
+    /// VMs that live there and that nobody tells of, as it is out of reach; cpu use is the smoothed one.
+    #[serde(default)]
+    pub vms: Vec<VmReport>,
+    /// VMs that ran there when it was restarted and wait for a place since.
+    #[serde(default)]
+    pub waiting: Vec<VmReport>,
 }
 
 /// One thing to write.

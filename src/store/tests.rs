@@ -1,7 +1,7 @@
 //! What is written is there after a restart; what cannot be used is refused with a word on what to do.
 
 use super::*;
-use crate::record::{ActionState, ActionStatus, EventKind, Mode, PlanState, Severity};
+use crate::record::{ActionState, ActionStatus, EventKind, Mode, PlanState, Severity, VmReport};
 use std::time::Duration;
 
 fn plan(id: &str, state: PlanState) -> PlanRecord {
@@ -65,6 +65,9 @@ fn everything_is_there_after_a_restart() {
         capacity: Capacity { cpu_millicores: 8000, migration_bandwidth_mib_s: 117.5, ..Capacity::default() },
         labels: BTreeMap::from([("rack".into(), "r1".into())]),
         last_seen: record.created,
+        boot_id: "1".into(),
+        vms: vec![VmReport { name: "v1".into(), definition: "<domain/>".into(), ..VmReport::default() }],
+        waiting: Vec::new(),
     };
     {
         let mut store = Store::open(folder.path()).unwrap();
@@ -90,6 +93,31 @@ fn everything_is_there_after_a_restart() {
     assert_eq!(store.last_event_id().unwrap(), 2);
     assert_eq!(store.host_states().unwrap(), BTreeMap::from([("h2".into(), AdminState::Draining)]));
     assert_eq!(store.known_hosts().unwrap(), [host]);
+}
+
+#[test]
+fn hosts_of_an_older_version_have_no_vms() {
+    let store = Store::open_in_memory().unwrap();
+    let known = KnownHost { name: "h1".into(), ..host() };
+    let mut old = serde_json::to_value(&known).unwrap();
+    for field in ["boot_id", "vms", "waiting"] {
+        old.as_object_mut().unwrap().remove(field);
+    }
+    let sql = "INSERT INTO hosts VALUES ('h1', ?1)";
+    store.connection.execute(sql, [old.to_string()]).unwrap();
+    assert_eq!(store.known_hosts().unwrap(), [known]);
+}
+
+fn host() -> KnownHost {
+    KnownHost {
+        name: String::new(),
+        capacity: Capacity::default(),
+        labels: BTreeMap::new(),
+        last_seen: SystemTime::UNIX_EPOCH,
+        boot_id: String::new(),
+        vms: Vec::new(),
+        waiting: Vec::new(),
+    }
 }
 
 #[test]

@@ -53,6 +53,13 @@ impl Core {
         }
     }
 
+    /// An action is not waited for any more: it is uncertain.
+    pub(super) fn give_up_on(&mut self, key: &ActionKey) {
+        if let Some(aloft) = self.aloft.get_mut(key) {
+            aloft.limit = None;
+        }
+    }
+
     /// An action has ended.
     pub(super) fn land(&mut self, key: &ActionKey, done: bool) {
         let Some(aloft) = self.aloft.remove(key) else { return };
@@ -313,6 +320,7 @@ impl Core {
         };
         let destination =
             self.cell.hosts.iter().find(|(_, entry)| arriving(entry)).map(|(name, _)| name.clone());
+        let key = key.clone();
         let flight = if lives {
             let destination = destination.unwrap_or_default();
             let entry = self.cell.hosts.get(host);
@@ -322,15 +330,14 @@ impl Core {
         } else {
             Flight { key, source: String::new(), destination: host.to_owned(), migrates: false, rate: 0.0 }
         };
+        let key = &progress.key;
         self.hold([&flight.source, &flight.destination], &key.plan_id);
-        let key = key.clone();
         let said = event(
             EventKind::ForeignChange,
             Severity::Warning,
             format!(
                 "{host} carries out an action on VM {vm} of plan {}, which is not known here",
                 key.plan_id
-        let key = &progress.key;
             ),
         );
         self.tell(Event { host: host.to_owned(), vm: vm.clone(), plan_id: key.plan_id.clone(), ..said }, now);

@@ -53,6 +53,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Names of VMs: on a host that is out of reach, and waiting since a host was restarted.
+type Names = (BTreeSet<String>, BTreeSet<String>);
+
 /// Least time between two looks at the whole cell.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Longest time between two, when nothing urgent happens.
@@ -68,6 +71,8 @@ pub(super) struct Core {
     figures: Figures,
     /// What operators want, for hosts that have not come yet as well.
     wanted: BTreeMap<String, AdminState>,
+    /// Names of the VMs of each host that the store keeps.
+    kept: BTreeMap<String, Names>,
     /// The event that told of each trouble that stands.
     event_of: BTreeMap<Key, u64>,
     /// Plans that are kept, by id.
@@ -108,12 +113,12 @@ impl Core {
             Input::CancelPlan { id, finish_running, reason, ticket } => {
                 self.cancel_plan(&id, finish_running, &reason, ticket, now);
             }
+            Input::CallerGone { ticket } => self.caller_gone(ticket),
             Input::Solved { solve, outcome, took } => self.solved(solve, outcome, took, now),
             Input::Stored { seq } => self.stored(seq, now),
             Input::NotStored { message } => self.not_stored(message, now),
             Input::Tick => {}
             Input::Shutdown => self.shut_down(),
-            Input::CallerGone { ticket } => self.caller_gone(ticket),
         }
         if now.at >= self.next() {
             self.look(now);
@@ -146,6 +151,7 @@ impl Core {
             self.answer_troubles(now);
             self.start_solves(now);
         }
+        self.keep_down();
         self.due = self.detector.next(now).map_or(Duration::MAX, |wait| now.at.saturating_add(wait));
         self.count();
     }

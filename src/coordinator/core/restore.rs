@@ -5,7 +5,7 @@ use super::plans::{Cause, Life, Proposal, Stage, millis_of};
 use super::solves::Solves;
 use super::{Core, Journal};
 use crate::coordinator::detect::{Detector, Key};
-use crate::coordinator::inventory::{Cell, Flight, HostEntry, Now};
+use crate::coordinator::inventory::{Cell, Down, Flight, HostEntry, Now};
 use crate::coordinator::settings::Settings;
 use crate::coordinator::view::{EVENTS_KEPT, Figures, PLANS_KEPT, View};
 use crate::partition::Partitions;
@@ -13,7 +13,7 @@ use crate::record::{
     ActionKey, AdminState, Connection, Event, EventKind, Hello, PlanRecord, PlanState, Usage,
 };
 use crate::store::{KnownHost, Store, StoreError};
-use dvms_solver::file::ActionKind;
+use dvms_solver::file::{Action, ActionKind};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,11 +52,14 @@ impl Core {
     pub(in crate::coordinator) fn new(settings: Settings, restored: Restored, now: Now) -> (Self, View) {
         let Restored { plans, events, last_event, wanted, hosts } = restored;
         let mut cell = Cell::default();
+        let mut kept = BTreeMap::new();
         for host in hosts {
             let admin = wanted.get(&host.name).copied().unwrap_or_default();
-            cell.touch(&host.name);
-            cell.hosts.insert(host.name.clone(), not_back_yet(host, admin, now));
+            let (entry, down) = not_back_yet(host, admin, now);
+            kept.insert(entry.hello.host.clone(), down.names());
+            cell.revive(entry, down, now.at);
         }
+
         let plans: BTreeMap<_, _> = plans.into_iter().map(|plan| (plan.id.clone(), Arc::new(plan))).collect();
         let events: VecDeque<Arc<Event>> = events.into_iter().rev().map(Arc::new).collect();
         let mut core = Self {
@@ -67,6 +70,7 @@ impl Core {
             journal: Journal::new(last_event),
             figures: Figures::default(),
             wanted,
+            kept,
             event_of: BTreeMap::new(),
             last_plan: plans.keys().filter_map(|id| millis_of(id)).max().unwrap_or(0),
             lives: BTreeMap::new(),
@@ -112,6 +116,32 @@ impl Core {
                 self.end(id, PlanState::Cancelled, "the coordinator was restarted", now);
             }
         }
+        let ended = self.plans.values().filter(|record| record.state.is_terminal()).cloned();
+        for record in ended.collect::<Vec<_>>() {
+            self.revive_uncertain(&record, now);
+        }
+    }
+
+    /// What nobody has told the end of counts at both ends, though its plan has ended.
+    fn revive_uncertain(&mut self, record: &PlanRecord, now: Now) {
+        for status in record.actions.iter().filter(|status| status.state.in_flight()) {
+            let Some(action) = action_of(record, status.action_id) else { continue };
+            let flight = self.flight_of(record, action);
+            self.hold([&flight.source, &flight.destination], &record.id);
+            let key = flight.key.clone();
+            self.take_off(executor(action), &action.vm, flight, now.at);
+            self.give_up_on(&key);
+        }
+    }
+
+    fn flight_of(&self, record: &PlanRecord, action: &Action) -> Flight {
+        Flight {
+            key: ActionKey { plan_id: record.id.clone(), action_id: action.id },
+            source: action.source.clone(),
+            destination: action.destination.clone(),
+            migrates: action.kind == ActionKind::Migrate,
+            rate: self.rate(record.problem.as_deref(), action),
+        }
     }
 
     /// What agents may still be doing holds its hosts and counts at both ends until they tell.
@@ -123,13 +153,7 @@ impl Core {
         }
         for status in record.actions.iter().filter(|status| status.state.in_flight()) {
             let Some(action) = action_of(record, status.action_id) else { continue };
-            let flight = Flight {
-                key: ActionKey { plan_id: record.id.clone(), action_id: action.id },
-                source: action.source.clone(),
-                destination: action.destination.clone(),
-                migrates: action.kind == ActionKind::Migrate,
-                rate: self.rate(record.problem.as_deref(), action),
-            };
+            let flight = self.flight_of(record, action);
             let limit = now.at.saturating_add(self.give_up_after(action));
             self.take_off(executor(action), &action.vm, flight, limit);
         }
@@ -154,18 +178,20 @@ fn keys_of(record: &PlanRecord, events: &VecDeque<Arc<Event>>) -> Vec<Key> {
 }
 
 /// A host of before the restart: it has until the failure time-out to come back.
-fn not_back_yet(host: KnownHost, admin: AdminState, now: Now) -> HostEntry {
-    let KnownHost { name, capacity, labels, last_seen } = host;
-    HostEntry {
-        hello: Hello { host: name, capacity, labels, ..Hello::default() },
+fn not_back_yet(host: KnownHost, admin: AdminState, now: Now) -> (HostEntry, Down) {
+    let KnownHost { name, capacity, labels, last_seen, boot_id, vms, waiting } = host;
+    let entry = HostEntry {
+        hello: Hello { host: name, boot_id, capacity, labels, ..Hello::default() },
         admin,
         connection: Connection::Lost,
         epoch: 0,
+        session: false,
         inventoried: false,
         seen: now.at,
         seen_wall: last_seen,
         usage: Usage::default(),
         vms: BTreeMap::new(),
-    }
+        dropped: BTreeSet::new(),
+    };
+    (entry, Down { there: vms, waiting })
 }
-        session: false,

@@ -132,14 +132,31 @@ impl Core {
         }
     }
 
+    /// Keeps the VMs that no agent can tell of; where they are others than those that are kept.
+    pub(super) fn keep_down(&mut self) {
+        let other = |host: &&String| {
+            let names = self.cell.down_names(host);
+            self.kept.get(*host).map_or(names != Default::default(), |kept| *kept != names)
+        };
+        let changed: Vec<String> = self.cell.hosts.keys().filter(other).cloned().collect();
+        for host in changed {
+            self.keep_host(&host);
+        }
+    }
+
     /// Keeps that a host was there.
     fn keep_host(&mut self, host: &str) {
         let Some(entry) = self.cell.hosts.get(host) else { return };
+        let down = self.cell.down(host);
+        self.kept.insert(host.to_owned(), down.names());
         let known = KnownHost {
             name: host.to_owned(),
             capacity: entry.hello.capacity.clone(),
             labels: entry.hello.labels.clone(),
             last_seen: entry.seen_wall,
+            boot_id: entry.hello.boot_id.clone(),
+            vms: down.there,
+            waiting: down.waiting,
         };
         self.journal.write(store::Change::Host(known));
     }

@@ -22,6 +22,7 @@ impl Cell {
             seen_wall: now.wall,
             usage: Usage::default(),
             vms: BTreeMap::new(),
+            dropped: BTreeSet::new(),
         };
         let entry = self.hosts.entry(name.clone()).or_insert_with(fresh);
         // After a reboot nothing of before runs there any more: those VMs wait for a place.
@@ -33,6 +34,7 @@ impl Cell {
         };
         if rebooted {
             entry.vms.clear();
+            entry.dropped = lived.iter().map(|(vm, _)| vm.clone()).collect();
         }
         (entry.hello, entry.epoch, entry.seen, entry.seen_wall) = (hello, epoch, now.at, now.wall);
         (entry.connection, entry.session, entry.inventoried) = (Connection::Connected, true, false);
@@ -72,13 +74,13 @@ impl Cell {
 
     /// What has changed on a host.
     pub(crate) fn delta(&mut self, host: &str, delta: Delta, now: Now, settings: &settings::Inventory) {
-        let Some(entry) = self.hosts.get_mut(host) else { return };
-        (entry.seen, entry.seen_wall) = (now.at, now.wall);
-        if entry.connection == Connection::Lost {
         for vm in &delta.gone {
             self.depart(vm, host);
         }
         let came: Vec<_> = delta.changed.iter().map(|report| self.comes(report, host)).collect();
+        let Some(entry) = self.hosts.get_mut(host) else { return };
+        (entry.seen, entry.seen_wall) = (now.at, now.wall);
+        if entry.connection == Connection::Lost {
             entry.connection = Connection::Connected;
         }
         if let Some(usage) = delta.usage {
@@ -97,12 +99,12 @@ impl Cell {
             spoken.push((vm, false));
         }
         for (vm, lives) in spoken {
-            self.homes.report(&vm, host, lives, now.at);
-            if lives {
-                self.waiting.remove(&vm);
             if lives {
                 self.believe(host, &vm);
             }
+            self.homes.report(&vm, host, lives, now.at);
+            if lives {
+                self.waiting.remove(&vm);
             }
             self.changed_vms.insert(vm);
         }
@@ -132,11 +134,11 @@ impl Cell {
         before.filter(|_| !self.homes.lives(vm, host)).cloned()
     }
 
-        let mut changes = Vec::new();
-        for (name, entry) in &mut self.hosts {
     /// Time passes: sessions without reports, hosts without sessions. Returns the hosts that are LOST or FAILED
     /// from now on.
     pub(crate) fn age(&mut self, now: Now, settings: &settings::Inventory) -> Vec<(String, Connection)> {
+        let mut changes = Vec::new();
+        for (name, entry) in &mut self.hosts {
             let silent = now.at.saturating_sub(entry.seen).as_secs_f64();
             let next = match entry.connection {
                 Connection::Connected if silent > settings.lost_after_s => Connection::Lost,

@@ -21,6 +21,8 @@ pub(crate) struct Cell {
     pub(super) homes: Homes,
     /// VMs that run nowhere and should, as last seen.
     pub(crate) waiting: BTreeMap<String, VmEntry>,
+    /// VMs that only the store tells of: what an agent says of them counts alone.
+    pub(super) revived: BTreeSet<String>,
     /// Names whose records have changed since they were last asked for.
     pub(super) changed_hosts: BTreeSet<String>,
     pub(super) changed_vms: BTreeSet<String>,
@@ -36,17 +38,17 @@ pub(crate) struct HostEntry {
     pub(crate) epoch: u64,
     /// Whether its session stands; a host that is only silent is LOST, not FAILED.
     pub(crate) session: bool,
-    /// Last report, or the end of the session.
-    pub(crate) seen: Duration,
     /// Whether the session has sent its inventory: before it nothing is known.
     pub(crate) inventoried: bool,
+    /// Last report, or the end of the session.
+    pub(crate) seen: Duration,
     pub(crate) seen_wall: SystemTime,
     pub(crate) usage: Usage,
     pub(crate) vms: BTreeMap<String, VmEntry>,
-}
-
     /// VMs that ran here when it was restarted; those of them that still wait are what matters.
     pub(crate) dropped: BTreeSet<String>,
+}
+
 /// A VM as its host reports it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct VmEntry {
@@ -66,10 +68,10 @@ pub(crate) struct Flight {
     pub(crate) destination: String,
     /// A live migration; otherwise a start.
     pub(crate) migrates: bool,
-}
-
     /// MiB/s that it may use.
     pub(crate) rate: f64,
+}
+
 impl VmEntry {
     /// A VM as first seen.
     pub(crate) fn new(report: VmReport, now: Duration) -> Self {
@@ -88,6 +90,11 @@ impl VmEntry {
         self.report = report;
     }
 
+    /// It goes on using what it used elsewhere: a shell that receives a VM says nothing about it.
+    pub(super) fn carry(&mut self, before: &Self) {
+        (self.cpu, self.cpu_at) = (before.cpu, before.cpu_at);
+    }
+
     /// What is planned with. Cpu is rounded up to 10 millicores: finer is noise, and makes VMs that are alike
     /// look different.
     pub(crate) fn demand(&self) -> Amounts {
@@ -95,11 +102,6 @@ impl VmEntry {
         [("cpu".to_owned(), cpu), ("memory".to_owned(), self.report.memory_mib.max(0))].into()
     }
 }
-
-    /// It goes on using what it used elsewhere: a shell that receives a VM says nothing about it.
-    pub(super) fn carry(&mut self, before: &Self) {
-        (self.cpu, self.cpu_at) = (before.cpu, before.cpu_at);
-    }
 
 impl HostEntry {
     /// What VMs may use: capacity with overcommit, less the reserve.
@@ -171,13 +173,13 @@ impl Cell {
         touching.filter(|f| f.source == host || f.destination == host).count() as u32
     }
 
-    /// What VMs are expected to use on a host: those that live there, and those on their way.
-    pub(crate) fn expected(&self, host: &str) -> Amounts {
     /// MiB/s that some of the migrations may use together.
     pub(crate) fn traffic(&self, of: impl Fn(&Flight) -> bool) -> f64 {
         self.flights.values().filter(|flight| flight.migrates && of(flight)).map(|flight| flight.rate).sum()
     }
 
+    /// What VMs are expected to use on a host: those that live there, and those on their way.
+    pub(crate) fn expected(&self, host: &str) -> Amounts {
         let mut sum = Amounts::from([("cpu".to_owned(), 0), ("memory".to_owned(), 0)]);
         let mut add = |demand: Amounts| {
             for (resource, amount) in demand {
@@ -195,15 +197,16 @@ impl Cell {
         sum
     }
 
-    /// An agent has an action now.
-    pub(crate) fn take_off(&mut self, vm: &str, flight: Flight) {
     /// What is known of a VM that is on its way: from where it is, waits, or was.
     pub(crate) fn arriving(&self, vm: &str) -> Option<&VmEntry> {
         let there = self.vm(vm).map(|(_, entry)| entry);
         there.or_else(|| self.departed.get(vm)).or_else(|| self.waiting.get(vm))
     }
 
+    /// An agent has an action now.
+    pub(crate) fn take_off(&mut self, vm: &str, flight: Flight) {
         self.touch_flight(vm, &flight);
+        self.departed.remove(vm);
         self.flights.insert(vm.to_owned(), flight);
     }
 
@@ -212,6 +215,7 @@ impl Cell {
     pub(crate) fn land(&mut self, vm: &str, done: bool) {
         let Some(flight) = self.flights.remove(vm) else { return };
         self.touch_flight(vm, &flight);
+        let departed = self.departed.remove(vm);
         if !done {
             // It does not leave any more, whatever its host said last.
             let stays = self.hosts.get_mut(&flight.source).and_then(|source| source.vms.get_mut(vm));
@@ -222,9 +226,13 @@ impl Cell {
         }
         let left = self.hosts.get_mut(&flight.source).and_then(|source| source.vms.remove(vm));
         let waited = self.waiting.remove(vm);
+        let before = departed.or(left).or(waited);
         let Some(destination) = self.hosts.get_mut(&flight.destination) else { return };
-        self.departed.remove(vm);
         if let Some(there) = destination.vms.get_mut(vm) {
+            // One that was seen to run there has brought it already.
+            if let Some(before) = before.filter(|_| !there.report.state.lives_here()) {
+                there.carry(&before);
+            }
             there.report.state = VmState::Running;
         } else if let Some(mut entry) = before {
             entry.report.state = VmState::Running;
@@ -232,7 +240,6 @@ impl Cell {
         }
         self.homes.moved_by_us(vm, &flight.source, &flight.destination);
     }
-        let departed = self.departed.remove(vm);
 
     fn touch_flight(&mut self, vm: &str, flight: &Flight) {
         self.changed_vms.insert(vm.to_owned());
@@ -243,13 +250,8 @@ impl Cell {
 
     /// Marks a host's record as changed.
     pub(crate) fn touch(&mut self, host: &str) {
-        let before = departed.or(left).or(waited);
         self.changed_hosts.insert(host.to_owned());
     }
-            // One that was seen to run there has brought it already.
-            if let Some(before) = before.filter(|_| !there.report.state.lives_here()) {
-                there.carry(&before);
-            }
 
     /// Names whose records have changed since the last call: hosts, VMs.
     pub(crate) fn take_changes(&mut self) -> (BTreeSet<String>, BTreeSet<String>) {

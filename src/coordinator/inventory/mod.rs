@@ -3,12 +3,14 @@
 
 mod apply;
 mod cell;
+mod down;
 mod settle;
 
 #[cfg(test)]
 mod tests;
 
 pub(super) use cell::{Cell, Flight, HostEntry, VmEntry};
+pub(super) use down::Down;
 pub(super) use settle::Settled;
 
 use std::time::{Duration, SystemTime};

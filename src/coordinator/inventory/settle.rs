@@ -61,6 +61,13 @@ impl Homes {
         });
     }
 
+    /// Where a VM was is not known any more.
+    pub(super) fn forget(&mut self, vm: &str) {
+        self.now.remove(vm);
+        self.settled.remove(vm);
+        self.unsettled.remove(vm);
+    }
+
     /// A host has spoken about a VM.
     pub(super) fn report(&mut self, vm: &str, host: &str, lives: bool, at: Duration) {
         let mut hosts = self.now.remove(vm).unwrap_or_default();

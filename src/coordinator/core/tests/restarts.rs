@@ -2,12 +2,17 @@
 
 use super::world::World;
 use crate::coordinator::core::Input;
-use crate::record::{ActionState, AdminState, EventKind, Mode, Order, PlanState};
+use crate::record::{ActionProgress, ActionState, AdminState, EventKind, Mode, Order, PlanState, Report};
 
 /// A drain of five VMs, two of which move at a time.
 fn draining(seed: u64) -> World {
+    draining_for(seed, 6)
+}
+
+/// With migrations that take about so many seconds.
+fn draining_for(seed: u64, seconds: u64) -> World {
     let mut world = World::new(World::quick(), seed);
-    world.migration = std::time::Duration::from_secs(6);
+    world.migration = std::time::Duration::from_secs(seconds);
     world.host("a", &[("v1", 1000), ("v2", 1000), ("v3", 1000), ("v4", 1000), ("v5", 1000)]);
     world.host("b", &[]);
     world.run(1.0);
@@ -196,5 +201,104 @@ fn a_stopped_coordinator_sends_its_agents_away_and_begins_nothing() {
     world.restart();
     world.run(120.0);
     assert!(world.vms.values().all(|vm| vm.host.as_deref() == Some("b")), "{}", world.events_text());
+    world.check_rest();
+}
+
+#[test]
+fn progress_from_a_host_that_does_not_report_is_no_new_connection() {
+    let mut world = draining_for(10, 60);
+    world.hosts.get_mut("a").unwrap().silent = true;
+    let connected = world.events(EventKind::HostConnected).len();
+    let (key, act) = world.hosts["a"].running().next().map(|(key, act)| (key.clone(), act.clone())).unwrap();
+    let epoch = world.hosts["a"].session.unwrap();
+    for _ in 0..8 {
+        world.run(1.0);
+        let report = Report::Progress(ActionProgress { key: key.clone(), ..act.progress.clone() });
+        world.feed(Input::Report { host: "a".into(), epoch, report });
+    }
+    assert_eq!(world.events(EventKind::HostLost).len(), 1);
+    assert_eq!(world.events(EventKind::HostConnected).len(), connected, "{}", world.events_text());
+    world.hosts.get_mut("a").unwrap().silent = false;
+    world.run(3.0);
+    assert_eq!(world.events(EventKind::HostConnected).len(), connected + 1, "{}", world.events_text());
+}
+
+#[test]
+fn vms_of_a_failed_host_are_restarted_after_a_restart() {
+    for lost_for in [1.0, 20.0, 65.0] {
+        let mut world = World::new(World::quick(), 11);
+        world.settings.execution.restart_failed = lost_for < 60.0;
+        world.host("a", &[("v1", 1500), ("v2", 1000)]);
+        world.host("b", &[]);
+        world.run(3.0);
+        world.crash("a", None);
+        world.run(lost_for);
+        world.settings.execution.restart_failed = true;
+        world.restart();
+        assert_eq!(world.view.vms["v1"].demand["cpu"], 1500);
+        world.run(120.0);
+        assert!(world.events(EventKind::HostFailed).iter().any(|event| event.message.contains("2 VMs")));
+        if lost_for > 60.0 {
+            let id = world.only(PlanState::Proposed).id.clone();
+            world.ask(|ticket| Input::ApprovePlan { id, ticket });
+            world.run(30.0);
+        }
+        assert_eq!((world.place("v1"), world.place("v2")), ("b", "b"), "{}", world.events_text());
+        // An operator stops one; it is not started by what was kept.
+        world.vms.get_mut("v1").unwrap().host = None;
+        world.run(10.0);
+        world.restart();
+        world.boot("a", 1.0);
+        world.run(120.0);
+        assert_eq!(world.place("v1"), "", "{}", world.events_text());
+        world.check_rest();
+    }
+}
+
+#[test]
+fn vms_that_wait_after_a_reboot_wait_after_a_restart_as_well() {
+    let mut world = World::new(World::quick(), 12);
+    world.host("a", &[("v1", 1500)]);
+    world.host("b", &[("v2", 1000)]);
+    world.run(3.0);
+    world.crash("a", Some(10.0));
+    world.until("it waits", 60.0, |world| world.view.figures.vms_waiting == 1);
+    world.run(1.0);
+    world.restart();
+    assert_eq!((world.view.vms["v1"].host.as_str(), world.view.vms["v1"].demand["cpu"]), ("", 1500));
+    world.run(120.0);
+    assert!(!world.place("v1").is_empty(), "{}", world.events_text());
+    assert_eq!(world.only(PlanState::Succeeded).trigger, "VM_WAITING");
+    // An operator stops it.
+    world.vms.get_mut("v1").unwrap().host = None;
+    world.run(10.0);
+    world.restart();
+    world.run(120.0);
+    assert_eq!(world.place("v1"), "", "{}", world.events_text());
+    world.check_rest();
+}
+
+#[test]
+fn an_uncertain_action_of_a_plan_that_ended_counts_at_both_ends_after_a_restart() {
+    let mut settings = World::quick();
+    (settings.execution.deadline_s, settings.execution.deadline_factor) = (1.0, 1.0);
+    let mut world = World::new(settings, 13);
+    world.migration = std::time::Duration::from_secs(2000);
+    world.host("a", &[("v1", 4000), ("v2", 4000), ("v3", 2500)]);
+    world.host("b", &[]);
+    world.until("it is uncertain", 600.0, |world| {
+        world.plans().first().is_some_and(|plan| plan.state == PlanState::Failed)
+    });
+    let plan = world.plans()[0].clone();
+    assert!(plan.actions.iter().any(|status| status.state == ActionState::Uncertain));
+    world.run(1.0);
+    world.lose_session("a");
+    world.run(1.0);
+    world.restart();
+    assert_eq!(world.view.figures.actions_in_flight, 1, "{}", world.events_text());
+    assert_eq!(world.view.hosts["b"].partition, plan.id);
+    world.run(3.0);
+    assert_eq!(world.view.hosts["b"].expected["memory"], 1000, "{}", world.events_text());
+    world.run(6000.0);
     world.check_rest();
 }

@@ -71,19 +71,19 @@ pub(super) struct World {
     disk: VecDeque<(u64, Vec<store::Change>)>,
     /// Answers instead of the solver; `None` = the solver does.
     pub(super) script: Script,
-    /// VMs that were down when the coordinator was restarted: nobody tells it of them.
+    /// VMs that were down when the coordinator was restarted, and had not been stored: nobody tells it of them.
     pub(super) forgotten: Vec<String>,
-    /// What agents were told.
-    pub(super) told: Vec<(String, Order)>,
-}
-
-impl World {
     /// How much longer solves take than messages.
     pub(super) solving: Duration,
     /// Longest time limit of a solve.
     pub(super) longest_solve: Duration,
     /// Solves that were to be stopped.
     pub(super) stopped: Vec<u64>,
+    /// What agents were told.
+    pub(super) told: Vec<(String, Order)>,
+}
+
+impl World {
     pub(super) fn new(settings: Settings, seed: u64) -> Self {
         let store = Store::open_in_memory().unwrap();
         let now = Now { at: Duration::ZERO, wall: UNIX_EPOCH + Duration::from_secs(BEGIN) };
@@ -113,6 +113,9 @@ impl World {
             disk: VecDeque::new(),
             script: Box::new(|_| None),
             forgotten: Vec::new(),
+            solving: Duration::ZERO,
+            longest_solve: Duration::ZERO,
+            stopped: Vec::new(),
             told: Vec::new(),
         }
     }
@@ -120,9 +123,6 @@ impl World {
     /// Quick detection, no smoothing; everything else as by default.
     pub(super) fn quick() -> Settings {
         let mut settings = Settings::default();
-            solving: Duration::ZERO,
-            longest_solve: Duration::ZERO,
-            stopped: Vec::new(),
         settings.inventory.smoothing_s = 0.0;
         settings.inventory.memory_reserve = 0.0;
         settings.detection.hold_s = 2.0;
@@ -460,11 +460,15 @@ impl World {
         }
         self.queue.retain(|_, happening| !matches!(happening, Happening::Detach { .. }));
         self.life += 1;
-        let down = self.vms.iter().filter(|(_, vm)| vm.host.is_none());
-        self.forgotten.extend(down.map(|(name, _)| name.clone()));
         self.disk.clear();
         self.began = self.at;
         let restored = Restored::read(&self.store).unwrap();
+        let kept = |name: &String| {
+            let mut all = restored.hosts.iter().flat_map(|host| host.vms.iter().chain(&host.waiting));
+            all.any(|vm| vm.name == *name)
+        };
+        let down = self.vms.iter().filter(|(name, vm)| vm.host.is_none() && !kept(name));
+        self.forgotten.extend(down.map(|(name, _)| name.clone()));
         let now = self.now();
         (self.core, self.view) = Core::new(self.settings.clone(), restored, now);
         for name in names {
