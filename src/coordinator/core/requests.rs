@@ -69,7 +69,7 @@ impl Core {
             let record = Box::new(unkept(mode, purpose, &hosts, now));
             let owner = Owner::WhatIf(ticket, record);
             self.ask_solver(owner, Arc::new(problem), request.limits.as_ref());
-            self.start_solves(now);
+            self.urgent = true;
             return Ok(None);
         }
         let unsolved = |life: &&Life| {

@@ -92,13 +92,13 @@ impl Solves {
     }
 
     /// The next one that may begin.
-    fn next(&mut self, settings: &Settings) -> Option<u64> {
+    fn next(&mut self, settings: &Settings, requests: bool) -> Option<u64> {
         if self.may_start(settings, true)
             && let Some(id) = self.urgent.pop_front()
         {
             return Some(id);
         }
-        if self.may_start(settings, false) { self.waiting.pop_front() } else { None }
+        if requests && self.may_start(settings, false) { self.waiting.pop_front() } else { None }
     }
 
     /// Takes one out; says whether it has a solver.
@@ -127,7 +127,9 @@ impl Core {
             *stage = Stage::Solving(Search { solve, ..search });
         }
         self.change_for_good(id, |record| record.state = PlanState::Solving);
-        self.start_solves(now);
+        // The next look begins those of requests, after what troubles need.
+        self.start_some(false, now);
+        self.urgent = true;
     }
 
     /// Puts a problem in line. Its solver gets the limit of the request, if there is one, or that of the settings.
@@ -155,8 +157,13 @@ impl Core {
     }
 
     pub(super) fn start_solves(&mut self, now: Now) {
+        self.start_some(true, now);
+    }
+
+    /// Starts what may begin for troubles, then also what may for requests.
+    fn start_some(&mut self, requests: bool, now: Now) {
         while !self.stopping {
-            let Some(id) = self.solves.next(&self.settings) else { return };
+            let Some(id) = self.solves.next(&self.settings, requests) else { return };
             let Some(solve) = self.solves.open.get_mut(&id) else { continue };
             solve.until = Some(now.at.saturating_add(solve.order.time_limit).saturating_add(GRACE));
             let (problem, order) = (solve.problem.clone(), solve.order.clone());

@@ -44,6 +44,7 @@ fn requests_leave_a_solver_for_troubles_and_wait_behind_them() {
         for _ in 0..20 {
             world.ask(|ticket| Input::CreatePlan { request: request(true), ticket });
         }
+        world.run(0.2);
         let at_once = told.try_iter().filter(|repair| !repair).count();
         assert_eq!(at_once, (concurrent - 1).max(1));
         world.vms.get_mut("v3").unwrap().cpu = 2500;
@@ -87,6 +88,7 @@ fn a_what_if_whose_caller_has_gone_is_stopped() {
     let first = world.ask(|ticket| Input::CreatePlan { request: request(true), ticket });
     let second = world.ask(|ticket| Input::CreatePlan { request: request(true), ticket });
     let third = world.ask(|ticket| Input::CreatePlan { request: request(true), ticket });
+    world.run(0.2);
     world.feed(Input::CallerGone { ticket: second });
     assert!(world.stopped.is_empty(), "it had not begun");
     world.feed(Input::CallerGone { ticket: first });
@@ -101,6 +103,7 @@ fn a_request_has_no_more_time_than_a_minute() {
     let limits = Some(Limits { time_limit_s: Some(600.0), ..Limits::default() });
     let asked = Box::new(PlanRequest { limits, ..*request(true) });
     world.ask(|ticket| Input::CreatePlan { request: asked, ticket });
+    world.run(0.2);
     assert_eq!(world.longest_solve, Duration::from_mins(1));
 }
 
