@@ -1,41 +1,65 @@
-//! The task of a start.
+//! The task of a start: call, look where the VM is, settle.
 
 use super::State;
 use super::table::{Begin, Task};
-use crate::hypervisor::{Failure, Reason, StartOrder, VmState};
+use crate::hypervisor::{End, Failure, Reason, StartOrder, VmKey};
 use std::time::Duration;
 
-/// Time for the hypervisor to say what is on the host, after a restart of the agent.
-const FIRST_LOOK: Duration = Duration::from_mins(1);
+/// Between two looks; doubled up to the latter.
+const LOOK: Duration = Duration::from_millis(300);
+const LOOK_MOST: Duration = Duration::from_secs(5);
+/// Looks, over more than 2 s, that must agree that a VM is off whose start nobody saw fail: a daemon shows it
+/// as off until its QEMU is begun.
+const UNSEEN_LOOKS: u32 = 4;
 
 pub(super) async fn run(task: Task, order: StartOrder) {
+    let vm = order.vm.clone();
+    // A start is never repeated by itself: meanwhile the VM may have been started elsewhere.
     if task.begin == Begin::Adopted {
-        return adopt(&task, &order).await;
+        let message = format!("the agent was restarted, and VM {} does not run here", vm.name);
+        let failure = Failure::new(Reason::HypervisorError, message).unsure();
+        return conclude(&task, &vm, failure).await;
     }
     if *task.cancelled.borrow() {
         let failure = Failure::new(Reason::Cancelled, "cancelled before it was begun");
         return task.end(State::Refused, Some(failure));
     }
-    tracing::info!(vm = order.vm.name, "starting");
+    tracing::info!(vm = vm.name, "starting");
     task.update(|progress| progress.state = State::Running);
     match task.hypervisor.start(order).await {
         Ok(()) => task.end(State::Done, None),
-        Err(failure) => task.end(State::Failed, Some(failure)),
+        // Nothing was called, and what is here may be another VM.
+        Err(failure) if matches!(failure.reason, Reason::NameClash | Reason::VmNotHere | Reason::Limit) => {
+            task.end(State::Failed, Some(failure));
+        }
+        Err(failure) => conclude(&task, &vm, failure).await,
     }
 }
 
-/// A start is never repeated by itself: meanwhile the VM may have been started elsewhere.
-async fn adopt(task: &Task, order: &StartOrder) {
-    let mut seen = task.seen.clone();
-    let first = tokio::time::timeout(FIRST_LOOK, seen.wait_for(Option::is_some)).await;
-    let sample = first.ok().and_then(Result::ok).and_then(|sample| sample.clone());
-    let running = sample.is_some_and(|sample| {
-        let vm = sample.vms.get(&order.vm.name);
-        vm.is_some_and(|vm| matches!(vm.state, VmState::Running | VmState::Paused | VmState::MigratingOut))
-    });
-    if running {
-        return task.end(State::Done, None);
+/// Looks until the VM runs here, or surely does not: one that is called failed is started elsewhere.
+async fn conclude(task: &Task, vm: &VmKey, failure: Failure) {
+    let needed = if failure.unsure { UNSEEN_LOOKS } else { 1 };
+    let (mut pause, mut agreed) = (LOOK, 0);
+    loop {
+        let here = task.hypervisor.look_here(vm.clone()).await;
+        let off = matches!(here.end, End::Absent | End::Off | End::Crashed) && !here.starting;
+        agreed = if off { agreed + 1 } else { 0 };
+        match here.end {
+            End::Running | End::RunningPostcopy => return task.end(State::Done, None),
+            End::Paused | End::PausedPostcopy if failure.unsure => return task.end(State::Done, None),
+            // It was refused because it is here like that.
+            End::Paused | End::PausedPostcopy => return task.end(State::Failed, Some(failure)),
+            _ if agreed >= needed => return task.end(State::Failed, Some(failure)),
+            _ => {}
+        }
+        let why = match here.end {
+            End::Unreachable(why) => format!("this host's hypervisor: {why}"),
+            _ if off => failure.message.clone(),
+            _ => "its start is under way".to_owned(),
+        };
+        let message = format!("whether {} comes to run here cannot be told yet: {why}", vm.name);
+        task.uncertain(Reason::HypervisorError, message);
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LOOK_MOST);
     }
-    let message = format!("the agent was restarted, and VM {} does not run here", order.vm.name);
-    task.end(State::Failed, Some(Failure::new(Reason::HypervisorError, message)));
 }

@@ -296,7 +296,6 @@ impl Actions {
             deadline: record.accepted + record.order.deadline.min(LONGEST),
             stall: record.order.stall.min(LONGEST),
             cancelled: record.cancelled.subscribe(),
-            seen: self.0.seen.clone(),
         };
         let order = record.order.clone();
         drop(table);
@@ -340,7 +339,6 @@ pub(super) struct Task {
     pub(super) deadline: Instant,
     pub(super) stall: Duration,
     pub(super) cancelled: watch::Receiver<bool>,
-    pub(super) seen: Seen,
     key: ActionKey,
     actions: Actions,
 }

@@ -17,7 +17,7 @@ pub use types::{
     Capacity, Failure, Finished, HostDescription, HostUsage, Job, MigrationOrder, NumaCell, Reason, Sample,
     StartOrder, VmKey, VmState, VmStatus,
 };
-pub use verdict::{End, Ends, Verdict, verdict};
+pub use verdict::{End, Ends, Presence, Verdict, verdict};
 
 /// An answer that comes later. It owns what it needs; dropping it does not stop what was begun.
 pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
@@ -64,6 +64,10 @@ pub trait Hypervisor: Send + Sync + 'static {
     fn settle(&self, order: MigrationOrder) -> Later<Result<(), Failure>>;
 
     /// Starts a VM on this host; one that runs here already is a success. Never call it for a VM whose
-    /// former host only cannot be reached.
+    /// former host only cannot be reached. A failure that is unsure leaves open whether it will run:
+    /// [`Hypervisor::look_here`] says.
     fn start(&self, order: StartOrder) -> Later<Result<(), Failure>>;
+
+    /// Asks this host for a VM. No answer in time is [`End::Unreachable`].
+    fn look_here(&self, vm: VmKey) -> Later<Presence>;
 }

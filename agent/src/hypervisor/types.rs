@@ -217,11 +217,19 @@ pub struct Failure {
     pub reason: Reason,
     /// For people.
     pub message: String,
+    /// The answer was lost, not given: what was asked for may be done yet.
+    pub unsure: bool,
 }
 
 impl Failure {
-    /// A failure with its text.
+    /// A failure with its text, of something that will not be done any more.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, message: message.into(), unsure: false }
+    }
+
+    /// The same, but it may be done yet.
+    #[must_use]
+    pub fn unsure(self) -> Self {
+        Self { unsure: true, ..self }
     }
 }

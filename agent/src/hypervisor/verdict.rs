@@ -35,6 +35,15 @@ pub struct Ends {
     pub source_job: bool,
 }
 
+/// A VM as this host sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// How it is.
+    pub end: End,
+    /// A start that this agent has asked for has not come back: a VM that is off may run in a moment.
+    pub starting: bool,
+}
+
 /// What both ends together mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -1,8 +1,8 @@
 //! A hypervisor that does what a test tells it.
 
 use crate::hypervisor::{
-    End, Ends, Failure, Finished, HostDescription, Hypervisor, Job, Later, MigrationOrder, Reason, Sample,
-    StartOrder, VmKey, VmState, VmStatus,
+    End, Ends, Failure, Finished, HostDescription, Hypervisor, Job, Later, MigrationOrder, Presence, Reason,
+    Sample, StartOrder, VmKey, VmState, VmStatus,
 };
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -19,6 +19,8 @@ pub(super) struct Facts {
     pub(super) source: End,
     pub(super) destination: End,
     pub(super) start: Result<(), Failure>,
+    /// A VM that is to be started.
+    pub(super) here: Presence,
     /// Whether an abort ends the migration.
     pub(super) abort_works: bool,
     pub(super) migrations: u32,
@@ -36,6 +38,7 @@ impl Fake {
             source: End::Running,
             destination: End::Absent,
             start: Ok(()),
+            here: Presence { end: End::Off, starting: false },
             abort_works: true,
             migrations: 0,
             aborts: 0,
@@ -168,6 +171,10 @@ impl Hypervisor for Fake {
     fn settle(&self, _: MigrationOrder) -> Later<Result<(), Failure>> {
         self.facts().settled += 1;
         now(Ok(()))
+    }
+
+    fn look_here(&self, _: VmKey) -> Later<Presence> {
+        now(self.facts().here.clone())
     }
 
     fn start(&self, _: StartOrder) -> Later<Result<(), Failure>> {

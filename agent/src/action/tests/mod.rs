@@ -1,6 +1,7 @@
 //! Actions on a hypervisor that does what the test says, in time that passes by itself.
 
 mod fake;
+mod starts;
 
 use super::*;
 use crate::hypervisor::{End, Finished, Job, Sample};
@@ -320,17 +321,6 @@ async fn an_outcome_is_kept_over_restarts_until_it_is_acknowledged() {
     assert!(scene.actions.since(0).0.is_empty());
     let (fake, folder) = restart(scene).await;
     assert!(Scene::on(fake, folder).actions.since(0).0.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_start_is_done_or_fails() {
-    let scene = Scene::new();
-    let start = |id, vm: &str| Order { vm: vm.into(), work: Work::Start { definition: None }, ..order(id) };
-    scene.actions.take(start(1, "new"));
-    assert_eq!(scene.outcome(1).await.state, State::Done);
-    scene.fake.facts().start = Err(Failure::new(Reason::HypervisorError, "cannot allocate memory"));
-    scene.actions.take(start(2, "new"));
-    assert_eq!(with_reason(&scene.outcome(2).await), (State::Failed, Some(Reason::HypervisorError)));
 }
 
 /// The agent ends, its hypervisor lives on.

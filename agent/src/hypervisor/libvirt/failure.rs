@@ -36,6 +36,12 @@ pub(super) fn migration(error: &Error) -> Reason {
     }
 }
 
+/// Whether an error tells of a lost connection: what was asked for may go on at the daemon. Errors of the daemon's own
+/// connection to another one look the same, and count as lost too.
+pub(super) fn lost(error: &Error) -> bool {
+    matches!(error.domain().to_raw(), sys::VIR_FROM_RPC | sys::VIR_FROM_REMOTE)
+}
+
 fn reason_of(error: &Error) -> Reason {
     match error.code().to_raw() {
         sys::VIR_ERR_NO_DOMAIN => Reason::VmNotHere,

@@ -95,7 +95,8 @@ impl Shared {
     fn migrate_now(&self, order: &MigrationOrder) -> Result<Finished, Failure> {
         let failed = |e: &Error, reason| {
             let what = format!("migration of {} to {} failed", order.vm, order.destination);
-            Failure::new(reason, format!("{what}: {}", e.message()))
+            let failure = Failure::new(reason, format!("{what}: {}", e.message()));
+            if failure::lost(e) { failure.unsure() } else { failure }
         };
         let connect = ffi::open(&self.settings.uri).map_err(|e| failed(&e, Reason::HypervisorError))?;
         let domain = find(&connect, &order.vm).map_err(|e| failed(&e, failure::migration(&e)))?;

@@ -35,8 +35,8 @@ use self::{
     worker::{Peers, Worker},
 };
 use super::{
-    Capacity, Ends, Failure, Finished, HostDescription, Hypervisor, Job, Later, MigrationOrder, Reason,
-    Sample, StartOrder, VmKey,
+    Capacity, Ends, Failure, Finished, HostDescription, Hypervisor, Job, Later, MigrationOrder, Presence,
+    Reason, Sample, StartOrder, VmKey,
 };
 
 /// libvirt's daemon probes QEMU when it is first asked, which takes seconds.
@@ -57,6 +57,7 @@ pub(crate) struct Shared {
     chores: Worker,
     peers: Peers,
     sampler: Arc<Mutex<Sampler>>,
+    starts: start::Starts,
     /// VMs that start with their host, which a migration does not carry over.
     autostart: Mutex<BTreeSet<String>>,
 }
@@ -93,6 +94,7 @@ impl LibvirtHypervisor {
                 news,
                 settings,
                 sampler: Arc::default(),
+                starts: start::Starts::default(),
                 autostart: Mutex::default(),
             }),
         })
@@ -265,6 +267,10 @@ impl Hypervisor for LibvirtHypervisor {
 
     fn settle(&self, order: MigrationOrder) -> Later<Result<(), Failure>> {
         later!(self, |s| s.settle(&order))
+    }
+
+    fn look_here(&self, vm: VmKey) -> Later<Presence> {
+        later!(self, |s| s.look_here(&vm))
     }
 
     fn start(&self, order: StartOrder) -> Later<Result<(), Failure>> {

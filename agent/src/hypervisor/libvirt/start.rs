@@ -1,24 +1,61 @@
 //! Start of a VM on this host: one that is defined here, or one of a failed host from what its agent has
 //! reported. The latter is defined here first, so that it survives a shutdown.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use virt::{connect::Connect, domain::Domain, error::Error};
 
 use super::{
     Shared,
     admission::admit,
-    domains::{by_name, by_uuid, end, find},
+    domains::{by_name, by_uuid, end, end_of, find},
     failure,
     ffi::{self, Groups, Which},
     sampler::Memory,
     settings::LibvirtSettings,
+    worker::CallError,
     xml::{DomainXml, read_domain},
 };
-use crate::hypervisor::{End, Failure, Reason, StartOrder, VmKey};
+use crate::hypervisor::{End, Failure, Presence, Reason, StartOrder, VmKey};
 
 /// QEMU is up in a second; storage that must be attached first may take longer.
 const LIMIT: Duration = Duration::from_mins(1);
+/// A daemon that answers at all does so in milliseconds.
+const LOOK: Duration = Duration::from_secs(4);
+
+/// Names of the VMs whose start is at the daemon now, whether or not someone still waits for it.
+#[derive(Clone, Default)]
+pub(super) struct Starts(Arc<Mutex<BTreeSet<String>>>);
+
+impl Starts {
+    fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, name: &str) -> Pending {
+        self.names().insert(name.to_owned());
+        Pending { starts: self.clone(), name: name.to_owned() }
+    }
+}
+
+/// A start at the daemon; over when dropped.
+struct Pending {
+    starts: Starts,
+    name: String,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.starts.names().remove(&self.name);
+    }
+}
 
 impl Shared {
     pub(super) async fn start(&self, order: StartOrder) -> Result<(), Failure> {
@@ -27,12 +64,36 @@ impl Shared {
             None => None,
         };
         let what = format!("cannot start {}", order.vm);
-        let settings = self.settings.clone();
-        let call =
-            self.chores.call("starting a VM", LIMIT, move |c| start(c, &settings, &order.vm, definition));
-        call.await
-            .map_err(|e| failure::here(&what, &e))?
-            .map_err(|f| Failure::new(f.reason, format!("{what}: {}", f.message)))
+        let (settings, starts) = (self.settings.clone(), self.starts.clone());
+        // Taken by the call, or by who gives up waiting for it: one that was given up is never begun.
+        let taken = Arc::new(AtomicBool::new(false));
+        let begun = Arc::clone(&taken);
+        let call = self.chores.call("starting a VM", LIMIT, move |c| {
+            if begun.swap(true, Ordering::SeqCst) {
+                return Ok(Err(Failure::new(Reason::HypervisorError, "nobody waits for it any more")));
+            }
+            let _pending = starts.enter(&order.vm.name);
+            start(c, &settings, &order.vm, definition)
+        });
+        match call.await {
+            Ok(started) => started.map_err(|f| Failure { message: format!("{what}: {}", f.message), ..f }),
+            Err(error) => {
+                let failed = failure::here(&what, &error);
+                let lost = match &error {
+                    CallError::Unreachable(_) => taken.swap(true, Ordering::SeqCst),
+                    CallError::Refused(e) => failure::lost(e),
+                };
+                Err(if lost { failed.unsure() } else { failed })
+            }
+        }
+    }
+
+    pub(super) async fn look_here(&self, vm: &VmKey) -> Presence {
+        // Before the look: a start that ends meanwhile is then seen as one under way, never as none.
+        let starting = self.starts.names().contains(&vm.name);
+        let vm = vm.clone();
+        let end = self.control.call("looking for the VM", LOOK, move |c| end_of(c, &vm)).await;
+        Presence { end: end.unwrap_or_else(|e| End::Unreachable(e.to_string())), starting }
     }
 }
 

@@ -4,7 +4,7 @@ use super::state::{Instance, VmSpec, uuid_of};
 use super::{Load, SimulatedWorld, host_of_uri};
 use crate::hypervisor::{
     Capacity, Ends, Failure, Finished, HostDescription, HostUsage, Hypervisor, Job, Later, MigrationOrder,
-    Reason, Sample, StartOrder, VmKey, VmState, VmStatus,
+    Presence, Reason, Sample, StartOrder, VmKey, VmState, VmStatus,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -168,6 +168,12 @@ impl Hypervisor for SimulatedHypervisor {
     fn settle(&self, _order: MigrationOrder) -> Later<Result<(), Failure>> {
         // A simulated migration leaves nothing behind.
         self.answer(|_, _| Ok(()))
+    }
+
+    fn look_here(&self, vm: VmKey) -> Later<Presence> {
+        let end = self.world.with(|state| state.end_at(&vm.name, &self.host));
+        // A simulated start takes no time.
+        Box::pin(std::future::ready(Presence { end, starting: false }))
     }
 
     fn start(&self, order: StartOrder) -> Later<Result<(), Failure>> {
