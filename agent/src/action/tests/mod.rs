@@ -131,6 +131,32 @@ async fn a_failure_keeps_its_reason() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lost_call_is_no_failed_migration() {
+    let scene = Scene::new();
+    scene.actions.take(order(1));
+    scene.running(1).await;
+    let lost = || Failure::new(Reason::HypervisorError, "client socket is closed").unsure();
+    scene.fake.end_call(Err(lost()));
+    tokio::time::sleep(Duration::from_millis(1900)).await;
+    assert_eq!(scene.progress(1).state, State::Running, "the daemon may still be connecting");
+    scene.fake.facts().job = Some(Job { bytes_processed: 5, ..Job::default() });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(scene.progress(1).state, State::Running, "it has begun");
+    scene.fake.succeed();
+    assert_eq!(scene.outcome(1).await.state, State::Done);
+
+    scene.actions.take(order(2));
+    scene.running(2).await;
+    {
+        let mut facts = scene.fake.facts();
+        (facts.source, facts.destination) = (End::Running, End::Absent);
+    }
+    scene.fake.end_call(Err(lost()));
+    let failed = scene.outcome(2).await;
+    assert_eq!(with_reason(&failed), (State::Failed, Some(Reason::HypervisorError)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_preflight_that_fails_is_a_refusal_and_nothing_is_begun() {
     let scene = Scene::new();
     scene.fake.facts().preflight = Err(Failure::new(Reason::NameClash, "there is a vm1"));
