@@ -43,6 +43,8 @@ pub(super) async fn run(mut task: Task, order: MigrationOrder) {
         if watch.conclude(&mut task, ended).await {
             return;
         }
+        // Both ends say that it goes on; its job may yet not be seen, and then the watch returns at once.
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Ends {
     pub source: End,
     /// The host it goes to.
     pub destination: End,
-    /// The source still has a job on the VM.
+    /// The source still migrates the VM out.
     pub source_job: bool,
 }
 

@@ -26,6 +26,9 @@ pub(super) struct Facts {
     pub(super) migrations: u32,
     pub(super) aborts: u32,
     pub(super) settled: u32,
+    pub(super) looks: u32,
+    /// The source says that it migrates the VM, and shows no job.
+    pub(super) hidden_job: bool,
     call: Option<oneshot::Sender<CallResult>>,
 }
 
@@ -43,6 +46,8 @@ impl Fake {
             migrations: 0,
             aborts: 0,
             settled: 0,
+            looks: 0,
+            hidden_job: false,
             call: None,
         })))
     }
@@ -160,11 +165,13 @@ impl Hypervisor for Fake {
     }
 
     fn look(&self, _: MigrationOrder) -> Later<Ends> {
-        let facts = self.facts();
+        let mut facts = self.facts();
+        facts.looks += 1;
+        assert!(facts.looks < 100_000, "looks without a pause");
         now(Ends {
             source: facts.source.clone(),
             destination: facts.destination.clone(),
-            source_job: facts.job.is_some(),
+            source_job: facts.job.is_some() || facts.hidden_job,
         })
     }
 

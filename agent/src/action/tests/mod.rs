@@ -157,6 +157,21 @@ async fn a_lost_call_is_no_failed_migration() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_migration_without_a_job_to_see_is_looked_at_with_pauses() {
+    let scene = Scene::new();
+    scene.actions.take(order(1));
+    scene.running(1).await;
+    scene.fake.facts().hidden_job = true;
+    scene.fake.end_call(Ok(Finished::default()));
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let looks = scene.fake.facts().looks;
+    assert!((10..=60).contains(&looks), "{looks} looks in 15 s");
+    scene.fake.succeed();
+    scene.fake.facts().hidden_job = false;
+    assert_eq!(scene.outcome(1).await.state, State::Done);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_preflight_that_fails_is_a_refusal_and_nothing_is_begun() {
     let scene = Scene::new();
     scene.fake.facts().preflight = Err(Failure::new(Reason::NameClash, "there is a vm1"));

@@ -2,7 +2,7 @@
 
 use virt::{connect::Connect, domain::Domain, error::Error, sys};
 
-use super::ffi;
+use super::ffi::{self, Fields, JobKind};
 use crate::hypervisor::{End, VmKey};
 
 const NO_DOMAIN: u32 = sys::VIR_ERR_NO_DOMAIN;
@@ -37,10 +37,21 @@ pub(super) fn end_of(connect: &Connect, key: &VmKey) -> Result<End, Error> {
     Ok(known(ffi::domain_state(&domain))?.map_or(End::Absent, |(state, reason)| end(state, reason)))
 }
 
-/// Whether a job runs on a domain; one that has vanished has none.
-pub(super) fn has_job(connect: &Connect, key: &VmKey) -> Result<bool, Error> {
+/// Whether a domain migrates out; one that has vanished does not. A backup or a dump is not ours to watch or abort.
+pub(super) fn migrates_out(connect: &Connect, key: &VmKey) -> Result<bool, Error> {
     let Some(domain) = find(connect, key)? else { return Ok(false) };
-    Ok(known(ffi::job_stats(&domain))?.is_some_and(|(kind, _)| kind.is_running()))
+    Ok(known(outgoing_job(&domain))?.flatten().is_some())
+}
+
+/// Figures of the domain's outgoing migration, if it has one.
+pub(super) fn outgoing_job(domain: &Domain) -> Result<Option<Fields>, Error> {
+    let (kind, fields) = ffi::job_stats(domain)?;
+    Ok(is_outgoing(kind, &fields).then_some(fields))
+}
+
+fn is_outgoing(kind: JobKind, fields: &Fields) -> bool {
+    let operation = fields.number("operation");
+    kind.is_running() && operation == Some(sys::VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT.into())
 }
 
 /// libvirt's state and reason in our words.
@@ -70,6 +81,24 @@ pub(super) fn end(state: u32, reason: u32) -> End {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_running_migration_to_elsewhere_is_one() {
+        let job = |operation: u32| -> Fields {
+            [("operation".to_owned(), ffi::Value::Int(i64::from(operation)))].into_iter().collect()
+        };
+        let out = job(sys::VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT);
+        assert!(is_outgoing(JobKind::Unbounded, &out));
+        assert!(!is_outgoing(JobKind::Completed, &out) && !is_outgoing(JobKind::None, &Fields::default()));
+        for other in [
+            sys::VIR_DOMAIN_JOB_OPERATION_BACKUP,
+            sys::VIR_DOMAIN_JOB_OPERATION_DUMP,
+            sys::VIR_DOMAIN_JOB_OPERATION_SAVE,
+            sys::VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN,
+        ] {
+            assert!(!is_outgoing(JobKind::Unbounded, &job(other)), "{other}");
+        }
+    }
 
     #[test]
     fn states() {

@@ -11,10 +11,10 @@ use virt::{connect::Connect, error::Error, sys};
 use super::{
     Shared,
     admission::admit,
-    domains::{by_name, by_uuid, end_of, find, has_job},
+    domains::{by_name, by_uuid, end_of, find, migrates_out, outgoing_job},
     failure,
     ffi::{self, DomainRecord, Fields, Groups, MigrateParams, Which},
-    sampler::{Memory, outgoing_job},
+    sampler::Memory,
     worker::CallError,
     xml::read_capabilities,
 };
@@ -141,10 +141,14 @@ impl Shared {
     pub(super) async fn abort(&self, vm: &VmKey) -> Result<(), Failure> {
         let key = vm.clone();
         let call = self.control.call("aborting the job", CONTROL, move |c| {
+            // libvirt aborts whatever job there is: not an operator's backup.
+            if !migrates_out(c, &key)? {
+                return Ok(());
+            }
             let Some(domain) = find(c, &key)? else { return Ok(()) };
             match ffi::abort_job(&domain) {
-                // Without a job there is nothing to abort; with one it is refused (post-copy).
-                Err(e) if !has_job(c, &key)? => drop(e),
+                // Over meanwhile; while it runs it is refused (post-copy).
+                Err(e) if !migrates_out(c, &key)? => drop(e),
                 other => return other,
             }
             Ok(())
@@ -171,8 +175,9 @@ impl Shared {
             Err(e) => Err(CallError::Unreachable(e.message)),
         };
         let vm = order.vm.clone();
-        let source =
-            self.control.call("looking for the VM", LOOK, move |c| Ok((end_of(c, &vm)?, has_job(c, &vm)?)));
+        let source = self
+            .control
+            .call("looking for the VM", LOOK, move |c| Ok((end_of(c, &vm)?, migrates_out(c, &vm)?)));
         let (source, source_job) = match source.await {
             Ok(found) => found,
             Err(e) => (End::Unreachable(e.to_string()), false),

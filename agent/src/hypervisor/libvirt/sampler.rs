@@ -10,7 +10,7 @@ use std::{
 use virt::{connect::Connect, domain::Domain, error::Error, sys};
 
 use super::{
-    domains::{by_uuid, end},
+    domains::{by_uuid, end, outgoing_job},
     ffi::{self, DomainRecord, Fields, Groups, Which},
     kernel::pressure_permille,
     news::News,
@@ -214,13 +214,6 @@ impl Sampler {
         self.running = now;
         fresh
     }
-}
-
-/// Figures of the domain's outgoing migration, if it has one.
-pub(super) fn outgoing_job(domain: &Domain) -> Result<Option<Fields>, Error> {
-    let (kind, fields) = ffi::job_stats(domain)?;
-    let outgoing = fields.number("operation") == Some(sys::VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT.into());
-    Ok((kind.is_running() && outgoing).then_some(fields))
 }
 
 fn end_of(fields: &Fields) -> End {
