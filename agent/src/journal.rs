@@ -6,7 +6,7 @@ use crate::action::{ActionKey, Order, Progress};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -50,8 +50,15 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     lines: usize,
+    /// Bytes of the file that are whole lines and on disk.
+    good: u64,
+    /// A write has failed: the file is made anew before the next one.
+    torn: bool,
     epoch: u64,
     entries: BTreeMap<ActionKey, Entry>,
+    /// Bytes that the next write may put out before it fails.
+    #[cfg(test)]
+    room: Option<usize>,
     /// Held as long as the journal is open; the system lets go of it when the process ends.
     _lock: File,
 }
@@ -114,9 +121,20 @@ impl Journal {
             Err(error) => return Err(failed("read")(error)),
         };
         let (epoch, entries) = replay(&path, &text)?;
-        let file = rewrite(&path, epoch, &entries).map_err(failed("write"))?;
+        let (file, good) = rewrite(&path, epoch, &entries).map_err(failed("write"))?;
         let lines = 2 + entries.len();
-        Ok(Self { path, file, lines, epoch, entries, _lock: lock })
+        Ok(Self {
+            path,
+            file,
+            lines,
+            good,
+            torn: false,
+            epoch,
+            entries,
+            #[cfg(test)]
+            room: None,
+            _lock: lock,
+        })
     }
 
     /// The greatest epoch seen; 0 = none.
@@ -177,16 +195,41 @@ impl Journal {
     }
 
     fn append(&mut self, line: &Line) -> Result<(), JournalError> {
-        let failed = |path: &Path, source| JournalError::Io { what: "write", path: path.to_owned(), source };
-        if self.lines >= MOST_LINES + self.entries.len() {
-            let file = rewrite(&self.path, self.epoch, &self.entries);
-            self.file = file.map_err(|error| failed(&self.path, error))?;
-            self.lines = 2 + self.entries.len();
+        self.write(line).map_err(|source| {
+            self.take_back();
+            JournalError::Io { what: "write", path: self.path.clone(), source }
+        })
+    }
+
+    fn write(&mut self, line: &Line) -> io::Result<()> {
+        if self.torn || self.lines >= MOST_LINES + self.entries.len() {
+            // Until it has succeeded, the open file may no longer be the one in the directory.
+            self.torn = true;
+            (self.file, self.good) = rewrite(&self.path, self.epoch, &self.entries)?;
+            (self.lines, self.torn) = (2 + self.entries.len(), false);
         }
-        self.lines += 1;
         let bytes = encode(line);
-        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
-        written.map_err(|error| failed(&self.path, error))
+        #[cfg(test)]
+        if let Some(room) = self.room.take() {
+            self.file.write_all(&bytes[..room.min(bytes.len())])?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.write_all(&bytes)?;
+        self.file.sync_data()?;
+        self.lines += 1;
+        self.good += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Takes away what a failed write has left: half a line would spoil the next one, and a whole one that was
+    /// called failed must not be found after a restart.
+    fn take_back(&mut self) {
+        self.torn = true;
+        let taken = self.file.set_len(self.good).and_then(|()| self.file.seek(SeekFrom::Start(self.good)));
+        if let Err(error) = taken.and_then(|_| self.file.sync_data()) {
+            let path = self.path.display();
+            tracing::error!(%path, %error, "what a failed write has left in the journal cannot be removed yet");
+        }
     }
 }
 
@@ -230,8 +273,9 @@ fn replay(path: &Path, text: &[u8]) -> Result<Replayed, JournalError> {
     Ok((epoch, entries))
 }
 
-/// Replaces the file by one with what still counts, so that there is a whole one at any time.
-fn rewrite(path: &Path, epoch: u64, entries: &BTreeMap<ActionKey, Entry>) -> io::Result<File> {
+/// Replaces the file by one with what still counts, so that there is a whole one at any time. Answers its length
+/// too.
+fn rewrite(path: &Path, epoch: u64, entries: &BTreeMap<ActionKey, Entry>) -> io::Result<(File, u64)> {
     let mut bytes = encode(&Line::Version(VERSION));
     bytes.extend(encode(&Line::Epoch(epoch)));
     for (key, entry) in entries {
@@ -248,7 +292,7 @@ fn rewrite(path: &Path, epoch: u64, entries: &BTreeMap<ActionKey, Entry>) -> io:
     if let Some(directory) = path.parent() {
         File::open(directory)?.sync_all()?;
     }
-    Ok(file)
+    Ok((file, bytes.len() as u64))
 }
 
 #[cfg(test)]

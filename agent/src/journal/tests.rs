@@ -120,3 +120,32 @@ fn it_does_not_grow_without_bound() {
     let journal = Journal::open(folder.path()).unwrap();
     assert_eq!((journal.epoch(), journal.entries().len()), (2500, 1));
 }
+
+#[test]
+fn a_write_that_fails_anywhere_leaves_nothing_behind() {
+    let length = encode(&Line::Accepted { order: Box::new(order(2)), at: at() }).len();
+    for room in [0, 1, length / 2, length - 1, length] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let mut journal = Journal::open(folder.path()).unwrap();
+        journal.accept(&order(1), at()).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        journal.room = Some(room);
+        let error = journal.accept(&order(2), at()).unwrap_err();
+        assert!(matches!(error, JournalError::Io { what: "write", .. }), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), whole, "{room} bytes were written");
+        assert!(!journal.entries().contains_key(&order(2).key));
+        drop(journal);
+
+        let mut journal = Journal::open(folder.path()).unwrap();
+        journal.room = Some(room);
+        journal.raise_epoch(8).unwrap_err();
+        assert_eq!(journal.epoch(), 0);
+        journal.accept(&order(3), at()).unwrap();
+        journal.raise_epoch(9).unwrap();
+        drop(journal);
+        let journal = Journal::open(folder.path()).unwrap();
+        assert_eq!(journal.epoch(), 9);
+        assert_eq!(journal.entries().keys().collect::<Vec<_>>(), [&order(1).key, &order(3).key]);
+    }
+}
