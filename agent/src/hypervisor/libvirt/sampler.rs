@@ -14,7 +14,7 @@ use super::{
     ffi::{self, DomainRecord, Fields, Groups, Which},
     kernel::pressure_permille,
     news::News,
-    usage::{Counters, Meter, Rate},
+    usage::{Counters, Meter, Rate, plausible},
     xml::read_domain,
 };
 use crate::hypervisor::{End, HostUsage, Sample, VmKey, VmState, VmStatus};
@@ -193,7 +193,7 @@ impl Sampler {
             state,
             vcpus: facts.vcpus,
             memory_max_mib: mib(max_kib),
-            cpu_millicores: if active { rate.cpu_millicores } else { 0 },
+            cpu_millicores: if active { plausible(rate.cpu_millicores, facts.vcpus) } else { 0 },
             memory_mib: mib(held_kib),
             memory_used_mib: if active { guest_memory_mib(fields, SystemTime::now()) } else { None },
             network_mbits: if active { rate.network_mbits } else { 0 },

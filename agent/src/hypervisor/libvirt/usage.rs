@@ -10,7 +10,8 @@ use super::ffi::Fields;
 /// What counts upwards for one VM.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counters {
-    pub cpu_ns: u64,
+    /// `None` = libvirt does not say: the VM is off, or its statistics could not be read this time.
+    pub cpu_ns: Option<u64>,
     pub network_bytes: u64,
 }
 
@@ -19,7 +20,7 @@ impl Counters {
         let interfaces = fields.number("net.count").unwrap_or(0).min(1024);
         let bytes = (0..interfaces).flat_map(|i| [format!("net.{i}.rx.bytes"), format!("net.{i}.tx.bytes")]);
         Self {
-            cpu_ns: fields.number("cpu.time").unwrap_or(0),
+            cpu_ns: fields.number("cpu.time"),
             network_bytes: bytes.filter_map(|name| fields.number(&name)).sum(),
         }
     }
@@ -43,7 +44,16 @@ struct Last {
     at: Instant,
     host_cpu_ns: u64,
     host_millicores: i64,
-    vms: BTreeMap<String, (Counters, Rate)>,
+    vms: BTreeMap<String, Seen>,
+}
+
+/// What is kept of a VM.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// CPU time, and when it was read.
+    cpu: Option<(Instant, u64)>,
+    network_bytes: u64,
+    rate: Rate,
 }
 
 /// Two samples closer than this give no figure; the last one stands.
@@ -59,33 +69,54 @@ impl Meter {
         vms: BTreeMap<String, Counters>,
     ) -> (i64, BTreeMap<String, Rate>) {
         let mut host_millicores = 0;
-        let mut now: BTreeMap<String, (Counters, Rate)> =
-            vms.into_iter().map(|(uuid, counters)| (uuid, (counters, Rate::default()))).collect();
         if let Some(last) = &self.last {
             let since = at.saturating_duration_since(last.at);
             if since < SHORTEST {
-                let old = |uuid: &String| last.vms.get(uuid).map(|(_, rate)| *rate).unwrap_or_default();
-                return (last.host_millicores, now.keys().map(|uuid| (uuid.clone(), old(uuid))).collect());
+                let old = |uuid: &String| last.vms.get(uuid).map(|seen| seen.rate).unwrap_or_default();
+                return (last.host_millicores, vms.keys().map(|uuid| (uuid.clone(), old(uuid))).collect());
             }
             host_millicores = millicores(last.host_cpu_ns, host_cpu_ns, since);
-            for (uuid, (counters, value)) in &mut now {
-                if let Some((before, _)) = last.vms.get(uuid) {
-                    *value = rate(*before, *counters, since);
-                }
-            }
         }
-        let rates = now.iter().map(|(uuid, (_, rate))| (uuid.clone(), *rate)).collect();
+        let last = self.last.take();
+        let before = |uuid: &String| {
+            let last = last.as_ref()?;
+            Some((last.at, *last.vms.get(uuid)?))
+        };
+        let now = vms.into_iter().map(|(uuid, counters)| {
+            let seen = next(before(&uuid), counters, at);
+            (uuid, seen)
+        });
+        let now: BTreeMap<String, Seen> = now.collect();
+        let rates = now.iter().map(|(uuid, seen)| (uuid.clone(), seen.rate)).collect();
         self.last = Some(Last { at, host_cpu_ns, host_millicores, vms: now });
         (host_millicores, rates)
     }
 }
 
-fn rate(before: Counters, now: Counters, since: Duration) -> Rate {
-    let bytes = now.network_bytes.saturating_sub(before.network_bytes);
-    Rate {
-        cpu_millicores: millicores(before.cpu_ns, now.cpu_ns, since),
-        network_mbits: per(u128::from(bytes) * 8 * 1_000_000_000 / 1_000_000, since),
+fn next(before: Option<(Instant, Seen)>, counters: Counters, at: Instant) -> Seen {
+    let cpu = counters.cpu_ns.map(|ns| (at, ns));
+    let Some((before_at, before)) = before else {
+        return Seen { cpu, network_bytes: counters.network_bytes, rate: Rate::default() };
+    };
+    let cpu_millicores = match (before.cpu, cpu) {
+        (Some((then, old_ns)), Some((_, ns))) => millicores(old_ns, ns, at.saturating_duration_since(then)),
+        // Nothing to compare with: not all that the VM has ever used.
+        (None, Some(_)) => 0,
+        (_, None) => before.rate.cpu_millicores,
+    };
+    let bytes = counters.network_bytes.saturating_sub(before.network_bytes);
+    let since = at.saturating_duration_since(before_at);
+    let network_mbits = per(u128::from(bytes) * 8 * 1_000_000_000 / 1_000_000, since);
+    Seen {
+        cpu: cpu.or(before.cpu),
+        network_bytes: counters.network_bytes,
+        rate: Rate { cpu_millicores, network_mbits },
     }
+}
+
+/// No more than the vCPUs can use, and a tenth for what QEMU itself does.
+pub(super) fn plausible(cpu_millicores: i64, vcpus: i64) -> i64 {
+    if vcpus > 0 { cpu_millicores.min(vcpus.saturating_mul(1100)) } else { cpu_millicores }
 }
 
 fn millicores(before_ns: u64, now_ns: u64, since: Duration) -> i64 {
@@ -103,7 +134,7 @@ mod tests {
     use crate::hypervisor::libvirt::ffi::Value;
 
     fn vms(cpu_ms: u64, kib: u64) -> BTreeMap<String, Counters> {
-        let counters = Counters { cpu_ns: cpu_ms * 1_000_000, network_bytes: kib * 1024 };
+        let counters = Counters { cpu_ns: Some(cpu_ms * 1_000_000), network_bytes: kib * 1024 };
         BTreeMap::from([("a".to_owned(), counters)])
     }
 
@@ -130,6 +161,31 @@ mod tests {
     }
 
     #[test]
+    fn a_counter_that_is_missing_once_is_no_leap() {
+        let mut meter = Meter::default();
+        let start = Instant::now();
+        let after = |s| start + Duration::from_secs(s);
+        let missing = || BTreeMap::from([("a".to_owned(), Counters::of(&Fields::default()))]);
+        let cpu = |(_, rates): (i64, BTreeMap<String, Rate>)| rates["a"].cpu_millicores;
+        meter.turn(start, 0, vms(5_000_000, 0));
+        assert_eq!(cpu(meter.turn(after(1), 0, vms(5_000_300, 0))), 300);
+        assert_eq!(cpu(meter.turn(after(2), 0, missing())), 300, "the last figure stands");
+        assert_eq!(cpu(meter.turn(after(3), 0, vms(5_001_500, 0))), 600, "1.2 s in two seconds");
+
+        let mut meter = Meter::default();
+        meter.turn(start, 0, missing());
+        assert_eq!(cpu(meter.turn(after(1), 0, vms(5_000_000, 0))), 0, "nothing to compare with");
+        assert_eq!(cpu(meter.turn(after(2), 0, vms(5_000_100, 0))), 100);
+    }
+
+    #[test]
+    fn no_vm_uses_more_than_its_vcpus_can() {
+        assert_eq!(plausible(900, 1), 900);
+        assert_eq!(plausible(50_000_000, 2), 2200);
+        assert_eq!(plausible(700, 0), 700, "vCPUs not known");
+    }
+
+    #[test]
     fn two_samples_at_once_keep_the_last_figure() {
         let mut meter = Meter::default();
         let start = Instant::now();
@@ -146,6 +202,6 @@ mod tests {
         let fields =
             [("net.count", 2), ("net.0.rx.bytes", 1), ("net.0.tx.bytes", 20), ("net.1.rx.bytes", 300)];
         let fields: Fields = fields.map(|(n, v)| (n.to_owned(), Value::Uint(v))).into_iter().collect();
-        assert_eq!(Counters::of(&fields), Counters { cpu_ns: 0, network_bytes: 321 });
+        assert_eq!(Counters::of(&fields), Counters { cpu_ns: None, network_bytes: 321 });
     }
 }
