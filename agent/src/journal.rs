@@ -23,6 +23,8 @@ enum Line {
     Accepted {
         order: Box<Order>,
         at: SystemTime,
+        #[serde(default)]
+        autostart: bool,
     },
     Ended {
         key: ActionKey,
@@ -40,6 +42,8 @@ pub struct Entry {
     pub order: Order,
     /// When it was accepted.
     pub accepted: SystemTime,
+    /// The VM starts with its host, which is to be so at its destination too.
+    pub autostart: bool,
     /// How it ended, if it has.
     pub ended: Option<Progress>,
 }
@@ -167,9 +171,21 @@ impl Journal {
     /// # Errors
     /// When it is not on disk: then it must not be done.
     pub fn accept(&mut self, order: &Order, at: SystemTime) -> Result<(), JournalError> {
-        self.append(&Line::Accepted { order: Box::new(order.clone()), at })?;
-        let entry = Entry { order: order.clone(), accepted: at, ended: None };
-        self.entries.insert(order.key.clone(), entry);
+        self.keep(Entry { order: order.clone(), accepted: at, autostart: false, ended: None })
+    }
+
+    /// Notes that the VM of an action starts with its host.
+    ///
+    /// # Errors
+    /// When it is not on disk: then the VM must not be sent away, or the mark may be lost.
+    pub fn note_autostart(&mut self, key: &ActionKey) -> Result<(), JournalError> {
+        let Some(entry) = self.entries.get(key) else { return Ok(()) };
+        self.keep(Entry { autostart: true, ..entry.clone() })
+    }
+
+    fn keep(&mut self, entry: Entry) -> Result<(), JournalError> {
+        self.append(&accepted(&entry))?;
+        self.entries.insert(entry.order.key.clone(), entry);
         Ok(())
     }
 
@@ -233,6 +249,11 @@ impl Journal {
     }
 }
 
+fn accepted(entry: &Entry) -> Line {
+    let order = Box::new(entry.order.clone());
+    Line::Accepted { order, at: entry.accepted, autostart: entry.autostart }
+}
+
 fn encode(line: &Line) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(line).expect("lines have string keys only");
     bytes.push(b'\n');
@@ -256,8 +277,8 @@ fn replay(path: &Path, text: &[u8]) -> Result<Replayed, JournalError> {
             }
             _ if i == 0 => return Err(damaged("it does not begin with a version".into())),
             Line::Epoch(seen) => epoch = epoch.max(seen),
-            Line::Accepted { order, at } => {
-                let entry = Entry { order: *order, accepted: at, ended: None };
+            Line::Accepted { order, at, autostart } => {
+                let entry = Entry { order: *order, accepted: at, autostart, ended: None };
                 entries.insert(entry.order.key.clone(), entry);
             }
             Line::Ended { key, progress } => {
@@ -279,7 +300,7 @@ fn rewrite(path: &Path, epoch: u64, entries: &BTreeMap<ActionKey, Entry>) -> io:
     let mut bytes = encode(&Line::Version(VERSION));
     bytes.extend(encode(&Line::Epoch(epoch)));
     for (key, entry) in entries {
-        bytes.extend(encode(&Line::Accepted { order: Box::new(entry.order.clone()), at: entry.accepted }));
+        bytes.extend(encode(&accepted(entry)));
         if let Some(progress) = &entry.ended {
             bytes.extend(encode(&Line::Ended { key: key.clone(), progress: progress.clone() }));
         }

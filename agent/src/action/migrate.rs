@@ -23,14 +23,21 @@ const UNSEEN_LOOKS: u32 = 4;
 
 type Call = Later<Result<Finished, Failure>>;
 
-pub(super) async fn run(mut task: Task, order: MigrationOrder) {
+pub(super) async fn run(mut task: Task, mut order: MigrationOrder) {
     let mut call = None;
     if task.begin == Begin::Fresh {
-        if let Err(failure) = task.hypervisor.preflight(order.clone()).await {
-            return task.end(State::Refused, Some(failure));
+        match task.hypervisor.preflight(order.clone()).await {
+            Ok(preflight) => order.autostart = preflight.autostart,
+            Err(failure) => return task.end(State::Refused, Some(failure)),
         }
         if *task.cancelled.borrow() {
             let failure = Failure::new(Reason::Cancelled, "cancelled before it was begun");
+            return task.end(State::Refused, Some(failure));
+        }
+        // Before it leaves: the agent may die meanwhile, and then nobody here knows it.
+        if order.autostart
+            && let Err(failure) = task.note_autostart()
+        {
             return task.end(State::Refused, Some(failure));
         }
         tracing::info!(vm = %order.vm, to = order.destination, bandwidth_mib_s = order.bandwidth_mib_s, "migrating");

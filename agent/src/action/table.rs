@@ -52,6 +52,8 @@ struct Record {
     progress: Progress,
     /// Of the table, when this record changed last.
     revision: u64,
+    /// The VM starts with its host, as the journal has it.
+    autostart: bool,
     cancelled: watch::Sender<bool>,
 }
 
@@ -99,6 +101,7 @@ impl Actions {
                 accepted: Instant::now().checked_sub(age).unwrap_or_else(Instant::now),
                 progress,
                 revision: 1,
+                autostart: entry.autostart,
                 cancelled: watch::Sender::new(false),
             };
             records.insert(key.clone(), record);
@@ -177,6 +180,7 @@ impl Actions {
             accepted: Instant::now(),
             progress,
             revision: 0,
+            autostart: false,
             cancelled: watch::Sender::new(false),
         };
         table.drop_oldest_outcome_if_full();
@@ -294,6 +298,7 @@ impl Actions {
             key: key.clone(),
             begin,
             deadline: record.accepted + record.order.deadline.min(LONGEST),
+            autostart: record.autostart,
             stall: record.order.stall.min(LONGEST),
             cancelled: record.cancelled.subscribe(),
         };
@@ -338,6 +343,8 @@ pub(super) struct Task {
     pub(super) begin: Begin,
     pub(super) deadline: Instant,
     pub(super) stall: Duration,
+    /// The VM starts with its host, as was noted before a restart.
+    pub(super) autostart: bool,
     pub(super) cancelled: watch::Receiver<bool>,
     key: ActionKey,
     actions: Actions,
@@ -347,6 +354,14 @@ impl Task {
     /// Changes what is known, and lets it be reported.
     pub(super) fn update(&self, change: impl FnOnce(&mut Progress)) {
         self.actions.update(&self.key, change);
+    }
+
+    /// Notes, durably, that the VM starts with its host.
+    pub(super) fn note_autostart(&self) -> Result<(), Failure> {
+        self.actions.table().journal.note_autostart(&self.key).map_err(|error| {
+            let message = format!("not begun, as what its VM is to keep cannot be journalled: {error}");
+            Failure::new(Reason::HypervisorError, message)
+        })
     }
 
     /// Ends the action.
@@ -375,7 +390,15 @@ async fn run(task: Task, order: Order) {
     match order.work {
         Work::Migrate { destination, destination_uri, bandwidth_mib_s, auto_converge } => {
             let bandwidth_mib_s = bandwidth_mib_s.max(1);
-            let order = MigrationOrder { vm, destination, destination_uri, bandwidth_mib_s, auto_converge };
+            let autostart = task.autostart;
+            let order = MigrationOrder {
+                vm,
+                destination,
+                destination_uri,
+                bandwidth_mib_s,
+                auto_converge,
+                autostart,
+            };
             migrate::run(task, order).await;
         }
         Work::Start { definition } => start::run(task, StartOrder { vm, definition }).await,

@@ -14,8 +14,8 @@ mod verdict;
 use std::{future::Future, pin::Pin, time::Duration};
 
 pub use types::{
-    Capacity, Failure, Finished, HostDescription, HostUsage, Job, MigrationOrder, NumaCell, Reason, Sample,
-    StartOrder, VmKey, VmState, VmStatus,
+    Capacity, Failure, Finished, HostDescription, HostUsage, Job, MigrationOrder, NumaCell, Preflight,
+    Reason, Sample, StartOrder, VmKey, VmState, VmStatus,
 };
 pub use verdict::{End, Ends, Presence, Verdict, verdict};
 
@@ -44,7 +44,7 @@ pub trait Hypervisor: Send + Sync + 'static {
 
     /// Looks at both ends and refuses a migration that cannot succeed: VM not running here or busy,
     /// destination not reachable, name or UUID taken there, not enough memory there.
-    fn preflight(&self, order: MigrationOrder) -> Later<Result<(), Failure>>;
+    fn preflight(&self, order: MigrationOrder) -> Later<Result<Preflight, Failure>>;
 
     /// Begins the migration at once, polled or not, and answers when the call has ended. The migration
     /// outlives the agent.
@@ -60,7 +60,7 @@ pub trait Hypervisor: Send + Sync + 'static {
     fn look(&self, order: MigrationOrder) -> Later<Ends>;
 
     /// Puts in order what a finished migration leaves behind: a definition at the source, the VM's
-    /// start-with-host mark at the destination. Call it only on [`Verdict::Done`]; may be repeated.
+    /// start-with-host mark, where the order says so, at the destination. Call it only on [`Verdict::Done`]; may be repeated.
     fn settle(&self, order: MigrationOrder) -> Later<Result<(), Failure>>;
 
     /// Starts a VM on this host; one that runs here already is a success. Never call it for a VM whose

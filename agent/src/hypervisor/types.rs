@@ -137,6 +137,15 @@ pub struct MigrationOrder {
     pub bandwidth_mib_s: u64,
     /// Slow the guest down step by step when it writes faster than can be sent.
     pub auto_converge: bool,
+    /// It starts with its host: a mark that a migration does not carry over.
+    pub autostart: bool,
+}
+
+/// What is known of a VM before its migration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Preflight {
+    /// It starts with its host; to be in the order from then on.
+    pub autostart: bool,
 }
 
 /// Start of a VM on this host.

@@ -46,6 +46,7 @@ fn what_was_noted_is_there_after_a_restart() {
     for id in [1, 2, 3] {
         journal.accept(&order(id), at()).unwrap();
     }
+    journal.note_autostart(&order(1).key).unwrap();
     journal.end(&order(2).key, &failed()).unwrap();
     journal.forget(&order(3).key).unwrap();
     let before = journal.entries().clone();
@@ -54,7 +55,10 @@ fn what_was_noted_is_there_after_a_restart() {
     let journal = Journal::open(folder.path()).unwrap();
     assert_eq!(journal.epoch(), 5);
     assert_eq!(*journal.entries(), before);
-    assert_eq!(before[&order(1).key], Entry { order: order(1), accepted: at(), ended: None });
+    assert_eq!(
+        before[&order(1).key],
+        Entry { order: order(1), accepted: at(), autostart: true, ended: None }
+    );
     assert_eq!(before[&order(2).key].ended, Some(failed()));
     assert!(!before.contains_key(&order(3).key));
 }
@@ -123,7 +127,7 @@ fn it_does_not_grow_without_bound() {
 
 #[test]
 fn a_write_that_fails_anywhere_leaves_nothing_behind() {
-    let length = encode(&Line::Accepted { order: Box::new(order(2)), at: at() }).len();
+    let length = encode(&Line::Accepted { order: Box::new(order(2)), at: at(), autostart: false }).len();
     for room in [0, 1, length / 2, length - 1, length] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);

@@ -1,8 +1,8 @@
 //! A hypervisor that does what a test tells it.
 
 use crate::hypervisor::{
-    End, Ends, Failure, Finished, HostDescription, Hypervisor, Job, Later, MigrationOrder, Presence, Reason,
-    Sample, StartOrder, VmKey, VmState, VmStatus,
+    End, Ends, Failure, Finished, HostDescription, Hypervisor, Job, Later, MigrationOrder, Preflight,
+    Presence, Reason, Sample, StartOrder, VmKey, VmState, VmStatus,
 };
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(super) struct Fake(Mutex<Facts>);
 
 /// What is so, and what was asked for.
 pub(super) struct Facts {
-    pub(super) preflight: Result<(), Failure>,
+    pub(super) preflight: Result<Preflight, Failure>,
     pub(super) job: Option<Job>,
     pub(super) source: End,
     pub(super) destination: End,
@@ -26,6 +26,8 @@ pub(super) struct Facts {
     pub(super) migrations: u32,
     pub(super) aborts: u32,
     pub(super) settled: u32,
+    /// Whether it was settled as one that starts with its host.
+    pub(super) settled_autostart: bool,
     pub(super) looks: u32,
     /// The source says that it migrates the VM, and shows no job.
     pub(super) hidden_job: bool,
@@ -36,7 +38,7 @@ impl Fake {
     /// The VM runs at its source; a migration is under way as soon as it is asked for.
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self(Mutex::new(Facts {
-            preflight: Ok(()),
+            preflight: Ok(Preflight::default()),
             job: None,
             source: End::Running,
             destination: End::Absent,
@@ -46,6 +48,7 @@ impl Fake {
             migrations: 0,
             aborts: 0,
             settled: 0,
+            settled_autostart: false,
             looks: 0,
             hidden_job: false,
             call: None,
@@ -133,7 +136,7 @@ impl Hypervisor for Fake {
         now(Ok(1.0))
     }
 
-    fn preflight(&self, _: MigrationOrder) -> Later<Result<(), Failure>> {
+    fn preflight(&self, _: MigrationOrder) -> Later<Result<Preflight, Failure>> {
         now(self.facts().preflight.clone())
     }
 
@@ -175,8 +178,10 @@ impl Hypervisor for Fake {
         })
     }
 
-    fn settle(&self, _: MigrationOrder) -> Later<Result<(), Failure>> {
-        self.facts().settled += 1;
+    fn settle(&self, order: MigrationOrder) -> Later<Result<(), Failure>> {
+        let mut facts = self.facts();
+        facts.settled += 1;
+        facts.settled_autostart = order.autostart;
         now(Ok(()))
     }
 

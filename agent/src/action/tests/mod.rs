@@ -4,7 +4,7 @@ mod fake;
 mod starts;
 
 use super::*;
-use crate::hypervisor::{End, Finished, Job, Sample};
+use crate::hypervisor::{End, Finished, Job, Preflight, Sample};
 use crate::journal::Journal;
 use fake::Fake;
 use std::sync::Arc;
@@ -333,6 +333,23 @@ async fn a_restarted_agent_adopts_a_migration_that_goes_on() {
     scene.fake.succeed();
     assert_eq!(scene.outcome(1).await.state, State::Done);
     assert_eq!(scene.fake.facts().migrations, 1, "no second one was begun");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_starts_with_its_host_does_so_at_its_destination_over_restarts() {
+    for (autostart, restarted) in [(true, false), (true, true), (false, true)] {
+        let mut scene = Scene::new();
+        scene.fake.facts().preflight = Ok(Preflight { autostart });
+        scene.actions.take(order(1));
+        scene.running(1).await;
+        if restarted {
+            let (fake, folder) = restart(scene).await;
+            scene = Scene::on(fake, folder);
+        }
+        scene.fake.succeed();
+        assert_eq!(scene.outcome(1).await.state, State::Done);
+        assert_eq!(scene.fake.facts().settled_autostart, autostart, "restarted: {restarted}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,9 @@ use super::{
     worker::CallError,
     xml::read_capabilities,
 };
-use crate::hypervisor::{End, Ends, Failure, Finished, Job, MigrationOrder, Reason, Verdict, VmKey, verdict};
+use crate::hypervisor::{
+    End, Ends, Failure, Finished, Job, MigrationOrder, Preflight, Reason, Verdict, VmKey, verdict,
+};
 
 /// For a look at either end. A daemon that answers at all does so in milliseconds.
 const LOOK: Duration = Duration::from_secs(4);
@@ -31,6 +33,7 @@ struct Here {
     name: String,
     job: bool,
     memory_kib: u64,
+    autostart: bool,
     host_uuid: String,
 }
 
@@ -45,7 +48,7 @@ struct There {
 }
 
 impl Shared {
-    pub(super) async fn preflight(&self, order: &MigrationOrder) -> Result<(), Failure> {
+    pub(super) async fn preflight(&self, order: &MigrationOrder) -> Result<Preflight, Failure> {
         let vm = order.vm.clone();
         let here = self.control.call("looking at the VM", CONTROL, move |c| look_here(c, &vm)).await;
         let what = format!("cannot look at {} before its migration", order.vm);
@@ -61,7 +64,9 @@ impl Shared {
         let there = there.map_err(|e| failure::there(&what, &e))?;
         judge_there(order, &here, &there)?;
         let present = &there.present;
-        admit(&self.settings, &order.destination, there.total_kib, present, &order.vm.uuid, here.memory_kib)
+        let total_kib = there.total_kib;
+        admit(&self.settings, &order.destination, total_kib, present, &order.vm.uuid, here.memory_kib)?;
+        Ok(Preflight { autostart: here.autostart })
     }
 
     /// Starts the thread of a migration; what comes back is the end of its call.
@@ -103,9 +108,6 @@ impl Shared {
         let domain = domain
             .ok_or_else(|| Failure::new(Reason::VmNotHere, format!("{} is not on this host", order.vm)))?;
         let persistent = domain.is_persistent().map_err(|e| failed(&e, Reason::HypervisorError))?;
-        if persistent && domain.autostart().unwrap_or(false) {
-            self.autostart().insert(order.vm.uuid.clone());
-        }
         let how = MigrateParams {
             bandwidth_mib_s: order.bandwidth_mib_s.max(1),
             auto_converge: order.auto_converge,
@@ -194,8 +196,7 @@ impl Shared {
         let vm = order.vm.clone();
         let left = self.chores.call("looking for a definition", CONTROL, move |c| leftover(c, &vm)).await;
         let left = left.map_err(|e| failure::here(&what, &e))?;
-        let autostart =
-            left.as_ref().is_some_and(|l| l.autostart) || self.autostart().contains(&order.vm.uuid);
+        let autostart = order.autostart || left.as_ref().is_some_and(|l| l.autostart);
         if left.is_none() && !autostart {
             return Ok(());
         }
@@ -210,7 +211,6 @@ impl Shared {
             let gone = self.chores.call("removing the definition", CONTROL, move |c| undefine(c, &vm));
             gone.await.map_err(|e| failure::here(&what, &e))?;
         }
-        self.autostart().remove(&order.vm.uuid);
         Ok(())
     }
 }
@@ -223,6 +223,7 @@ fn look_here(connect: &Connect, vm: &VmKey) -> Result<Option<Here>, Error> {
         name: domain.name()?,
         job: ffi::job_stats(&domain)?.0.is_running(),
         memory_kib: domain.info()?.max_mem,
+        autostart: domain.is_persistent()? && domain.autostart()?,
         host_uuid: host_uuid(connect)?,
     }))
 }

@@ -19,8 +19,7 @@ mod worker;
 mod xml;
 
 use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -35,8 +34,8 @@ use self::{
     worker::{Peers, Worker},
 };
 use super::{
-    Capacity, Ends, Failure, Finished, HostDescription, Hypervisor, Job, Later, MigrationOrder, Presence,
-    Reason, Sample, StartOrder, VmKey,
+    Capacity, Ends, Failure, Finished, HostDescription, Hypervisor, Job, Later, MigrationOrder, Preflight,
+    Presence, Reason, Sample, StartOrder, VmKey,
 };
 
 /// libvirt's daemon probes QEMU when it is first asked, which takes seconds.
@@ -58,8 +57,6 @@ pub(crate) struct Shared {
     peers: Peers,
     sampler: Arc<Mutex<Sampler>>,
     starts: start::Starts,
-    /// VMs that start with their host, which a migration does not carry over.
-    autostart: Mutex<BTreeSet<String>>,
 }
 
 impl LibvirtHypervisor {
@@ -95,7 +92,6 @@ impl LibvirtHypervisor {
                 settings,
                 sampler: Arc::default(),
                 starts: start::Starts::default(),
-                autostart: Mutex::default(),
             }),
         })
     }
@@ -106,10 +102,6 @@ impl Shared {
         self.peers.get(uri).map_err(|e| {
             Failure::new(Reason::HypervisorError, format!("cannot start a thread for libvirt: {e}"))
         })
-    }
-
-    fn autostart(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.autostart.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn describe(&self) -> Result<HostDescription, Failure> {
@@ -240,7 +232,7 @@ impl Hypervisor for LibvirtHypervisor {
         later!(self, |s| s.measure_dirty_rate(&vm, period))
     }
 
-    fn preflight(&self, order: MigrationOrder) -> Later<Result<(), Failure>> {
+    fn preflight(&self, order: MigrationOrder) -> Later<Result<Preflight, Failure>> {
         later!(self, |s| s.preflight(&order))
     }
 

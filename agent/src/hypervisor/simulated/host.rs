@@ -4,7 +4,7 @@ use super::state::{Instance, VmSpec, uuid_of};
 use super::{Load, SimulatedWorld, host_of_uri};
 use crate::hypervisor::{
     Capacity, Ends, Failure, Finished, HostDescription, HostUsage, Hypervisor, Job, Later, MigrationOrder,
-    Presence, Reason, Sample, StartOrder, VmKey, VmState, VmStatus,
+    Preflight, Presence, Reason, Sample, StartOrder, VmKey, VmState, VmStatus,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -116,8 +116,11 @@ impl Hypervisor for SimulatedHypervisor {
         })
     }
 
-    fn preflight(&self, order: MigrationOrder) -> Later<Result<(), Failure>> {
-        self.answer(|state, host| state.may_migrate(&order.vm.name, host, Self::destination(&order)?))
+    fn preflight(&self, order: MigrationOrder) -> Later<Result<Preflight, Failure>> {
+        self.answer(|state, host| {
+            state.may_migrate(&order.vm.name, host, Self::destination(&order)?)?;
+            Ok(Preflight::default())
+        })
     }
 
     fn migrate(&self, order: MigrationOrder) -> Later<Result<Finished, Failure>> {

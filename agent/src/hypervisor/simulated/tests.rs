@@ -41,6 +41,7 @@ fn order(world: &SimulatedWorld, vm: &str, bandwidth_mib_s: u64) -> MigrationOrd
         destination_uri: SimulatedWorld::migration_uri("h2"),
         bandwidth_mib_s,
         auto_converge: true,
+        autostart: false,
     }
 }
 
