@@ -171,7 +171,7 @@ impl Watch {
             let verdict = verdict(&ends);
             agreed = if last == Some(verdict) { agreed + 1 } else { 1 };
             last = Some(verdict);
-            let seen_to_fail = matches!(&ended, Some(Err(failure)) if !failure.unsure);
+            let seen_to_fail = matches!(&ended, Some(Err(failure)) if !failure.is_lost());
             match verdict {
                 Verdict::Done => {
                     self.settle(task).await;

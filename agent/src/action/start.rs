@@ -2,7 +2,7 @@
 
 use super::State;
 use super::table::{Begin, Task};
-use crate::hypervisor::{End, Failure, Reason, StartOrder, VmKey};
+use crate::hypervisor::{Effect, End, Failure, Reason, StartOrder, VmKey};
 use std::time::Duration;
 
 /// Between two looks; doubled up to the latter.
@@ -17,7 +17,7 @@ pub(super) async fn run(task: Task, order: StartOrder) {
     // A start is never repeated by itself: meanwhile the VM may have been started elsewhere.
     if task.begin == Begin::Adopted {
         let message = format!("the agent was restarted, and VM {} does not run here", vm.name);
-        let failure = Failure::new(Reason::HypervisorError, message).unsure();
+        let failure = Failure::new(Reason::HypervisorError, message).lost();
         return conclude(&task, &vm, failure).await;
     }
     if *task.cancelled.borrow() {
@@ -28,17 +28,20 @@ pub(super) async fn run(task: Task, order: StartOrder) {
     task.update(|progress| progress.state = State::Running);
     match task.hypervisor.start(order).await {
         Ok(()) => task.end(State::Done, None),
-        // Nothing was called, and what is here may be another VM.
-        Err(failure) if matches!(failure.reason, Reason::NameClash | Reason::VmNotHere | Reason::Limit) => {
-            task.end(State::Failed, Some(failure));
-        }
+        Err(failure) if nothing_came_of(&failure) => task.end(State::Failed, Some(failure)),
         Err(failure) => conclude(&task, &vm, failure).await,
     }
 }
 
+/// Nothing was asked for, or it was refused before: then what runs here may be another VM.
+fn nothing_came_of(failure: &Failure) -> bool {
+    let refused = matches!(failure.reason, Reason::NameClash | Reason::VmNotHere | Reason::Limit);
+    failure.effect == Effect::Unasked || (refused && !failure.is_lost())
+}
+
 /// Looks until the VM runs here, or surely does not: one that is called failed is started elsewhere.
 async fn conclude(task: &Task, vm: &VmKey, failure: Failure) {
-    let needed = if failure.unsure { UNSEEN_LOOKS } else { 1 };
+    let needed = if failure.is_lost() { UNSEEN_LOOKS } else { 1 };
     let (mut pause, mut agreed) = (LOOK, 0);
     loop {
         let here = task.hypervisor.look_here(vm.clone()).await;
@@ -46,7 +49,7 @@ async fn conclude(task: &Task, vm: &VmKey, failure: Failure) {
         agreed = if off { agreed + 1 } else { 0 };
         match here.end {
             End::Running | End::RunningPostcopy => return task.end(State::Done, None),
-            End::Paused | End::PausedPostcopy if failure.unsure => return task.end(State::Done, None),
+            End::Paused | End::PausedPostcopy if failure.is_lost() => return task.end(State::Done, None),
             // It was refused because it is here like that.
             End::Paused | End::PausedPostcopy => return task.end(State::Failed, Some(failure)),
             _ if agreed >= needed => return task.end(State::Failed, Some(failure)),

@@ -14,8 +14,8 @@ mod verdict;
 use std::{future::Future, pin::Pin, time::Duration};
 
 pub use types::{
-    Capacity, Failure, Finished, HostDescription, HostUsage, Job, MigrationOrder, NumaCell, Preflight,
-    Reason, Sample, StartOrder, VmKey, VmState, VmStatus,
+    Capacity, Effect, Failure, Finished, HostDescription, HostUsage, Job, MigrationOrder, NumaCell,
+    Preflight, Reason, Sample, StartOrder, VmKey, VmState, VmStatus,
 };
 pub use verdict::{End, Ends, Presence, Verdict, verdict};
 
@@ -64,7 +64,7 @@ pub trait Hypervisor: Send + Sync + 'static {
     fn settle(&self, order: MigrationOrder) -> Later<Result<(), Failure>>;
 
     /// Starts a VM on this host; one that runs here already is a success. Never call it for a VM whose
-    /// former host only cannot be reached. A failure that is unsure leaves open whether it will run:
+    /// former host only cannot be reached. A failure whose answer is lost leaves open whether it will run:
     /// [`Hypervisor::look_here`] says.
     fn start(&self, order: StartOrder) -> Later<Result<(), Failure>>;
 

@@ -218,6 +218,17 @@ pub enum Reason {
     Limit,
 }
 
+/// How far something came that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The hypervisor was not asked for it, and will not be.
+    Unasked,
+    /// The answer came: it is not done.
+    Answered,
+    /// The answer was lost, not given: it may be done yet.
+    Lost,
+}
+
 /// What was tried, on what, and why it failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -226,19 +237,31 @@ pub struct Failure {
     pub reason: Reason,
     /// For people.
     pub message: String,
-    /// The answer was lost, not given: what was asked for may be done yet.
-    pub unsure: bool,
+    /// How far it came.
+    pub effect: Effect,
 }
 
 impl Failure {
-    /// A failure with its text, of something that will not be done any more.
+    /// A failure with its text, said by who was asked.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), unsure: false }
+        Self { reason, message: message.into(), effect: Effect::Answered }
     }
 
-    /// The same, but it may be done yet.
+    /// The same, with its answer lost.
     #[must_use]
-    pub fn unsure(self) -> Self {
-        Self { unsure: true, ..self }
+    pub fn lost(self) -> Self {
+        Self { effect: Effect::Lost, ..self }
+    }
+
+    /// The same, of something that nobody was asked for.
+    #[must_use]
+    pub fn unasked(self) -> Self {
+        Self { effect: Effect::Unasked, ..self }
+    }
+
+    /// Whether what was asked for may be done yet.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.effect == Effect::Lost
     }
 }

@@ -135,7 +135,7 @@ async fn a_lost_call_is_no_failed_migration() {
     let scene = Scene::new();
     scene.actions.take(order(1));
     scene.running(1).await;
-    let lost = || Failure::new(Reason::HypervisorError, "client socket is closed").unsure();
+    let lost = || Failure::new(Reason::HypervisorError, "client socket is closed").lost();
     scene.fake.end_call(Err(lost()));
     tokio::time::sleep(Duration::from_millis(1900)).await;
     assert_eq!(scene.progress(1).state, State::Running, "the daemon may still be connecting");

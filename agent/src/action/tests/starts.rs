@@ -12,7 +12,7 @@ fn here(end: End) -> Presence {
 }
 
 fn lost() -> Failure {
-    Failure::new(Reason::HypervisorError, "no answer within 60 s").unsure()
+    Failure::new(Reason::HypervisorError, "no answer within 60 s").lost()
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,6 +73,25 @@ async fn an_error_of_a_start_does_not_hide_a_vm_that_runs() {
     }
     scene.actions.take(start(1));
     assert_eq!(scene.outcome(1).await.state, State::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_the_daemon_was_not_asked_for_fails_although_it_is_silent() {
+    let scene = Scene::new();
+    let silent = Failure::new(Reason::HypervisorError, "cannot connect");
+    {
+        let mut facts = scene.fake.facts();
+        facts.start = Err(silent.clone().unasked());
+        facts.here = here(End::Unreachable("cannot connect".into()));
+    }
+    scene.actions.take(start(1));
+    assert_eq!(scene.outcome(1).await.state, State::Failed);
+
+    scene.fake.facts().start = Err(silent);
+    scene.actions.take(start(2));
+    scene.until(2, |progress| progress.state == State::Uncertain).await;
+    scene.fake.facts().here = here(End::Off);
+    assert_eq!(scene.outcome(2).await.state, State::Failed);
 }
 
 #[tokio::test(start_paused = true)]

@@ -101,7 +101,7 @@ impl Shared {
         let failed = |e: &Error, reason| {
             let what = format!("migration of {} to {} failed", order.vm, order.destination);
             let failure = Failure::new(reason, format!("{what}: {}", e.message()));
-            if failure::lost(e) { failure.unsure() } else { failure }
+            if failure::lost(e) { failure.lost() } else { failure }
         };
         let connect = ffi::open(&self.settings.uri).map_err(|e| failed(&e, Reason::HypervisorError))?;
         let domain = find(&connect, &order.vm).map_err(|e| failed(&e, failure::migration(&e)))?;

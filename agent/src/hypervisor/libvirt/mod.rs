@@ -240,7 +240,7 @@ impl Hypervisor for LibvirtHypervisor {
         let begun = self.shared.migrate(order);
         Box::pin(async move {
             begun?.await.unwrap_or_else(|_| {
-                Err(Failure::new(Reason::HypervisorError, "the thread of a migration has panicked").unsure())
+                Err(Failure::new(Reason::HypervisorError, "the thread of a migration has panicked").lost())
             })
         })
     }

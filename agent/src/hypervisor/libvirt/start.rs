@@ -83,7 +83,11 @@ impl Shared {
                     CallError::Unreachable(_) => taken.swap(true, Ordering::SeqCst),
                     CallError::Refused(e) => failure::lost(e),
                 };
-                Err(if lost { failed.unsure() } else { failed })
+                Err(match (lost, error) {
+                    (true, _) => failed.lost(),
+                    (false, CallError::Unreachable(_)) => failed.unasked(),
+                    (false, CallError::Refused(_)) => failed,
+                })
             }
         }
     }
@@ -172,4 +176,18 @@ fn define_and_create(domain: &Domain) -> Result<(), Error> {
             tracing::warn!("a VM could not be started, and its definition not be removed: {}", e.message());
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_pending_until_its_call_is_over() {
+        let starts = Starts::default();
+        let pending = starts.enter("a");
+        assert!(starts.names().contains("a") && !starts.names().contains("b"));
+        drop(pending);
+        assert!(starts.names().is_empty());
+    }
 }
