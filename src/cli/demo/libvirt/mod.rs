@@ -32,8 +32,8 @@ const LEAVING: &str = "hv4";
 pub(in super::super) const LICENSED_RACK: &str = "r2";
 /// MiB of each guest.
 const GUEST_MIB: i64 = 48;
-/// MiB that each hypervisor says it has.
-const HOST_MIB: i64 = 1024;
+/// MiB that each hypervisor says it has: so many that by memory hosts count as underloaded, as they do by cpu at night.
+const HOST_MIB: i64 = 4096;
 /// MiB/s for migrations: one of them takes a second or two.
 const BANDWIDTH_MIB_S: f64 = 40.0;
 /// For the figures below: milli-cores that VMs may use of a host.
