@@ -50,7 +50,7 @@ pub(super) fn on_libvirt(cores: i64, usable: i64) -> Settings {
             cpu_overload: 0.5,
             cpu_target: 0.45,
             hold_s: 3.0,
-            underload: 0.08,
+            underload: 0.1,
             underload_hold_s: 6.0,
             cool_down_s: 5.0,
             ..Detection::default()

@@ -38,8 +38,8 @@ const HOST_MIB: i64 = 4096;
 const BANDWIDTH_MIB_S: f64 = 40.0;
 /// For the figures below: milli-cores that VMs may use of a host.
 const SCALE: i64 = 800;
-/// How long guests may take to do what they were told.
-const SHOWN_WITHIN: Duration = Duration::from_secs(20);
+/// How long it may take until it is seen that guests do what they were told.
+const SHOWN_WITHIN: Duration = Duration::from_secs(9);
 /// Heartbeats are written a character at a time: what is found wrong while guests write is looked at again.
 const LOOKS_AT_HEARTBEATS: usize = 4;
 
@@ -153,6 +153,39 @@ impl Libvirt {
         Ok(())
     }
 
+    /// Tells guests how much to use, in percent of a processor when VMs may use [`SCALE`] of a host.
+    async fn load(&mut self, wanted: Vec<(String, i64)>) -> anyhow::Result<()> {
+        let scaled = wanted.into_iter().map(|(name, percent)| (name, percent * scale(self.cores) / SCALE));
+        let changed: Vec<_> = scaled.filter(|(name, load)| self.loads.get(name) != Some(load)).collect();
+        self.loads.extend(changed.iter().cloned());
+        self.on_bed(move |bed| {
+            changed.iter().try_for_each(|(name, load)| bed.run(&["load", name, &load.to_string()]).map(drop))
+        })
+        .await
+    }
+
+    /// Waits until the guests of the hot host are seen to use more than its limit. Where a busy machine gives them
+    /// less than they want, they want more.
+    async fn rush(&mut self) -> anyhow::Result<()> {
+        let first = percent(Some(Hour::Rush), 1);
+        for more in [0, 6, 12] {
+            let hot = GUESTS.iter().filter(|(_, host)| *host == 1);
+            self.load(hot.map(|(name, _)| ((*name).to_owned(), first + more)).collect()).await?;
+            let end = Instant::now() + SHOWN_WITHIN;
+            while Instant::now() < end {
+                if self.look().await?.cpu_share(HOT) > 1.0 {
+                    return Ok(());
+                }
+                tokio::time::sleep(self.pace()).await;
+            }
+        }
+        let share = self.look().await?.cpu_share(HOT) * 100.0;
+        bail!(
+            "the guests of {HOT} are to use more than its limit and use {share:.0} % of it: this machine is too busy \
+             with other things"
+        )
+    }
+
     /// A verb of the test bed, off the threads that serve.
     async fn on_bed<T: Send + 'static>(
         &self,
@@ -213,31 +246,9 @@ impl Site for Libvirt {
     }
 
     async fn turn(&mut self, hour: Hour) -> anyhow::Result<()> {
-        let scale = scale(self.cores);
-        let changed: Vec<(String, i64)> = GUESTS
-            .iter()
-            .map(|(name, host)| ((*name).to_owned(), percent(Some(hour), *host) * scale / SCALE))
-            .filter(|(name, load)| self.loads.get(name) != Some(load))
-            .collect();
-        self.loads.extend(changed.iter().cloned());
-        self.on_bed(move |bed| {
-            changed.iter().try_for_each(|(name, load)| bed.run(&["load", name, &load.to_string()]).map(drop))
-        })
-        .await?;
-        // What guests use is known some seconds later.
-        let end = Instant::now() + SHOWN_WITHIN;
-        while hour == Hour::Rush && self.look().await?.cpu_share(HOT) <= 1.0 {
-            if Instant::now() >= end {
-                let share = self.look().await?.cpu_share(HOT) * 100.0;
-                bail!(
-                    "not within {} s: the guests of {HOT} use more than its limit; they use {share:.0} % of it. This \
-                     machine is too busy with other things",
-                    SHOWN_WITHIN.as_secs()
-                );
-            }
-            tokio::time::sleep(self.pace()).await;
-        }
-        Ok(())
+        let wanted = GUESTS.map(|(name, host)| (name.to_owned(), percent(Some(hour), host)));
+        self.load(wanted.into()).await?;
+        if hour == Hour::Rush { self.rush().await } else { Ok(()) }
     }
 
     async fn look(&mut self) -> anyhow::Result<Truth> {
