@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use clap::Parser;
 use dvms_agent::config::{Config, ConfigError, LogFormat};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -61,7 +62,10 @@ fn start_log(config: &Config) -> anyhow::Result<()> {
         Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter).context("RUST_LOG")?,
         _ => EnvFilter::try_new(&config.log.filter).context("log.filter")?,
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match config.log.format {
         LogFormat::Human => log.init(),
         LogFormat::Json => log.json().init(),

@@ -60,9 +60,9 @@ pub(crate) enum Goal {
     Repair,
     /// The same, on as few hosts as can be
     Consolidate,
-    /// The same, with even load
+    /// The same, with even load (not yet planned with)
     Balance,
-    /// The same, with little power
+    /// The same, with little power (not yet planned with)
     Power,
 }
 

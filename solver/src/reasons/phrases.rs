@@ -5,13 +5,13 @@ use crate::model::Amount;
 /// A host that has more in use than it has.
 pub(super) fn over(host: &str, resource: &str, excess: Amount) -> String {
     let unit = match resource {
-        "cpu" => " milli-cores",
+        "cpu" => " millicores",
         "memory" => " MiB",
         "network" => " Mbit/s",
         "disk" => " GiB",
         _ => "",
     };
-    format!("{host} is {excess}{unit} over its {resource} capacity")
+    format!("{host} is {excess}{unit} over its {resource} limit")
 }
 
 /// A host that runs nothing in the end.

@@ -28,7 +28,7 @@ fn an_overload_is_cured_by_the_cheapest_moves() {
     let vms = [vm("big", "a", 6, 5), vm("small", "a", 4, 1), vm("tiny", "a", 1, 2), vm("w", "b", 5, 5)];
     let plan = solved(&problem(&list, &vms, ""));
     assert_status(&plan, Status::Optimal);
-    assert_eq!(actions(&plan), ["small a>b: a is 1000 milli-cores over its cpu capacity"]);
+    assert_eq!(actions(&plan), ["small a>b: a is 1000 millicores over its cpu limit"]);
     assert_eq!((value(&plan, "VIOLATIONS"), value(&plan, "MIGRATION_COST")), (0.0, 1024.0));
 }
 
@@ -49,7 +49,7 @@ fn an_overload_that_cannot_be_cured_still_gives_the_best_useful_plan() {
     let list = hosts(&[("a", ONLINE), ("b", ONLINE), ("c", ONLINE)]);
     let plan = solved(&problem(&list, &vms, ""));
     assert_eq!(value(&plan, "VIOLATIONS"), 1100.0);
-    assert_eq!(actions(&plan), ["v b>c: b is 1000 milli-cores over its cpu capacity"]);
+    assert_eq!(actions(&plan), ["v b>c: b is 1000 millicores over its cpu limit"]);
     assert_eq!(plan.unplaced, ["x"]);
 }
 
@@ -205,7 +205,7 @@ fn what_cannot_be_migrated_stays() {
     let list = hosts(&[("a", ONLINE), ("b", ONLINE)]);
     let vms = [vm_with("hot", "a", 6, 1, r#", "memory_dirty_rate": 900"#), vm("cold", "a", 6, 8)];
     let plan = solved(&problem(&list, &vms, ""));
-    assert_eq!(actions(&plan), ["cold a>b: a is 2000 milli-cores over its cpu capacity"]);
+    assert_eq!(actions(&plan), ["cold a>b: a is 2000 millicores over its cpu limit"]);
 }
 
 #[test]
