@@ -3,7 +3,7 @@
 //! that a mistake there cannot hide itself here.
 //!
 //! The plan is swept in the order of its own times (rules 1 to 6 and 8). Rule 7, that `after` alone keeps
-//! it safe, is proved ([`proof`]): the fullest that each host and each value of a continuous spread can
+//! it safe, is proved (`proof`): the fullest that each host and each value of a continuous spread can
 //! become in any execution is computed exactly.
 
 mod bits;

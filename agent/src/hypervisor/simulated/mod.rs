@@ -2,7 +2,7 @@
 //! faults. The demo, load tests and tests of the coordinator run agents on them.
 //!
 //! `state` is a pure state machine over a clock that is passed in; this module gives it a clock (faster or
-//! slower than the real one) and the face of a [`Hypervisor`].
+//! slower than the real one) and the face of a [`Hypervisor`](super::Hypervisor).
 
 mod history;
 mod host;
