@@ -117,12 +117,14 @@ async fn on_site(
         let (hosts, vms) = Libvirt::size();
         let inventory = format!("{hosts} libvirt hypervisors, {vms} QEMU guests");
         let settings = site.settings().clone();
+        // Should it not start, the site goes down as it is dropped.
         let server = Server::start(settings.clone(), folder, arguments.port).await?;
         let result = match site.connect(server.address) {
             Ok(()) => perform(&mut site, &server, &settings, inventory, arguments, output, quit).await,
             Err(error) => Err(error),
         };
         server.stop().await;
+        site.disconnect().await;
         return result;
     }
     let settings = settings::simulated(arguments.seed);

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// From the root of the repository.
@@ -17,6 +18,7 @@ pub(super) struct Bed {
     script: PathBuf,
     folder: PathBuf,
     children: Mutex<Vec<Child>>,
+    is_down: AtomicBool,
 }
 
 impl Bed {
@@ -30,7 +32,12 @@ impl Bed {
                 "the demo with libvirt needs {SCRIPT}: run it in a checkout of dvms, with `make demo-libvirt`"
             )
         })?;
-        let bed = Self { script, folder: folder.to_owned(), children: Mutex::default() };
+        let bed = Self {
+            script,
+            folder: folder.to_owned(),
+            children: Mutex::default(),
+            is_down: AtomicBool::default(),
+        };
         let check = bed.output(&["check"])?;
         if !check.status.success() {
             let why = String::from_utf8_lossy(&check.stderr).trim().replace("hypervisors.sh: ", "");
@@ -97,6 +104,20 @@ impl Bed {
         Ok(())
     }
 
+    /// Ends everything that was started. Whoever still uses the test bed fails.
+    pub(super) fn down(&self) {
+        if self.is_down.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        if let Err(error) = self.run(&["down"]) {
+            tracing::error!("the test bed does not go down: {error:#}");
+        }
+        for child in self.children.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
     /// Ctrl-C at the terminal is for the demo alone, which then ends the others in order.
     fn command(&self, program: &OsStr) -> Command {
         let mut command = Command::new(program);
@@ -107,13 +128,7 @@ impl Bed {
 
 impl Drop for Bed {
     fn drop(&mut self) {
-        if let Err(error) = self.run(&["down"]) {
-            tracing::error!("the test bed does not go down: {error:#}");
-        }
-        for child in self.children.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.down();
     }
 }
 

@@ -186,6 +186,17 @@ impl Libvirt {
         )
     }
 
+    /// Ends agents, guests and hypervisors, also while something still waits for an answer of theirs.
+    pub(super) async fn disconnect(&self) {
+        let down = self.on_bed(|bed| {
+            bed.down();
+            Ok(())
+        });
+        if let Err(error) = down.await {
+            tracing::error!("{error:#}");
+        }
+    }
+
     /// A verb of the test bed, off the threads that serve.
     async fn on_bed<T: Send + 'static>(
         &self,
