@@ -20,6 +20,8 @@ struct Waiting {
     hosts: BTreeSet<String>,
     /// VMs that run there: VM → host.
     there: BTreeMap<String, String>,
+    /// Hosts that migrations touch: a VM that has arrived elsewhere is not gone before its migration has ended.
+    moving: BTreeSet<String>,
     /// Everything there is has been told.
     synced: bool,
 }
@@ -65,7 +67,7 @@ fn show(news: &News, output: Output) -> std::io::Result<()> {
         News::Left { .. } if output.is_json() => Ok(()),
         News::Left { vm, host, rest } => {
             let rest =
-                if *rest == 0 { "it is empty".to_owned() } else { format!("{} left", count(*rest, "VM")) };
+                if *rest == 0 { "none is left".to_owned() } else { format!("{} left", count(*rest, "VM")) };
             output.line(&format!("{} has left {}, {rest}", safe(vm), safe(host)))
         }
     }
@@ -84,7 +86,7 @@ fn over(hosts: &[String], output: Output) -> Result<(), Failure> {
 
 impl Waiting {
     fn is_over(&self) -> bool {
-        self.synced && self.there.is_empty()
+        self.synced && self.there.is_empty() && self.moving.is_empty()
     }
 
     /// Takes a change; gives what is to be told of it.
@@ -93,6 +95,11 @@ impl Waiting {
             Change::Vm(vm) => Ok(self.vm(&vm).into_iter().collect()),
             Change::VmGone(name) => Ok(self.gone(&name).into_iter().collect()),
             Change::Host(host) if self.hosts.contains(&host.name) => {
+                if host.migrations > 0 {
+                    self.moving.insert(host.name.clone());
+                } else {
+                    self.moving.remove(&host.name);
+                }
                 still_drained(&host).map(|()| Vec::new())
             }
             Change::HostGone(name) if self.hosts.contains(&name) => {
@@ -162,6 +169,21 @@ mod tests {
         assert_eq!(waiting.take(vm("a", "h2")).unwrap(), [left]);
         assert!(!waiting.is_over());
         waiting.take(Change::VmGone("b".into())).unwrap();
+        assert!(waiting.is_over());
+    }
+
+    #[test]
+    fn a_host_is_empty_when_the_last_migration_has_ended() {
+        let host = |migrations| {
+            let (name, state) = ("h1".to_owned(), AdminState::Draining.into());
+            Change::Host(Host { name, state, migrations, ..Host::default() })
+        };
+        let mut waiting = waiting();
+        for change in [host(1), vm("a", "h1"), Change::Synced(true), vm("a", "h2")] {
+            waiting.take(change).unwrap();
+            assert!(!waiting.is_over(), "the migration has not ended");
+        }
+        waiting.take(host(0)).unwrap();
         assert!(waiting.is_over());
     }
 
