@@ -14,8 +14,10 @@ pub struct Order {
     pub time_limit: Duration,
     /// At least 1.
     pub threads: usize,
-    /// The same problem, seed and limits give the same plan.
+    /// The same problem, seed, threads and work limit give the same plan.
     pub seed: u64,
+    /// Units of work; `None` = no limit.
+    pub work_limit: Option<u64>,
     /// What searches.
     pub backend: Backend,
 }
@@ -76,7 +78,7 @@ impl Solver for Engine {
             threads: order.threads,
             seed: order.seed,
             backend: order.backend.into(),
-            work_limit: None,
+            work_limit: order.work_limit,
         };
         solve(problem, &options, stop, better)
     }

@@ -32,6 +32,8 @@ pub struct Budget {
     work_limit: Option<u64>,
     work: Arc<AtomicU64>,
     cancel: Cancel,
+    /// Ends this part of a solve only.
+    stop: Option<Cancel>,
 }
 
 impl Budget {
@@ -45,6 +47,7 @@ impl Budget {
             work_limit,
             work: Arc::default(),
             cancel: cancel.clone(),
+            stop: None,
         }
     }
 
@@ -62,6 +65,23 @@ impl Budget {
         part.work_limit =
             self.work_limit.map(|limit| done + (limit.saturating_sub(done) as f64 * share) as u64);
         part
+    }
+
+    /// As [`slice`](Self::slice), but of work only and with a count of its own, for a part that runs beside others:
+    /// what they do at the same time does not decide where it ends.
+    #[must_use]
+    pub fn apart(&self, share: f64) -> Self {
+        let left = self.work_limit.map(|limit| limit.saturating_sub(self.work_done()));
+        let mut part = self.clone();
+        part.work_limit = left.map(|left| (left as f64 * share.clamp(0.0, 1.0)) as u64);
+        part.work = Arc::default();
+        part
+    }
+
+    /// The same budget, which this request ends as well.
+    #[must_use]
+    pub fn until(&self, stop: &Cancel) -> Self {
+        Self { stop: Some(stop.clone()), ..self.clone() }
     }
 
     /// The same budget with its deadline earlier by `margin`: what comes after the work needs time too.
@@ -93,6 +113,7 @@ impl Budget {
     #[must_use]
     pub fn expired(&self) -> bool {
         self.cancel.is_asked()
+            || self.stop.as_ref().is_some_and(Cancel::is_asked)
             || self.work_limit.is_some_and(|limit| self.work_done() >= limit)
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
@@ -152,5 +173,22 @@ mod tests {
         assert!(part.expired() && !budget.expired());
         assert_eq!(budget.work_done(), 40);
         assert!(budget.earlier_by(LONG).expired());
+    }
+
+    #[test]
+    fn parts_that_run_beside_each_other_count_for_themselves() {
+        let budget = Budget::new(LONG, Some(100), &Cancel::default());
+        budget.spend(20);
+        let (one, other) = (budget.apart(0.5), budget.apart(0.5));
+        one.spend(39);
+        assert!(!one.expired() && !other.expired());
+        assert_eq!((budget.work_done(), one.work_done(), other.work_done()), (20, 39, 0));
+        one.spend(1);
+        assert!(one.expired() && !other.expired());
+        let stop = Cancel::default();
+        let part = other.until(&stop);
+        stop.now();
+        assert!(part.expired() && !part.is_cancelled() && !other.expired());
+        assert_eq!(Budget::new(LONG, None, &Cancel::default()).apart(0.5).work_limit(), None);
     }
 }

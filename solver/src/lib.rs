@@ -30,7 +30,7 @@ use std::time::Duration;
 pub struct Options {
     /// The solve returns within it, whatever its back-end does. A smaller `time_limit_s` of the problem wins.
     pub time_limit: Duration,
-    /// Threads that a back-end may use, at least 1.
+    /// Threads to use, at least 1: one for the exact back-end, the others for searches beside it.
     pub threads: usize,
     /// Same problem, same seed and same work limit (reached before the time limit): same plan.
     pub seed: u64,

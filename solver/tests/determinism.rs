@@ -31,8 +31,9 @@ fn problem(objective: &str) -> file::Problem {
 fn the_same_work_gives_the_same_plan() {
     for objective in ["REPAIR", "CONSOLIDATE"] {
         let problem = problem(objective);
-        for work in [2_000, 60_000] {
+        for (work, threads) in [(2_000, 1), (60_000, 1), (20_000, 3)] {
             let options = Options {
+                threads,
                 time_limit: Duration::from_mins(10),
                 work_limit: Some(work),
                 seed: 7,
@@ -45,7 +46,7 @@ fn the_same_work_gives_the_same_plan() {
             };
             let first = plan();
             assert!(first.status.has_plan());
-            assert_eq!(first, plan(), "{objective} {work}");
+            assert_eq!(first, plan(), "{objective} {work} {threads}");
         }
     }
 }

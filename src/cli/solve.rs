@@ -38,12 +38,16 @@ pub(crate) struct Arguments {
     /// Write the plan, JSON, to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Threads to search with, at most; this version uses one
+    /// Threads to use, at most. With more than one, searches run beside the exact back-end
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
-    /// Where the search starts; the same problem and seed give the same plan if time does not run out
+    /// Where the search starts. The same problem, seed, threads and work limit give the same plan; with one thread
+    /// also without a work limit, if time does not run out
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     seed: u64,
+    /// Most units of work (things tried); the clock then decides only when the time limit comes first
+    #[arg(long, value_name = "NUMBER")]
+    work_limit: Option<u64>,
     /// What searches
     #[arg(long, value_enum, default_value = "auto")]
     backend: Backend,
@@ -106,6 +110,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
         threads: usize::from(arguments.threads),
         seed: arguments.seed,
         backend: arguments.backend,
+        work_limit: arguments.work_limit,
     };
     let stop = Stop::default();
     stop_on_interrupt(&stop)?;

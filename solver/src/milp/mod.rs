@@ -51,9 +51,6 @@ pub(crate) struct Request<'a> {
     pub(crate) start: &'a Placement,
     pub(crate) budget: &'a Budget,
     pub(crate) seed: u64,
-    /// Not used: each solve has one, see [`highs`].
-    #[allow(dead_code, reason = "kept for back-ends that gain by more of them")]
-    pub(crate) threads: usize,
     /// VMs that must not move, as no schedule was found for them. With any, nothing is proved.
     pub(crate) stay: &'a BTreeSet<VmId>,
 }

@@ -4,6 +4,7 @@
 //! back-end → local search again. Every better placement is scheduled, explained and checked before it
 //! counts ([`Best`]); where no order of its moves is found, it is revised, and never reported as success.
 
+mod beside;
 mod best;
 mod proof;
 mod stages;

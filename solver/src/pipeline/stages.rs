@@ -17,12 +17,12 @@ use std::collections::BTreeSet;
 const MOST_REVISIONS: usize = 8;
 
 pub(super) struct Stages<'a> {
-    space: &'a Space<'a>,
+    pub(super) space: &'a Space<'a>,
     facts: &'a Facts,
-    options: &'a Options,
-    budget: &'a Budget,
+    pub(super) options: &'a Options,
+    pub(super) budget: &'a Budget,
     best: Best<'a>,
-    random: Random,
+    pub(super) random: Random,
     /// VMs and hosts where no order was found for them to come there.
     dead_ends: BTreeSet<(VmId, HostId)>,
     exact: Vec<Known>,
@@ -103,7 +103,7 @@ impl<'a> Stages<'a> {
 
     /// Offers a placement; if its moves find no order, revises it. Returns the placement that became a plan,
     /// if one did.
-    fn offer(&mut self, to: &Placement) -> Option<Placement> {
+    pub(super) fn offer(&mut self, to: &Placement) -> Option<Placement> {
         let mut to = to.clone();
         for revision in 0..MOST_REVISIONS {
             match self.best.offer(&to) {
@@ -144,7 +144,7 @@ impl<'a> Stages<'a> {
         }
     }
 
-    fn restricted(&self) -> Space<'a> {
+    pub(super) fn restricted(&self) -> Space<'a> {
         let mut space = self.space.clone();
         self.dead_ends.iter().for_each(|(vm, host)| space.forbid(*vm, *host));
         space
@@ -174,7 +174,7 @@ impl<'a> Stages<'a> {
     }
 
     /// The least number of hosts in use, given what the state has before that level.
-    fn enough_hosts(&self, state: &State<'_>) -> u64 {
+    pub(super) fn enough_hosts(&self, state: &State<'_>) -> u64 {
         let problem = self.space.problem;
         let Some(at) = problem.objectives.iter().position(|level| *level == Objective::ActiveHosts) else {
             return 0;
@@ -191,14 +191,7 @@ impl<'a> Stages<'a> {
             if budget.expired() {
                 return;
             }
-            let outcome = milp::improve(&milp::Request {
-                problem: self.space.problem,
-                start: &start,
-                budget: &budget,
-                seed: self.options.seed,
-                threads: self.options.threads,
-                stay: &stay,
-            });
+            let outcome = self.exact_beside_search(&start, &stay, &budget);
             self.backend = "highs";
             if outcome.infeasible && stay.is_empty() && self.best.found().is_none() {
                 self.prove_infeasible();

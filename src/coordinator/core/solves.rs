@@ -140,6 +140,7 @@ impl Core {
         let order = solving::Order {
             time_limit: limit,
             threads: self.settings.planning.threads,
+            work_limit: None,
             seed: self.settings.planning.seed,
             backend: solving::Backend::Auto,
         };

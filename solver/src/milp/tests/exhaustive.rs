@@ -22,7 +22,7 @@ const PLENTY: Duration = Duration::from_mins(10);
 
 fn solve(problem: &Problem, start: &Placement, seed: u64, means: Means) -> Outcome {
     let budget = Budget::new(PLENTY, None, &Cancel::default());
-    let request = Request { problem, start, budget: &budget, seed, threads: 1, stay: &BTreeSet::new() };
+    let request = Request { problem, start, budget: &budget, seed, stay: &BTreeSet::new() };
     levels::run(&request, means)
 }
 
@@ -146,7 +146,7 @@ proptest! {
         let budget = Budget::new(PLENTY, None, &Cancel::default());
         let start = ends.first().unwrap_or(&initial);
         let outcome = levels::run(
-            &Request { problem: &problem, start, budget: &budget, seed: 0, threads: 1, stay: &stay },
+            &Request { problem: &problem, start, budget: &budget, seed: 0, stay: &stay },
             Means::default(),
         );
         if stay.is_empty() {

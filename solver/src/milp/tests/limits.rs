@@ -45,7 +45,7 @@ fn hard(hosts: usize, vms: usize) -> Problem {
 
 fn run(problem: &Problem, budget: &Budget, seed: u64) -> Outcome {
     let start = problem.initial();
-    improve(&Request { problem, start: &start, budget, seed, threads: 1, stay: &BTreeSet::new() })
+    improve(&Request { problem, start: &start, budget, seed, stay: &BTreeSet::new() })
 }
 
 /// What comes back is an end and better, however the solve was cut.
@@ -162,7 +162,6 @@ fn a_work_limit_gives_the_same_each_time() {
                     start: &start,
                     budget: &budget,
                     seed,
-                    threads: 1,
                     stay: &BTreeSet::new(),
                 };
                 let outcome = levels::run(&request, means);
