@@ -117,4 +117,13 @@ impl ClusterService for Cluster {
         let host = self.coordinator.set_host_state(&name, state, &reason).await.map_err(ApiError::from)?;
         Ok(Response::new(host_to_wire(&host)))
     }
+
+    async fn forget_host(
+        &self,
+        request: Request<pb::ForgetHostRequest>,
+    ) -> Result<Response<pb::Host>, Status> {
+        let pb::ForgetHostRequest { name, with_vms, reason } = request.into_inner();
+        let host = self.coordinator.forget_host(&name, with_vms, &reason).await.map_err(ApiError::from)?;
+        Ok(Response::new(host_to_wire(&host)))
+    }
 }

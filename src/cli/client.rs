@@ -16,6 +16,9 @@ use tonic_types::StatusExt as _;
 /// Where a server is looked for.
 pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:7600";
 
+/// Where the address of a server names no port.
+const DEFAULT_PORT: u16 = 7600;
+
 const CONNECT: Duration = Duration::from_secs(5);
 /// For calls that return at once; what is followed has no end.
 const CALL: Duration = Duration::from_secs(30);
@@ -32,7 +35,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Connects to `HOST:PORT` or `http://HOST:PORT`.
+    /// Connects to `HOST`, `HOST:PORT` or `http://HOST:PORT`.
     ///
     /// # Errors
     /// The address is none, or nobody answers there.
@@ -83,12 +86,18 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> R
     runtime.map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))?.block_on(future)
 }
 
-/// `HOST:PORT` with what makes it a URL; this version speaks plain text only.
+/// `HOST` or `HOST:PORT` with what makes it a URL; this version speaks plain text only.
 fn url(address: &str) -> Result<String, Failure> {
     match address.split_once("://") {
         None if address.is_empty() => Err(wrong_address(address, "it is empty")),
-        None => Ok(format!("http://{address}")),
-        Some(("http", _)) => Ok(address.trim_end_matches('/').to_owned()),
+        None => url(&format!("http://{address}")),
+        Some(("http", rest)) => {
+            let authority = rest.trim_end_matches('/');
+            // Without a port http would mean 80, where no dvms is.
+            let parsed = authority.parse::<http::uri::Authority>();
+            let port = parsed.is_ok_and(|authority| authority.port().is_none());
+            Ok(format!("http://{authority}{}", if port { format!(":{DEFAULT_PORT}") } else { String::new() }))
+        }
         Some((scheme, _)) => {
             Err(wrong_address(address, &format!("this version speaks http only, not {scheme}")))
         }
@@ -97,7 +106,7 @@ fn url(address: &str) -> Result<String, Failure> {
 
 fn wrong_address(address: &str, why: &str) -> Failure {
     Failure::bad_input(format!("--server {address:?} is not the address of a server: {why}"))
-        .hint(format!("It is HOST:PORT or http://HOST:PORT, for example {DEFAULT_SERVER}."))
+        .hint(format!("It is HOST, HOST:PORT or http://HOST:PORT, for example {DEFAULT_SERVER}."))
 }
 
 fn unreachable(address: &str, why: &str) -> Failure {
@@ -184,6 +193,9 @@ mod tests {
     fn addresses_may_leave_out_the_scheme() {
         assert_eq!(url("10.0.0.1:7600").unwrap(), "http://10.0.0.1:7600");
         assert_eq!(url("http://h:1/").unwrap(), "http://h:1");
+        assert_eq!(url("h").unwrap(), "http://h:7600");
+        assert_eq!(url("http://[::1]/").unwrap(), "http://[::1]:7600");
+        assert_eq!(url("[::1]:80").unwrap(), "http://[::1]:80");
         for wrong in ["https://h:1", "unix:///x", ""] {
             assert_eq!(url(wrong).unwrap_err().exit(), Exit::BadInput, "{wrong}");
         }

@@ -74,12 +74,14 @@ pub(crate) async fn hosts(server: &Server, filter: &str) -> Result<Vec<Host>, Fa
 
 /// The table of hosts: state, load as bars on a terminal, VMs, migrations, what is wrong.
 pub(crate) fn table(look: Look, hosts: &[Host]) -> String {
+    // Bars begin at the same place, plain figures end there.
+    let load_of = if look.width.is_some() { Column::Left } else { Column::Right };
     let columns = [
         Column::Left("HOST"),
         Column::Left("STATE"),
-        Column::Left("CPU"),
+        load_of("CPU"),
         Column::Right("OF"),
-        Column::Left("MEMORY"),
+        load_of("MEMORY"),
         Column::Right("OF"),
         Column::Right("VMS"),
         Column::Right("MOVES"),
@@ -131,7 +133,7 @@ pub(crate) fn load(look: Look, host: &Host, resource: &str) -> Cell {
     if look.width.is_some() {
         Cell::toned(tone, bar(share, BAR)).then(percent)
     } else {
-        Cell::from(percent.trim().to_owned())
+        percent.trim().into()
     }
 }
 
@@ -230,10 +232,10 @@ mod tests {
         let mut over = host("h10", 17600);
         over.conditions = vec!["OVERLOAD".into()];
         let expected = "\
-HOST  STATE          CPU          OF  MEMORY      OF  VMS  MOVES  CONDITIONS
-h1    ONLINE         50 %   16 cores  25 %    64 GiB    3      0
-h2    LOST DRAINING  0 %    16 cores  25 %    64 GiB    3      0
-h10   ONLINE         110 %  16 cores  25 %    64 GiB    3      0  OVERLOAD
+HOST  STATE            CPU        OF  MEMORY      OF  VMS  MOVES  CONDITIONS
+h1    ONLINE          50 %  16 cores    25 %  64 GiB    3      0
+h2    LOST DRAINING    0 %  16 cores    25 %  64 GiB    3      0
+h10   ONLINE         110 %  16 cores    25 %  64 GiB    3      0  OVERLOAD
 ";
         assert_eq!(table(Look::PLAIN, &[host("h1", 8000), drained, over]), expected);
     }

@@ -11,6 +11,7 @@ mod demo;
 mod events;
 mod exit;
 mod failure;
+mod forget;
 mod format;
 mod host_state;
 mod hosts;
@@ -92,6 +93,7 @@ enum Command {
     Cordon(host_state::Arguments),
     /// Lets VMs enter cordoned hosts again
     Uncordon(host_state::Arguments),
+    Forget(forget::Arguments),
     Events(events::Arguments),
     Completions(completions::Arguments),
     Version(version::Arguments),
@@ -130,6 +132,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             host_state::online(arguments, server, output)
         }
         Command::Cordon(arguments) => host_state::cordon(arguments, server, output),
+        Command::Forget(arguments) => forget::run(arguments, server, output),
         Command::Events(arguments) => events::run(arguments, server, output),
         Command::Completions(arguments) => completions::run(arguments, output),
         Command::Version(arguments) => version::run(arguments, server, output),

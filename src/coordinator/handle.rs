@@ -32,6 +32,7 @@ pub(super) enum Command {
     Detach { host: String, epoch: u64 },
     Report { host: String, epoch: u64, report: Report },
     SetHostState(String, AdminState, String, Reply<HostRecord>),
+    ForgetHost { host: String, with_vms: bool, reason: String, reply: Reply<HostRecord> },
     CreatePlan(Box<PlanRequest>, Reply<PlanRecord>),
     ApprovePlan(String, Reply<PlanRecord>),
     CancelPlan { id: String, finish_running: bool, reason: String, reply: Reply<PlanRecord> },
@@ -280,6 +281,21 @@ impl Coordinator {
         reason: &str,
     ) -> Result<Arc<HostRecord>, OperateError> {
         self.ask(|reply| Command::SetHostState(host.into(), state, reason.into(), reply)).await
+    }
+
+    /// Forgets a host that will not come back; with `with_vms` also the VMs that count there or wait since it failed.
+    /// The answer is what was known of it.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub async fn forget_host(
+        &self,
+        host: &str,
+        with_vms: bool,
+        reason: &str,
+    ) -> Result<Arc<HostRecord>, OperateError> {
+        let (host, reason) = (host.into(), reason.into());
+        self.ask(|reply| Command::ForgetHost { host, with_vms, reason, reply }).await
     }
 
     /// Asks for a plan. Returns at once, with the record QUEUED or SOLVING; with `validate_only` when it is

@@ -51,6 +51,34 @@ pub struct PlanRecord {
     pub request: String,
 }
 
+impl PlanRecord {
+    /// A plan that was just asked for: nothing is known of it but what for. It has no id yet.
+    #[must_use]
+    pub fn new(state: PlanState, mode: Mode, trigger: String, purpose: String, created: SystemTime) -> Self {
+        Self {
+            id: String::new(),
+            state,
+            mode,
+            trigger,
+            purpose,
+            event_ids: Vec::new(),
+            hosts: Vec::new(),
+            problem: None,
+            plan: None,
+            actions: Vec::new(),
+            created,
+            solved: None,
+            started: None,
+            ended: None,
+            message: String::new(),
+            successor: String::new(),
+            revision: 1,
+            request_id: String::new(),
+            request: String::new(),
+        }
+    }
+}
+
 /// Where a plan stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

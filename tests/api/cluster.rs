@@ -165,6 +165,49 @@ async fn a_watch_tells_everything_then_what_changes() {
 }
 
 #[tokio::test]
+async fn a_host_that_is_forgotten_goes_for_all_who_watch() {
+    let server = Server::start().await;
+    let gone = Agent::with_vms(&server, "h1", &["a"]).await;
+    let _stays = Agent::with_vms(&server, "h2", &["b"]).await;
+    let mut cluster = server.cluster().await;
+    let forget = |name: &str, with_vms: bool| pb::ForgetHostRequest {
+        name: name.into(),
+        with_vms,
+        reason: "scrapped".into(),
+    };
+    let status = cluster.forget_host(forget("h9", true)).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+    let status = cluster.forget_host(forget("h1", true)).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains("its agent is connected"), "{}", status.message());
+    drop(gone);
+    until("the host is LOST", async || {
+        let host = cluster.get_host(pb::GetHostRequest { name: "h1".into() }).await.unwrap().into_inner();
+        host.connection() == pb::host::Connection::Lost
+    })
+    .await;
+    let status = cluster.forget_host(forget("h1", false)).await.unwrap_err();
+    assert!(status.message().contains("1 of its VMs"), "{}", status.message());
+    let watch = cluster.watch(pb::WatchRequest::default()).await.unwrap();
+    let mut watch = watch.into_inner();
+    let told = cluster.forget_host(forget("h1", true)).await.unwrap().into_inner();
+    assert_eq!((told.name.as_str(), told.vm_count), ("h1", 1));
+    let (mut host, mut vm) = (false, false);
+    while !(host && vm) {
+        match next(&mut watch).await.1 {
+            Change::HostGone(name) => host |= name == "h1",
+            Change::VmGone(name) => vm |= name == "a",
+            _ => {}
+        }
+    }
+    let status = cluster.get_host(pb::GetHostRequest { name: "h1".into() }).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+    // Should it come back, it is a new host.
+    let _back = Agent::with_vms(&server, "h1", &["a"]).await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn wishes_and_kinds_that_there_are_not_are_refused() {
     let server = Server::start().await;
     let _agent = Agent::with_vms(&server, "h1", &[]).await;

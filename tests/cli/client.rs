@@ -118,6 +118,8 @@ fn what_an_operator_wants_of_hosts_is_kept_and_repeatable() {
     server.run(&["cordon", "h1", "h9"]).expect(1);
     assert_eq!(state("h1"), "ONLINE");
     server.run(&["drain"]).expect(2);
+    let refused = server.run(&["forget", "h1"]).expect(1);
+    assert!(refused.stderr.contains("h1 cannot be forgotten: its agent is connected"), "{}", refused.stderr);
     server.run(&["drain", "h1", "--timeout", "3"]).expect(2);
 }
 

@@ -22,6 +22,8 @@ pub(in crate::coordinator) enum Input {
     Report { host: String, epoch: u64, report: Report },
     /// An operator wants something of a host.
     SetHostState { host: String, state: AdminState, reason: String, ticket: Ticket },
+    /// An operator knows that a host will not come back.
+    ForgetHost { host: String, with_vms: bool, reason: String, ticket: Ticket },
     /// Somebody asks for a plan.
     CreatePlan { request: Box<PlanRequest>, ticket: Ticket },
     /// An operator lets a plan be carried out.

@@ -4,7 +4,7 @@ use super::journal::event;
 use super::{Answer, Core, Effect, Ticket};
 use crate::coordinator::handle::OperateError;
 use crate::coordinator::inventory::Now;
-use crate::record::{AdminState, Event, EventKind, Severity};
+use crate::record::{AdminState, Connection, Event, EventKind, Severity};
 use crate::store;
 use std::sync::Arc;
 
@@ -39,6 +39,54 @@ impl Core {
             let answer = Answer::Host(Arc::new(record));
             self.journal.then(Effect::Answer { ticket, answer });
         }
+    }
+
+    /// Forgets a host that will not come back.
+    pub(super) fn forget_host(&mut self, host: &str, with_vms: bool, reason: &str, ticket: Ticket, now: Now) {
+        if let Err(refused) = self.may_forget(host, with_vms) {
+            return self.refuse(ticket, refused);
+        }
+        let Some(record) = self.host_record(host) else { return };
+        self.cell.forget(host);
+        self.wanted.remove(host);
+        self.kept.remove(host);
+        self.urgent = true;
+        self.journal.write(store::Change::HostGone(host.to_owned()));
+        let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        let message = format!("host {host} is forgotten{because}");
+        self.tell(
+            Event { host: host.to_owned(), ..event(EventKind::Operator, Severity::Info, message) },
+            now,
+        );
+        self.journal.then(Effect::Answer { ticket, answer: Answer::Host(Arc::new(record)) });
+    }
+
+    fn may_forget(&self, host: &str, with_vms: bool) -> Result<(), OperateError> {
+        self.may_operate()?;
+        let Some(entry) = self.cell.hosts.get(host) else {
+            return Err(OperateError::NotFound { kind: "host", name: host.to_owned() });
+        };
+        let refused =
+            |why: String| Err(OperateError::WrongState(format!("{host} cannot be forgotten: {why}")));
+        if entry.connection == Connection::Connected {
+            return refused("its agent is connected; stop it first".to_owned());
+        }
+        if let Some(plan) = self.partitions.holder(host) {
+            return refused(format!("plan {plan} holds it"));
+        }
+        if let Some((vm, _)) = self.cell.flights().find(|(_, f)| f.source == host || f.destination == host) {
+            return refused(format!("an action on {vm} is under way there"));
+        }
+        let (there, waiting) = self.cell.down_names(host);
+        let vms: Vec<String> = there.union(&waiting).cloned().collect();
+        if let ([first, ..], false) = (vms.as_slice(), with_vms) {
+            let count = vms.len();
+            return refused(format!(
+                "{count} of its VMs count there or wait to be started elsewhere, {first} first; they can be forgotten \
+                 with it"
+            ));
+        }
+        Ok(())
     }
 
     /// Whether an operator's wish can be taken: it must be kept.

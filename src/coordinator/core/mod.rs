@@ -108,6 +108,9 @@ impl Core {
             Input::SetHostState { host, state, reason, ticket } => {
                 self.set_host_state(&host, state, &reason, ticket, now);
             }
+            Input::ForgetHost { host, with_vms, reason, ticket } => {
+                self.forget_host(&host, with_vms, &reason, ticket, now);
+            }
             Input::CreatePlan { request, ticket } => self.create_plan(*request, ticket, now),
             Input::ApprovePlan { id, ticket } => self.approve_plan(&id, ticket, now),
             Input::CancelPlan { id, finish_running, reason, ticket } => {

@@ -82,24 +82,11 @@ impl Core {
         let (request_id, request) = draft.request;
         let record = PlanRecord {
             id: id.clone(),
-            state: PlanState::Queued,
-            mode: draft.mode,
-            trigger: draft.trigger,
-            purpose: draft.purpose,
             event_ids,
             hosts: draft.hosts.into_iter().collect(),
-            problem: None,
-            plan: None,
-            actions: Vec::new(),
-            created: now.wall,
-            solved: None,
-            started: None,
-            ended: None,
-            message: String::new(),
-            successor: String::new(),
-            revision: 1,
             request_id,
             request,
+            ..PlanRecord::new(PlanState::Queued, draft.mode, draft.trigger, draft.purpose, now.wall)
         };
         let message = format!("plan {id} is made: {}", record.purpose);
         let said = event(EventKind::PlanCreated, Severity::Info, message);

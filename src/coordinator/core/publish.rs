@@ -15,12 +15,14 @@ impl Core {
         let mut changes = Vec::new();
         let (hosts, vms) = self.cell.take_changes();
         for name in hosts {
-            if let Some(record) = self.host_record(&name)
-                && view.hosts.get(&name).is_none_or(|shown| **shown != record)
-            {
-                let record = Arc::new(record);
-                view.hosts.insert(name, record.clone());
-                changes.push(Change::Host(record));
+            match self.host_record(&name) {
+                Some(record) if view.hosts.get(&name).is_none_or(|shown| **shown != record) => {
+                    let record = Arc::new(record);
+                    view.hosts.insert(name, record.clone());
+                    changes.push(Change::Host(record));
+                }
+                None if view.hosts.remove(&name).is_some() => changes.push(Change::HostGone(name)),
+                Some(_) | None => {}
             }
         }
         for name in vms {

@@ -279,24 +279,7 @@ fn valid(problem: &Problem) -> Result<(), OperateError> {
 
 fn unkept(mode: Mode, purpose: String, hosts: &BTreeSet<String>, now: Now) -> PlanRecord {
     PlanRecord {
-        id: String::new(),
-        state: PlanState::Solving,
-        mode,
-        trigger: "request".to_owned(),
-        purpose,
-        event_ids: Vec::new(),
         hosts: hosts.iter().cloned().collect(),
-        problem: None,
-        plan: None,
-        actions: Vec::new(),
-        created: now.wall,
-        solved: None,
-        started: None,
-        ended: None,
-        message: String::new(),
-        successor: String::new(),
-        revision: 1,
-        request_id: String::new(),
-        request: String::new(),
+        ..PlanRecord::new(PlanState::Solving, mode, "request".to_owned(), purpose, now.wall)
     }
 }

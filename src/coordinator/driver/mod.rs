@@ -231,6 +231,10 @@ impl Driver {
                 let ticket = self.caller(Caller::Host(reply));
                 self.feed(Input::SetHostState { host, state, reason, ticket });
             }
+            Command::ForgetHost { host, with_vms, reason, reply } => {
+                let ticket = self.caller(Caller::Host(reply));
+                self.feed(Input::ForgetHost { host, with_vms, reason, ticket });
+            }
             Command::CreatePlan(request, reply) => {
                 let ticket = self.caller(Caller::Plan(reply));
                 self.feed(Input::CreatePlan { request, ticket });

@@ -158,8 +158,7 @@ async fn overloaded(solver: Arc<dyn Solver>) -> (Coordinator, AgentSession, Agen
 
 #[tokio::test]
 async fn an_overload_is_solved_and_the_plan_is_carried_out_by_the_agent() {
-    let solver = Scripted(|problem, _| crate::coordinator::core::tests::solver::solve(problem));
-    let (coordinator, mut full, _free) = overloaded(Arc::new(solver)).await;
+    let (coordinator, mut full, _free) = overloaded(Arc::new(Engine)).await;
     until("it is carried out, or blocked", || {
         coordinator.plans().first().is_some_and(|plan| plan.started.is_some() || plan.ended.is_some())
     })

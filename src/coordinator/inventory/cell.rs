@@ -248,6 +248,20 @@ impl Cell {
         }
     }
 
+    /// Nothing is known of a host any more, nor of the VMs that were only there or wait since it failed.
+    pub(crate) fn forget(&mut self, host: &str) {
+        let Some(entry) = self.hosts.remove(host) else { return };
+        let down = entry.dropped.iter().filter(|vm| self.waiting.remove(*vm).is_some());
+        let mut gone: BTreeSet<String> = down.cloned().collect();
+        for vm in entry.vms.into_keys() {
+            self.homes.leave(&vm, host);
+            gone.insert(vm);
+        }
+        self.revived.retain(|vm| !gone.contains(vm));
+        self.changed_vms.append(&mut gone);
+        self.changed_hosts.insert(host.to_owned());
+    }
+
     /// Marks a host's record as changed.
     pub(crate) fn touch(&mut self, host: &str) {
         self.changed_hosts.insert(host.to_owned());

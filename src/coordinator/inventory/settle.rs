@@ -68,6 +68,14 @@ impl Homes {
         self.unsettled.remove(vm);
     }
 
+    /// A VM does not count on a host any more, which is no news.
+    pub(super) fn leave(&mut self, vm: &str, host: &str) {
+        let Some(hosts) = self.now.get_mut(vm) else { return };
+        if hosts.remove(host) && hosts.is_empty() {
+            self.forget(vm);
+        }
+    }
+
     /// A host has spoken about a VM.
     pub(super) fn report(&mut self, vm: &str, host: &str, lives: bool, at: Duration) {
         let mut hosts = self.now.remove(vm).unwrap_or_default();

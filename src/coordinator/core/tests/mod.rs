@@ -6,6 +6,7 @@ mod bandwidth;
 mod chaos;
 mod checks;
 mod crowd;
+mod forgetting;
 mod operators;
 mod restarts;
 pub(in crate::coordinator) mod solver;
