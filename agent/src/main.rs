@@ -6,6 +6,8 @@ use dvms_agent::config::{Config, ConfigError, LogFormat};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+#[cfg(feature = "libvirt")]
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -103,7 +105,21 @@ async fn with_hypervisor(config: Config, stop: CancellationToken) -> anyhow::Res
         max_migrations: config.max_actions,
     };
     let hypervisor = LibvirtHypervisor::start(settings)?;
+    tokio::spawn(stay_small());
     Ok(dvms_agent::run(config.identity(), std::sync::Arc::new(hypervisor), stop).await?)
+}
+
+/// Gives back memory that only the start needed, and now and then what only a migration did.
+#[cfg(feature = "libvirt")]
+async fn stay_small() {
+    const STARTED: Duration = Duration::from_secs(5);
+    const EACH: Duration = Duration::from_mins(10);
+    tokio::time::sleep(STARTED).await;
+    loop {
+        let bytes = dvms_agent::hypervisor::libvirt::ffi::give_back_unused();
+        tracing::debug!(bytes, "gave back pages of code that is not used");
+        tokio::time::sleep(EACH).await;
+    }
 }
 
 #[cfg(not(feature = "libvirt"))]

@@ -84,7 +84,7 @@ pub struct VmReport {
     pub memory_max_mib: i64,
     /// What it uses now; 1000 = one core.
     pub cpu_millicores: i64,
-    /// MiB that it holds on the host.
+    /// MiB that count for it on its host, and that a destination must have.
     pub memory_mib: i64,
     /// Mbit/s.
     pub network_mbits: i64,

@@ -84,7 +84,8 @@ pub struct VmStatus {
     pub memory_max_mib: i64,
     /// CPU time it used since the last sample, per time.
     pub cpu_millicores: i64,
-    /// Memory it holds on the host and a destination must have; 0 when it does not run.
+    /// Memory that counts for it on its host and that a destination must have: the most that it may be given, with
+    /// what its hypervisor process needs besides. 0 when it does not run.
     pub memory_mib: i64,
     /// What the guest itself says it uses; `None` where it does not say, or not lately.
     pub memory_used_mib: Option<i64>,

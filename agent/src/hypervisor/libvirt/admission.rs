@@ -4,6 +4,12 @@
 use super::{ffi::DomainRecord, settings::LibvirtSettings};
 use crate::hypervisor::{Failure, Reason};
 
+/// What an active VM counts with, in KiB: the most that its guest may be given, and what QEMU needs besides. The
+/// same is reported, so that what a plan fits onto a host is let in there.
+pub(super) fn held_kib(settings: &LibvirtSettings, max_kib: u64) -> u64 {
+    max_kib.saturating_add(settings.overhead_mib_per_vm * 1024)
+}
+
 /// Refuses a VM of `new_kib` on a host of `total_kib` where the VMs of `present` are active. The VM itself
 /// does not count twice if its shell is there already.
 pub(super) fn admit(
@@ -14,13 +20,12 @@ pub(super) fn admit(
     new_uuid: &str,
     new_kib: u64,
 ) -> Result<(), Failure> {
-    let overhead_kib = settings.overhead_mib_per_vm * 1024;
     let others = present.iter().filter(|r| r.uuid != new_uuid);
-    let held: u64 =
-        others.map(|r| r.fields.number("balloon.maximum").unwrap_or(0).saturating_add(overhead_kib)).sum();
+    let max = |vm: &DomainRecord| vm.fields.number("balloon.maximum").unwrap_or(0);
+    let held: u64 = others.map(|vm| held_kib(settings, max(vm))).sum();
     let limit = u128::from(total_kib) * u128::from(settings.memory_overcommit_permille) / 1000;
-    let wanted = u128::from(held) + u128::from(new_kib) + u128::from(overhead_kib);
-    if wanted <= limit {
+    let new = held_kib(settings, new_kib);
+    if u128::from(held) + u128::from(new) <= limit {
         return Ok(());
     }
     Err(Failure::new(
@@ -29,7 +34,7 @@ pub(super) fn admit(
             "not enough memory on {host}: its VMs may use {} MiB, this one {} MiB, which is over its limit \
              of {} MiB",
             held / 1024,
-            (new_kib + overhead_kib) / 1024,
+            new / 1024,
             limit / 1024
         ),
     ))

@@ -89,8 +89,8 @@ impl LibvirtHypervisor {
                 chores: thread("chores", Box::new(|_| Ok(None)))?,
                 peers: Peers::new(),
                 news,
+                sampler: Arc::new(Mutex::new(Sampler::new(settings.clone()))),
                 settings,
-                sampler: Arc::default(),
                 starts: start::Starts::default(),
             }),
         })

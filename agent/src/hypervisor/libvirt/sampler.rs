@@ -10,10 +10,12 @@ use std::{
 use virt::{connect::Connect, domain::Domain, error::Error, sys};
 
 use super::{
+    admission::held_kib,
     domains::{by_uuid, end, outgoing_job},
     ffi::{self, DomainRecord, Fields, Groups, Which},
     kernel::pressure_permille,
     news::News,
+    settings::LibvirtSettings,
     usage::{Counters, Meter, Rate, plausible},
     xml::read_domain,
 };
@@ -38,8 +40,8 @@ struct Facts {
 }
 
 /// State between samples.
-#[derive(Default)]
 pub(super) struct Sampler {
+    settings: LibvirtSettings,
     meter: Meter,
     facts: BTreeMap<String, Facts>,
     out: BTreeSet<String>,
@@ -51,6 +53,17 @@ pub(super) struct Sampler {
 pub(super) type Sampled = (Sample, Vec<String>);
 
 impl Sampler {
+    pub(super) fn new(settings: LibvirtSettings) -> Self {
+        Self {
+            settings,
+            meter: Meter::default(),
+            facts: BTreeMap::new(),
+            out: BTreeSet::new(),
+            running: BTreeSet::new(),
+            dirty_rates: BTreeMap::new(),
+        }
+    }
+
     /// Keeps a measured dirty rate, for the samples to come.
     pub(super) fn keep_dirty_rate(&mut self, uuid: &str, mib_s: f64) {
         self.dirty_rates.insert(uuid.to_owned(), (Instant::now(), mib_s));
@@ -186,7 +199,7 @@ impl Sampler {
         };
         let active = !matches!(state, VmState::Off | VmState::Crashed);
         let max_kib = fields.number("balloon.maximum").filter(|v| *v > 0).unwrap_or(facts.memory_max_kib);
-        let held_kib = if active { fields.number("balloon.current").unwrap_or(max_kib) } else { 0 };
+        let held_kib = if active { held_kib(&self.settings, max_kib) } else { 0 };
         let dirty_rate = self.dirty_rates.get(&record.uuid);
         VmStatus {
             key: VmKey { name: record.name.clone(), uuid: record.uuid.clone() },
@@ -194,7 +207,7 @@ impl Sampler {
             vcpus: facts.vcpus,
             memory_max_mib: mib(max_kib),
             cpu_millicores: if active { plausible(rate.cpu_millicores, facts.vcpus) } else { 0 },
-            memory_mib: mib(held_kib),
+            memory_mib: mib(held_kib.saturating_add(1023)),
             memory_used_mib: if active { guest_memory_mib(fields, SystemTime::now()) } else { None },
             network_mbits: if active { rate.network_mbits } else { 0 },
             dirty_rate_mib_s: dirty_rate
@@ -327,10 +340,12 @@ mod tests {
         ffi::start_event_loop().unwrap();
         let connect = ffi::open("test:///default").unwrap();
         let news = News::default();
-        let mut sampler = Sampler::default();
+        let mut sampler =
+            Sampler::new(LibvirtSettings { overhead_mib_per_vm: 100, ..LibvirtSettings::default() });
         let (sample, unasked) = sampler.sample(&connect, &news).unwrap();
         let vm = &sample.vms["test"];
         assert_eq!((vm.state, vm.vcpus, vm.memory_max_mib), (VmState::Running, 2, 8192));
+        assert_eq!(vm.memory_mib, 8292, "what admission counts");
         assert!(vm.persistent && vm.definition.contains("<name>test</name>"));
         assert_eq!(unasked, std::slice::from_ref(&vm.key.uuid));
         let (again, unasked) = sampler.sample(&connect, &news).unwrap();

@@ -10,11 +10,14 @@
 //! * strings from outside go through [`CString`], so a NUL byte is an error, never a panic;
 //! * no panic crosses into C;
 //! * connections and domains are borrowed from `virt`, which owns their reference counts.
+//!
+//! One function is not about libvirt but about what it brings along: [`give_back_unused`].
 #![allow(unsafe_code)]
 
 mod events;
 mod fields;
 mod job;
+mod pages;
 mod stats;
 
 use std::{ffi::CString, os::raw::c_int};
@@ -26,6 +29,7 @@ pub use fields::{Fields, Value};
 pub use job::{
     JobKind, MigrateParams, abort_job, completed_job_stats, domain_state, job_stats, migrate, start_post_copy,
 };
+pub use pages::give_back_unused;
 pub use stats::{
     DomainRecord, Groups, Which, all_domain_stats, node_cpu_stats, node_memory_stats, start_dirty_rate,
 };
