@@ -13,7 +13,7 @@ use std::time::Duration;
 const SERVER: &str = "10.77.0.254:7600";
 
 /// The guests of one cluster fill the machine: one at a time, also where the runner has threads for more.
-static ALONE: Mutex<()> = Mutex::new(());
+pub(crate) static ALONE: Mutex<()> = Mutex::new(());
 
 /// A running cluster. When it goes, all plans that were made are judged and all heartbeats are read, unless the
 /// test has failed already.

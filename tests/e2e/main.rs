@@ -14,6 +14,7 @@ mod testbed;
 
 mod agents;
 mod consolidate;
+mod demo;
 mod drain;
 mod foreign;
 mod light;

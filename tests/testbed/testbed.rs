@@ -7,6 +7,21 @@ use std::process::{Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// Whether this machine can have a test bed. If not this is said loudly, and is a failure where
+/// `DVMS_REQUIRE_TESTBED=1`.
+pub fn require() -> bool {
+    let check = Command::new("bash").arg(script()).arg("check").output().expect("cannot run bash");
+    if !check.status.success() {
+        let why = String::from_utf8_lossy(&check.stderr);
+        assert!(
+            env::var("DVMS_REQUIRE_TESTBED").as_deref() != Ok("1"),
+            "the test bed is required here: {why}"
+        );
+        eprintln!("SKIPPED: {}", why.trim());
+    }
+    check.status.success()
+}
+
 /// Real hypervisors; go down with this value, and with this process however it ends.
 pub struct Testbed {
     state: tempfile::TempDir,
@@ -16,18 +31,11 @@ impl Testbed {
     /// Boots `n` hypervisors. `None` = this machine cannot (said loudly), which is a failure where
     /// `DVMS_REQUIRE_TESTBED=1`.
     pub fn up(n: usize) -> Option<Self> {
-        let state = tempfile::Builder::new().prefix("dvms-tb").tempdir().expect("no temporary directory");
-        let this = Self { state };
-        let check = this.command(&["check"]).output().expect("cannot run bash");
-        if !check.status.success() {
-            let why = String::from_utf8_lossy(&check.stderr);
-            assert!(
-                env::var("DVMS_REQUIRE_TESTBED").as_deref() != Ok("1"),
-                "the test bed is required here: {why}"
-            );
-            eprintln!("SKIPPED: {}", why.trim());
+        if !require() {
             return None;
         }
+        let state = tempfile::Builder::new().prefix("dvms-tb").tempdir().expect("no temporary directory");
+        let this = Self { state };
         let pid = std::process::id().to_string();
         this.run(&["up", &n.to_string(), "--while", &pid]);
         Some(this)
