@@ -1,7 +1,7 @@
 //! Values of the objective's levels, how two of them compare, and whether a placement may be an end.
 
 use crate::constraints::Rules;
-use crate::model::{Amount, HostId, HostState, Objective, Placement, Problem, VmId};
+use crate::model::{Amount, Amounts, HostId, HostState, Objective, Placement, Problem, Vm, VmId};
 use std::cmp::Ordering;
 
 /// What `VIOLATIONS` counts for each host and resource that is over at the end.
@@ -18,13 +18,22 @@ pub(crate) struct Way {
     pub(crate) makespan_s: f64,
 }
 
-/// Use of each resource on each host, `host * resources + resource`.
+/// Use of each resource on each host at the end of a plan, `host * resources + resource`.
 pub(crate) fn usage(problem: &Problem, at: &Placement) -> Vec<Amount> {
+    use_of(problem, at, |vm| &vm.demand)
+}
+
+/// The same while the plan runs, as VMs are resized at its end.
+pub(crate) fn present_usage(problem: &Problem, at: &Placement) -> Vec<Amount> {
+    use_of(problem, at, |vm| &vm.present)
+}
+
+fn use_of(problem: &Problem, at: &Placement, takes: impl Fn(&Vm) -> &Amounts) -> Vec<Amount> {
     let width = problem.resources.len();
     let mut used = vec![0; problem.hosts.len() * width];
     for (vm, host) in problem.vms.iter().zip(at) {
         if let Some(host) = host {
-            crate::model::add(&mut used[host.index() * width..][..width], &vm.demand);
+            crate::model::add(&mut used[host.index() * width..][..width], takes(vm));
         }
     }
     used
@@ -130,17 +139,27 @@ pub(crate) fn fault(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> Opt
     {
         return Some(format!("more than {most} migrations would be needed"));
     }
-    overload(problem, &initial, to)
+    overload(problem, &initial, to, &usage(problem, to), |vm| &vm.demand).or_else(|| {
+        // The last that came found room, and nothing was resized yet.
+        let present = || overload(problem, &initial, to, &present_usage(problem, to), |vm| &vm.present);
+        problem.resizes().then(present).flatten()
+    })
 }
 
 /// A host may end over its capacity only if it was so before, and took in nothing that needs what is short.
-fn overload(problem: &Problem, initial: &Placement, to: &Placement) -> Option<String> {
-    let (width, used) = (problem.resources.len(), usage(problem, to));
+fn overload(
+    problem: &Problem,
+    initial: &Placement,
+    to: &Placement,
+    used: &[Amount],
+    takes: impl Fn(&Vm) -> &Amounts,
+) -> Option<String> {
+    let width = problem.resources.len();
     let over = |host: HostId, r: usize| used[host.index() * width + r] > problem.host(host).usable[r];
     for (i, (from, to)) in initial.iter().zip(to).enumerate() {
         let Some(host) = to.filter(|to| *from != Some(*to)) else { continue };
         for (r, name) in problem.resources.iter().enumerate() {
-            if problem.vms[i].demand[r] > 0 && over(host, r) {
+            if takes(&problem.vms[i])[r] > 0 && over(host, r) {
                 let host = &problem.host(host).name;
                 return Some(format!(
                     "{} would enter {host}, which has too little {name}",

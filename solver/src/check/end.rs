@@ -14,8 +14,8 @@ pub(super) fn judge(
     swept: &Swept<'_>,
     report: &mut Report,
 ) -> Vec<(String, f64, f64)> {
-    let begin = World::at_start(tables);
-    let end = &swept.world;
+    let begin = World::at_start(tables).resized(tables);
+    let end = &swept.world.resized(tables);
     placement(tables, plan, end, report);
     hosts(tables, &begin, end, report);
     let mut soft = 0.0;
@@ -79,7 +79,7 @@ fn hosts(tables: &Tables<'_>, begin: &World<'_>, end: &World<'_>, report: &mut R
         }
         for (r, resource) in tables.resources.iter().enumerate() {
             let (now, was, usable) = (end.used[name][r], begin.used[name][r], tables.usable[name][r]);
-            let entered = end.on[name].difference(&begin.on[name]).find(|vm| tables.need[*vm][r] > 0);
+            let entered = end.on[name].difference(&begin.on[name]).find(|vm| tables.wants[*vm][r] > 0);
             if now > usable && (was <= usable || now > was || entered.is_some()) {
                 let message = format!("ends with {now} of {usable} used, {was} before");
                 report.add(2, format!("hosts[{name}].{resource}"), message);

@@ -11,7 +11,9 @@ pub(super) struct Tables<'a> {
     /// Resources that matter, by name.
     pub(super) resources: Vec<&'a str>,
     pub(super) usable: BTreeMap<&'a str, Vec<i64>>,
+    /// What each VM holds while the plan runs, and what it is to have at its end.
     pub(super) need: BTreeMap<&'a str, Vec<i64>>,
+    pub(super) wants: BTreeMap<&'a str, Vec<i64>>,
     pub(super) steps: Vec<Step<'a>>,
     pub(super) rules: Vec<Rule<'a>>,
 }
@@ -41,7 +43,7 @@ impl<'a> Tables<'a> {
         let hosts: BTreeMap<_, _> = problem.hosts.iter().map(|h| (h.name.as_str(), h)).collect();
         let vms: BTreeMap<_, _> = problem.vms.iter().map(|v| (v.name.as_str(), v)).collect();
         let named = problem.hosts.iter().flat_map(|h| h.capacity.keys());
-        let demanded = problem.vms.iter().flat_map(|v| v.demand.keys());
+        let demanded = problem.vms.iter().flat_map(|v| v.demand.keys().chain(v.arrival_demand.keys()));
         let resources: BTreeSet<&str> = named.chain(demanded).map(String::as_str).collect();
         let resources: Vec<&str> = resources.into_iter().collect();
         let usable = |host: &Host| -> Vec<i64> {
@@ -55,9 +57,14 @@ impl<'a> Tables<'a> {
         let need = |vm: &Vm| -> Vec<i64> {
             resources.iter().map(|name| vm.demand.get(*name).copied().unwrap_or(0)).collect()
         };
+        let wants = |vm: &Vm| -> Vec<i64> {
+            let of = |name: &&str| vm.arrival_demand.get(*name).or_else(|| vm.demand.get(*name)).copied();
+            resources.iter().map(|name| of(name).unwrap_or(0)).collect()
+        };
         let mut tables = Self {
             usable: hosts.iter().map(|(name, host)| (*name, usable(host))).collect(),
             need: vms.iter().map(|(name, vm)| (*name, need(vm))).collect(),
+            wants: vms.iter().map(|(name, vm)| (*name, wants(vm))).collect(),
             problem,
             hosts,
             vms,
@@ -77,9 +84,6 @@ impl<'a> Tables<'a> {
         let mut cannot = |subject: &str| report.add(0, subject, "this checker cannot judge it");
         if self.problem.hosts.iter().any(|h| !h.numa_nodes.is_empty()) {
             cannot("hosts with numa_nodes");
-        }
-        if self.problem.vms.iter().any(|v| !v.arrival_demand.is_empty()) {
-            cannot("vms with arrival_demand");
         }
         if self.problem.network.is_some() {
             cannot("network");

@@ -437,6 +437,28 @@ fn infeasible_gives_its_reason_and_a_conflict_of_known_names() {
 }
 
 #[test]
+fn vms_are_resized_when_all_actions_have_ended() {
+    let grows = |cpu| base().tap(|p| p.vms[1].arrival_demand.insert("cpu".into(), cpu));
+    // On the way y takes 6, at the end 9: beside z there is no room for it any more.
+    assert_eq!(valid(&grows(9), vec![start(1, "z", "b")])[0].2, 0.0);
+    breaks(2, "hosts[b].cpu", "ends with 11 of 10", &judge(&grows(10), vec![start(1, "z", "b")]));
+    // What is too much for its host counts before and after, as long as nobody comes.
+    let levels = valid(&grows(11), vec![start(1, "z", "a")]);
+    assert_eq!((levels[0].1, levels[0].2), (1100.0, 1000.0));
+    // A VM that shrinks gives nothing back before the end.
+    let shrinks = base().tap(|p| p.vms[1].arrival_demand.insert("cpu".into(), 1));
+    let judgement = judge(&shrinks, vec![migrate(1, "x", ["a", "b"], [0.0, 1.0], &[])]);
+    breaks(2, "actions[id=1]", "uses 12 cpu of 10", &judgement);
+    breaks(7, "hosts[b].cpu", "12 of 10", &judgement);
+    // What moves is what it has now.
+    let levels = valid(
+        &base().tap(|p| p.vms[0].arrival_demand.insert("memory".into(), 900)),
+        vec![migrate(1, "x", ["a", "c"], [0.0, 1.0], &[])],
+    );
+    assert_eq!(levels[1].2, 100.0);
+}
+
+#[test]
 fn what_cannot_be_judged_is_said() {
     for (more, subject) in [
         (r#", "constraints": [{"name": "r", "lonely": {"vms": ["x"]}}]"#, "constraints[r]"),
@@ -448,8 +470,6 @@ fn what_cannot_be_judged_is_said() {
         let problem = problem(more);
         breaks(0, subject, "cannot judge", &check(&problem, &plan(&problem, vec![])));
     }
-    let resized = base().tap(|p| p.vms[0].arrival_demand.insert("cpu".into(), 1));
-    breaks(0, "vms with arrival_demand", "cannot judge", &judge(&resized, vec![]));
     let numa = base().tap(|p| p.hosts[0].numa_nodes.push(crate::file::NumaNode::default()));
     breaks(0, "hosts with numa_nodes", "cannot judge", &judge(&numa, vec![]));
 }

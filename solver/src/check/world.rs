@@ -46,6 +46,19 @@ impl<'a> World<'a> {
         }
     }
 
+    /// The same when all VMs have been resized.
+    pub(super) fn resized(&self, tables: &Tables<'a>) -> Self {
+        let mut world = self.clone();
+        for (host, vms) in &world.on {
+            let mut used = vec![0_i64; tables.resources.len()];
+            for vm in vms {
+                used.iter_mut().zip(&tables.wants[vm]).for_each(|(u, n)| *u = u.saturating_add(*n));
+            }
+            world.used.insert(host, used);
+        }
+        world
+    }
+
     pub(super) fn hosts_of(&self, vm: &str) -> &[&'a str] {
         self.at.get(vm).map_or(&[], Vec::as_slice)
     }

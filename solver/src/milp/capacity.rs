@@ -2,15 +2,41 @@
 
 use super::linear::Term;
 use super::model::Model;
-use crate::model::{Amount, HostId, HostState};
+use crate::model::{Amount, Amounts, HostId, HostState, Vm};
+use crate::objective;
 
 pub(super) fn add(model: &mut Model<'_>) {
-    let initial = crate::objective::usage(model.problem, &model.problem.initial());
+    let when: &[When] = if model.problem.resizes() { &[When::End, When::Present] } else { &[When::End] };
+    for when in when {
+        add_at(model, *when);
+    }
+    model.problem.host_ids().for_each(|host| link(model, host));
+}
+
+/// Which amounts are weighed: VMs may be resized at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    Present,
+    End,
+}
+
+impl When {
+    fn takes(self, vm: &Vm) -> &Amounts {
+        if self == Self::End { &vm.demand } else { &vm.present }
+    }
+}
+
+fn add_at(model: &mut Model<'_>, when: When) {
+    let start = model.problem.initial();
+    let initial = match when {
+        When::End => objective::usage(model.problem, &start),
+        When::Present => objective::present_usage(model.problem, &start),
+    };
     let width = model.problem.resources.len();
-    let fixed = Fixed::new(model);
-    // Beyond what all VMs demand together there is no difference.
+    let fixed = Fixed::new(model, when);
+    // Beyond what all VMs take together there is no difference.
     let total: Vec<Amount> =
-        (0..width).map(|r| model.problem.vms.iter().map(|vm| vm.demand[r]).sum()).collect();
+        (0..width).map(|r| model.problem.vms.iter().map(|vm| when.takes(vm)[r]).sum()).collect();
     let mut all: Vec<Pool> = vec![Pool::default(); width];
     for host in model.problem.host_ids() {
         let state = model.problem.host(host).state;
@@ -20,7 +46,8 @@ pub(super) fn add(model: &mut Model<'_>) {
         for r in 0..width {
             let i = host.index() * width + r;
             let room = model.problem.host(host).usable[r].min(total[r]);
-            let row = Row { host, r, room, was: initial[i], used: fixed.used[i], came: fixed.came[i] };
+            let (was, used, came) = (initial[i], fixed.used[i], fixed.came[i]);
+            let row = Row { host, r, when, room, was, used, came };
             let free = row.add(model);
             if model.pooled && state == HostState::Online {
                 all[r].terms.extend(free.terms);
@@ -28,9 +55,8 @@ pub(super) fn add(model: &mut Model<'_>) {
                 all[r].room = all[r].room.saturating_add(free.room);
             }
         }
-        link(model, host);
     }
-    if model.pooled {
+    if model.pooled && when == When::End {
         for (r, pool) in all.into_iter().enumerate() {
             together(model, r, &pool);
         }
@@ -44,13 +70,13 @@ struct Fixed {
 }
 
 impl Fixed {
-    fn new(model: &Model<'_>) -> Self {
+    fn new(model: &Model<'_>, when: When) -> Self {
         let width = model.problem.resources.len();
         let mut result = Self { used: vec![0; model.problem.hosts.len() * width], came: Vec::new() };
         result.came.clone_from(&result.used);
         for (vm, end) in &model.parts.fixed {
             let Some(host) = end else { continue };
-            let (range, demand) = (host.index() * width.., &model.problem.vm(*vm).demand);
+            let (range, demand) = (host.index() * width.., when.takes(model.problem.vm(*vm)));
             crate::model::add(&mut result.used[range.clone()], demand);
             if model.ends.from(*vm) != Some(*host) {
                 crate::model::add(&mut result.came[range], demand);
@@ -71,6 +97,7 @@ struct Pool {
 struct Row {
     host: HostId,
     r: usize,
+    when: When,
     /// Usable.
     room: Amount,
     /// In use at the start.
@@ -86,7 +113,8 @@ impl Row {
     fn add(&self, model: &mut Model<'_>) -> Pool {
         let weigh = |cell: usize| {
             let cell = model.cells[cell];
-            (cell, model.demand(cell.class, self.r))
+            let takes = if self.when == When::End { Model::demand } else { Model::present };
+            (cell, takes(model, cell.class, self.r))
         };
         let cells: Vec<_> =
             model.of_host[self.host.index()].iter().map(|cell| weigh(*cell)).filter(|c| c.1 > 0).collect();
@@ -104,7 +132,8 @@ impl Row {
         }
         if self.was > self.room {
             let over = model.linear.column(1);
-            model.over.insert((self.host, self.r), over);
+            let overs = if self.when == When::End { &mut model.over } else { &mut model.over_at_present };
+            overs.insert((self.host, self.r), over);
             free.terms.push((over, self.was - self.room));
             let arrivals = cells.iter().filter(|(cell, _)| !cell.stays);
             let mut arriving: Vec<Term> = arrivals.map(|(cell, demand)| (cell.column, *demand)).collect();

@@ -5,7 +5,7 @@ use super::linear::count;
 use crate::model::{HostId, Placement, Problem, VmId};
 use std::collections::BTreeMap;
 
-/// VMs that can take each other's place: same demand, same rules, and the same ways to move.
+/// VMs that can take each other's place: same demands, same rules, and the same ways to move.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Class {
     /// Sorted, never empty.
@@ -64,7 +64,7 @@ pub(super) fn parts(
             continue;
         }
         let alike = (
-            &known.demand,
+            (&known.demand, &known.present),
             ends.rules_of(vm),
             // A VM that can neither stay nor move has no end at all; it must not hide among others.
             (from.is_some(), ends.may_move(vm), ends.pace(vm)),

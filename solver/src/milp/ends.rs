@@ -56,7 +56,10 @@ impl<'a> Ends<'a> {
     /// Whether a VM that may move may end on a host where it did not begin.
     pub(super) fn may_enter(&self, vm: VmId, host: HostId) -> bool {
         let known = self.problem.host(host);
-        let fits = self.problem.vm(vm).demand.iter().zip(&known.usable).all(|(demand, room)| demand <= room);
+        let vm_known = self.problem.vm(vm);
+        let fits = [&vm_known.demand, &vm_known.present]
+            .into_iter()
+            .all(|takes| takes.iter().zip(&known.usable).all(|(amount, room)| amount <= room));
         known.state == HostState::Online
             && fits
             && self.fenced(vm, host)

@@ -61,6 +61,8 @@ pub(super) struct Model<'a> {
     pub(super) always_on: Vec<bool>,
     /// The host stays over its usable amount of the resource.
     pub(super) over: BTreeMap<(HostId, usize), Column>,
+    /// The same while the plan runs, where VMs are resized. It costs nothing.
+    pub(super) over_at_present: BTreeMap<(HostId, usize), Column>,
     /// The soft rule does not hold.
     pub(super) broken: Vec<Option<Column>>,
     /// VMs of the rule (a gather) run in the value of its scope.
@@ -90,6 +92,7 @@ impl<'a> Model<'a> {
             on: vec![None; problem.hosts.len()],
             always_on: vec![false; problem.hosts.len()],
             over: BTreeMap::new(),
+            over_at_present: BTreeMap::new(),
             broken: vec![None; rules.list.len()],
             used: BTreeMap::new(),
             parts,
@@ -142,10 +145,12 @@ impl<'a> Model<'a> {
 
     /// How many VMs of this kind the host could hold if it were empty.
     fn fitting(&self, vm: VmId, host: HostId) -> i64 {
-        let demand = self.problem.vm(vm).demand.iter().zip(&self.problem.host(host).usable);
-        demand
-            .filter(|(demand, _)| **demand > 0)
-            .map(|(demand, room)| room / demand)
+        let usable = &self.problem.host(host).usable;
+        let takes = [&self.problem.vm(vm).demand, &self.problem.vm(vm).present];
+        (takes.into_iter())
+            .flat_map(|takes| takes.iter().zip(usable))
+            .filter(|(amount, _)| **amount > 0)
+            .map(|(amount, room)| room / amount)
             .min()
             .unwrap_or(i64::MAX)
     }
@@ -200,9 +205,14 @@ impl<'a> Model<'a> {
         moved.map(|(vm, _)| *vm)
     }
 
-    /// What a VM of the class demands of a resource.
+    /// What a VM of the class demands of a resource at the end.
     pub(super) fn demand(&self, class: usize, resource: usize) -> Amount {
         self.problem.vm(self.parts.classes[class].one()).demand[resource]
+    }
+
+    /// What a VM of the class takes of a resource while the plan runs.
+    pub(super) fn present(&self, class: usize, resource: usize) -> Amount {
+        self.problem.vm(self.parts.classes[class].one()).present[resource]
     }
 
     /// The point of the model that stands for a placement; `None` if the model leaves that placement out.
@@ -248,10 +258,16 @@ impl<'a> Model<'a> {
                 point[column as usize] = 1;
             }
         }
-        let (width, usage) = (self.problem.resources.len(), objective::usage(self.problem, at));
-        for ((host, r), column) in &self.over {
-            let over = usage[host.index() * width + r] > self.problem.host(*host).usable[*r];
-            point[*column as usize] = i64::from(over);
+        let width = self.problem.resources.len();
+        let mut stay_over = |columns: &BTreeMap<(HostId, usize), Column>, usage: Vec<Amount>| {
+            for ((host, r), column) in columns {
+                let over = usage[host.index() * width + r] > self.problem.host(*host).usable[*r];
+                point[*column as usize] = i64::from(over);
+            }
+        };
+        stay_over(&self.over, objective::usage(self.problem, at));
+        if !self.over_at_present.is_empty() {
+            stay_over(&self.over_at_present, objective::present_usage(self.problem, at));
         }
         let tally = self.rules.tally(at);
         for (kept, column) in self.rules.list.iter().zip(&self.broken) {

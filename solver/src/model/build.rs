@@ -240,10 +240,11 @@ fn build_vm(
             None
         }
     };
-    if !vm.arrival_demand.is_empty() {
-        dense(&path("arrival_demand"), &vm.arrival_demand, resources, faults);
-        faults.unsupported(path("arrival_demand"), "resizing a VM");
-    }
+    let present = dense(&path("demand"), &vm.demand, resources, faults);
+    let arrival = dense(&path("arrival_demand"), &vm.arrival_demand, resources, faults);
+    let demand = (resources.iter().enumerate())
+        .map(|(r, name)| if vm.arrival_demand.contains_key(name) { arrival[r] } else { present[r] })
+        .collect();
     if let Some(numa) = &vm.numa {
         // Hosts with NUMA nodes are refused, and elsewhere the number of nodes means nothing.
         if numa.count.is_some_and(|count| count < 1) {
@@ -261,7 +262,8 @@ fn build_vm(
     Vm {
         name: vm.name.clone(),
         host,
-        demand: dense(&path("demand"), &vm.demand, resources, faults),
+        demand,
+        present,
         pinned: vm.pinned,
         memory_dirty_rate: vm.memory_dirty_rate.unwrap_or(0.0),
         priority: priority.clamp(0, 1000) as u32,
@@ -285,7 +287,7 @@ fn refuse_overflow(hosts: &[Host], vms: &[Vm], resources: &[String], faults: &mu
         if total > i128::from(Amount::MAX / 2) {
             faults.wrong("hosts", format!("the hosts have {total} {name} together, which is beyond 2^62"));
         }
-        let total: i128 = vms.iter().map(|vm| i128::from(vm.demand[r])).sum();
+        let total: i128 = vms.iter().map(|vm| i128::from(vm.demand[r].max(vm.present[r]))).sum();
         if total > i128::from(LARGEST_AMOUNT) {
             faults.wrong("vms", format!("the VMs demand {total} {name} together, which is beyond 2^53"));
         }

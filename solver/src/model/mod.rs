@@ -83,8 +83,10 @@ pub struct Vm {
     pub name: String,
     /// Where it is; `None` = waiting to be placed. On a `Failed` host it is down.
     pub host: Option<HostId>,
-    /// What must be available where it runs.
+    /// What it is to have where it runs at the end of the plan: its arrival demand, else its demand.
     pub demand: Amounts,
+    /// What it takes of a host while the plan runs.
+    pub present: Amounts,
     /// Must stay where it is.
     pub pinned: bool,
     /// MiB/s.
@@ -214,7 +216,13 @@ impl Problem {
     /// MiB that a migration of the VM transfers.
     #[must_use]
     pub fn memory_of(&self, vm: VmId) -> Amount {
-        self.memory().map_or(0, |r| self.vm(vm).demand[r])
+        self.memory().map_or(0, |r| self.vm(vm).present[r])
+    }
+
+    /// Whether some VM is to have more or less at the end than while the plan runs.
+    #[must_use]
+    pub fn resizes(&self) -> bool {
+        self.vms.iter().any(|vm| vm.demand != vm.present)
     }
 
     /// Fastest rate in MiB/s between two hosts.

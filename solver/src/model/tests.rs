@@ -70,6 +70,8 @@ fn wrong_values_are_refused_with_their_path() {
         (r#""vms": [{"name": "v", "host": "x"}]"#, "vms[0].host", "unknown host \"x\""),
         (r#""vms": [{"name": "v", "demand": {"cpu": -3}}]"#, "vms[0].demand.cpu", "is -3"),
         (r#""vms": [{"name": "v", "demand": {"gpu": 1}}]"#, "vms[0].demand.gpu", "unknown resource"),
+        (r#""vms": [{"name": "v", "arrival_demand": {"cpu": -1}}]"#, "vms[0].arrival_demand.cpu", "is -1"),
+        (r#""vms": [{"name": "v", "arrival_demand": {"x": 1}}]"#, "vms[0].arrival_demand.x", "unknown"),
         (r#""vms": [{"name": "v", "memory_dirty_rate": -1}]"#, "vms[0].memory_dirty_rate", "at least 0"),
         (r#""vms": [{"name": "v", "priority": 1001}]"#, "vms[0].priority", "0..1000"),
         (r#""vms": [{"name": "v", "priority": -1}]"#, "vms[0].priority", "0..1000"),
@@ -147,7 +149,6 @@ fn wrong_rules_are_refused_with_their_path() {
 fn what_is_not_planned_with_is_refused_by_name() {
     for (part, path, says) in [
         (r#""hosts": [{"name": "a", "numa_nodes": [{}]}]"#, "hosts[0].numa_nodes", "NUMA"),
-        (r#""vms": [{"name": "v", "arrival_demand": {"network": 1}}]"#, "vms[0].arrival_demand", "resizing"),
         (r#""network": {}"#, "network", "network topology"),
         (r#""limits": {"power_actions": true}"#, "limits.power_actions", "booting"),
         (r#""objective": "BALANCE""#, "objective", "BALANCE"),
@@ -277,6 +278,20 @@ fn names_selectors_scopes_and_defaults_are_resolved() {
     let initial = problem.initial();
     assert_eq!((initial[0], initial[2]), (None, None), "a failed host's VM is down");
     assert!(initial[1].is_some());
+}
+
+#[test]
+fn what_a_vm_is_to_have_at_the_end_replaces_what_it_names() {
+    let problem = build(
+        r#"{"hosts": [{"name": "a", "capacity": {"cpu": 9, "memory": 9}}], "vms": [
+            {"name": "v", "host": "a", "demand": {"cpu": 3, "memory": 2}, "arrival_demand": {"cpu": 5}},
+            {"name": "w", "demand": {"memory": 4}, "arrival_demand": {"memory": 0, "cpu": 1}}]}"#,
+    );
+    let problem = problem.unwrap();
+    assert_eq!((&*problem.vms[0].present, &*problem.vms[0].demand), (&[3, 2][..], &[5, 2][..]));
+    assert_eq!((&*problem.vms[1].present, &*problem.vms[1].demand), (&[0, 4][..], &[1, 0][..]));
+    assert!(problem.resizes());
+    assert_eq!(problem.memory_of(super::VmId(1)), 4, "what is moved is what it has while the plan runs");
 }
 
 #[test]

@@ -73,7 +73,9 @@ impl Stages<'_> {
         budget.spend(exact_budget.work_done() + parts.iter().map(|(part, _)| part.work_done()).sum::<u64>());
         // Stable: what one searcher has found stays in its order.
         found.sort_by_key(|(number, _)| *number);
-        found.iter().for_each(|(_, better)| _ = self.offer(better));
+        for (_, better) in &found {
+            self.offer(better);
+        }
         outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }

@@ -143,7 +143,30 @@ impl<'a> Reasons<'a> {
         };
         let share = |r: usize| excess(r) as f64 / host.usable[r].max(1) as f64;
         let worst = (0..width).filter(helped).max_by(|a, b| share(*a).total_cmp(&share(*b)))?;
-        Some(phrases::over(&host.name, &problem.resources[worst], excess(worst)))
+        let resource = &problem.resources[worst];
+        match self.grower(vm, home, worst) {
+            Some(grower) => {
+                let (name, to) = (&problem.vm(grower).name, problem.vm(grower).demand[worst]);
+                Some(phrases::grows(name, &host.name, resource, to, excess(worst)))
+            }
+            None => Some(phrases::over(&host.name, resource, excess(worst))),
+        }
+    }
+
+    /// The VM whose growing puts a host over that is not so yet: this one, else the one that grows most.
+    fn grower(&self, vm: VmId, home: HostId, r: usize) -> Option<VmId> {
+        let growth = |vm: VmId| self.problem.vm(vm).demand[r] - self.problem.vm(vm).present[r];
+        let here = |vm: &VmId| self.home[vm.index()] == Some(home) && growth(*vm) > 0;
+        let growing: Vec<VmId> = self.problem.vm_ids().filter(here).collect();
+        let all: Amount = growing.iter().map(|vm| growth(*vm)).sum();
+        let used = self.used_before[home.index() * self.problem.resources.len() + r];
+        if used - all > self.problem.host(home).usable[r] {
+            return None;
+        }
+        if growing.contains(&vm) {
+            return Some(vm);
+        }
+        growing.into_iter().max_by_key(|vm| (growth(*vm), std::cmp::Reverse(*vm)))
     }
 
     /// Whom it makes room for, or goes along with, and why that one comes.

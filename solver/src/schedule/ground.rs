@@ -2,7 +2,8 @@
 //!
 //! Everything that can be full is a *pool* with a room in integers: a resource of a host, or a value of
 //! the scope of a spread that must always hold. A hop takes from the pools of the host that it enters when
-//! it begins, and gives back to those of the host that it leaves when it ends.
+//! it begins, and gives back to those of the host that it leaves when it ends. VMs are resized at the end of
+//! the plan: here they take what they have at present.
 
 use crate::constraints::{Kept, Rules, breaks_on_the_way};
 use crate::model::{Amount, Body, HostId, HostState, Placement, Problem, Scope, VmId};
@@ -48,7 +49,7 @@ pub(super) struct Ground<'a> {
 impl<'a> Ground<'a> {
     pub(super) fn new(problem: &'a Problem, rules: &'a Rules<'a>, to: &'a Placement) -> Self {
         let (width, start) = (problem.resources.len(), problem.initial());
-        let used = crate::objective::usage(problem, &start);
+        let used = crate::objective::present_usage(problem, &start);
         let usable = problem.hosts.iter().flat_map(|host| host.usable.iter());
         let mut ground = Self {
             problem,
@@ -120,8 +121,8 @@ impl<'a> Ground<'a> {
 
     fn needs(&self, vm: VmId, host: HostId) -> impl Iterator<Item = (usize, Amount)> + '_ {
         let first = host.index() * self.width;
-        let demand = self.problem.vm(vm).demand.iter().enumerate();
-        demand.filter(|(_, amount)| **amount > 0).map(move |(r, amount)| (first + r, *amount))
+        let takes = self.problem.vm(vm).present.iter().enumerate();
+        takes.filter(|(_, amount)| **amount > 0).map(move |(r, amount)| (first + r, *amount))
     }
 
     /// Values of spreads that `here` is in and `there` is not.

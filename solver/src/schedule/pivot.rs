@@ -72,7 +72,7 @@ impl<'a> Lock<'a> {
             if !may || view.taken[i] || moved.pinned || ground.start[i].is_none() {
                 continue;
             }
-            if moved.demand.iter().zip(&largest).any(|(demand, most)| *demand > 0 && demand > most) {
+            if moved.present.iter().zip(&largest).any(|(takes, most)| *takes > 0 && takes > most) {
                 continue;
             }
             for (pool, _) in ground.holds(vm, host) {

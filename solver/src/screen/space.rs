@@ -12,14 +12,17 @@ pub(crate) struct Space<'a> {
     pub(crate) rules: &'a Rules<'a>,
     /// Where the VMs run at the start.
     pub(crate) home: Placement,
-    /// Use at the start, `host * width + resource`.
+    /// Use at the start, `host * width + resource`, with what VMs are to have at the end. Where VMs are
+    /// resized, the same follows with what they have while the plan runs.
     pub(crate) home_used: Vec<Amount>,
     /// How many VMs each host runs at the start.
     pub(crate) home_count: Vec<u32>,
-    /// Usable amounts, `host * width + resource`.
+    /// Usable amounts, as many as in `home_used`.
     pub(crate) usable: Vec<Amount>,
-    /// Demands, `vm * width + resource`.
+    /// Demands at the end, `vm * width + resource`.
     demand: Vec<Amount>,
+    /// Some VM is resized.
+    resizes: bool,
     /// Hosts that VMs may enter.
     pub(crate) open: Vec<HostId>,
     is_open: Vec<bool>,
@@ -58,7 +61,13 @@ impl<'a> Space<'a> {
             is_open[host.index()] = true;
         }
         let demand: Vec<_> = problem.vms.iter().flat_map(|vm| vm.demand.iter().copied()).collect();
-        let usable: Vec<_> = problem.hosts.iter().flat_map(|host| host.usable.iter().copied()).collect();
+        let resizes = problem.resizes();
+        let mut usable: Vec<_> = problem.hosts.iter().flat_map(|host| host.usable.iter().copied()).collect();
+        let mut home_used = objective::usage(problem, &home);
+        if resizes {
+            usable.extend_from_within(..);
+            home_used.extend(objective::present_usage(problem, &home));
+        }
         let scale: Vec<f64> = (0..width)
             .map(|r| {
                 let total: Amount = open.iter().map(|host| usable[host.index() * width + r]).sum();
@@ -72,15 +81,13 @@ impl<'a> Space<'a> {
                 sum / width.max(1) as f64 + most
             })
             .collect();
-        let memory = (problem.memory()).map_or_else(
-            || vec![0; problem.vms.len()],
-            |r| problem.vms.iter().map(|vm| vm.demand[r]).collect(),
-        );
+        let memory = problem.vm_ids().map(|vm| problem.memory_of(vm)).collect();
         let mut space = Self {
-            home_used: objective::usage(problem, &home),
+            home_used,
             home_count,
             usable,
             demand,
+            resizes,
             open,
             is_open,
             fixed: Vec::new(),
@@ -118,7 +125,15 @@ impl<'a> Space<'a> {
         self.fixed[vm.index()] = true;
     }
 
-    /// What the VM needs.
+    /// Amounts that a VM takes of a host besides its demand, with where they are counted: what it has while
+    /// the plan runs.
+    pub(crate) fn besides(&self, vm: VmId, host: HostId) -> impl Iterator<Item = (usize, Amount)> + use<'a> {
+        let present: &'a [Amount] = if self.resizes { &self.problem.vm(vm).present } else { &[] };
+        let first = (self.problem.hosts.len() + host.index()) * self.width;
+        present.iter().enumerate().map(move |(r, amount)| (first + r, *amount))
+    }
+
+    /// What the VM needs at the end.
     pub(crate) fn demand(&self, vm: VmId) -> &[Amount] {
         &self.demand[vm.index() * self.width..][..self.width]
     }
@@ -162,7 +177,9 @@ impl<'a> Space<'a> {
     pub(crate) fn could_go_somewhere(&self, vm: VmId) -> bool {
         let large_enough = |host: &HostId| {
             let usable = &self.usable[host.index() * self.width..][..self.width];
+            let mut besides = self.besides(vm, *host);
             self.demand(vm).iter().zip(usable).all(|(need, usable)| need <= usable)
+                && besides.all(|(cell, amount)| amount <= self.usable[cell])
         };
         self.open.iter().any(|host| {
             self.home[vm.index()] != Some(*host)

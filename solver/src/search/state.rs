@@ -142,8 +142,8 @@ impl<'a> State<'a> {
     /// there at the start, as long as nobody came into it.
     fn fits(&self, vm: VmId, host: HostId, at_home: bool) -> bool {
         let base = host.index() * self.space.width;
-        self.space.demand(vm).iter().enumerate().all(|(r, &need)| {
-            let cell = base + r;
+        let demand = self.space.demand(vm).iter().enumerate().map(|(r, &need)| (base + r, need));
+        demand.chain(self.space.besides(vm, host)).all(|(cell, need)| {
             let mut room = self.space.usable[cell];
             if at_home && self.foreign[cell] == 0 {
                 room = room.max(self.space.home_used[cell]);
@@ -184,6 +184,10 @@ impl<'a> State<'a> {
             self.over -= u64::from(was_over && self.used[cell] <= space.usable[cell]);
             self.foreign[cell] -= u32::from(stranger && need > 0);
         }
+        for (cell, need) in space.besides(vm, host) {
+            self.used[cell] -= need;
+            self.foreign[cell] -= u32::from(stranger && need > 0);
+        }
         space.rules.leave(&mut self.tally, vm, host);
         let slot = self.slot[vm.index()] as usize;
         self.on[h].swap_remove(slot);
@@ -214,6 +218,10 @@ impl<'a> State<'a> {
             let was_over = self.used[cell] > space.usable[cell];
             self.used[cell] += need;
             self.over += u64::from(!was_over && self.used[cell] > space.usable[cell]);
+            self.foreign[cell] += u32::from(stranger && need > 0);
+        }
+        for (cell, need) in space.besides(vm, host) {
+            self.used[cell] += need;
             self.foreign[cell] += u32::from(stranger && need > 0);
         }
         space.rules.enter(&mut self.tally, vm, host);

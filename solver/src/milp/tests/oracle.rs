@@ -58,10 +58,15 @@ fn vm() -> impl Strategy<Value = Value> {
     let pinned = prop_oneof![7 => Just(false), 1 => Just(true)];
     let dirty = prop_oneof![7 => Just(0.0), 1 => Just(90.0), 1 => Just(900.0)];
     let priority = prop_oneof![Just(100), Just(1), Just(0)];
-    (0..6_usize, demand, pinned, dirty, priority).prop_map(|(at, (cpu, memory), pinned, dirty, priority)| {
-        json!({"at": at, "demand": {"cpu": cpu, "memory": memory}, "pinned": pinned,
-            "memory_dirty_rate": dirty, "priority": priority})
-    })
+    let resize = prop_oneof![
+        6 => Just(json!({})), 1 => Just(json!({"cpu": 300})), 1 => Just(json!({"cpu": 100, "memory": 0})),
+    ];
+    (0..6_usize, demand, pinned, dirty, priority, resize).prop_map(
+        |(at, (cpu, memory), pinned, dirty, priority, resize)| {
+            json!({"at": at, "demand": {"cpu": cpu, "memory": memory}, "pinned": pinned,
+                "memory_dirty_rate": dirty, "priority": priority, "arrival_demand": resize})
+        },
+    )
 }
 
 fn rule() -> impl Strategy<Value = Value> {

@@ -33,6 +33,26 @@ fn an_overload_is_cured_by_the_cheapest_moves() {
 }
 
 #[test]
+fn vms_that_are_to_grow_find_room() {
+    let list = hosts(&[("a", ONLINE), ("b", ONLINE)]);
+    let grow = |cores: u32| format!(r#", "arrival_demand": {{"cpu": {}}}"#, cores * 1000);
+    // It fits where it is.
+    let vms = [vm_with("v", "a", 4, 4, &grow(6)), vm("w", "a", 4, 2), vm("x", "b", 5, 5)];
+    assert_status(&solved(&problem(&list, &vms, "")), Status::NoChange);
+    // The other one is cheaper to move.
+    let vms = [vm_with("v", "a", 4, 4, &grow(7)), vm("w", "a", 4, 2), vm("x", "b", 5, 5)];
+    let plan = solved(&problem(&list, &vms, ""));
+    assert_status(&plan, Status::Optimal);
+    let why = "v is to grow to 7000 millicores of cpu, which puts a 1000 millicores over its limit";
+    assert_eq!(actions(&plan), [format!("w a>b: {why}")]);
+    assert_eq!((plan.objectives[0].before, plan.objectives[0].value), (1000.0, 0.0));
+    // There is room for it when x has shrunk, which it does only at the end.
+    let vms = [vm_with("v", "a", 6, 1, &grow(9)), vm("w", "a", 4, 2), vm_with("x", "b", 7, 5, &grow(1))];
+    let plan = solved(&problem(&list, &vms, ""));
+    assert_eq!((value(&plan, "VIOLATIONS"), plan.actions.len()), (1000.0, 0), "{}", plan.to_json());
+}
+
+#[test]
 fn an_overload_that_cannot_be_cured_still_gives_the_best_useful_plan() {
     // b can be relieved, a cannot; what waits cannot start, as it fits nowhere.
     let list = hosts(&[("a", ONLINE), ("b", ONLINE), ("c", "CORDONED")]);

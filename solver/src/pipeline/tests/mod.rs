@@ -99,6 +99,7 @@ fn carried_out(problem: &Problem, plan: &Plan) -> Problem {
         if let Some(host) = plan.placement.get(&vm.name) {
             vm.host.clone_from(host);
         }
+        vm.demand.append(&mut vm.arrival_demand);
     }
     next
 }

@@ -88,6 +88,11 @@ fn vms(problem: &mut file::Problem, size: Size, random: &mut Random) {
             name: format!("v{i}"),
             host: if placed { format!("h{host}") } else { String::new() },
             demand: amounts(cpu, memory),
+            arrival_demand: if size.odd && random.one_in(8) {
+                amounts(random.below(6), 200 * random.below(8))
+            } else {
+                file::Amounts::new()
+            },
             pinned: size.odd && random.one_in(12),
             memory_dirty_rate: (size.odd && random.one_in(3)).then(|| [20.0, 60.0, 90.0][random.below(3)]),
             ..file::Vm::default()

@@ -22,8 +22,8 @@ fn may_go(problem: &Problem, at: &Placement, vm: VmId, to: HostId) -> bool {
     }
     let on = |host: HostId| at.iter().enumerate().filter(move |(_, at)| **at == Some(host)).map(|(vm, _)| vm);
     for (r, usable) in problem.host(to).usable.iter().enumerate() {
-        let used: i64 = on(to).map(|vm| problem.vms[vm].demand[r]).sum();
-        if moved.demand[r] > 0 && used + moved.demand[r] > *usable {
+        let used: i64 = on(to).map(|vm| problem.vms[vm].present[r]).sum();
+        if moved.present[r] > 0 && used + moved.present[r] > *usable {
             return false;
         }
     }
