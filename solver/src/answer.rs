@@ -29,6 +29,12 @@ impl Found {
         let values = objective::values(problem, rules, &to, way);
         Self { to, actions, way, values }
     }
+
+    /// Nothing is done.
+    pub(crate) fn nothing(problem: &Problem, rules: &Rules<'_>, stay: Placement) -> Self {
+        let values = objective::values_before(problem, rules);
+        Self { to: stay, actions: Vec::new(), way: Way::default(), values }
+    }
 }
 
 /// The plan's file form. `bounds` has an entry per level; `None` = nothing proved but that no value is
@@ -41,7 +47,7 @@ pub(crate) fn plan(
     bounds: &[Option<f64>],
 ) -> Plan {
     let name = |vm: usize| problem.vms[vm].name.clone();
-    let before = objective::values(problem, rules, &problem.initial(), Way::default());
+    let before = objective::values_before(problem, rules);
     let objectives = (problem.objectives.iter().enumerate())
         .map(|(i, level)| ObjectiveValue {
             name: level.name().to_owned(),

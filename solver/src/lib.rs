@@ -13,6 +13,7 @@ pub mod file;
 mod milp;
 pub mod model;
 mod objective;
+mod objectives;
 mod pipeline;
 mod reasons;
 mod schedule;

@@ -2,6 +2,7 @@
 
 use crate::constraints::Rules;
 use crate::model::{Amount, Amounts, HostId, HostState, Objective, Placement, Problem, Vm, VmId};
+use crate::objectives::{Gauges, Scene, energy};
 use std::cmp::Ordering;
 
 /// What `VIOLATIONS` counts for each host and resource that is over at the end.
@@ -47,8 +48,24 @@ pub(crate) fn movers<'a>(problem: &'a Problem, to: &'a Placement) -> impl Iterat
     })
 }
 
-/// One value per level of the problem's objective, in its order.
+/// One value per level of the problem's objective, in its order, once a plan has led to a placement.
 pub(crate) fn values(problem: &Problem, rules: &Rules<'_>, to: &Placement, way: Way) -> Vec<f64> {
+    values_in(problem, rules, to, way, || Scene::after(problem, to))
+}
+
+/// The values before anything is done.
+pub(crate) fn values_before(problem: &Problem, rules: &Rules<'_>) -> Vec<f64> {
+    values_in(problem, rules, &problem.initial(), Way::default(), || Scene::before(problem))
+}
+
+fn values_in(
+    problem: &Problem,
+    rules: &Rules<'_>,
+    to: &Placement,
+    way: Way,
+    scene: impl Fn() -> Scene,
+) -> Vec<f64> {
+    let gauges = std::cell::LazyCell::new(|| Gauges::of(problem, &scene()));
     let level = |objective: &Objective| match objective {
         Objective::Violations => violations(problem, rules, to),
         Objective::ActiveHosts => {
@@ -61,6 +78,7 @@ pub(crate) fn values(problem: &Problem, rules: &Rules<'_>, to: &Placement, way: 
             let moved: Amount = movers(problem, to).map(|vm| problem.memory_of(vm)).sum();
             (moved + way.detour_mib) as f64
         }
+        Objective::Energy | Objective::Imbalance | Objective::Fragments => gauges.value(*objective),
         Objective::Makespan => way.makespan_s,
     };
     problem.objectives.iter().map(level).collect()
@@ -78,15 +96,31 @@ fn violations(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> f64 {
 
 /// How far two values of a level may be apart and still count as the same.
 pub(crate) fn tolerance(level: Objective, value: f64) -> f64 {
-    let absolute = if level == Objective::Makespan { 0.01 } else { 1e-6 };
+    let absolute = match level {
+        Objective::Makespan => 0.01,
+        Objective::Energy => 0.1,
+        _ => 1e-6,
+    };
     absolute + 1e-9 * value.abs()
+}
+
+/// How two values of a level compare; `Less` is better.
+pub(crate) fn order(level: Objective, a: f64, b: f64) -> Ordering {
+    if level == Objective::Energy {
+        energy::step(a).total_cmp(&energy::step(b))
+    } else if (a - b).abs() > tolerance(level, a.max(b)) {
+        a.total_cmp(&b)
+    } else {
+        Ordering::Equal
+    }
 }
 
 /// Lexicographic; `Less` is better. Levels that `a` or `b` leaves out are not compared.
 pub(crate) fn compare(problem: &Problem, a: &[f64], b: &[f64]) -> Ordering {
     for ((level, a), b) in problem.objectives.iter().zip(a).zip(b) {
-        if (a - b).abs() > tolerance(*level, a.max(*b)) {
-            return a.total_cmp(b);
+        let order = order(*level, *a, *b);
+        if order.is_ne() {
+            return order;
         }
     }
     Ordering::Equal
@@ -103,7 +137,7 @@ pub(crate) fn fault(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> Opt
             }
             (from, Some(to)) if from != &Some(*to) => {
                 let host = problem.host(*to);
-                if host.state != HostState::Online {
+                if !problem.takes_vms(*to) {
                     return Some(format!("{name} would enter {}, which takes no VMs", host.name));
                 }
                 if vm.pinned && vm.host.is_some() {

@@ -64,9 +64,9 @@ pub(crate) enum Goal {
     Repair,
     /// The same, on as few hosts as can be
     Consolidate,
-    /// The same, with even load (not yet planned with)
+    /// The same, with even load
     Balance,
-    /// The same, with little power (not yet planned with)
+    /// The same, with little power
     Power,
 }
 

@@ -3,6 +3,7 @@
 use super::Report;
 use super::sweep::Swept;
 use super::tables::Tables;
+use super::weigh;
 use super::world::World;
 use crate::file::{Plan, Status};
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +102,9 @@ fn values(tables: &Tables<'_>, world: &World<'_>, soft: f64, moved: bool) -> BTr
     BTreeMap::from([
         ("VIOLATIONS", 1000.0 * over as f64 + unplaced as f64 + soft),
         ("ACTIVE_HOSTS", world.on.values().filter(|vms| !vms.is_empty()).count() as f64),
+        ("ENERGY", weigh::watts(tables, world)),
+        ("IMBALANCE", weigh::imbalance(tables, world)),
+        ("FRAGMENTS", weigh::fragments(tables, world)),
         ("MIGRATIONS", migrations.len() as f64),
         ("MIGRATION_COST", movers.iter().map(memory).sum()),
         ("MAKESPAN", makespan),
@@ -108,7 +112,16 @@ fn values(tables: &Tables<'_>, world: &World<'_>, soft: f64, moved: bool) -> BTr
 }
 
 fn level_names(tables: &Tables<'_>, report: &mut Report) -> Vec<&'static str> {
-    let known = ["VIOLATIONS", "ACTIVE_HOSTS", "MIGRATIONS", "MIGRATION_COST", "MAKESPAN"];
+    let known = [
+        "VIOLATIONS",
+        "ACTIVE_HOSTS",
+        "ENERGY",
+        "IMBALANCE",
+        "FRAGMENTS",
+        "MIGRATIONS",
+        "MIGRATION_COST",
+        "MAKESPAN",
+    ];
     if !tables.problem.objectives.is_empty() {
         let mut names = Vec::new();
         for name in &tables.problem.objectives {
@@ -121,6 +134,8 @@ fn level_names(tables: &Tables<'_>, report: &mut Report) -> Vec<&'static str> {
     }
     match tables.problem.objective.as_str() {
         "" | "REPAIR" => vec!["VIOLATIONS", "MIGRATION_COST", "MAKESPAN"],
+        "BALANCE" => vec!["VIOLATIONS", "IMBALANCE", "MIGRATION_COST", "MAKESPAN"],
+        "POWER" => vec!["VIOLATIONS", "ENERGY", "MIGRATION_COST", "MAKESPAN"],
         "CONSOLIDATE" => vec!["VIOLATIONS", "ACTIVE_HOSTS", "MIGRATION_COST", "MAKESPAN"],
         other => {
             report.add(0, "objective", format!("this checker cannot judge {other}"));
@@ -142,7 +157,14 @@ fn claims(plan: &Plan, levels: &[(String, f64, f64)], report: &mut Report) {
         return;
     }
     for (claim, (name, before, value)) in plan.objectives.iter().zip(levels) {
-        let slack = if name == "MAKESPAN" { 0.01 } else { 1e-6 } + 1e-9 * value;
+        let slack = match name.as_str() {
+            "MAKESPAN" => 0.01,
+            // Less than this is no difference that counts.
+            "ENERGY" => 0.5,
+            // A half is rounded up, and may be told as a little less in floating point.
+            "IMBALANCE" => 1.0,
+            _ => 1e-6,
+        } + 1e-9 * value;
         let bound = claim.bound.unwrap_or(0.0);
         let mut wrong = |what: &str, said: f64, real: f64| {
             report.add(0, "objectives", format!("{name}: {what} is {real}, the plan says {said}"));

@@ -16,6 +16,7 @@ mod sweep;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod weigh;
 mod world;
 
 use crate::file::{Plan, Problem, Status};

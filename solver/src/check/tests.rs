@@ -462,8 +462,8 @@ fn vms_are_resized_when_all_actions_have_ended() {
 fn what_cannot_be_judged_is_said() {
     for (more, subject) in [
         (r#", "constraints": [{"name": "r", "lonely": {"vms": ["x"]}}]"#, "constraints[r]"),
-        (r#", "objectives": ["ENERGY"]"#, "objectives"),
-        (r#", "objective": "BALANCE""#, "objective"),
+        (r#", "objectives": ["SPEED"]"#, "objectives"),
+        (r#", "objective": "FASTER""#, "objective"),
         (r#", "network": {}"#, "network"),
         (r#", "limits": {"power_actions": true}"#, "limits.power_actions"),
     ] {

@@ -10,6 +10,8 @@ pub(super) struct World<'a> {
     pub(super) at: BTreeMap<&'a str, Vec<&'a str>>,
     pub(super) on: BTreeMap<&'a str, BTreeSet<&'a str>>,
     pub(super) used: BTreeMap<&'a str, Vec<i64>>,
+    /// States that are not those of the problem any more.
+    pub(super) power: BTreeMap<&'a str, &'static str>,
 }
 
 impl<'a> World<'a> {
@@ -19,6 +21,7 @@ impl<'a> World<'a> {
             at: BTreeMap::new(),
             on: tables.hosts.keys().map(|host| (*host, BTreeSet::new())).collect(),
             used: tables.hosts.keys().map(|host| (*host, zero.clone())).collect(),
+            power: BTreeMap::new(),
         };
         for vm in &tables.problem.vms {
             if tables.is_up(&vm.host) {
@@ -57,6 +60,15 @@ impl<'a> World<'a> {
             world.used.insert(host, used);
         }
         world
+    }
+
+    /// The state of a host now.
+    pub(super) fn state(&self, tables: &Tables<'a>, host: &str) -> &'a str {
+        if let Some(state) = self.power.get(host) {
+            return state;
+        }
+        let state = tables.hosts.get(host).map_or("", |host| host.state.as_str());
+        if state.is_empty() { "ONLINE" } else { state }
     }
 
     pub(super) fn hosts_of(&self, vm: &str) -> &[&'a str] {

@@ -143,7 +143,8 @@ fn has_no_end(problem: &Problem, budget: &Budget) -> Option<bool> {
     let seconds = budget.remaining().as_secs_f64() * SHARE;
     let nodes = budget.work_limit().map(|limit| limit.saturating_sub(budget.work_done()));
     let (pooled, columns) = (model.pooled, model.linear.columns() as u64);
-    let task = Task { linear: model.linear, goal: Vec::new(), start: None, seconds, nodes, seed: 0 };
+    let task =
+        Task { linear: model.linear, goal: Vec::new(), start: None, seconds, nodes, seed: 0, gap: 0.0 };
     let solved = worker::solve(task, budget)?;
     budget.spend(1 + columns + solved.iterations);
     match solved.end {

@@ -27,6 +27,8 @@ pub(super) struct Task {
     /// Most nodes of the tree.
     pub(super) nodes: Option<u64>,
     pub(super) seed: u64,
+    /// How far above the bound a solution may be to be called optimal, at least [`GAP`].
+    pub(super) gap: f64,
 }
 
 /// How a solve ended.
@@ -59,7 +61,8 @@ impl Solved {
     fn is_consistent(&self, task: &Task) -> bool {
         let (Some(point), Some(bound)) = (&self.point, self.bound) else { return true };
         let value = activity(&task.goal, |column| point[column as usize]);
-        self.end != End::Optimal || value <= i128::from(bound) && task.linear.holds(point)
+        let most = i128::from(bound) + task.gap.max(GAP) as i128;
+        self.end != End::Optimal || value <= most && task.linear.holds(point)
     }
 }
 
@@ -91,7 +94,7 @@ fn run(task: &Task, start: Option<&[i64]>) -> Option<Solved> {
     model.try_set_option("threads", 1).ok()?;
     model.try_set_option("random_seed", (task.seed % (1 << 31)) as i32).ok()?;
     model.try_set_option("mip_rel_gap", 0.0).ok()?;
-    model.try_set_option("mip_abs_gap", GAP).ok()?;
+    model.try_set_option("mip_abs_gap", task.gap.max(GAP)).ok()?;
     model.try_set_option("time_limit", task.seconds).ok()?;
     if let Some(nodes) = task.nodes {
         model.try_set_option("mip_max_nodes", i32::try_from(nodes).unwrap_or(i32::MAX)).ok()?;
@@ -161,10 +164,10 @@ fn scale(terms: &[Term]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{End, Linear, Task, solve, whole_bound};
+    use super::{End, GAP, Linear, Task, solve, whole_bound};
 
     fn task(linear: Linear, goal: Vec<(u32, i64)>) -> Task {
-        Task { linear, goal, start: None, seconds: 10.0, nodes: None, seed: 0 }
+        Task { linear, goal, start: None, seconds: 10.0, nodes: None, seed: 0, gap: GAP }
     }
 
     #[test]

@@ -107,8 +107,10 @@ impl Search<'_> {
             let both = [(&pooled, POOLED), (&full, 1.0)];
             for (model, share) in both.into_iter().filter_map(|(model, share)| Some((model.as_ref()?, share)))
             {
-                if !self.closed(i) {
-                    self.solve(model, i, &budget.slice(share));
+                // Where units are small, near the optimum is mostly enough.
+                let near = !self.closed(i) && self.solve(model, i, &budget.slice(share), true);
+                if near && !self.closed(i) {
+                    self.solve(model, i, &budget.slice(share), false);
                 }
                 if self.infeasible {
                     return;
@@ -161,12 +163,18 @@ impl Search<'_> {
         Model::new(self.request.problem, self.rules, self.ends, &shape)
     }
 
-    /// One solve of a whole model for a level, with the levels before at their values.
-    fn solve(&mut self, model: &Model<'_>, i: usize, budget: &Budget) {
-        let Some((task, common)) = self.task(model, i, budget, f64::INFINITY) else { return };
+    /// One solve of a whole model for a level, with the levels before at their values. Whether another one,
+    /// that does not end `near` the optimum but there, could say more.
+    fn solve(&mut self, model: &Model<'_>, i: usize, budget: &Budget, near: bool) -> bool {
+        let Some((mut task, common)) = self.task(model, i, budget, f64::INFINITY) else { return false };
+        if !near {
+            task.gap = 0.0;
+        }
+        let gap = task.gap;
         let columns = task.linear.columns() as u64;
-        let Some(solved) = worker::solve(task, self.request.budget) else { return };
+        let Some(solved) = worker::solve(task, self.request.budget) else { return false };
         budget.spend(columns + solved.iterations);
+        let ended = solved.end == End::Optimal;
         let level = Level::new(model, self.request.problem.objectives[i]);
         if model.whole && solved.end == End::Infeasible {
             // With a placement in hand that can only be a failure of HiGHS.
@@ -181,6 +189,7 @@ impl Search<'_> {
         if let Some(point) = solved.point.filter(|_| !model.pooled) {
             self.accept(model.placement(&point));
         }
+        ended && gap > 1.0
     }
 
     /// What `HiGHS` is given, and by what its goal was divided.
@@ -208,7 +217,8 @@ impl Search<'_> {
         let goal = level.terms.iter().map(|(column, factor)| (*column, factor / common)).collect();
         // Under a work limit time decides nothing, as long as there is enough.
         let seconds = if nodes.is_some() { seconds } else { seconds.min(most_seconds) };
-        Some((Task { linear, goal, start, seconds, nodes, seed: self.request.seed }, common))
+        let gap = level.gap() / common as f64;
+        Some((Task { linear, goal, start, seconds, nodes, seed: self.request.seed, gap }, common))
     }
 
     /// Solves a part for a level. Whether that has made anything better.

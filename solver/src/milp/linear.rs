@@ -1,10 +1,10 @@
 //! A linear model in whole numbers. Rows are kept as small as they can be without changing their meaning.
 
 /// Position of a column.
-pub(super) type Column = u32;
+pub(crate) type Column = u32;
 
 /// Column and its factor.
-pub(super) type Term = (Column, i64);
+pub(crate) type Term = (Column, i64);
 
 /// Σ factor × column is at most (or exactly) a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +116,7 @@ pub(super) fn activity(terms: &[Term], value: impl Fn(Column) -> i64) -> i128 {
 }
 
 /// Greatest common divisor, not negative; that of 0 and a number is the number.
-pub(super) fn gcd(mut a: i64, mut b: i64) -> i64 {
+pub(crate) fn gcd(mut a: i64, mut b: i64) -> i64 {
     while b != 0 {
         (a, b) = (b, a % b);
     }
@@ -124,7 +124,7 @@ pub(super) fn gcd(mut a: i64, mut b: i64) -> i64 {
 }
 
 /// A number of things.
-pub(super) fn count(things: usize) -> i64 {
+pub(crate) fn count(things: usize) -> i64 {
     i64::try_from(things).expect("validated problems have fewer than 2^32 of anything")
 }
 

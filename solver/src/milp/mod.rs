@@ -27,9 +27,13 @@ mod nearby;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod view;
 mod worker;
 
 pub(crate) use conflict::conflict;
+pub(crate) use level::Level;
+pub(crate) use linear::{Column, Term, count, gcd};
+pub(crate) use model::Model;
 
 use crate::budget::Budget;
 use crate::model::{Placement, Problem, VmId};

@@ -7,6 +7,7 @@ use super::{capacity, rows};
 use crate::constraints::Rules;
 use crate::model::{Amount, HostId, Objective, Placement, Problem, VmId};
 use crate::objective;
+use crate::objectives;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -40,7 +41,7 @@ pub(super) struct Cell {
 
 /// A model of the ends that a plan may have, and what its columns mean.
 #[derive(Debug)]
-pub(super) struct Model<'a> {
+pub(crate) struct Model<'a> {
     pub(super) problem: &'a Problem,
     pub(super) rules: &'a Rules<'a>,
     pub(super) ends: &'a Ends<'a>,
@@ -67,6 +68,8 @@ pub(super) struct Model<'a> {
     pub(super) broken: Vec<Option<Column>>,
     /// VMs of the rule (a gather) run in the value of its scope.
     pub(super) used: BTreeMap<(usize, u32), Column>,
+    /// What the objectives that weigh hosts need.
+    pub(crate) gauges: objectives::Columns,
 }
 
 impl<'a> Model<'a> {
@@ -95,15 +98,18 @@ impl<'a> Model<'a> {
             over_at_present: BTreeMap::new(),
             broken: vec![None; rules.list.len()],
             used: BTreeMap::new(),
+            gauges: objectives::Columns::default(),
             parts,
         };
         let everywhere: Vec<_> = problem.host_ids().collect();
         model.class_columns(shape, shape.entered.unwrap_or(&everywhere))?;
-        if problem.objectives.contains(&Objective::ActiveHosts) {
+        let asked = |level| problem.objectives.contains(&level);
+        if asked(Objective::ActiveHosts) || asked(Objective::Energy) && problem.limits.power_actions {
             model.host_columns();
         }
         capacity::add(&mut model);
         rows::add(&mut model);
+        objectives::add(&mut model);
         model.assign();
         (model.linear.columns() <= shape.most_columns).then_some(model)
     }
@@ -269,6 +275,7 @@ impl<'a> Model<'a> {
         if !self.over_at_present.is_empty() {
             stay_over(&self.over_at_present, objective::present_usage(self.problem, at));
         }
+        objectives::point(self, at, point);
         let tally = self.rules.tally(at);
         for (kept, column) in self.rules.list.iter().zip(&self.broken) {
             if let Some(column) = column {

@@ -5,6 +5,7 @@ use super::levels::Search;
 use crate::budget::Budget;
 use crate::model::{HostId, HostState, Objective, VmId};
 use crate::objective;
+use crate::objectives;
 
 /// Columns of a part; `HiGHS` mostly needs less than a second for them.
 const MOST_COLUMNS: usize = 4_000;
@@ -138,6 +139,10 @@ fn focus(search: &Search<'_>, on: &[Vec<VmId>], level: Objective) -> Vec<HostId>
                 on[host.index()].iter().any(|vm| search.ends.from(*vm).is_some_and(|from| from != host))
             };
             hosts.filter(|host| came(*host)).collect()
+        }
+        Objective::Energy | Objective::Imbalance | Objective::Fragments => {
+            let runs = hosts.filter(|host| !on[host.index()].is_empty()).collect();
+            objectives::worst(problem, best, level, runs)
         }
         Objective::Makespan => Vec::new(),
     }

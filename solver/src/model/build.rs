@@ -1,12 +1,16 @@
 //! From the file form to the validated model: every fault is found, each with its JSON path.
 
-use super::{Amount, Amounts, Host, HostId, HostState, Limits, Objective, Problem, Scope, Vm, rules};
+use super::{
+    Amount, Amounts, Fragment, Host, HostId, HostState, Limits, Objective, Problem, Scope, Vm, Watts, rules,
+};
 use crate::file;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Amounts up to 2⁵³ are exact in every JSON reader.
 const LARGEST_AMOUNT: Amount = 1 << 53;
+/// Sums over all hosts stay exact in fixed point.
+const MOST_WATTS: f64 = 1e9;
 const STANDARD_RESOURCES: [&str; 4] = ["cpu", "memory", "network", "disk"];
 
 /// A problem that was refused: every fault found, each with its place.
@@ -96,18 +100,16 @@ fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
         .map(|(i, vm)| build_vm(i, vm, &resources, &host_ids, &hosts, faults))
         .collect();
     refuse_overflow(&hosts, &vms, &resources, faults);
-    if let Some(fragment) = &file.fragment {
-        // Without the objective FRAGMENTS, which is refused, it has no meaning but must be right.
-        build_fragment(fragment, &resources, faults);
-    }
     if file.network.is_some() {
         faults.unsupported("network", "a network topology");
     }
     let mut scopes = vec![host_scope(hosts.len())];
     let constraints =
         rules::build(file, &rules::Names { hosts: &host_ids, vms: &vm_ids }, &mut scopes, faults);
+    let fragment = file.fragment.as_ref().map(|fragment| build_fragment(fragment, &resources, faults));
     Problem {
         name: file.name.clone(),
+        fragment,
         resources,
         hosts,
         vms,
@@ -191,6 +193,12 @@ fn build_host(i: usize, host: &file::Host, resources: &[String], faults: &mut Fa
     ] {
         faults.at_least(path(field), value, 0.0);
     }
+    for (field, watts) in [("idle", host.idle_watts), ("peak", host.peak_watts), ("off", host.off_watts)] {
+        if let Some(watts) = watts.filter(|watts| *watts > MOST_WATTS) {
+            faults
+                .wrong(path(&format!("{field}_watts")), format!("must be at most {MOST_WATTS}, is {watts}"));
+        }
+    }
     Host {
         name: host.name.clone(),
         usable,
@@ -205,6 +213,12 @@ fn build_host(i: usize, host: &file::Host, resources: &[String], faults: &mut Fa
             faults.wrong(path("max_migrations"), "must be within 0..2^32");
             0
         }),
+        watts: Watts {
+            idle: host.idle_watts.unwrap_or(100.0),
+            peak: host.peak_watts.unwrap_or(200.0),
+            off: host.off_watts.unwrap_or(10.0),
+        },
+        boot_s: host.boot_s.unwrap_or(120.0),
     }
 }
 
@@ -270,7 +284,7 @@ fn build_vm(
     }
 }
 
-fn build_fragment(fragment: &file::Fragment, resources: &[String], faults: &mut Faults) {
+fn build_fragment(fragment: &file::Fragment, resources: &[String], faults: &mut Faults) -> Fragment {
     let name = &fragment.resource;
     if !resources.contains(name) && !STANDARD_RESOURCES.contains(&name.as_str()) {
         faults.wrong("fragment.resource", format!("unknown resource {name:?}: no host has a capacity of it"));
@@ -278,6 +292,7 @@ fn build_fragment(fragment: &file::Fragment, resources: &[String], faults: &mut 
     if fragment.unit < 1 {
         faults.wrong("fragment.unit", format!("must be at least 1, is {}", fragment.unit));
     }
+    Fragment { resource: resources.binary_search(name).ok(), unit: fragment.unit.max(1) }
 }
 
 /// Sums over all VMs stay exact in floating point, sums over all hosts within 64 bits.
@@ -295,7 +310,9 @@ fn refuse_overflow(hosts: &[Host], vms: &[Vm], resources: &[String], faults: &mu
 }
 
 fn objectives(file: &file::Problem, faults: &mut Faults) -> Vec<Objective> {
-    use Objective::{ActiveHosts, Makespan, MigrationCost, Migrations, Violations};
+    use Objective::{
+        ActiveHosts, Energy, Fragments, Imbalance, Makespan, MigrationCost, Migrations, Violations,
+    };
     if !file.objective.is_empty() && !file.objectives.is_empty() {
         faults.wrong("objective", "give objective or objectives, not both");
     }
@@ -303,10 +320,8 @@ fn objectives(file: &file::Problem, faults: &mut Faults) -> Vec<Objective> {
         return match file.objective.as_str() {
             "" | "REPAIR" => vec![Violations, MigrationCost, Makespan],
             "CONSOLIDATE" => vec![Violations, ActiveHosts, MigrationCost, Makespan],
-            "BALANCE" | "POWER" => {
-                faults.unsupported("objective", &format!("the objective {}", file.objective));
-                vec![Violations]
-            }
+            "BALANCE" => vec![Violations, Imbalance, MigrationCost, Makespan],
+            "POWER" => vec![Violations, Energy, MigrationCost, Makespan],
             other => {
                 let names = "REPAIR, CONSOLIDATE, BALANCE or POWER";
                 faults.wrong("objective", format!("must be {names}, is {other:?}"));
@@ -323,9 +338,13 @@ fn objectives(file: &file::Problem, faults: &mut Faults) -> Vec<Objective> {
             "MIGRATIONS" => Migrations,
             "MIGRATION_COST" => MigrationCost,
             "MAKESPAN" => Makespan,
-            "ENERGY" | "IMBALANCE" | "FRAGMENTS" => {
-                faults.unsupported(path, &format!("the objective {name}"));
-                continue;
+            "ENERGY" => Energy,
+            "IMBALANCE" => Imbalance,
+            "FRAGMENTS" => {
+                if file.fragment.is_none() {
+                    faults.wrong("fragment", "is missing, but the objective FRAGMENTS needs it");
+                }
+                Fragments
             }
             other => {
                 faults.wrong(path, format!("unknown objective {other:?}"));
@@ -354,7 +373,12 @@ fn limits(file: Option<&file::Limits>, faults: &mut Faults) -> Limits {
             0
         })
     });
-    Limits { max_migrations, time_limit_s: file.time_limit_s, backbone_bandwidth: file.backbone_bandwidth }
+    Limits {
+        max_migrations,
+        time_limit_s: file.time_limit_s,
+        backbone_bandwidth: file.backbone_bandwidth,
+        power_actions: false,
+    }
 }
 
 fn host_scope(hosts: usize) -> Scope {

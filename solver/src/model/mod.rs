@@ -7,6 +7,7 @@
 mod amounts;
 pub mod build;
 mod ids;
+mod power;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,8 @@ pub struct Problem {
     pub objectives: Vec<Objective>,
     /// Limits of the plan and of the solve.
     pub limits: Limits,
+    /// What `FRAGMENTS` counts.
+    pub fragment: Option<Fragment>,
 }
 
 /// A hypervisor.
@@ -59,6 +62,30 @@ pub struct Host {
     pub migration_bandwidth: f64,
     /// How many migrations may touch the host at once, in and out together.
     pub max_migrations: u32,
+    /// What it draws, for `ENERGY`.
+    pub watts: Watts,
+    /// Seconds from powered down to online.
+    pub boot_s: f64,
+}
+
+/// What a host draws: between idle and peak in proportion to the use of its cpu, off when it is down.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Watts {
+    /// Without load.
+    pub idle: f64,
+    /// With all of its cpu in use.
+    pub peak: f64,
+    /// Powered down or failed.
+    pub off: f64,
+}
+
+/// The piece of a resource that hosts should be able to give whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fragment {
+    /// `None`: a standard resource that nothing names.
+    pub resource: Option<usize>,
+    /// At least 1.
+    pub unit: Amount,
 }
 
 /// What an operator or a failure has made of a host.
@@ -141,6 +168,12 @@ pub enum Objective {
     Violations,
     /// Hosts that run a VM.
     ActiveHosts,
+    /// Watts.
+    Energy,
+    /// Sum over resources of (highest - mean) utilisation of online hosts, in 1/1000.
+    Imbalance,
+    /// Free amounts of online hosts that are no whole unit.
+    Fragments,
     /// MIGRATE actions.
     Migrations,
     /// MiB of memory of the VMs that move, each once.
@@ -156,6 +189,9 @@ impl Objective {
         match self {
             Self::Violations => "VIOLATIONS",
             Self::ActiveHosts => "ACTIVE_HOSTS",
+            Self::Energy => "ENERGY",
+            Self::Imbalance => "IMBALANCE",
+            Self::Fragments => "FRAGMENTS",
             Self::Migrations => "MIGRATIONS",
             Self::MigrationCost => "MIGRATION_COST",
             Self::Makespan => "MAKESPAN",
@@ -172,6 +208,8 @@ pub struct Limits {
     pub time_limit_s: Option<f64>,
     /// MiB/s shared by all transfers; `None` = no limit.
     pub backbone_bandwidth: Option<f64>,
+    /// Whether hosts may be booted and shut down.
+    pub power_actions: bool,
 }
 
 /// Host of each VM, indexed by [`VmId`]; `None` = not running.
@@ -205,6 +243,12 @@ impl Problem {
     /// All VMs, in order.
     pub fn vm_ids(&self) -> impl Iterator<Item = VmId> + use<> {
         (0..self.vms.len()).map(VmId::from)
+    }
+
+    /// Index of the `cpu` resource.
+    #[must_use]
+    pub fn cpu(&self) -> Option<usize> {
+        self.resources.iter().position(|name| name == "cpu")
     }
 
     /// Index of the `memory` resource.

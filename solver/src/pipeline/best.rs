@@ -52,8 +52,8 @@ impl<'a> Best<'a> {
         better: &'a mut dyn FnMut(&Plan),
     ) -> Self {
         let stay = problem.initial();
-        let found = (objective::fault(problem, rules, &stay).is_none())
-            .then(|| Found::new(problem, rules, stay, Vec::new(), Way::default()));
+        let found =
+            (objective::fault(problem, rules, &stay).is_none()).then(|| Found::nothing(problem, rules, stay));
         // Until a plan has been made: judging one takes about twice as long as reading the problem did.
         let estimate = budget.since_start();
         Self {
@@ -99,9 +99,6 @@ impl<'a> Best<'a> {
     /// By the levels that the way does not change, which come before the first that it does.
     fn may_be_better(&self, to: &Placement) -> bool {
         let Some(found) = &self.found else { return true };
-        if found.to == *to {
-            return false;
-        }
         // The way can only make values larger, so that what is not better without it is not with it.
         let values = objective::values(self.problem, self.rules, to, Way::default());
         objective::compare(self.problem, &values, &found.values) == Ordering::Less

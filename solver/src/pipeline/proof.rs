@@ -22,12 +22,18 @@ pub(super) fn combine(
             let holds = |known: &&Known| {
                 let levels = problem.objectives.iter().take(i);
                 let mut pairs = levels.zip(values.iter().zip(&known.values));
-                pairs.all(|(level, (a, b))| (a - b).abs() <= objective::tolerance(*level, a.max(*b)))
+                // What was proved for larger values of the levels before holds for these.
+                pairs.all(|(level, (a, b))| *a <= b + slack(*level, *b))
             };
             let exact = exact.iter().filter(holds).filter_map(|known| known.bounds.get(i).copied().flatten());
             Some(exact.fold(screened.get(i).copied().unwrap_or(0.0), f64::max))
         })
         .collect()
+}
+
+/// How much larger a value may be to count as no larger.
+fn slack(level: Objective, value: f64) -> f64 {
+    if level == Objective::Energy { 1e-6 } else { objective::tolerance(level, value) }
 }
 
 /// Whether each level is proved; the second leaves `MAKESPAN` out.

@@ -6,6 +6,7 @@ use crate::constraints::{Rules, Tally};
 use crate::file::{Action, ActionKind};
 use crate::model::{Amount, Body, HostId, Objective, Placement, Problem, VmId};
 use crate::objective::{self, Way};
+use crate::objectives::{Gauges, Scene, energy, imbalance};
 use std::collections::BTreeMap;
 
 /// How far a chain "makes room for …, which makes room for …" is told.
@@ -40,6 +41,8 @@ struct Reasons<'a> {
     /// What all moves together are for, where nothing else is found.
     common: Option<String>,
     tried: usize,
+    /// How loaded hosts are before and after, if that counts.
+    loads: Option<(imbalance::Gauge, imbalance::Gauge)>,
 }
 
 impl<'a> Reasons<'a> {
@@ -66,6 +69,7 @@ impl<'a> Reasons<'a> {
             coming,
             common: None,
             tried: 0,
+            loads: loads(problem, to),
             problem,
             rules,
             home,
@@ -125,11 +129,55 @@ impl<'a> Reasons<'a> {
                 format!("the rule {} does not hold: {why}", kept.constraint.name)
             })
         };
-        broken(true).or_else(|| self.overload(vm, home)).or_else(|| broken(false)).or_else(|| {
-            let empties =
-                self.count_after[home.index()] == 0 && problem.objectives.contains(&Objective::ActiveHosts);
-            empties.then(|| phrases::empties(&host.name, self.count_before[home.index()]))
+        broken(true)
+            .or_else(|| self.overload(vm, home))
+            .or_else(|| broken(false))
+            .or_else(|| {
+                let empties = self.count_after[home.index()] == 0
+                    && problem.objectives.contains(&Objective::ActiveHosts);
+                empties.then(|| phrases::empties(&host.name, self.count_before[home.index()]))
+            })
+            .or_else(|| self.weighs(vm, home))
+    }
+
+    /// What the objectives that weigh hosts make of its leaving.
+    fn weighs(&self, vm: VmId, home: HostId) -> Option<String> {
+        let (problem, to) = (self.problem, self.to[vm.index()]?);
+        let (from, name) = (problem.host(home), &problem.host(home).name);
+        problem.objectives.iter().find_map(|level| match level {
+            Objective::Imbalance => {
+                let (r, load, mean) = self.uneven(vm, home)?;
+                Some(phrases::uneven(name, &problem.resources[r], load, mean))
+            }
+            Objective::Energy if problem.cpu().is_some_and(|cpu| problem.vm(vm).demand[cpu] > 0) => {
+                let (here, there) = (energy::rate(problem, home), energy::rate(problem, to));
+                let core = |rate: f64| rate * 1000.0;
+                let gains = there < here;
+                gains.then(|| phrases::watts(&problem.host(to).name, core(there), name, core(here)))
+            }
+            Objective::Fragments => {
+                let fragment = problem.fragment?;
+                let r = fragment.resource?;
+                let cell = home.index() * problem.resources.len() + r;
+                let units = |used: &[Amount]| (from.usable[r] - used[cell]).max(0) / fragment.unit;
+                let (before, after) = (units(&self.used_before), units(&self.used_after));
+                let gains = after > before && problem.vm(vm).demand[r] > 0;
+                gains.then(|| phrases::whole(name, after, fragment.unit, &problem.resources[r]))
+            }
+            _ => None,
         })
+    }
+
+    /// The resource of which its host has more in use than any has at the end, with its load and the mean.
+    fn uneven(&self, vm: VmId, home: HostId) -> Option<(usize, f64, f64)> {
+        let (before, after) = self.loads.as_ref()?;
+        let demand = &self.problem.vm(vm).demand;
+        let above = |r: usize| {
+            let load = before.load(r, home)?;
+            (demand[r] > 0 && load > after.highest(r) + 1e-9).then_some((r, load, before.mean(r)))
+        };
+        let found = (0..demand.len()).filter_map(above);
+        found.max_by(|a, b| (a.1 - a.2).total_cmp(&(b.1 - b.2)))
     }
 
     /// The resource of which the host has the most too much in use, of those it is relieved of.
@@ -254,9 +302,15 @@ impl<'a> Reasons<'a> {
     }
 }
 
+/// How loaded hosts are before and after, if that is an objective.
+fn loads(problem: &Problem, to: &Placement) -> Option<(imbalance::Gauge, imbalance::Gauge)> {
+    let gauge = |scene: Scene| Gauges::of(problem, &scene).imbalance().cloned();
+    Some((gauge(Scene::before(problem))?, gauge(Scene::after(problem, to))?))
+}
+
 /// The first level that all moves together make better.
 fn common(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> String {
-    let before = objective::values(problem, rules, &problem.initial(), Way::default());
+    let before = objective::values_before(problem, rules);
     let after = objective::values(problem, rules, to, Way::default());
     let mut levels = problem.objectives.iter().zip(before).zip(after);
     match levels.find(|((level, before), after)| before - after > objective::tolerance(**level, *before)) {

@@ -30,3 +30,26 @@ pub(super) fn empties(host: &str, vms: u32) -> String {
         _ => format!("empties {host}, whose {vms} VMs fit elsewhere"),
     }
 }
+
+/// A host that is more loaded than others.
+pub(super) fn uneven(host: &str, resource: &str, load: f64, mean: f64) -> String {
+    let percent = |share: f64| 100.0 * share;
+    format!(
+        "{host} uses {:.0} % of its {resource}, where hosts use {:.0} % on average",
+        percent(load),
+        percent(mean)
+    )
+}
+
+/// A host that draws less for what it does.
+pub(super) fn watts(to: &str, there: f64, from: &str, here: f64) -> String {
+    format!("a core in use draws {there:.1} W on {to} and {here:.1} W on {from}")
+}
+
+/// A host that has more whole units free.
+pub(super) fn whole(host: &str, units: Amount, unit: Amount, resource: &str) -> String {
+    match units {
+        1 => format!("leaves {host} with a free unit of {unit} {resource}"),
+        _ => format!("leaves {host} with {units} free units of {unit} {resource}"),
+    }
+}

@@ -210,7 +210,8 @@ impl Outcome {
                 Objective::Migrations => a.pivots.cmp(&b.pivots),
                 Objective::MigrationCost => a.detour_mib.cmp(&b.detour_mib),
                 Objective::Makespan => a.makespan_s.total_cmp(&b.makespan_s),
-                Objective::Violations | Objective::ActiveHosts => Ordering::Equal,
+                // These a placement tells, whatever the way to it.
+                _ => Ordering::Equal,
             };
             if order.is_ne() {
                 return order;

@@ -6,6 +6,7 @@ use super::facts::Facts;
 use super::space::Space;
 use crate::model::{Amount, HostId, HostState, Objective, VmId};
 use crate::objective::OVERLOAD_WEIGHT;
+use crate::objectives::{energy, fragments};
 
 /// The pause that ends a live migration, in seconds.
 const SWITCH_S: f64 = 0.03;
@@ -25,6 +26,9 @@ pub(crate) fn bounds(space: &Space<'_>, facts: &Facts, values: &[f64]) -> Vec<f6
                 (forced + still_needed(relief, given) as f64).max(emptied as f64)
             }
             Objective::MigrationCost => migration_cost(space, facts, given) as f64,
+            Objective::Energy => energy::bound(space, active_hosts(space, given)),
+            Objective::Imbalance => facts.imbalance,
+            Objective::Fragments => fragments::bound(space),
             Objective::Makespan => makespan_s(space, facts, given),
         });
         match level {

@@ -2,7 +2,8 @@
 
 use super::cover::{Item, cover};
 use super::space::Space;
-use crate::model::{Amount, HostId, VmId};
+use crate::model::{Amount, HostId, Objective, VmId};
+use crate::objectives::imbalance;
 use std::collections::BTreeMap;
 
 /// What holds for every plan.
@@ -14,6 +15,8 @@ pub(crate) struct Facts {
     pub(crate) leaving: BTreeMap<HostId, Amount>,
     /// For each host that is over even without its forced VMs: what it takes to relieve it.
     pub(crate) relief: BTreeMap<HostId, Relief>,
+    /// What `IMBALANCE` is at least, if it is a level.
+    pub(crate) imbalance: f64,
 }
 
 /// What must leave a host, beyond its forced VMs, for it to be over on no resource.
@@ -70,6 +73,8 @@ impl Facts {
                 Some((host, Relief { cost: least(&|vm| space.memory(vm))?, moves: least(&|_| 1)? }))
             })
             .collect();
-        Self { forced, leaving, relief }
+        let balances = problem.objectives.contains(&Objective::Imbalance);
+        let imbalance = if balances { imbalance::bound(space) } else { 0.0 };
+        Self { forced, leaving, relief, imbalance }
     }
 }

@@ -3,6 +3,7 @@
 use crate::constraints::{Kept, Rules};
 use crate::model::{Amount, Body, HostId, HostState, Objective, Placement, Problem, ScopeId, VmId};
 use crate::objective;
+use crate::objectives::Terms;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Facts of a problem, and what is forbidden beyond its rules because no schedule was found for it.
@@ -40,6 +41,10 @@ pub(crate) struct Space<'a> {
     /// Levels that the search compares: those of the problem without `MAKESPAN`, which a placement does not
     /// tell, then fewest and cheapest moves, as a move without use is never wanted.
     pub(crate) levels: Vec<Objective>,
+    /// The first of them that is a sum over hosts.
+    pub(crate) terms: Option<Terms>,
+    /// Hosts that run nothing are worth something.
+    pub(crate) frugal: bool,
     /// Resources, at least 1.
     pub(crate) width: usize,
     /// How large each VM is: the mean share of what a host has.
@@ -54,8 +59,7 @@ impl<'a> Space<'a> {
         let home = problem.initial();
         let mut home_count = vec![0; problem.hosts.len()];
         home.iter().flatten().for_each(|host| home_count[host.index()] += 1);
-        let open: Vec<_> =
-            problem.host_ids().filter(|host| problem.host(*host).state == HostState::Online).collect();
+        let open: Vec<_> = problem.host_ids().filter(|host| problem.takes_vms(*host)).collect();
         let mut is_open = vec![false; problem.hosts.len()];
         for host in &open {
             is_open[host.index()] = true;
@@ -96,7 +100,9 @@ impl<'a> Space<'a> {
             forbidden: BTreeSet::new(),
             memory,
             most_moves: problem.limits.max_migrations.unwrap_or(u64::MAX),
-            levels: levels(problem, false),
+            levels: Vec::new(),
+            terms: None,
+            frugal: false,
             width,
             size,
             scale,
@@ -104,6 +110,7 @@ impl<'a> Space<'a> {
             rules,
             home,
         };
+        space.aim(levels(problem, false));
         space.fixed = problem.vm_ids().map(|vm| space.is_fixed(vm)).collect();
         space
     }
@@ -111,8 +118,17 @@ impl<'a> Space<'a> {
     /// The same with another set of levels: those that follow `MAKESPAN` matter less than it, and as what
     /// is moved takes time, moves that serve only them are not made.
     pub(crate) fn in_haste(mut self) -> Self {
-        self.levels = levels(self.problem, true);
+        let levels = levels(self.problem, true);
+        self.aim(levels);
         self
+    }
+
+    /// Sets the levels that the search compares.
+    pub(crate) fn aim(&mut self, levels: Vec<Objective>) {
+        let powers = self.problem.limits.power_actions && levels.contains(&Objective::Energy);
+        self.frugal = powers || levels.contains(&Objective::ActiveHosts);
+        self.terms = Terms::first(self.problem, &levels);
+        self.levels = levels;
     }
 
     /// Forbids a VM to end on a host.
@@ -149,6 +165,13 @@ impl<'a> Space<'a> {
             && !self.fixed[vm.index()]
             && self.reaches(vm, host)
             && (self.forbidden.is_empty() || !self.forbidden.contains(&(vm, host)))
+    }
+
+    /// Whether the VM may go to a host, or return there if it is its home, as far as it alone goes.
+    pub(crate) fn may_go_or_return(&self, vm: VmId, host: HostId) -> bool {
+        let at_home = self.home[vm.index()] == Some(host);
+        (if at_home { !self.must_leave(vm) } else { self.may_go(vm, host) })
+            && self.forbidding(vm, host).next().is_none()
     }
 
     /// Whether links and continuous gathers let the VM go to a host.

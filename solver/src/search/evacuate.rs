@@ -3,7 +3,7 @@
 use super::insert::{Fit, Means};
 use super::random::Random;
 use super::state::State;
-use crate::model::{HostId, VmId};
+use crate::model::{HostId, Objective, VmId};
 
 /// Failures in a row after which no further host is tried.
 const MOST_FAILURES: usize = 24;
@@ -24,7 +24,7 @@ impl State<'_> {
         while failures < MOST_FAILURES && self.active() > enough && !means.budget.expired() {
             let candidate = (self.space.problem.host_ids())
                 .filter(|host| !failed[host.index()] && self.may_be_emptied(*host))
-                .min_by(|a, b| self.load(*a).total_cmp(&self.load(*b)).then(a.cmp(b)));
+                .min_by(|a, b| self.effort(*a).total_cmp(&self.effort(*b)).then(a.cmp(b)));
             let Some(host) = candidate else { return };
             if self.evacuate(host, means) {
                 failures = 0;
@@ -50,7 +50,7 @@ impl State<'_> {
         while failures < patience && self.active() > enough && !means.budget.expired() {
             let mut hosts: Vec<HostId> =
                 self.space.problem.host_ids().filter(|host| self.may_be_emptied(*host)).collect();
-            hosts.sort_by(|a, b| self.load(*a).total_cmp(&self.load(*b)).then(a.cmp(b)));
+            hosts.sort_by(|a, b| self.effort(*a).total_cmp(&self.effort(*b)).then(a.cmp(b)));
             hosts.truncate(LEAST_LOADED);
             if hosts.is_empty() {
                 return;
@@ -75,6 +75,21 @@ impl State<'_> {
     /// What is on a host, in mean hosts.
     pub(super) fn load(&self, host: HostId) -> f64 {
         self.on(host).iter().map(|vm| self.space.size[vm.index()]).sum()
+    }
+
+    /// What is to be moved to empty a host, for what is gained by it.
+    fn effort(&self, host: HostId) -> f64 {
+        let counts = self.space.levels.iter().find(|level| {
+            **level == Objective::ActiveHosts || self.space.terms.is_some_and(|terms| terms.level == **level)
+        });
+        match (counts, self.space.terms) {
+            (Some(level), Some(terms)) if terms.level == *level => {
+                let (problem, used) = (self.space.problem, terms.used(self.used(host)));
+                let gain = terms.of(problem, host, used, true) - terms.of(problem, host, 0, false);
+                if gain > 0 { self.load(host) / gain as f64 } else { f64::INFINITY }
+            }
+            _ => self.load(host),
+        }
     }
 
     /// Moves all VMs of a host into others that are in use.

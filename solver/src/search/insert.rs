@@ -3,6 +3,7 @@
 use super::state::State;
 use crate::budget::Budget;
 use crate::model::{Amount, Body, HostId, Objective, VmId};
+use crate::objectives::Terms;
 use std::cmp::Ordering;
 
 /// Which of the hosts that can take a VM is the best.
@@ -40,8 +41,12 @@ impl<'a> Means<'a> {
 struct Key {
     /// Soft weights broken by it.
     price: f64,
-    /// Whether a host must be brought into use, where that matters.
+    /// Whether a host must be brought into use, where that matters more than what follows.
     opens: bool,
+    /// What it adds to the first level that is a sum over hosts.
+    adds: i64,
+    /// Whether the host must be booted.
+    boots: bool,
     fit: [f64; 2],
 }
 
@@ -49,6 +54,8 @@ impl Key {
     fn compare(&self, other: &Self) -> Ordering {
         (self.price.total_cmp(&other.price))
             .then(self.opens.cmp(&other.opens))
+            .then(self.adds.cmp(&other.adds))
+            .then(self.boots.cmp(&other.boots))
             .then(self.fit[0].total_cmp(&other.fit[0]))
             .then(self.fit[1].total_cmp(&other.fit[1]))
     }
@@ -97,7 +104,10 @@ impl State<'_> {
             return Some(home);
         }
         means.budget.spend(self.space.open.len() as u64);
-        let frugal = self.space.levels.contains(&Objective::ActiveHosts);
+        let at = |wanted| self.space.levels.iter().position(|level| *level == wanted);
+        let terms = self.space.terms;
+        let sum_at = terms.and_then(|terms| at(terms.level)).unwrap_or(usize::MAX);
+        let frugal = at(Objective::ActiveHosts).is_some_and(|at| at < sum_at);
         let mut best: Option<(Key, HostId)> = None;
         for &host in &self.space.open {
             if avoid == Some(host) || !within(host) || !self.may_enter(vm, host) {
@@ -106,6 +116,8 @@ impl State<'_> {
             let key = Key {
                 price: if soft { self.space.rules.price(self.tally(), vm, host) } else { 0.0 },
                 opens: frugal && self.on(host).is_empty(),
+                adds: terms.map_or(0, |terms| self.adds(terms, vm, host)),
+                boots: self.on(host).is_empty() && self.space.problem.boots(host),
                 fit: self.fit(vm, host, means.fit),
             };
             if best.as_ref().is_none_or(|(least, _)| key.compare(least) == Ordering::Less) {
@@ -113,6 +125,13 @@ impl State<'_> {
             }
         }
         best.map(|(_, host)| host)
+    }
+
+    /// What a VM that comes to a host adds to a level.
+    fn adds(&self, terms: Terms, vm: VmId, host: HostId) -> i64 {
+        let (problem, used) = (self.space.problem, terms.used(self.used(host)));
+        let more = used + terms.used(self.space.demand(vm));
+        terms.of(problem, host, more, true) - terms.of(problem, host, used, !self.on(host).is_empty())
     }
 
     fn fit(&self, vm: VmId, host: HostId, fit: Fit) -> [f64; 2] {

@@ -3,11 +3,13 @@
 //! A [`State`] is a placement that may be incomplete but never breaks a hard rule, a capacity or a limit;
 //! every step is an attempt that is kept if the [`Score`] does not get worse, and undone otherwise.
 
+mod balance;
 mod evacuate;
 mod home;
 mod insert;
 mod merge;
 mod neighbours;
+mod polish;
 mod random;
 mod repair;
 mod score;
@@ -29,11 +31,7 @@ const TRIES: usize = 200;
 /// The first placement: greedy, twice if the first way of choosing hosts leaves something undone.
 pub(crate) fn first<'a>(space: &'a Space<'a>, budget: &Budget) -> State<'a> {
     let start = State::new(space);
-    let fits = if space.levels.contains(&Objective::ActiveHosts) {
-        [Fit::Tight, Fit::Wide]
-    } else {
-        [Fit::Wide, Fit::Tight]
-    };
+    let fits = if space.frugal { [Fit::Tight, Fit::Wide] } else { [Fit::Wide, Fit::Tight] };
     let mut best: Option<State<'a>> = None;
     for fit in fits {
         let mut state = start.clone();
@@ -84,13 +82,17 @@ pub(crate) fn improve(state: &mut State<'_>, enough: u64, random: &mut Random, b
     let before = state.score();
     let direct = Means::direct(budget, Fit::Tight);
     let patience = 200 + 2 * state.space.problem.hosts.len().min(400);
-    if state.homeless() == 0 && state.space.levels.contains(&Objective::ActiveHosts) {
+    if state.homeless() == 0 && state.space.frugal {
         state.evacuate_all(enough, direct);
         state.evacuate_all(enough, direct.with_ejection(1, 60));
         state.merge_all(enough, direct);
         state.squeeze_all(enough, 60, random, direct.with_ejection(1, 30));
         state.go_home(direct);
         state.settle();
+    }
+    if state.homeless() == 0 {
+        state.polish(random, budget);
+        balance::balance(state, budget);
     }
     state.shake(patience, random, budget);
     state.go_home(direct);

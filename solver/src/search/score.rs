@@ -4,8 +4,8 @@ use crate::model::Objective;
 use crate::objective;
 use std::cmp::Ordering;
 
-/// The four levels that a placement has, and two more that break ties.
-const MOST_LEVELS: usize = 6;
+/// The seven levels that a placement has, and two more that break ties.
+const MOST_LEVELS: usize = 9;
 
 /// Less is better: first the running VMs without a place, then the levels of the search in their order.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +29,9 @@ impl Score {
         }
         for ((level, a), (_, b)) in self.levels.iter().zip(&other.levels) {
             let Some(level) = level else { break };
-            if (a - b).abs() > objective::tolerance(*level, a.max(*b)) {
-                return a.total_cmp(b);
+            let order = objective::order(*level, *a, *b);
+            if order.is_ne() {
+                return order;
             }
         }
         Ordering::Equal

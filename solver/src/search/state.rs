@@ -4,6 +4,7 @@ use super::score::Score;
 use crate::constraints::Tally;
 use crate::model::{Amount, HostId, Objective, Placement, VmId};
 use crate::objective::OVERLOAD_WEIGHT;
+use crate::objectives::Gauges;
 use crate::screen::Space;
 
 /// Invariant, once [`State::evict_forced`](super::repair) is done: every VM that has a host may be there, as
@@ -30,6 +31,9 @@ pub(crate) struct State<'a> {
     active: u64,
     movers: u64,
     cost: Amount,
+    gauges: Gauges,
+    /// Whether loads were evened out under lower limits, which is worth its time once.
+    pub(super) balanced: bool,
     journal: Vec<(VmId, Option<HostId>)>,
 }
 
@@ -54,6 +58,8 @@ impl<'a> State<'a> {
             active: 0,
             movers: 0,
             cost: 0,
+            gauges: Gauges::new(problem),
+            balanced: false,
             journal: Vec::new(),
             at: nowhere,
             space,
@@ -90,6 +96,11 @@ impl<'a> State<'a> {
 
     pub(crate) fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// Values of the objectives that weigh hosts.
+    pub(crate) fn gauges(&self) -> &Gauges {
+        &self.gauges
     }
 
     /// MiB that come to a host.
@@ -195,6 +206,7 @@ impl<'a> State<'a> {
             self.slot[other.index()] = slot as u32;
         }
         self.active -= u64::from(self.on[h].is_empty());
+        self.gauge(host);
         if stranger {
             self.arriving[h] -= space.memory(vm);
         }
@@ -228,6 +240,7 @@ impl<'a> State<'a> {
         self.active += u64::from(self.on[h].is_empty());
         self.slot[vm.index()] = self.on[h].len() as u32;
         self.on[h].push(vm);
+        self.gauge(host);
         if stranger {
             self.arriving[h] += space.memory(vm);
         }
@@ -240,6 +253,12 @@ impl<'a> State<'a> {
                 self.cost += space.memory(vm);
             }
         }
+    }
+
+    fn gauge(&mut self, host: HostId) {
+        let (space, h) = (self.space, host.index());
+        let used = &self.used[h * space.width..][..space.width];
+        self.gauges.update(space.problem, host, used, !self.on[h].is_empty());
     }
 
     fn weigh_soft_rules(&mut self, vm: VmId) {
@@ -281,6 +300,7 @@ impl<'a> State<'a> {
             Objective::ActiveHosts => self.active as f64,
             Objective::Migrations => self.movers as f64,
             Objective::MigrationCost => self.cost as f64,
+            Objective::Energy | Objective::Imbalance | Objective::Fragments => self.gauges.value(level),
             Objective::Makespan => 0.0,
         };
         Score::new(self.homeless, self.space.levels.iter().map(|level| (*level, value(*level))))

@@ -7,15 +7,18 @@ use crate::screen::Space;
 use crate::{Options, file};
 use proptest::prelude::*;
 
+const ALL: &str = "VIOLATIONS ACTIVE_HOSTS ENERGY IMBALANCE FRAGMENTS MIGRATIONS MIGRATION_COST MAKESPAN";
+
 /// A problem with hosts of three kinds, rules of all kinds, some hosts over and some VMs waiting.
-fn problem(seed: u64, hosts: usize, vms: usize, objective: &str) -> Problem {
+fn problem(seed: u64, hosts: usize, vms: usize, objectives: &str) -> Problem {
     let mut random = Random::new(seed);
     let states =
         ["ONLINE", "ONLINE", "ONLINE", "ONLINE", "ONLINE", "ONLINE", "DRAINING", "CORDONED", "FAILED"];
     let host = |random: &mut Random, i: usize| {
         format!(
-            r#"{{"name": "h{i}", "state": "{}", "labels": {{"rack": "r{}"}}, "capacity": {{"cpu": {}, "memory": {}}}}}"#,
+            r#"{{"name": "h{i}", "state": "{}", "peak_watts": {}, "labels": {{"rack": "r{}"}}, "capacity": {{"cpu": {}, "memory": {}}}}}"#,
             states[random.below(states.len())],
+            150 + random.below(4) * 30,
             i % 3,
             20 + random.below(3) * 10,
             20 + random.below(3) * 10,
@@ -48,10 +51,12 @@ fn problem(seed: u64, hosts: usize, vms: usize, objective: &str) -> Problem {
         (0..count).map(|i| item(random, i)).collect::<Vec<_>>().join(", ")
     };
     let json = format!(
-        r#"{{"hosts": [{}], "vms": [{}], "constraints": [{}], "objective": "{objective}"}}"#,
+        r#"{{"hosts": [{}], "vms": [{}], "constraints": [{}], "objectives": [{}],
+            "fragment": {{"resource": "cpu", "unit": 7}}}}"#,
         list(hosts, &mut random, &host),
         list(vms, &mut random, &vm),
         list(6, &mut random, &rule),
+        objectives.split(' ').map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", "),
     );
     Problem::new(&file::Problem::from_json(&json).unwrap()).unwrap()
 }
@@ -84,7 +89,7 @@ proptest! {
 
     #[test]
     fn a_state_counts_right_and_undoes_all(seed in any::<u64>()) {
-        let problem = problem(seed, 6, 24, "CONSOLIDATE");
+        let problem = problem(seed, 6, 24, ALL);
         let rules = Rules::new(&problem);
         let space = Space::new(&problem, &rules);
         let mut state = State::new(&space);
@@ -115,9 +120,13 @@ proptest! {
     #[test]
     fn whatever_the_search_does_is_a_valid_end_unless_a_vm_is_homeless(
         seed in any::<u64>(),
-        consolidate in any::<bool>(),
+        objectives in prop::sample::select(vec![
+            "VIOLATIONS ACTIVE_HOSTS MIGRATION_COST MAKESPAN", "VIOLATIONS MIGRATION_COST MAKESPAN",
+            "VIOLATIONS IMBALANCE MIGRATION_COST", "VIOLATIONS ENERGY MIGRATION_COST",
+            "VIOLATIONS FRAGMENTS MIGRATIONS", ALL,
+        ]),
     ) {
-        let problem = problem(seed, 7, 30, if consolidate { "CONSOLIDATE" } else { "REPAIR" });
+        let problem = problem(seed, 7, 30, objectives);
         let rules = Rules::new(&problem);
         let space = Space::new(&problem, &rules);
         let budget = budget();

@@ -44,7 +44,11 @@ fn host() -> impl Strategy<Value = Value> {
     let over = prop_oneof![3 => Just(1.0), 1 => Just(1.5)];
     (state, 0..9_i64, 0..7_i64, bandwidth, slots, over, "[rs]").prop_map(
         |(state, cpu, memory, bandwidth, slots, over, rack)| {
+            // In steps that are much larger than what makes a difference.
+            let (idle, peak) =
+                (if slots > 0 { 100 } else { 50 }, [0, 5, 20, -5][(memory % 4) as usize] * cpu);
             json!({"capacity": {"cpu": cpu * 100, "memory": memory}, "state": state,
+                "idle_watts": idle, "peak_watts": idle + peak, "off_watts": 8,
                 "overcommit": {"cpu": over}, "migration_bandwidth": bandwidth, "max_migrations": slots,
                 "labels": {"rack": rack}})
         },
@@ -89,6 +93,11 @@ fn objectives() -> impl Strategy<Value = Value> {
         Just(json!(["VIOLATIONS", "ACTIVE_HOSTS", "MIGRATION_COST", "MAKESPAN"])),
         Just(json!(["ACTIVE_HOSTS", "MIGRATIONS", "VIOLATIONS"])),
         Just(json!(["MIGRATIONS", "VIOLATIONS", "ACTIVE_HOSTS"])),
+        Just(json!(["VIOLATIONS", "IMBALANCE", "MIGRATION_COST", "MAKESPAN"])),
+        Just(json!(["VIOLATIONS", "ENERGY", "MIGRATION_COST", "MAKESPAN"])),
+        Just(json!(["VIOLATIONS", "FRAGMENTS", "MIGRATIONS"])),
+        Just(json!(["ENERGY", "IMBALANCE", "VIOLATIONS"])),
+        Just(json!(["FRAGMENTS", "ACTIVE_HOSTS", "IMBALANCE", "MIGRATION_COST"])),
     ]
 }
 
@@ -157,5 +166,13 @@ fn assemble(
     if let Some(most) = most {
         limits["max_migrations"] = json!(most);
     }
-    json!({"hosts": hosts, "vms": vms, "constraints": constraints, "objectives": objectives, "limits": limits})
+    // Of what the first VM needs it depends what is counted, and by which unit.
+    let first = vms[0]["demand"]["cpu"].as_i64().unwrap();
+    let fragment = if first > 100 {
+        json!({"resource": "memory", "unit": 3})
+    } else {
+        json!({"resource": "cpu", "unit": 250})
+    };
+    json!({"hosts": hosts, "vms": vms, "constraints": constraints, "objectives": objectives, "limits": limits,
+        "fragment": fragment})
 }

@@ -20,12 +20,16 @@ prop_compose! {
         state in prop::sample::select(vec!["", "", "", "", "ONLINE", "DRAINING", "CORDONED", "FAILED", "OFFLINE"]),
         rack in 0..2,
         slow in prop::bool::weighted(0.1),
+        watts in prop::sample::select(vec![(100, 0), (100, 2), (60, 5), (200, 9), (80, -3)]),
     ) -> file::Host {
         file::Host {
             capacity: amounts(cpu, memory * 100),
             state: state.to_owned(),
             labels: [("rack".to_owned(), format!("r{rack}"))].into(),
             migration_bandwidth: slow.then_some(50.0),
+            // In steps that are larger than what makes a difference.
+            idle_watts: Some(f64::from(watts.0)),
+            peak_watts: Some((i64::from(watts.0) + watts.1 * cpu) as f64),
             ..file::Host::default()
         }
     }
@@ -106,8 +110,11 @@ prop_compose! {
             "REPAIR", "REPAIR", "CONSOLIDATE", "CONSOLIDATE",
             "ACTIVE_HOSTS,VIOLATIONS", "MIGRATIONS,VIOLATIONS", "VIOLATIONS,MAKESPAN,MIGRATION_COST",
             "VIOLATIONS,MIGRATIONS,ACTIVE_HOSTS", "MAKESPAN,VIOLATIONS",
+            "BALANCE", "POWER", "VIOLATIONS,FRAGMENTS,MIGRATION_COST", "IMBALANCE,VIOLATIONS,MIGRATIONS",
+            "ENERGY,FRAGMENTS,VIOLATIONS", "VIOLATIONS,ACTIVE_HOSTS,IMBALANCE,ENERGY,MIGRATION_COST,MAKESPAN",
         ]),
         most in prop::option::weighted(0.15, 0_i64..4),
+        unit in 2_i64..5,
     ) -> Problem {
         for (i, host) in hosts.iter_mut().enumerate() {
             host.name = format!("h{i}");
@@ -127,6 +134,7 @@ prop_compose! {
             vms,
             objective: if named { objectives.to_owned() } else { String::new() },
             objectives: if named { Vec::new() } else { list.into_iter().map(str::to_owned).collect() },
+            fragment: Some(file::Fragment { resource: "cpu".to_owned(), unit }),
             limits: most.map(|most| file::Limits { max_migrations: Some(most), ..Default::default() }),
             ..Problem::default()
         };

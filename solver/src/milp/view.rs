@@ -1,0 +1,82 @@
+//! What the objectives that weigh hosts see of the model: what is in use on a host, as a sum of columns.
+
+use super::linear::{Column, Term};
+use super::model::Model;
+use crate::model::{Amount, HostId, Placement, Problem};
+
+impl<'a> Model<'a> {
+    pub(crate) fn problem(&self) -> &'a Problem {
+        self.problem
+    }
+
+    /// Arrivals are not told by host.
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.pooled
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.linear.columns()
+    }
+
+    /// A new column within 0 and `upper`.
+    pub(crate) fn new_column(&mut self, upper: i64) -> Column {
+        self.linear.column(upper)
+    }
+
+    /// The sum is at most `most`.
+    pub(crate) fn new_row(&mut self, terms: Vec<Term>, most: i64) {
+        self.linear.at_most(terms, most);
+    }
+
+    /// Where the VMs end that are not decided.
+    pub(crate) fn placement_of_fixed(&self) -> Placement {
+        let mut at = vec![None; self.problem.vms.len()];
+        self.parts.fixed.iter().for_each(|(vm, end)| at[vm.index()] = *end);
+        at
+    }
+
+    /// What is in use of a resource at the end: by VMs that are decided, and by the others.
+    pub(crate) fn use_of(&self, host: HostId, resource: usize) -> (Vec<Term>, Amount) {
+        let cells = self.of_host[host.index()].iter().map(|cell| {
+            let cell = self.cells[*cell];
+            (cell.column, self.demand(cell.class, resource))
+        });
+        let fixed = self.gauges.fixed[host.index() * self.problem.resources.len() + resource];
+        (cells.filter(|(_, amount)| *amount > 0).collect(), fixed)
+    }
+
+    /// What was in use of a resource before anything was done.
+    pub(crate) fn used_at_start(&self, host: HostId, resource: usize) -> Amount {
+        self.gauges.was[host.index() * self.problem.resources.len() + resource]
+    }
+
+    /// The column that is 1 if the host stays over its amount of a resource, if it may.
+    pub(crate) fn is_over(&self, host: HostId, resource: usize) -> Option<Column> {
+        self.over.get(&(host, resource)).copied()
+    }
+
+    /// The column that is 1 if the host runs a VM, where that is counted and not known.
+    pub(crate) fn is_on(&self, host: HostId) -> Option<Column> {
+        self.on[host.index()]
+    }
+
+    /// Whether the host runs a VM in any case, where that is counted.
+    pub(crate) fn is_always_on(&self, host: HostId) -> bool {
+        self.always_on[host.index()]
+    }
+
+    /// Weights of columns that count VMs, as terms and a constant: what all that a class can do has in common
+    /// is taken out, as each of its VMs does one of these things.
+    pub(crate) fn weigh_cells(&self, weights: &[i64]) -> (Vec<Term>, i64) {
+        let (mut terms, mut constant) = (Vec::new(), 0);
+        for (c, class) in self.parts.classes.iter().enumerate() {
+            let cells = self.cells[self.of_class[c].clone()].iter().map(|cell| cell.column);
+            let columns: Vec<Column> = cells.chain(self.down[c]).collect();
+            let common = columns.iter().map(|column| weights[*column as usize]).min().unwrap_or(0);
+            constant += common * class.size();
+            let beyond = columns.into_iter().map(|column| (column, weights[column as usize] - common));
+            terms.extend(beyond.filter(|(_, weight)| *weight != 0));
+        }
+        (terms, constant)
+    }
+}
