@@ -148,6 +148,22 @@ fn an_interrupt_ends_the_solve_with_a_plan() {
 }
 
 #[test]
+fn the_same_work_gives_the_same_plan_with_any_number_of_threads() {
+    let rack = in_root("docs/examples/rack.json");
+    for threads in ["1", "2", "3"] {
+        let options = ["--objective", "CONSOLIDATE", "--work-limit", "5000", "--threads", threads];
+        let plan = || {
+            let arguments = [&["solve", &rack, "--seed", "3", "--output", "json"], &options[..]].concat();
+            let mut plan = run(&arguments).expect(0).json();
+            plan.as_object_mut().unwrap().remove("statistics");
+            plan
+        };
+        assert_eq!(plan(), plan(), "{threads} threads");
+    }
+    run(&["solve", &rack, "--work-limit", "-1"]).expect(2);
+}
+
+#[test]
 fn devices_are_not_replaced() {
     let rack = in_root("docs/examples/rack.json");
     run(&["solve", &rack, "--out", "/dev/null"]);

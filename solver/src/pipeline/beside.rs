@@ -109,3 +109,72 @@ fn wander(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::wander;
+    use crate::budget::{Budget, Cancel};
+    use crate::constraints::Rules;
+    use crate::file::Status;
+    use crate::model::Problem;
+    use crate::objective::{self, Way};
+    use crate::screen::Space;
+    use crate::search::Random;
+    use crate::{Options, file, solve};
+    use std::time::Duration;
+
+    const LONG: Duration = Duration::from_hours(1);
+
+    /// Eight hosts, each a quarter full: two of them are enough.
+    fn scattered() -> file::Problem {
+        let host = |i: usize| format!(r#"{{"name": "h{i}", "capacity": {{"cpu": 8000, "memory": 8000}}}}"#);
+        let vm = |i: usize| {
+            let memory = 900 + i * 10;
+            let host = i % 8;
+            format!(r#"{{"name": "v{i}", "host": "h{host}", "demand": {{"cpu": 900, "memory": {memory}}}}}"#)
+        };
+        let list = |items: Vec<String>| items.join(", ");
+        let json = format!(
+            r#"{{"objective": "CONSOLIDATE", "hosts": [{}], "vms": [{}]}}"#,
+            list((0..8).map(host).collect()),
+            list((0..16).map(vm).collect())
+        );
+        file::Problem::from_json(&json).unwrap()
+    }
+
+    #[test]
+    fn a_searcher_tells_what_is_better_each_time() {
+        let problem = Problem::new(&scattered()).unwrap();
+        let rules = Rules::new(&problem);
+        let space = Space::new(&problem, &rules);
+        let budget = Budget::new(LONG, Some(1_000_000), &Cancel::default());
+        let home = problem.initial();
+        let mut told = vec![home.clone()];
+        wander(&space, &home, 0, Random::new(5), &budget, &mut |better| told.push(better));
+        let values: Vec<_> =
+            told.iter().map(|to| objective::values(&problem, &rules, to, Way::default())).collect();
+        assert!(values.len() > 1 && values.is_sorted_by(|a, b| a > b), "{values:?}");
+        assert!(values.last().unwrap()[1] <= 3.0, "{values:?}");
+        // One that is asked to stop begins nothing.
+        let stop = Cancel::default();
+        stop.now();
+        wander(&space, &home, 0, Random::new(5), &budget.until(&stop), &mut |_| panic!("it was to stop"));
+    }
+
+    #[test]
+    fn the_optimum_does_not_depend_on_the_number_of_threads() {
+        let problem = scattered();
+        let solved = |threads: usize| {
+            let options = Options { threads, time_limit: Duration::from_mins(2), ..Options::default() };
+            let plan = solve(&problem, &options, &Cancel::default(), &mut |_| ()).unwrap();
+            assert!(matches!(plan.status, Status::Optimal | Status::Feasible), "{plan:?}");
+            let placed = plan.objectives.iter().filter(|level| level.name != "MAKESPAN");
+            placed.map(|level| (level.name.clone(), level.value, level.bound)).collect::<Vec<_>>()
+        };
+        let alone = solved(1);
+        assert_eq!(alone[1].1, 2.0, "{alone:?}");
+        for threads in [2, 3, 5] {
+            assert_eq!(solved(threads), alone, "{threads} threads");
+        }
+    }
+}
