@@ -8,7 +8,7 @@
 mod answer;
 pub mod budget;
 pub mod check;
-mod constraints;
+pub mod constraints;
 pub mod file;
 mod milp;
 pub mod model;
@@ -19,6 +19,8 @@ mod reasons;
 mod schedule;
 mod screen;
 mod search;
+#[cfg(test)]
+mod testing;
 
 pub use budget::Cancel;
 pub use model::{Fault, Problem, Rejected};

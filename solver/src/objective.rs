@@ -17,6 +17,8 @@ pub(crate) struct Way {
     pub(crate) detour_mib: Amount,
     /// Seconds until the last action ends.
     pub(crate) makespan_s: f64,
+    /// Weights of soft rules that the placement keeps and the way to it breaks.
+    pub(crate) broken: f64,
 }
 
 /// Use of each resource on each host at the end of a plan, `host * resources + resource`.
@@ -67,7 +69,7 @@ fn values_in(
 ) -> Vec<f64> {
     let gauges = std::cell::LazyCell::new(|| Gauges::of(problem, &scene()));
     let level = |objective: &Objective| match objective {
-        Objective::Violations => violations(problem, rules, to),
+        Objective::Violations => violations(problem, rules, to) + way.broken,
         Objective::ActiveHosts => {
             let mut active = vec![false; problem.hosts.len()];
             to.iter().flatten().for_each(|host| active[host.index()] = true);
@@ -91,7 +93,7 @@ fn violations(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> f64 {
         .filter(|(_, at)| at.is_none())
         .map(|(vm, _)| u64::from(vm.priority))
         .sum();
-    OVERLOAD_WEIGHT * over as f64 + unplaced as f64 + rules.soft_weight(problem, &rules.tally(to), to)
+    OVERLOAD_WEIGHT * over as f64 + unplaced as f64 + rules.soft_weight(&rules.tally(to))
 }
 
 /// How far two values of a level may be apart and still count as the same.
@@ -160,12 +162,11 @@ pub(crate) fn fault(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> Opt
             _ => {}
         }
     }
-    if let Some(kept) = rules.broken(&rules.tally(to)) {
+    let tally = rules.tally(to);
+    if let Some(kept) = rules.broken(&tally) {
         return Some(format!("the rule {} would not hold", kept.constraint.name));
     }
-    if let Some(kept) =
-        rules.list.iter().find(|k| k.hard() && crate::constraints::breaks_on_the_way(problem, k, to))
-    {
+    if let Some(kept) = rules.failed(&tally) {
         return Some(format!("the rule {} would not hold on the way", kept.constraint.name));
     }
     if let Some(most) = problem.limits.max_migrations

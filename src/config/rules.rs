@@ -7,6 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Reports every fault of the rules.
 pub(super) fn faults(constraints: &[Constraint], wrong: &mut dyn FnMut(&str, String)) {
+    for (i, rule) in constraints.iter().enumerate() {
+        // A plan is made for a part of the cluster, and a rule must be said of that part alone.
+        let known = |body: &Body| {
+            matches!(body, Body::Spread { .. } | Body::Gather { .. } | Body::Fence { .. } | Body::Ban { .. })
+        };
+        if let Some(body) = rule.body.as_ref().filter(|body| !known(body)) {
+            let message =
+                "the coordinator keeps spread, gather, fence and ban only; `dvms solve` knows all rules";
+            wrong(&format!("constraints[{i}].{}", body.kind()), message.to_owned());
+        }
+    }
     let problem = world_of(constraints);
     let Err(rejected) = Problem::new(&problem) else { return };
     for fault in rejected.faults {

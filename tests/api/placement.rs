@@ -117,16 +117,14 @@ async fn every_fault_of_a_problem_has_its_place() {
 }
 
 #[tokio::test]
-async fn a_rule_that_is_not_planned_with_is_refused_by_name() {
+async fn a_network_that_is_not_planned_with_is_refused_by_name() {
     let server = Server::start().await;
     let mut problem = rack();
-    problem.constraints[0].continuous = false;
-    let sync = pb::problem::Sync { vms: vec!["web1".into(), "web2".into()], ..Default::default() };
-    problem.constraints[0].body = Some(pb::problem::constraint::Body::Sync(sync));
+    problem.network = Some(pb::problem::Network::default());
     let status = server.placement().await.solve(problem).await.unwrap_err();
     let (code, reason, details) = failure(&status);
     assert_eq!((code, reason.as_str()), (Code::Unimplemented, "UNSUPPORTED"));
-    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "constraints[0].sync");
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "network");
     server.stop().await;
 }
 

@@ -1,6 +1,7 @@
 //! The final state: rules, placement, objective values.
 
 use super::Report;
+use super::plans;
 use super::sweep::Swept;
 use super::tables::Tables;
 use super::weigh;
@@ -21,7 +22,7 @@ pub(super) fn judge(
     hosts(tables, &begin, end, report);
     let mut soft = 0.0;
     for rule in &tables.rules {
-        let why = end.broken(tables, rule);
+        let why = end.broken(tables, rule).or_else(|| plans::broken(tables, rule));
         match (rule.constraint.soft_weight, why) {
             (Some(weight), why) if why.is_some() || swept.broken.contains(rule.constraint.name.as_str()) => {
                 soft += weight;

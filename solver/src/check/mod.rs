@@ -11,7 +11,10 @@ mod cut;
 mod end;
 mod form;
 mod order;
+mod overlap;
+mod plans;
 mod proof;
+mod state;
 mod sweep;
 mod tables;
 #[cfg(test)]

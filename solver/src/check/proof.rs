@@ -14,11 +14,13 @@
 use super::Report;
 use super::cut::Choice;
 use super::order::Order;
+use super::overlap::{self, Stays};
+use super::state::number;
 use super::sweep::holds_at_start;
-use super::tables::Tables;
+use super::tables::{Rule, Tables};
 use super::world::World;
 use crate::file::Body;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default)]
 struct Traffic {
@@ -30,35 +32,138 @@ struct Traffic {
 pub(super) fn judge(tables: &Tables<'_>, order: &Order<'_>, report: &mut Report) {
     let start = World::at_start(tables);
     capacities(tables, order, &start, report);
+    let (stays, touching) = (Stays::new(order, &start), Touching::new(order));
     for rule in &tables.rules {
+        if rule.constraint.soft_weight.is_none()
+            && let Some(Body::Before { .. }) = rule.constraint.body
+            && let Some(fault) = overlap::disorder(order, rule)
+        {
+            report.add(7, format!("constraints[{}]", rule.constraint.name), fault);
+        }
         if rule.constraint.soft_weight.is_some() || !holds_at_start(tables, &start, rule) {
             continue;
         }
-        let Some(Body::Spread { scope, max, .. }) = &rule.constraint.body else { continue };
-        let value = |host| tables.scope_value(scope.as_deref(), host);
-        let mut traffic: BTreeMap<_, Traffic> = BTreeMap::new();
-        for (i, step) in order.steps.iter().enumerate().filter(|(_, step)| rule.vms.contains(step.vm)) {
-            let (from, to) = (step.migrate.then(|| value(step.source)), value(step.destination));
-            if from != Some(to) {
-                traffic.entry(to).or_default().arrivals.push((i, 1));
-                if let Some(from) = from {
-                    traffic.entry(from).or_default().departures.push((i, 1));
+        let mut add = |fault: String| report.add(7, format!("constraints[{}]", rule.constraint.name), fault);
+        stays.fault(tables, rule).into_iter().for_each(&mut add);
+        let mine = touching.steps(rule);
+        for pool in pools(tables, order, &start, rule, &mine) {
+            let mut traffic = Traffic::default();
+            for &i in &mine {
+                let step = &order.steps[i];
+                let (from, to) =
+                    (step.migrate && (pool.inside)(step.source), (pool.inside)(step.destination));
+                let amount = (pool.amount)(step.vm);
+                if amount > 0 && to && (pool.twice || !from) {
+                    traffic.arrivals.push((i, amount));
+                }
+                if amount > 0 && from && (pool.twice || !to) {
+                    traffic.departures.push((i, amount));
                 }
             }
-        }
-        for (place, traffic) in traffic {
-            let there =
-                rule.vms.iter().filter(|vm| start.hosts_of(vm).iter().any(|host| value(host) == place));
-            let used = i64::try_from(there.count()).unwrap_or(i64::MAX);
-            if let Some(fault) = fullest(order, &traffic, used, max.unwrap_or(1)) {
-                let subject = format!("constraints[{}]", rule.constraint.name);
-                report.add(
-                    7,
-                    subject,
-                    format!("`after` lets {} VMs run on {}", fault.sentence(order), place.1),
-                );
+            if let Some(fault) = fullest(order, &traffic, pool.used, pool.room) {
+                add(format!("`after` lets {} {}", fault.sentence(order), pool.what));
             }
         }
+    }
+}
+
+/// Something that a continuous rule lets be only so full.
+struct Pool<'p> {
+    inside: Box<dyn Fn(&str) -> bool + 'p>,
+    /// What a VM takes; 0 for those that do not count.
+    amount: Box<dyn Fn(&str) -> i64 + 'p>,
+    /// A VM that moves within it counts twice.
+    twice: bool,
+    used: i64,
+    room: i64,
+    what: String,
+}
+
+/// Positions of steps by what they touch.
+struct Touching<'a> {
+    vm: BTreeMap<&'a str, Vec<usize>>,
+    host: BTreeMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Touching<'a> {
+    fn new(order: &Order<'a>) -> Self {
+        let mut result = Self { vm: BTreeMap::new(), host: BTreeMap::new() };
+        for (i, step) in order.steps.iter().enumerate() {
+            result.vm.entry(step.vm).or_default().push(i);
+            result.host.entry(step.source).or_default().push(i);
+            result.host.entry(step.destination).or_default().push(i);
+        }
+        result
+    }
+
+    /// Steps of the VMs of a rule, or of its hosts.
+    fn steps(&self, rule: &Rule<'_>) -> Vec<usize> {
+        let vms = rule.vms.iter().filter_map(|vm| self.vm.get(vm));
+        let hosts = rule.hosts.iter().filter_map(|host| self.host.get(host));
+        vms.chain(hosts).flatten().copied().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+fn pools<'p>(
+    tables: &'p Tables<'_>,
+    order: &'p Order<'_>,
+    start: &'p World<'_>,
+    rule: &'p Rule<'_>,
+    steps: &[usize],
+) -> Vec<Pool<'p>> {
+    let of_resource = |resource: &'p str| -> Box<dyn Fn(&str) -> i64 + 'p> {
+        Box::new(move |vm| tables.of_resource(&tables.need[vm], resource))
+    };
+    let used = |host: &str, resource: &str| tables.of_resource(&start.used[host], resource);
+    match &rule.constraint.body {
+        Some(Body::Spread { scope, max, .. }) => {
+            let value = move |host: &'p str| tables.scope_value(scope.as_deref(), host);
+            let values: BTreeSet<_> = steps.iter().map(|i| value(order.steps[*i].destination)).collect();
+            (values.into_iter())
+                .map(|place| {
+                    let inside = |host: &str| tables.is_at(scope.as_deref(), host, place);
+                    let there = |vm: &&&str| start.hosts_of(vm).iter().any(|host| inside(host));
+                    Pool {
+                        used: number(rule.vms.iter().filter(there).count()),
+                        inside: Box::new(move |host| tables.is_at(scope.as_deref(), host, place)),
+                        amount: Box::new(|vm| i64::from(rule.vms.contains(vm))),
+                        twice: false,
+                        room: max.unwrap_or(1),
+                        what: format!("VMs run on {}", place.1),
+                    }
+                })
+                .collect()
+        }
+        Some(Body::RunningCapacity { max, .. }) => {
+            let vms: BTreeSet<&str> = rule.hosts.iter().flat_map(|host| &start.on[host]).copied().collect();
+            vec![Pool {
+                inside: Box::new(|host| rule.hosts.contains(host)),
+                amount: Box::new(|_| 1),
+                twice: false,
+                used: number(vms.len()),
+                room: max.unwrap_or(0),
+                what: "VMs run on the hosts".to_owned(),
+            }]
+        }
+        Some(Body::ResourceCapacity { resource, max, .. }) => vec![Pool {
+            inside: Box::new(|host| rule.hosts.contains(host)),
+            amount: of_resource(resource),
+            twice: true,
+            used: rule.hosts.iter().map(|host| used(host, resource)).fold(0, i64::saturating_add),
+            room: max.unwrap_or(0),
+            what: format!("{resource} be in use on the hosts"),
+        }],
+        Some(Body::Headroom { resource, min, .. }) => (rule.hosts.iter())
+            .map(|&host| Pool {
+                inside: Box::new(move |other| other == host),
+                amount: of_resource(resource),
+                twice: true,
+                used: used(host, resource),
+                room: tables.of_resource(&tables.usable[host], resource).saturating_sub(min.unwrap_or(0)),
+                what: format!("{resource} be in use on {host}"),
+            })
+            .collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -26,8 +26,11 @@ pub(super) fn holds_at_start(tables: &Tables<'_>, start: &World<'_>, rule: &Rule
 struct Sweep<'t, 'a> {
     tables: &'t Tables<'a>,
     world: World<'a>,
-    /// Continuous rules that held at the start, and have held since.
+    /// Continuous rules that held at the start.
     watched: Vec<&'t Rule<'a>>,
+    /// Positions in `watched` by VM and by host that they are about.
+    by_vm: BTreeMap<&'a str, Vec<usize>>,
+    by_host: BTreeMap<&'a str, Vec<usize>>,
     broken: BTreeSet<&'a str>,
     ignored: BTreeSet<u64>,
     slots: BTreeMap<&'a str, i64>,
@@ -39,10 +42,22 @@ struct Sweep<'t, 'a> {
 impl<'t, 'a> Sweep<'t, 'a> {
     fn new(tables: &'t Tables<'a>) -> Self {
         let world = World::at_start(tables);
-        let watched = tables.rules.iter().filter(|rule| holds_at_start(tables, &world, rule)).collect();
+        let watched: Vec<&Rule<'a>> =
+            tables.rules.iter().filter(|rule| holds_at_start(tables, &world, rule)).collect();
+        let (mut by_vm, mut by_host) = (BTreeMap::new(), BTreeMap::new());
+        for (i, rule) in watched.iter().enumerate() {
+            for vm in rule.vms.iter().chain(rule.groups.iter().flatten()) {
+                by_vm.entry(*vm).or_insert_with(Vec::new).push(i);
+            }
+            for host in &rule.hosts {
+                by_host.entry(*host).or_insert_with(Vec::new).push(i);
+            }
+        }
         Self {
             tables,
             watched,
+            by_vm,
+            by_host,
             world,
             broken: BTreeSet::new(),
             ignored: BTreeSet::new(),
@@ -110,22 +125,26 @@ impl<'t, 'a> Sweep<'t, 'a> {
 
     fn watch(&mut self, step: &Step<'a>, report: &mut Report) {
         let (tables, rule_number) = (self.tables, 5);
-        let (world, broken) = (&self.world, &mut self.broken);
-        self.watched.retain(|rule| {
-            let why = if rule.vms.contains(step.vm) { world.broken(tables, rule) } else { None };
-            if let Some(why) = &why {
-                broken.insert(&rule.constraint.name);
-                if rule.constraint.soft_weight.is_none() {
-                    let subject = format!("constraints[{}]", rule.constraint.name);
-                    report.add(
-                        rule_number,
-                        subject,
-                        format!("does not hold when action {} starts: {why}", step.id),
-                    );
-                }
+        let world = &self.world;
+        // Who comes, who is there already, and the host.
+        let there = world.on[step.destination].iter().filter_map(|vm| self.by_vm.get(vm));
+        let mut near: Vec<usize> =
+            there.chain(self.by_host.get(step.destination)).flatten().copied().collect();
+        near.sort_unstable();
+        near.dedup();
+        for i in near {
+            let rule = self.watched[i];
+            let name = rule.constraint.name.as_str();
+            if self.broken.contains(name) || !rule.concerns(world, step.vm, step.destination) {
+                continue;
             }
-            why.is_none()
-        });
+            let Some(why) = world.broken(tables, rule) else { continue };
+            self.broken.insert(name);
+            if rule.constraint.soft_weight.is_none() {
+                let message = format!("does not hold when action {} starts: {why}", step.id);
+                report.add(rule_number, format!("constraints[{name}]"), message);
+            }
+        }
     }
 
     fn take_bandwidth(&mut self, step: &Step<'a>, subject: &str, report: &mut Report) {

@@ -1,6 +1,7 @@
 //! The checker's own look-up tables of a problem and a plan.
 
 use super::Report;
+use super::world::World;
 use crate::file::{ActionKind, Body, Constraint, Host, Hosts, Plan, Problem, Vm, Vms};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +36,24 @@ pub(super) struct Rule<'a> {
     pub(super) constraint: &'a Constraint,
     pub(super) vms: BTreeSet<&'a str>,
     pub(super) hosts: BTreeSet<&'a str>,
+    /// Groups of VMs; of a `before` the first and the second.
+    pub(super) groups: Vec<BTreeSet<&'a str>>,
+    pub(super) host_groups: Vec<BTreeSet<&'a str>>,
+}
+
+impl Rule<'_> {
+    /// Whether a VM that comes to a host can break it.
+    pub(super) fn concerns(&self, world: &World<'_>, vm: &str, host: &str) -> bool {
+        match &self.constraint.body {
+            Some(Body::Lonely { .. }) => world.on[host].iter().any(|other| self.vms.contains(other)),
+            Some(Body::Fence { .. } | Body::Ban { .. }) => self.vms.contains(vm),
+            _ => {
+                self.vms.contains(vm)
+                    || self.hosts.contains(host)
+                    || self.groups.iter().any(|group| group.contains(vm))
+            }
+        }
+    }
 }
 
 impl<'a> Tables<'a> {
@@ -95,23 +114,59 @@ impl<'a> Tables<'a> {
 
     fn read_rules(&mut self, report: &mut Report) {
         for constraint in &self.problem.constraints {
-            let none = (BTreeSet::new(), BTreeSet::new());
-            let (vms, hosts) = match &constraint.body {
-                Some(Body::Spread { vms, .. } | Body::Gather { vms, .. }) => (self.select_vms(vms), none.1),
-                Some(Body::Fence { vms, hosts } | Body::Ban { vms, hosts }) => {
-                    (self.select_vms(vms), self.select_hosts(hosts))
-                }
-                _ => {
-                    report.add(
-                        0,
-                        format!("constraints[{}]", constraint.name),
-                        "this checker cannot judge it",
-                    );
-                    none
-                }
+            let mut rule = Rule {
+                constraint,
+                vms: BTreeSet::new(),
+                hosts: BTreeSet::new(),
+                groups: Vec::new(),
+                host_groups: Vec::new(),
             };
-            self.rules.push(Rule { constraint, vms, hosts });
+            match &constraint.body {
+                None => {
+                    let subject = format!("constraints[{}]", constraint.name);
+                    report.add(0, subject, "this checker cannot judge it");
+                }
+                Some(
+                    Body::Spread { vms, .. }
+                    | Body::Gather { vms, .. }
+                    | Body::Lonely { vms }
+                    | Body::Root { vms }
+                    | Body::Sync { vms },
+                ) => rule.vms = self.select_vms(vms),
+                Some(Body::Fence { vms, hosts } | Body::Ban { vms, hosts }) => {
+                    (rule.vms, rule.hosts) = (self.select_vms(vms), self.select_hosts(hosts));
+                }
+                Some(
+                    Body::MaxOnline { hosts, .. }
+                    | Body::RunningCapacity { hosts, .. }
+                    | Body::ResourceCapacity { hosts, .. }
+                    | Body::Quarantine { hosts }
+                    | Body::Headroom { hosts, .. }
+                    | Body::SpareHosts { hosts, .. },
+                ) => rule.hosts = self.select_hosts(hosts),
+                Some(Body::Split { groups }) => rule.groups = self.vm_groups(groups),
+                Some(Body::Among { vms, host_groups }) => {
+                    rule.vms = self.select_vms(vms);
+                    rule.host_groups = self.host_groups(host_groups);
+                }
+                Some(Body::SplitAmong { groups, host_groups }) => {
+                    rule.groups = self.vm_groups(groups);
+                    rule.host_groups = self.host_groups(host_groups);
+                }
+                Some(Body::Before { first, second }) => {
+                    rule.groups = vec![self.select_vms(first), self.select_vms(second)];
+                }
+            }
+            self.rules.push(rule);
         }
+    }
+
+    fn vm_groups(&self, groups: &'a [Vms]) -> Vec<BTreeSet<&'a str>> {
+        groups.iter().map(|set| self.select_vms(set)).collect()
+    }
+
+    fn host_groups(&self, groups: &'a [Hosts]) -> Vec<BTreeSet<&'a str>> {
+        groups.iter().map(|set| self.select_hosts(set)).collect()
     }
 
     fn select_vms(&self, set: &'a Vms) -> BTreeSet<&'a str> {
@@ -210,6 +265,11 @@ impl<'a> Tables<'a> {
         }
     }
 
+    /// The amount of a resource; one that matters to nobody is not there.
+    pub(super) fn of_resource(&self, amounts: &[i64], resource: &str) -> i64 {
+        self.resources.binary_search(&resource).map_or(0, |r| amounts[r])
+    }
+
     pub(super) fn is_up(&self, host: &str) -> bool {
         self.hosts.get(host).is_some_and(|h| !matches!(h.state.as_str(), "FAILED" | "OFFLINE"))
     }
@@ -227,5 +287,10 @@ impl<'a> Tables<'a> {
                 None => (false, host),
             },
         }
+    }
+
+    /// Whether a host has a value of a scope.
+    pub(super) fn is_at(&self, scope: Option<&str>, host: &str, value: (bool, &str)) -> bool {
+        self.hosts.get_key_value(host).is_some_and(|(host, _)| self.scope_value(scope, host) == value)
     }
 }

@@ -461,7 +461,6 @@ fn vms_are_resized_when_all_actions_have_ended() {
 #[test]
 fn what_cannot_be_judged_is_said() {
     for (more, subject) in [
-        (r#", "constraints": [{"name": "r", "lonely": {"vms": ["x"]}}]"#, "constraints[r]"),
         (r#", "objectives": ["SPEED"]"#, "objectives"),
         (r#", "objective": "FASTER""#, "objective"),
         (r#", "network": {}"#, "network"),

@@ -107,7 +107,7 @@ impl<'a> World<'a> {
             Body::Ban { .. } => places()
                 .find(|(_, host)| rule.hosts.contains(host))
                 .map(|(vm, host)| format!("{vm} is on {host}, where it is banned")),
-            _ => Some("this checker cannot judge it".to_owned()),
+            _ => super::state::broken(tables, self, rule),
         }
     }
 }

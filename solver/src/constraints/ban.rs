@@ -1,46 +1,67 @@
 //! `ban {vms, hosts}`: no VM of the set runs on any of the hosts.
 
-use super::Rule;
-use crate::model::{HostId, Problem};
+use super::read::Reader;
+use super::rule::{Part, all_named};
+use super::unary::{self, Unary};
+use super::{Course, Draft, HostSet, Meaning, Rule, Seat};
+use crate::file;
+use crate::model::{HostId, Problem, VmId};
 
-/// One counter: the VMs that run on the hosts.
-#[derive(Debug)]
-pub(super) struct Ban {
-    inside: Vec<bool>,
+/// No VM runs on any of the hosts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ban {
+    /// Sorted.
+    pub vms: Vec<VmId>,
+    /// Sorted.
+    pub hosts: Vec<HostId>,
 }
 
 impl Ban {
-    pub(super) fn new(problem: &Problem, hosts: &[HostId]) -> Self {
-        Self { inside: super::members(problem, hosts) }
+    pub(super) fn read(reader: &mut Reader<'_>, body: &file::Body) -> Option<Self> {
+        let file::Body::Ban { vms, hosts } = body else { return None };
+        Some(Self { vms: reader.vms(vms), hosts: reader.hosts(hosts) })
+    }
+
+    pub(super) fn part(&self, part: &Part<'_>) -> Self {
+        Self { vms: part.vms(&self.vms), hosts: self.hosts.clone() }
     }
 }
 
-impl Rule for Ban {
-    fn cells(&self) -> usize {
-        1
+impl Meaning for Ban {
+    fn named(&self, _: &Problem) -> Vec<(VmId, u32)> {
+        all_named(&self.vms)
     }
 
-    fn enter(&self, cells: &mut [u32], host: HostId) {
-        cells[0] += u32::from(self.inside[host.index()]);
+    fn rule<'a>(&'a self, _: &'a Problem) -> Box<dyn Rule + 'a> {
+        Box::new(Banned { ban: self, inside: HostSet::new(&self.hosts) })
+    }
+}
+
+#[derive(Debug)]
+struct Banned<'a> {
+    ban: &'a Ban,
+    inside: HostSet,
+}
+
+impl Unary for Banned<'_> {
+    fn allows(&self, _: VmId, host: HostId) -> bool {
+        !self.inside.contains(host)
+    }
+}
+
+impl Rule for Banned<'_> {
+    unary::unary!();
+
+    fn why(&self, problem: &Problem, _: &[i64], at: Seat) -> String {
+        format!("{} is banned", problem.host(at.host).name)
     }
 
-    fn leave(&self, cells: &mut [u32], host: HostId) {
-        cells[0] -= u32::from(self.inside[host.index()]);
+    fn rows(&self, draft: &mut dyn Draft) {
+        unary::rows(draft, &self.ban.vms, |host| self.inside.contains(host));
     }
 
-    fn admits(&self, _: &[u32], host: HostId) -> bool {
-        !self.inside[host.index()]
-    }
-
-    fn holds(&self, cells: &[u32]) -> bool {
-        cells[0] == 0
-    }
-
-    fn at_fault(&self, _: &[u32], host: HostId) -> bool {
-        self.inside[host.index()]
-    }
-
-    fn why(&self, problem: &Problem, _: &[u32], host: HostId) -> String {
-        format!("{} is banned", problem.host(host).name)
+    fn course(&self, course: &mut Course<'_>) {
+        let inside = self.inside.clone();
+        course.gate(&self.ban.vms, move |_, _, to| !inside.contains(to));
     }
 }

@@ -1,46 +1,77 @@
 //! `fence {vms, hosts}`: every VM of the set runs on one of the hosts.
 
-use super::Rule;
-use crate::model::{HostId, Problem};
+use super::known::conflict;
+use super::read::Reader;
+use super::rule::{Part, all_named};
+use super::unary::{self, Unary};
+use super::{Course, Draft, HostSet, Impossible, Known, Meaning, Rule, Seat};
+use crate::file;
+use crate::model::{HostId, Problem, VmId};
 
-/// One counter: the VMs that run outside.
-#[derive(Debug)]
-pub(super) struct Fence {
-    inside: Vec<bool>,
+/// Every VM runs on one of the hosts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fence {
+    /// Sorted.
+    pub vms: Vec<VmId>,
+    /// Sorted.
+    pub hosts: Vec<HostId>,
 }
 
 impl Fence {
-    pub(super) fn new(problem: &Problem, hosts: &[HostId]) -> Self {
-        Self { inside: super::members(problem, hosts) }
+    pub(super) fn read(reader: &mut Reader<'_>, body: &file::Body) -> Option<Self> {
+        let file::Body::Fence { vms, hosts } = body else { return None };
+        Some(Self { vms: reader.vms(vms), hosts: reader.hosts(hosts) })
+    }
+
+    pub(super) fn part(&self, part: &Part<'_>) -> Self {
+        Self { vms: part.vms(&self.vms), hosts: self.hosts.clone() }
     }
 }
 
-impl Rule for Fence {
-    fn cells(&self) -> usize {
-        1
+impl Meaning for Fence {
+    fn named(&self, _: &Problem) -> Vec<(VmId, u32)> {
+        all_named(&self.vms)
     }
 
-    fn enter(&self, cells: &mut [u32], host: HostId) {
-        cells[0] += u32::from(!self.inside[host.index()]);
+    fn rule<'a>(&'a self, _: &'a Problem) -> Box<dyn Rule + 'a> {
+        Box::new(Fenced { fence: self, inside: HostSet::new(&self.hosts) })
+    }
+}
+
+#[derive(Debug)]
+struct Fenced<'a> {
+    fence: &'a Fence,
+    inside: HostSet,
+}
+
+impl Unary for Fenced<'_> {
+    fn allows(&self, _: VmId, host: HostId) -> bool {
+        self.inside.contains(host)
+    }
+}
+
+impl Rule for Fenced<'_> {
+    unary::unary!();
+
+    fn why(&self, problem: &Problem, _: &[i64], at: Seat) -> String {
+        format!("{} is outside the fence", problem.host(at.host).name)
     }
 
-    fn leave(&self, cells: &mut [u32], host: HostId) {
-        cells[0] -= u32::from(!self.inside[host.index()]);
+    fn rows(&self, draft: &mut dyn Draft) {
+        unary::rows(draft, &self.fence.vms, |host| !self.inside.contains(host));
     }
 
-    fn admits(&self, _: &[u32], host: HostId) -> bool {
-        self.inside[host.index()]
+    fn course(&self, course: &mut Course<'_>) {
+        let inside = self.inside.clone();
+        course.gate(&self.fence.vms, move |_, _, to| inside.contains(to));
     }
 
-    fn holds(&self, cells: &[u32]) -> bool {
-        cells[0] == 0
-    }
-
-    fn at_fault(&self, _: &[u32], host: HostId) -> bool {
-        !self.inside[host.index()]
-    }
-
-    fn why(&self, problem: &Problem, _: &[u32], host: HostId) -> String {
-        format!("{} is outside the fence", problem.host(host).name)
+    fn impossible(&self, known: &dyn Known, name: &str) -> Option<Impossible> {
+        let vms: Vec<VmId> = self.fence.vms.iter().copied().filter(|vm| known.home(*vm).is_some()).collect();
+        let (what, need, room) = known.shortage(&vms, &self.fence.hosts)?;
+        let reason = format!(
+            "the running VMs of {name} need {need} {what}, its hosts that take or keep VMs have {room}"
+        );
+        Some((reason, conflict(known.problem(), self.fence.hosts.iter().copied(), vms, [name])))
     }
 }

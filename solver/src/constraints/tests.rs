@@ -1,6 +1,8 @@
 use super::Rules;
 use crate::model::{HostId, Problem, VmId};
+use crate::testing::{self, KINDS};
 use crate::{file, objective};
+use proptest::prelude::*;
 
 fn problem(rules: &str) -> Problem {
     let json = format!(
@@ -64,9 +66,9 @@ fn those_at_fault_are_found() {
         let rules = Rules::new(&problem);
         let tally = rules.tally(&problem.initial());
         let kept = rules.broken(&tally).unwrap();
-        let found = [0, 1].map(|h| kept.at_fault(&tally, host(h)));
+        let found = [0, 1].map(|i| kept.at_fault(&tally, vm(i), host(i)));
         assert_eq!(found, at_fault, "{rule}");
-        assert!(!kept.why(&problem, &tally, host(0)).is_empty());
+        assert!(!kept.why(&problem, &tally, vm(0), host(0)).is_empty());
     }
 }
 
@@ -98,7 +100,97 @@ fn a_continuous_gather_breaks_when_its_vms_cross() {
         let rules = Rules::new(&problem);
         let mut target = problem.initial();
         target[0] = Some(host(to));
-        let weight = rules.soft_weight(&problem, &rules.tally(&target), &target);
+        let weight = rules.soft_weight(&rules.tally(&target));
         assert_eq!(weight > 0.0, breaks, "{scope} {to}");
     }
+}
+
+/// A problem of four hosts in two racks and six VMs, and one rule.
+fn drawn(kind: u8, seed: u64, continuous: bool) -> Problem {
+    let host = |(i, state): (usize, &&str)| {
+        let (cpu, memory) = (5 + i, 400 + 100 * i);
+        format!(
+            r#"{{"name": "h{i}", "state": "{state}", "capacity": {{"cpu": {cpu}, "memory": {memory}}},
+                "labels": {{"rack": "r{}"}}}}"#,
+            i % 2
+        )
+    };
+    let states = [["ONLINE", "ONLINE", "ONLINE", "ONLINE"], ["ONLINE", "FAILED", "DRAINING", "ONLINE"]];
+    let hosts: Vec<_> = states[seed as usize % 2].iter().enumerate().map(host).collect();
+    let vm = |i: usize| {
+        let (host, cpu) = (["h0", "h1", "", "h3", "h0", "h2"][(i + seed as usize / 2) % 6], i % 4);
+        format!(r#"{{"name": "v{i}", "host": "{host}", "demand": {{"cpu": {cpu}, "memory": 100}}}}"#)
+    };
+    let vms: Vec<_> = (0..6).map(vm).collect();
+    let json = format!(r#"{{"hosts": [{}], "vms": [{}]}}"#, hosts.join(", "), vms.join(", "));
+    let mut problem = file::Problem::from_json(&json).unwrap();
+    let rule = testing::constraint("r".into(), kind, seed, None, continuous, &problem);
+    problem.constraints.push(rule);
+    Problem::new(&problem).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn counters_tell_what_rules_mean(
+        kind in 0..KINDS,
+        seed: u64,
+        continuous: bool,
+        moves in proptest::collection::vec((0_u32..6, 0_u32..5), 1..40),
+    ) {
+        let problem = drawn(kind, seed, continuous);
+        let rules = Rules::new(&problem);
+        let body = &problem.constraints[0].body;
+        let mut at = problem.initial();
+        let mut tally = rules.tally(&at);
+        for (v, h) in moves {
+            let (vm, to) = (vm(v), (h < 4).then(|| host(h)));
+            if let Some(from) = at[vm.index()].take() {
+                rules.leave(&mut tally, vm, from);
+            }
+            if let Some(to) = to {
+                let kept = &rules.list[0];
+                let (fails, admits) = (kept.fails(&tally), rules.admit(&tally, vm, to));
+                rules.enter(&mut tally, vm, to);
+                at[vm.index()] = Some(to);
+                // What it admits breaks nothing new, what it does not admit does.
+                let after = kept.fails(&tally);
+                prop_assert!(fails || admits != after, "{vm:?} to {to:?}: {admits}, {body:?} {at:?}");
+                if rules.against(vm, to).next().is_some() {
+                    prop_assert!(after, "never there, but {body:?} {at:?}");
+                }
+            }
+            prop_assert!(tally == rules.tally(&at), "{tally:?} of {body:?} {at:?}");
+            let places: Vec<_> = problem.vm_ids().filter_map(|vm| Some((vm, at[vm.index()]?))).collect();
+            let holds = testing::holds(&problem, body, &places, true) && !moved(&problem, body, &at);
+            prop_assert_eq!(rules.list[0].holds(&tally), holds, "{:?} {:?}", body, at);
+            // Without those at fault it holds, if any VM can break it at all.
+            if !rules.list[0].holds(&tally) {
+                let mut less = tally.clone();
+                let mut there = places;
+                for (vm, host) in [there.clone(), there.clone(), there.clone()].concat() {
+                    if !there.contains(&(vm, host)) {
+                        continue;
+                    }
+                    if !rules.list[0].holds(&less) && rules.list[0].at_fault(&less, vm, host) {
+                        prop_assert!(!rules.list[0].why(&problem, &less, vm, host).is_empty());
+                        rules.leave(&mut less, vm, host);
+                        there.retain(|(other, _)| *other != vm);
+                    }
+                }
+                let hopeless = rules.list[0].fails(&rules.tally(&vec![None; 6]));
+                prop_assert!(hopeless || rules.list[0].holds(&less), "{body:?} {at:?}");
+            }
+        }
+    }
+}
+
+/// VMs that are nowhere have not moved.
+fn moved(problem: &Problem, body: &super::Body, at: &crate::model::Placement) -> bool {
+    let mut to = at.clone();
+    for vm in problem.vm_ids() {
+        to[vm.index()] = to[vm.index()].or(problem.running_on(vm));
+    }
+    testing::broken_by_end(problem, body, &to)
 }

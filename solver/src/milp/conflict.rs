@@ -9,9 +9,9 @@ use super::highs::{End, Task};
 use super::model::{Model, Shape};
 use super::{MOST_COLUMNS, MOST_NONZEROS, worker};
 use crate::budget::Budget;
-use crate::constraints::Rules;
+use crate::constraints::{Part, Rules};
 use crate::file;
-use crate::model::{Body, Constraint, HostState, Objective, Problem, VmId};
+use crate::model::{Constraint, HostState, Objective, Problem, VmId};
 use crate::objective;
 
 /// More than all VMs together can demand.
@@ -103,16 +103,11 @@ pub(super) fn part(problem: &Problem, rules: &Rules<'_>, things: &[Thing]) -> Pr
         vm.host = vm.host.filter(|h| keep.2[h.index()] || problem.host(*h).state != HostState::Failed);
         result.vms.push(vm);
     }
-    let of = |vms: &[VmId]| -> Vec<VmId> { vms.iter().filter_map(|vm| number[vm.index()]).collect() };
+    let part = Part { vm: &|vm| number[vm.index()], host: &|host| keep.2[host.index()] };
     result.constraints = (rules.list.iter().zip(&keep.1))
         .filter(|(_, keep)| **keep)
         .map(|(kept, _)| {
-            let body = match &kept.constraint.body {
-                Body::Spread { vms, scope, max } => Body::Spread { vms: of(vms), scope: *scope, max: *max },
-                Body::Gather { vms, scope } => Body::Gather { vms: of(vms), scope: *scope },
-                Body::Fence { vms, hosts } => Body::Fence { vms: of(vms), hosts: hosts.clone() },
-                Body::Ban { vms, hosts } => Body::Ban { vms: of(vms), hosts: hosts.clone() },
-            };
+            let body = kept.constraint.body.part(&part);
             // A rule that did not hold at the start may be made to hold by VMs that are left out.
             Constraint { body, continuous: kept.always, ..kept.constraint.clone() }
         })

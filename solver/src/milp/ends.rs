@@ -1,7 +1,7 @@
 //! Where VMs may end, as far as each can be told alone. Nothing is left out here that a plan could reach.
 
 use crate::constraints::Rules;
-use crate::model::{Body, HostId, HostState, Placement, Problem, VmId};
+use crate::model::{HostId, HostState, Placement, Problem, VmId};
 
 /// Answers for the VMs of one problem.
 #[derive(Debug)]
@@ -11,8 +11,6 @@ pub(super) struct Ends<'a> {
     initial: Placement,
     /// Distinct dirty rates from which on migrations through some host do not converge, sorted.
     thresholds: Vec<f64>,
-    /// For each rule the hosts that it lets its VMs run on, if it is a hard fence or ban.
-    fences: Vec<Option<Vec<bool>>>,
 }
 
 impl<'a> Ends<'a> {
@@ -21,10 +19,7 @@ impl<'a> Ends<'a> {
             problem.host_ids().map(|host| 0.8 * problem.rate_limit(host, host)).collect();
         thresholds.sort_by(f64::total_cmp);
         thresholds.dedup();
-        let fences = (rules.list.iter())
-            .map(|kept| if kept.hard() { allowed(problem, &kept.constraint.body) } else { None })
-            .collect();
-        Self { problem, rules, initial: problem.initial(), thresholds, fences }
+        Self { problem, rules, initial: problem.initial(), thresholds }
     }
 
     /// Where a VM runs at the start.
@@ -40,7 +35,7 @@ impl<'a> Ends<'a> {
 
     /// Whether a VM that runs may end where it began.
     pub(super) fn may_stay(&self, vm: VmId, host: HostId) -> bool {
-        self.problem.host(host).state != HostState::Draining && self.fenced(vm, host)
+        self.problem.host(host).state != HostState::Draining && self.allowed(vm, host)
     }
 
     /// Whether a VM may end elsewhere than it began: on another host, or on one at all if it is down.
@@ -49,8 +44,8 @@ impl<'a> Ends<'a> {
     /// host opens no way.
     pub(super) fn may_move(&self, vm: VmId) -> bool {
         let known = self.problem.vm(vm);
-        !(known.pinned && known.host.is_some())
-            && self.from(vm).is_none_or(|from| self.problem.can_migrate(vm, from, from))
+        let held = known.pinned && known.host.is_some() || self.rules.moor(vm);
+        !held && self.from(vm).is_none_or(|from| self.problem.can_migrate(vm, from, from))
     }
 
     /// Whether a VM that may move may end on a host where it did not begin.
@@ -62,49 +57,19 @@ impl<'a> Ends<'a> {
             .all(|takes| takes.iter().zip(&known.usable).all(|(amount, room)| amount <= room));
         known.state == HostState::Online
             && fits
-            && self.fenced(vm, host)
-            && self.from(vm).is_none_or(|from| {
-                self.problem.can_migrate(vm, host, host)
-                    && self.gathered(vm).all(|values| values[from.index()] == values[host.index()])
+            && self.allowed(vm, host)
+            && self.from(vm).is_none_or(|_| {
+                self.problem.can_migrate(vm, host, host) && self.rules.holding(vm, host).next().is_none()
             })
     }
 
-    /// The rules about a VM that tell it apart from others.
-    pub(super) fn rules_of(&self, vm: VmId) -> &'a [u32] {
-        self.rules.positions_of(vm)
+    /// The rules about a VM, and the parts of them, that tell it apart from others.
+    pub(super) fn rules_of(&self, vm: VmId) -> &'a [(u32, u32)] {
+        self.rules.parts_of(vm)
     }
 
-    /// Hard fences and bans.
-    fn fenced(&self, vm: VmId, host: HostId) -> bool {
-        let mut rules = self.rules.positions_of(vm).iter();
-        rules.all(|&i| self.fences[i as usize].as_ref().is_none_or(|inside| inside[host.index()]))
+    /// Whether the hard rules let the VM be there at all.
+    fn allowed(&self, vm: VmId, host: HostId) -> bool {
+        self.rules.against(vm, host).next().is_none()
     }
-
-    /// The scopes within which a running VM must remain all the time, as the values of the hosts.
-    fn gathered(&self, vm: VmId) -> impl Iterator<Item = &'a [u32]> {
-        let problem = self.problem;
-        self.rules.positions_of(vm).iter().filter_map(move |&i| {
-            let kept = &self.rules.list[i as usize];
-            match kept.constraint.body {
-                Body::Gather { scope, .. } if kept.always && kept.hard() => {
-                    Some(problem.scopes[scope.index()].value_of.as_slice())
-                }
-                _ => None,
-            }
-        })
-    }
-}
-
-/// The hosts that a fence or ban lets its VMs run on; `None` for other rules.
-pub(super) fn allowed(problem: &Problem, body: &Body) -> Option<Vec<bool>> {
-    let (hosts, inside) = match body {
-        Body::Fence { hosts, .. } => (hosts, true),
-        Body::Ban { hosts, .. } => (hosts, false),
-        _ => return None,
-    };
-    let mut result = vec![!inside; problem.hosts.len()];
-    for host in hosts {
-        result[host.index()] = inside;
-    }
-    Some(result)
 }

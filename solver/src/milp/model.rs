@@ -66,8 +66,8 @@ pub(crate) struct Model<'a> {
     pub(super) over_at_present: BTreeMap<(HostId, usize), Column>,
     /// The soft rule does not hold.
     pub(super) broken: Vec<Option<Column>>,
-    /// VMs of the rule (a gather) run in the value of its scope.
-    pub(super) used: BTreeMap<(usize, u32), Column>,
+    /// Columns that a rule has of its own, by its position and its key.
+    pub(super) marks: BTreeMap<(usize, u32), Column>,
     /// What the objectives that weigh hosts need.
     pub(crate) gauges: objectives::Columns,
 }
@@ -97,7 +97,7 @@ impl<'a> Model<'a> {
             over: BTreeMap::new(),
             over_at_present: BTreeMap::new(),
             broken: vec![None; rules.list.len()],
-            used: BTreeMap::new(),
+            marks: BTreeMap::new(),
             gauges: objectives::Columns::default(),
             parts,
         };
@@ -279,14 +279,10 @@ impl<'a> Model<'a> {
         let tally = self.rules.tally(at);
         for (kept, column) in self.rules.list.iter().zip(&self.broken) {
             if let Some(column) = column {
-                point[*column as usize] = i64::from(kept.fails(self.problem, &tally, at));
+                point[*column as usize] = i64::from(kept.fails(&tally));
             }
         }
-        for ((rule, value), column) in &self.used {
-            let values = rows::values(self.problem, self.rules.list[*rule].constraint);
-            let mut hosts = self.rules.list[*rule].vms.iter().filter_map(|vm| at[vm.index()]);
-            point[*column as usize] = i64::from(hosts.any(|host| values[host.index()] == *value));
-        }
+        rows::marks(self, at, point);
     }
 
     /// The placement that a point stands for.

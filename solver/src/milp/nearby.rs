@@ -103,8 +103,11 @@ fn wrong(search: &Search<'_>, on: &[Vec<VmId>]) -> Vec<HostId> {
     let is_wrong = |host: &HostId| {
         let vms = &on[host.index()];
         let draining = problem.host(*host).state == HostState::Draining && !vms.is_empty();
-        let mut rules = vms.iter().flat_map(|vm| search.rules.of(*vm));
-        draining || rules.any(|kept| kept.hard() && !kept.holds(&tally))
+        let wrong = |vm: &VmId| {
+            let mut rules = search.rules.at(&tally, *vm, *host);
+            rules.any(|kept| kept.hard() && kept.fails(&tally))
+        };
+        draining || vms.iter().any(wrong)
     };
     problem.host_ids().filter(is_wrong).collect()
 }
@@ -123,8 +126,10 @@ fn focus(search: &Search<'_>, on: &[Vec<VmId>], level: Objective) -> Vec<HostId>
                 used.iter().zip(&problem.host(host).usable).any(|(used, usable)| used > usable)
             };
             let at_fault = |host: HostId| {
-                let mut rules = on[host.index()].iter().flat_map(|vm| search.rules.of(*vm));
-                rules.any(|kept| !kept.holds(&tally) && kept.at_fault(&tally, host))
+                on[host.index()].iter().any(|vm| {
+                    let mut rules = search.rules.at(&tally, *vm, host);
+                    rules.any(|kept| !kept.holds(&tally) && kept.at_fault(&tally, *vm, host))
+                })
             };
             hosts.filter(|host| over(*host) || at_fault(*host)).collect()
         }

@@ -1,10 +1,10 @@
-//! Rows of the placement rules. Hard fences and bans need none: they are in the choice of columns.
+//! Rows of the rules. What hard rules forbid a VM alone needs none: it is in the choice of columns.
 
-use super::ends;
-use super::linear::{Column, Term, count};
-use super::model::{Cell, Model};
-use crate::model::{Body, Constraint, HostId, Problem};
-use std::collections::{BTreeMap, BTreeSet};
+use super::linear::{Column, Term};
+use super::model::Model;
+use crate::constraints::{Cell, Draft, Members};
+use crate::model::{HostId, Placement, VmId};
+use std::collections::BTreeMap;
 
 pub(super) fn add(model: &mut Model<'_>) {
     let problem = model.problem;
@@ -13,147 +13,112 @@ pub(super) fn add(model: &mut Model<'_>) {
         class.members.iter().for_each(|vm| class_of[vm.index()] = Some(c));
     }
     let mut fixed = vec![None; problem.vms.len()];
-    model.parts.fixed.iter().for_each(|(vm, end)| fixed[vm.index()] = *end);
-    for number in 0..model.rules.list.len() {
-        let kept = &model.rules.list[number];
-        let classes: BTreeSet<usize> = kept.vms.iter().filter_map(|vm| class_of[vm.index()]).collect();
-        let cells = classes.iter().flat_map(|c| &model.cells[model.of_class[*c].clone()]).copied().collect();
-        let ended = kept.vms.iter().filter(|vm| class_of[vm.index()].is_none());
-        let hosts = ended.clone().filter_map(|vm| fixed[vm.index()]).collect();
-        let crossed = ended.filter_map(|vm| Some((model.ends.from(*vm)?, fixed[vm.index()]?))).collect();
-        let rule = Rule { number, constraint: kept.constraint, always: kept.always, cells, hosts, crossed };
+    let mut ended_on = vec![Vec::new(); problem.hosts.len()];
+    for (vm, end) in &model.parts.fixed {
+        fixed[vm.index()] = *end;
+        if let Some(host) = end {
+            ended_on[host.index()].push(*vm);
+        }
+    }
+    let rules = model.rules;
+    for (number, kept) in rules.list.iter().enumerate() {
         if !kept.hard() {
             model.broken[number] = Some(model.linear.column(1));
         }
-        match &kept.constraint.body {
-            Body::Spread { max, .. } => rule.spread(model, i64::from(*max)),
-            Body::Gather { .. } => rule.gather(model),
-            Body::Fence { .. } | Body::Ban { .. } => rule.fence(model),
-        }
+        let mut draft = RuleDraft { model, number, class_of: &class_of, fixed: &fixed, ended_on: &ended_on };
+        kept.rule.rows(&mut draft);
     }
 }
 
-/// The value of each host, for a rule about a scope.
-pub(super) fn values<'a>(problem: &'a Problem, constraint: &Constraint) -> &'a [u32] {
-    match constraint.body {
-        Body::Spread { scope, .. } | Body::Gather { scope, .. } => &problem.scopes[scope.index()].value_of,
-        Body::Fence { .. } | Body::Ban { .. } => &[],
-    }
-}
-
-/// A rule and what it is about in the model.
-struct Rule<'c> {
+/// The model for one rule.
+struct RuleDraft<'m, 'a> {
+    model: &'m mut Model<'a>,
     number: usize,
-    constraint: &'c Constraint,
-    always: bool,
-    /// Of its VMs.
-    cells: Vec<Cell>,
-    /// Where its fixed VMs end.
-    hosts: Vec<HostId>,
-    /// Where its fixed VMs that run come from and go to.
-    crossed: Vec<(HostId, HostId)>,
+    /// Class of each VM that is decided.
+    class_of: &'m [Option<usize>],
+    /// Where the others end.
+    fixed: &'m [Option<HostId>],
+    ended_on: &'m [Vec<VmId>],
 }
 
-impl Rule<'_> {
-    fn spread(&self, model: &mut Model<'_>, max: i64) {
-        let values = values(model.problem, self.constraint);
-        let mut there: BTreeMap<u32, i64> = BTreeMap::new();
-        self.hosts.iter().for_each(|host| *there.entry(values[host.index()]).or_default() += 1);
-        for (value, cells) in self.by_value(values) {
-            let most: i64 = cells.iter().map(|cell| model.linear.upper[cell.column as usize]).sum();
-            let room = max - there.remove(&value).unwrap_or(0);
-            let mut terms: Vec<Term> = cells.iter().map(|cell| (cell.column, 1)).collect();
-            terms.extend(model.broken[self.number].map(|broken| (broken, -(most - room).max(0))));
-            model.linear.at_most(terms, room);
+impl RuleDraft<'_, '_> {
+    fn cell(&self, position: usize) -> Cell {
+        let cell = self.model.cells[position];
+        Cell {
+            column: cell.column,
+            most: self.model.linear.upper[cell.column as usize],
+            class: cell.class,
+            vm: self.model.parts.classes[cell.class].one(),
+            host: cell.host,
+            stays: cell.stays,
         }
-        if there.values().any(|count| *count > max) {
-            self.fails(model);
-        }
-    }
-
-    fn gather(&self, model: &mut Model<'_>) {
-        let values = values(model.problem, self.constraint);
-        let by_value = self.by_value(values);
-        let fixed: BTreeSet<u32> = self.hosts.iter().map(|host| values[host.index()]).collect();
-        let all: BTreeSet<u32> = by_value.keys().chain(&fixed).copied().collect();
-        let broken = model.broken[self.number];
-        if all.len() > 1 {
-            for value in &all {
-                let used = model.linear.column(1);
-                model.used.insert((self.number, *value), used);
-                if fixed.contains(value) {
-                    model.linear.force(used);
-                }
-                for cells in by_class(by_value.get(value).map_or(&[], Vec::as_slice)) {
-                    only_if(model, &cells, used);
-                }
-            }
-            let used = all.iter().map(|value| (model.used[&(self.number, *value)], 1));
-            let but = broken.map(|broken| (broken, 1 - count(all.len())));
-            let terms = used.chain(but).collect();
-            model.linear.at_most(terms, 1);
-        }
-        // Where it must always hold, its VMs cannot come from another value. (If it is hard there are no
-        // such cells.)
-        let crossed = |from: &HostId, to: &HostId| values[from.index()] != values[to.index()];
-        if !self.always {
-            return;
-        }
-        if self.crossed.iter().any(|(from, to)| crossed(from, to)) {
-            self.fails(model);
-        }
-        let Some(broken) = broken else { return };
-        let crossing = |cell: &&Cell| {
-            let mut homes = model.parts.classes[cell.class].home.keys();
-            !cell.stays && homes.any(|home| crossed(home, &cell.host))
-        };
-        let cells: Vec<Cell> = self.cells.iter().filter(crossing).copied().collect();
-        for cells in by_class(&cells) {
-            only_if(model, &cells, broken);
-        }
-    }
-
-    /// A fence or ban: if it is soft, it is broken by VMs outside.
-    fn fence(&self, model: &mut Model<'_>) {
-        let Some(inside) = ends::allowed(model.problem, &self.constraint.body) else { return };
-        if self.hosts.iter().any(|host| !inside[host.index()]) {
-            self.fails(model);
-        }
-        let Some(broken) = model.broken[self.number] else { return };
-        let outside = self.cells.iter().filter(|cell| !inside[cell.host.index()]);
-        let outside: Vec<Cell> = outside.copied().collect();
-        for cells in by_class(&outside) {
-            only_if(model, &cells, broken);
-        }
-    }
-
-    /// Fixed VMs break the rule.
-    fn fails(&self, model: &mut Model<'_>) {
-        match model.broken[self.number] {
-            Some(broken) => model.linear.force(broken),
-            None => model.linear.impossible = true,
-        }
-    }
-
-    fn by_value(&self, values: &[u32]) -> BTreeMap<u32, Vec<Cell>> {
-        let mut result: BTreeMap<u32, Vec<Cell>> = BTreeMap::new();
-        for cell in &self.cells {
-            result.entry(values[cell.host.index()]).or_default().push(*cell);
-        }
-        result
     }
 }
 
-/// VMs of one class are in these cells only if the column is 1.
-fn only_if(model: &mut Model<'_>, cells: &[Cell], column: Column) {
-    let Some(first) = cells.first() else { return };
-    let most: i64 = cells.iter().map(|cell| model.linear.upper[cell.column as usize]).sum();
-    let most = most.min(model.parts.classes[first.class].size());
-    let terms = cells.iter().map(|cell| (cell.column, 1)).chain([(column, -most)]);
-    model.linear.at_most(terms.collect(), 0);
+impl Draft for RuleDraft<'_, '_> {
+    fn members(&self, vms: &[VmId]) -> Members {
+        let mut classes: Vec<usize> = vms.iter().filter_map(|vm| self.class_of[vm.index()]).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        let cells = classes.into_iter().flat_map(|class| self.model.of_class[class].clone());
+        let ended = vms.iter().filter(|vm| self.class_of[vm.index()].is_none());
+        Members {
+            cells: cells.map(|position| self.cell(position)).collect(),
+            ended: ended.filter_map(|vm| Some((*vm, self.fixed[vm.index()]?))).collect(),
+        }
+    }
+
+    fn on(&self, host: HostId) -> Members {
+        let cells = self.model.of_host[host.index()].iter().map(|position| self.cell(*position));
+        let ended = self.ended_on[host.index()].iter().map(|vm| (*vm, host));
+        Members { cells: cells.collect(), ended: ended.collect() }
+    }
+
+    fn class_size(&self, class: usize) -> i64 {
+        self.model.parts.classes[class].size()
+    }
+
+    fn homes(&self, class: usize) -> Vec<HostId> {
+        self.model.parts.classes[class].home.keys().copied().collect()
+    }
+
+    fn broken(&self) -> Option<u32> {
+        self.model.broken[self.number]
+    }
+
+    fn mark(&mut self, key: u32) -> u32 {
+        let linear = &mut self.model.linear;
+        *self.model.marks.entry((self.number, key)).or_insert_with(|| linear.column(1))
+    }
+
+    fn force(&mut self, column: Column) {
+        self.model.linear.force(column);
+    }
+
+    fn at_most(&mut self, mut terms: Vec<Term>, rhs: i64, slack: i64) {
+        if slack > 0 {
+            terms.extend(self.broken().map(|broken| (broken, -slack)));
+        }
+        self.model.linear.at_most(terms, rhs);
+    }
+
+    fn fails(&mut self) {
+        match self.broken() {
+            Some(broken) => self.model.linear.force(broken),
+            None => self.model.linear.impossible = true,
+        }
+    }
 }
 
-/// Cells in the order of their classes, cut between classes.
-fn by_class(cells: &[Cell]) -> Vec<Vec<Cell>> {
-    cells.chunk_by(|a, b| a.class == b.class).map(<[Cell]>::to_vec).collect()
+/// Whole numbers of a rule's own columns for a placement.
+pub(super) fn marks(model: &Model<'_>, at: &Placement, point: &mut [i64]) {
+    let mut number = None;
+    let mut values = BTreeMap::new();
+    for ((rule, key), column) in &model.marks {
+        if number != Some(*rule) {
+            number = Some(*rule);
+            values = model.rules.list[*rule].rule.marks(at);
+        }
+        point[*column as usize] = values.get(key).copied().unwrap_or(0);
+    }
 }

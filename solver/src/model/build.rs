@@ -1,8 +1,9 @@
 //! From the file form to the validated model: every fault is found, each with its JSON path.
 
 use super::{
-    Amount, Amounts, Fragment, Host, HostId, HostState, Limits, Objective, Problem, Scope, Vm, Watts, rules,
+    Amount, Amounts, Fragment, Host, HostId, HostState, Limits, Objective, Problem, Scope, Vm, Watts,
 };
+use crate::constraints;
 use crate::file;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,7 +12,7 @@ use std::fmt;
 const LARGEST_AMOUNT: Amount = 1 << 53;
 /// Sums over all hosts stay exact in fixed point.
 const MOST_WATTS: f64 = 1e9;
-const STANDARD_RESOURCES: [&str; 4] = ["cpu", "memory", "network", "disk"];
+pub(crate) const STANDARD_RESOURCES: [&str; 4] = ["cpu", "memory", "network", "disk"];
 
 /// A problem that was refused: every fault found, each with its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,10 +44,10 @@ impl fmt::Display for Rejected {
 
 /// Collects faults while a problem is read.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {
-    pub(super) fn wrong(&mut self, path: impl Into<String>, message: impl Into<String>) {
+    pub(crate) fn wrong(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.0.push(Fault { path: path.into(), message: message.into(), unsupported: false });
     }
 
@@ -104,8 +105,8 @@ fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
         faults.unsupported("network", "a network topology");
     }
     let mut scopes = vec![host_scope(hosts.len())];
-    let constraints =
-        rules::build(file, &rules::Names { hosts: &host_ids, vms: &vm_ids }, &mut scopes, faults);
+    let names = constraints::Names { hosts: &host_ids, vms: &vm_ids, resources: &resources };
+    let constraints = constraints::build(file, &names, &mut scopes, faults);
     let fragment = file.fragment.as_ref().map(|fragment| build_fragment(fragment, &resources, faults));
     Problem {
         name: file.name.clone(),

@@ -8,10 +8,10 @@ mod amounts;
 pub mod build;
 mod ids;
 mod power;
-mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use crate::constraints::Body;
 pub(crate) use amounts::add;
 pub use build::{Fault, Rejected};
 pub use ids::{ConstraintId, HostId, ResourceId, ScopeId, VmId};
@@ -147,20 +147,6 @@ pub struct Constraint {
     pub continuous: bool,
 }
 
-/// What a rule demands. Lists are sorted and free of duplicates; selectors are resolved.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the fields are the contract's, described at each variant")]
-pub enum Body {
-    /// No value of the scope runs more than `max` of the VMs.
-    Spread { vms: Vec<VmId>, scope: ScopeId, max: u32 },
-    /// All placed VMs of the set share one value of the scope.
-    Gather { vms: Vec<VmId>, scope: ScopeId },
-    /// Every VM runs on one of the hosts.
-    Fence { vms: Vec<VmId>, hosts: Vec<HostId> },
-    /// No VM runs on any of the hosts.
-    Ban { vms: Vec<VmId>, hosts: Vec<HostId> },
-}
-
 /// One level of the lexicographic objective; lower is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Objective {
@@ -221,6 +207,12 @@ impl Problem {
     pub fn initial(&self) -> Placement {
         let up = |host: &HostId| self.hosts[host.index()].state != HostState::Failed;
         self.vms.iter().map(|vm| vm.host.filter(up)).collect()
+    }
+
+    /// Where a VM runs at the start; `None` also if its host has failed.
+    #[must_use]
+    pub fn running_on(&self, vm: VmId) -> Option<HostId> {
+        self.vm(vm).host.filter(|host| self.host(*host).state != HostState::Failed)
     }
 
     /// The host of an id.

@@ -4,7 +4,7 @@ mod phrases;
 
 use crate::constraints::{Rules, Tally};
 use crate::file::{Action, ActionKind};
-use crate::model::{Amount, Body, HostId, Objective, Placement, Problem, VmId};
+use crate::model::{Amount, HostId, Objective, Placement, Problem, VmId};
 use crate::objective::{self, Way};
 use crate::objectives::{Gauges, Scene, energy, imbalance};
 use std::collections::BTreeMap;
@@ -116,16 +116,16 @@ impl<'a> Reasons<'a> {
             return Some(format!("{} is draining", host.name));
         }
         let at_fault = |hard: bool| {
-            self.rules.of(vm).find(|kept| {
+            self.rules.at(&self.tally_before, vm, home).find(|kept| {
                 kept.hard() == hard
                     && !kept.holds(&self.tally_before)
-                    && kept.at_fault(&self.tally_before, home)
+                    && kept.at_fault(&self.tally_before, vm, home)
                     && kept.holds(&self.tally_after)
             })
         };
         let broken = |hard: bool| {
             at_fault(hard).map(|kept| {
-                let why = kept.why(problem, &self.tally_before, home);
+                let why = kept.why(problem, &self.tally_before, vm, home);
                 format!("the rule {} does not hold: {why}", kept.constraint.name)
             })
         };
@@ -243,14 +243,15 @@ impl<'a> Reasons<'a> {
                 }
             }
         }
-        for kept in self.rules.of(vm) {
-            let Body::Gather { vms, .. } = &kept.constraint.body else { continue };
+        let flocks =
+            self.rules.of(vm).flat_map(|kept| kept.rule.flocks().into_iter().map(move |f| (kept, f)));
+        for (kept, flock) in flocks.filter(|(_, flock)| flock.vms.binary_search(&vm).is_ok()) {
             let moved = |other: &&VmId| {
                 **other != vm
                     && self.to[other.index()].is_some()
                     && self.to[other.index()] != self.home[other.index()]
             };
-            for other in vms.iter().filter(moved) {
+            for other in flock.vms.iter().filter(moved) {
                 if let Some(why) = because(*other, false) {
                     let rule = &kept.constraint.name;
                     return Some(format!("the rule {rule} keeps it with {}, which {why}", name(*other)));
@@ -272,8 +273,9 @@ impl<'a> Reasons<'a> {
                 self.rules.leave(&mut tally, vm, at);
             }
             self.rules.enter(&mut tally, vm, home);
-            self.rules.of(vm).any(|kept| {
-                let both = kept.vms.binary_search(&other).is_ok();
+            self.rules.at(&tally, vm, home).any(|kept| {
+                let both = kept.vms.binary_search(&other).is_ok() || kept.rule.hosts().contains(&home);
+                let both = both || kept.guards(&tally, home);
                 both && !kept.holds(&tally) && kept.holds(&self.tally_after)
             })
         }

@@ -1,12 +1,14 @@
 //! What does not change while a schedule is made: who may hop where, and what a hop takes and gives back.
 //!
-//! Everything that can be full is a *pool* with a room in integers: a resource of a host, or a value of
-//! the scope of a spread that must always hold. A hop takes from the pools of the host that it enters when
-//! it begins, and gives back to those of the host that it leaves when it ends. VMs are resized at the end of
-//! the plan: here they take what they have at present.
+//! Everything that can be full is a *pool* with a room in integers: a resource of a host, or one of a rule
+//! that must be kept on the way. A hop takes from the pools of the host that it enters when it begins, and
+//! gives back to those of the host that it leaves when it ends. What some hops must have done before others
+//! is a pool that begins over by one for each, and that those others need without taking from it.
+//! VMs are resized at the end of the plan: here they take what they have at present.
 
-use crate::constraints::{Kept, Rules, breaks_on_the_way};
-use crate::model::{Amount, Body, HostId, HostState, Placement, Problem, Scope, VmId};
+use crate::constraints::{Act, Course, Gate, Kept, Limit, Rules};
+use crate::model::{Amount, HostId, HostState, Placement, Problem, VmId};
+use std::collections::BTreeMap;
 
 /// One VM goes to a host: by live migration, or (from nowhere) by being started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,17 +18,32 @@ pub(super) struct Hop {
     pub(super) to: HostId,
 }
 
-/// The pools of a spread: one for each value of its scope.
-#[derive(Debug)]
-struct Spread<'a> {
-    scope: &'a Scope,
+/// A limit and its first pool.
+struct Limited {
+    limit: Limit,
     first: usize,
 }
 
-impl Spread<'_> {
-    fn pool(&self, host: HostId) -> usize {
-        self.first + self.scope.value_of[host.index()] as usize
+impl Limited {
+    fn pool(&self, host: HostId) -> Option<usize> {
+        self.limit.pools.of(host).map(|pool| self.first + pool)
     }
+}
+
+/// A pool that hops need not to be over, perhaps of these VMs only.
+type Wait = (usize, Option<Vec<VmId>>);
+
+/// Hops that others wait for, and those others, as pools.
+#[derive(Default)]
+struct Latches {
+    /// Given back by a VM that leaves a host.
+    leave: BTreeMap<VmId, Vec<(HostId, usize)>>,
+    /// Given back by a VM that comes to where it ends.
+    arrive: BTreeMap<VmId, Vec<usize>>,
+    /// Needed by every hop of a VM.
+    by_vm: BTreeMap<VmId, Vec<usize>>,
+    /// Needed by every hop to a host, perhaps of some VMs only.
+    by_host: BTreeMap<HostId, Vec<Wait>>,
 }
 
 /// The problem and the placement to come to, as the schedule sees them.
@@ -37,86 +54,172 @@ pub(super) struct Ground<'a> {
     /// Room of each pool at the start; less than 0 where a host is over.
     pub(super) room: Vec<Amount>,
     width: usize,
-    spreads: Vec<Spread<'a>>,
-    /// Positions in `spreads`, for each VM.
-    spreads_of: Vec<Vec<u32>>,
-    /// Fences, bans and gathers that must always hold, for each VM.
-    gates_of: Vec<Vec<&'a Kept<'a>>>,
+    limits: Vec<Limited>,
+    /// Positions in `limits`: of those that count each VM, and of those that count all on each host.
+    limits_of_vm: Vec<Vec<u32>>,
+    limits_of_host: Vec<Vec<u32>>,
+    latches: Latches,
+    gates: Vec<Gate>,
+    /// Positions in `gates`, for each VM and for each host that is entered.
+    gates_of_vm: Vec<Vec<u32>>,
+    gates_of_host: Vec<Vec<u32>>,
+    /// VMs whose last migrations end together.
+    pub(super) together: Vec<Vec<VmId>>,
     /// A soft rule is among those that are kept, as the plan's value counts on it.
     pub(super) keeps_soft: bool,
+    /// One of these is about plans: a plan may break it after all, at its price.
+    pub(super) may_break: bool,
+    /// More is asked than rules demand: that there is no way proves nothing.
+    pub(super) narrow: bool,
+    /// VMs that cannot come to their place as rules are kept here.
+    pub(super) blocked: Vec<VmId>,
+    /// Rules about plans that hold, as far as placements tell.
+    of_plans: Vec<&'a Kept<'a>>,
 }
 
 impl<'a> Ground<'a> {
-    pub(super) fn new(problem: &'a Problem, rules: &'a Rules<'a>, to: &'a Placement) -> Self {
+    /// With `soft`, soft rules about plans are kept as well.
+    pub(super) fn new(problem: &'a Problem, rules: &'a Rules<'a>, to: &'a Placement, soft: bool) -> Self {
         let (width, start) = (problem.resources.len(), problem.initial());
         let used = crate::objective::present_usage(problem, &start);
         let usable = problem.hosts.iter().flat_map(|host| host.usable.iter());
+        let room = usable.zip(used).map(|(usable, used)| usable - used).collect();
+        let mut course = Course::new(problem, &start, to);
+        let (mut keeps_soft, mut may_break, mut of_plans) = (false, false, Vec::new());
+        let end = rules.tally(to);
+        for kept in &rules.list {
+            if !kept.always && !kept.rule.is_of_plans() || !kept.hard() && kept.fails(&end) {
+                continue;
+            }
+            if kept.rule.is_of_plans() {
+                of_plans.push(kept);
+                may_break |= !kept.hard();
+                if !kept.hard() && !soft {
+                    continue;
+                }
+            }
+            keeps_soft |= !kept.hard();
+            kept.rule.course(&mut course);
+        }
+        let Course { limits, gates, latches, together, narrow, blocked, .. } = course;
         let mut ground = Self {
             problem,
             to,
-            room: usable.zip(used).map(|(usable, used)| usable - used).collect(),
+            room,
             width,
-            spreads: Vec::new(),
-            spreads_of: vec![Vec::new(); problem.vms.len()],
-            gates_of: vec![Vec::new(); problem.vms.len()],
-            keeps_soft: false,
+            limits: Vec::new(),
+            limits_of_vm: vec![Vec::new(); problem.vms.len()],
+            limits_of_host: vec![Vec::new(); problem.hosts.len()],
+            latches: Latches::default(),
+            gates: Vec::new(),
+            gates_of_vm: vec![Vec::new(); problem.vms.len()],
+            gates_of_host: vec![Vec::new(); problem.hosts.len()],
+            together,
+            keeps_soft,
+            may_break,
+            narrow,
+            blocked,
+            of_plans,
             start,
         };
-        let end = rules.tally(to);
-        for kept in rules.list.iter().filter(|kept| kept.always) {
-            let kept_to_the_end = || kept.holds(&end) && !breaks_on_the_way(problem, kept, to);
-            if !kept.hard() && !kept_to_the_end() {
-                continue;
-            }
-            ground.keeps_soft |= !kept.hard();
-            ground.keep(kept);
+        for limit in limits {
+            ground.add_limit(limit);
+        }
+        for latch in latches {
+            ground.add_latch(latch);
+        }
+        for gate in gates {
+            ground.add_gate(gate);
         }
         ground
     }
 
-    fn keep(&mut self, kept: &'a Kept<'a>) {
-        let Body::Spread { vms, scope, max } = &kept.constraint.body else {
-            for vm in kept.vms {
-                self.gates_of[vm.index()].push(kept);
+    fn add_limit(&mut self, limit: Limit) {
+        let number = self.limits.len() as u32;
+        if let Some(vms) = &limit.vms {
+            for vm in vms {
+                self.limits_of_vm[vm.index()].push(number);
             }
-            return;
-        };
-        let scope = &self.problem.scopes[scope.index()];
-        let spread = Spread { scope, first: self.room.len() };
-        self.room.resize(self.room.len() + scope.values as usize, Amount::from(*max));
-        for vm in vms {
-            self.spreads_of[vm.index()].push(self.spreads.len() as u32);
-            if let Some(host) = self.start[vm.index()] {
-                self.room[spread.pool(host)] -= 1;
+        } else {
+            let inside = self.problem.host_ids().filter(|host| limit.pools.of(*host).is_some());
+            inside.for_each(|host| self.limits_of_host[host.index()].push(number));
+        }
+        let limited = Limited { first: self.room.len(), limit };
+        self.room.extend(&limited.limit.rooms);
+        let all: Vec<VmId> = limited.limit.vms.clone().unwrap_or_else(|| self.problem.vm_ids().collect());
+        for vm in all {
+            if let Some(pool) = self.start[vm.index()].and_then(|host| limited.pool(host)) {
+                self.room[pool] -= self.amount(&limited.limit, vm);
             }
         }
-        self.spreads.push(spread);
+        self.limits.push(limited);
     }
 
-    /// Whether a pool is a value of a spread, not a resource of a host.
-    pub(super) fn is_spread(&self, pool: usize) -> bool {
+    fn add_latch(&mut self, latch: crate::constraints::Latch) {
+        let pool = self.room.len();
+        self.room.push(-number(latch.leave.len() + latch.arrive.len()));
+        for (vm, host) in latch.leave {
+            self.latches.leave.entry(vm).or_default().push((host, pool));
+        }
+        for vm in latch.arrive {
+            self.latches.arrive.entry(vm).or_default().push(pool);
+        }
+        for vm in latch.vms {
+            self.latches.by_vm.entry(vm).or_default().push(pool);
+        }
+        for host in latch.hosts {
+            self.latches.by_host.entry(host).or_default().push((pool, latch.only.clone()));
+        }
+    }
+
+    fn add_gate(&mut self, gate: Gate) {
+        let number = self.gates.len() as u32;
+        match &gate.vms {
+            Some(vms) => vms.iter().for_each(|vm| self.gates_of_vm[vm.index()].push(number)),
+            None => gate.hosts.iter().for_each(|host| self.gates_of_host[host.index()].push(number)),
+        }
+        self.gates.push(gate);
+    }
+
+    fn amount(&self, limit: &Limit, vm: VmId) -> Amount {
+        limit.resource.map_or(1, |r| self.problem.vm(vm).present[r])
+    }
+
+    /// Whether a pool is one of a rule, not a resource of a host.
+    pub(super) fn is_of_rule(&self, pool: usize) -> bool {
         pool >= self.problem.hosts.len() * self.width
     }
 
     /// The host of a pool that is a resource of one.
     pub(super) fn host_of(&self, pool: usize) -> Option<HostId> {
-        (!self.is_spread(pool)).then(|| HostId::from(pool / self.width))
+        (!self.is_of_rule(pool)).then(|| HostId::from(pool / self.width))
     }
 
-    /// What a VM holds in the pools of a host while it runs there.
+    /// What a VM holds in the pools while it runs on a host.
     pub(super) fn holds(&self, vm: VmId, host: HostId) -> impl Iterator<Item = (usize, Amount)> + '_ {
-        self.arrivals(Hop { vm, from: None, to: host })
+        let away = self.to[vm.index()] != Some(host);
+        let arrive = self.latches.arrive.get(&vm).filter(|_| away);
+        self.needs(vm, host)
+            .chain(self.limited(vm, Some(host), None))
+            .chain(self.leaves(vm, Some(host)))
+            .chain(arrive.into_iter().flatten().map(|pool| (*pool, 1)))
     }
 
     /// What a hop takes when it begins.
     pub(super) fn arrivals(&self, hop: Hop) -> impl Iterator<Item = (usize, Amount)> + '_ {
-        self.needs(hop.vm, hop.to).chain(self.values(hop.vm, Some(hop.to), hop.from))
+        self.needs(hop.vm, hop.to).chain(self.limited(hop.vm, Some(hop.to), hop.from)).chain(self.waits(hop))
     }
 
     /// What a hop gives back when it ends.
     pub(super) fn departures(&self, hop: Hop) -> impl Iterator<Item = (usize, Amount)> + '_ {
         let needs = hop.from.map(|from| self.needs(hop.vm, from));
-        needs.into_iter().flatten().chain(self.values(hop.vm, hop.from, Some(hop.to)))
+        let arrive = self.latches.arrive.get(&hop.vm).filter(|_| self.to[hop.vm.index()] == Some(hop.to));
+        needs
+            .into_iter()
+            .flatten()
+            .chain(self.limited(hop.vm, hop.from, Some(hop.to)))
+            .chain(self.leaves(hop.vm, hop.from))
+            .chain(arrive.into_iter().flatten().map(|pool| (*pool, 1)))
     }
 
     fn needs(&self, vm: VmId, host: HostId) -> impl Iterator<Item = (usize, Amount)> + '_ {
@@ -125,18 +228,34 @@ impl<'a> Ground<'a> {
         takes.filter(|(_, amount)| **amount > 0).map(move |(r, amount)| (first + r, *amount))
     }
 
-    /// Values of spreads that `here` is in and `there` is not.
-    fn values(
+    /// Pools of limits that `here` is in and that matter, going from or to `there`.
+    fn limited(
         &self,
         vm: VmId,
         here: Option<HostId>,
         there: Option<HostId>,
     ) -> impl Iterator<Item = (usize, Amount)> + '_ {
-        self.spreads_of[vm.index()].iter().filter_map(move |&i| {
-            let spread = &self.spreads[i as usize];
-            let pool = spread.pool(here?);
-            (there.map(|there| spread.pool(there)) != Some(pool)).then_some((pool, 1))
+        let on_host = here.map_or(&[][..], |here| &self.limits_of_host[here.index()]);
+        self.limits_of_vm[vm.index()].iter().chain(on_host).filter_map(move |&i| {
+            let limited = &self.limits[i as usize];
+            let pool = limited.pool(here?)?;
+            let same = || there.and_then(|there| limited.pool(there)) == Some(pool);
+            let amount = self.amount(&limited.limit, vm);
+            (amount > 0 && (limited.limit.twice || !same())).then_some((pool, amount))
         })
+    }
+
+    fn leaves(&self, vm: VmId, from: Option<HostId>) -> impl Iterator<Item = (usize, Amount)> + '_ {
+        let pools = self.latches.leave.get(&vm).into_iter().flatten();
+        pools.filter(move |(host, _)| Some(*host) == from).map(|(_, pool)| (*pool, 1))
+    }
+
+    /// Pools that a hop needs not to be over.
+    fn waits(&self, hop: Hop) -> impl Iterator<Item = (usize, Amount)> + '_ {
+        let by_vm = self.latches.by_vm.get(&hop.vm).into_iter().flatten().copied();
+        let by_host = self.latches.by_host.get(&hop.to).into_iter().flatten();
+        let waits = move |only: &Option<Vec<VmId>>| only.as_ref().is_none_or(|vms| vms.contains(&hop.vm));
+        by_vm.chain(by_host.filter(move |(_, only)| waits(only)).map(|(pool, _)| *pool)).map(|pool| (pool, 0))
     }
 
     /// Whether there is room for a hop to begin.
@@ -158,14 +277,8 @@ impl<'a> Ground<'a> {
         let moved = &self.problem.vm(vm);
         let allowed = self.problem.host(to).state == HostState::Online
             && !(moved.pinned && moved.host.is_some())
-            && self.gates_of[vm.index()].iter().all(|kept| match &kept.constraint.body {
-                Body::Gather { scope, .. } => {
-                    let value = |host: HostId| self.problem.scopes[scope.index()].value_of[host.index()];
-                    from.is_none_or(|from| value(from) == value(to))
-                }
-                // Fences and bans remember nothing.
-                _ => kept.rule.admits(&[], to),
-            });
+            && (self.gates_of_vm[vm.index()].iter().chain(&self.gates_of_host[to.index()]))
+                .all(|gate| (self.gates[*gate as usize].opens)(vm, from, to));
         allowed && from.is_none_or(|from| from != to && self.problem.can_migrate(vm, from, to))
     }
 
@@ -185,4 +298,37 @@ impl<'a> Ground<'a> {
     pub(super) fn relieves(&self, hop: Hop) -> bool {
         self.departures(hop).any(|(pool, _)| self.room[pool] < 0)
     }
+
+    /// The rules about plans that actions break: whether one of them is hard, and the weights of the soft ones.
+    pub(super) fn judge(&self, acts: &[Act]) -> (bool, f64) {
+        if self.of_plans.is_empty() {
+            return (false, 0.0);
+        }
+        let mut of_vm: BTreeMap<VmId, Vec<Act>> = BTreeMap::new();
+        let mut of_host: BTreeMap<HostId, Vec<Act>> = BTreeMap::new();
+        for act in acts {
+            of_vm.entry(act.vm).or_default().push(*act);
+            for host in act.from.into_iter().chain([act.to]) {
+                of_host.entry(host).or_default().push(*act);
+            }
+        }
+        let (mut hard, mut soft) = (false, 0.0);
+        for kept in &self.of_plans {
+            let named = kept.vms.iter().filter_map(|vm| of_vm.get(vm)).flatten();
+            let there = kept.rule.hosts().iter().filter_map(|host| of_host.get(host)).flatten();
+            let mine: Vec<Act> = named.chain(there).copied().collect();
+            if !mine.is_empty() && kept.rule.broken_by(&mine) {
+                match kept.constraint.soft_weight {
+                    Some(weight) => soft += weight,
+                    None => hard = true,
+                }
+            }
+        }
+        (hard, soft)
+    }
+}
+
+/// A number of things.
+fn number(things: usize) -> Amount {
+    Amount::try_from(things).unwrap_or(Amount::MAX)
 }

@@ -8,6 +8,7 @@
 
 mod after;
 mod bound;
+mod gang;
 mod ground;
 mod ledger;
 mod network;
@@ -20,7 +21,7 @@ mod search;
 mod tests;
 
 use crate::budget::Budget;
-use crate::constraints::Rules;
+use crate::constraints::{Act, Rules};
 use crate::file::{Action, ActionKind};
 use crate::model::{Objective, Placement, Problem, VmId};
 use crate::objective::Way;
@@ -61,12 +62,27 @@ pub(crate) fn schedule(
     to: &Placement,
     budget: &Budget,
 ) -> Result<Timed, Stuck> {
-    let ground = Ground::new(problem, rules, to);
-    let never: BTreeSet<VmId> = ground.movers().filter(|vm| cannot_come(&ground, *vm)).collect();
-    if !never.is_empty() {
-        return Err(Stuck { vms: never, proved: true });
+    let ground = Ground::new(problem, rules, to, true);
+    match on_ground(&ground, budget) {
+        Err(stuck) if ground.may_break && !budget.expired() => {
+            // A soft rule about plans may be what stands in the way.
+            let ground = Ground::new(problem, rules, to, false);
+            on_ground(&ground, budget).map_err(|other| if other.vms.is_empty() { stuck } else { other })
+        }
+        other => other,
     }
-    let bound = bound::makespan_s(&ground);
+}
+
+fn on_ground(ground: &Ground<'_>, budget: &Budget) -> Result<Timed, Stuck> {
+    if !ground.blocked.is_empty() {
+        return Err(Stuck { vms: ground.blocked.iter().copied().collect(), proved: false });
+    }
+    let problem = ground.problem;
+    let never: BTreeSet<VmId> = ground.movers().filter(|vm| cannot_come(ground, *vm)).collect();
+    if !never.is_empty() {
+        return Err(Stuck { vms: never, proved: !ground.narrow && !ground.keeps_soft });
+    }
+    let bound = bound::makespan_s(ground);
     let mut best: Option<Outcome> = None;
     let mut left: Option<BTreeSet<VmId>> = None;
     for (i, style) in policies(ground.movers().count()).enumerate() {
@@ -78,8 +94,11 @@ pub(crate) fn schedule(
         if style.eager && best.as_ref().is_some_and(is_close) {
             continue;
         }
-        match try_policy(&ground, style, budget) {
-            Ok(steps) => keep_better(&mut best, Outcome::new(&ground, steps), problem),
+        match try_policy(ground, style, budget) {
+            Ok(steps) => match Outcome::new(ground, steps) {
+                Ok(outcome) => keep_better(&mut best, outcome, problem),
+                Err(broken) => _ = left.get_or_insert(broken),
+            },
             Err(Deadlock { left: vms }) if left.as_ref().is_none_or(|left| vms.len() < left.len()) => {
                 left = Some(vms.into_iter().collect());
             }
@@ -90,26 +109,28 @@ pub(crate) fn schedule(
         }
     }
     if best.is_none() {
-        match reach::anyhow(&ground, budget) {
+        match reach::anyhow(ground, budget) {
             Reached::By(hops) => {
                 for style in policies(hops.len()) {
-                    let policy = style.policy(&ground, true);
-                    if let Ok(steps) = Run::new(&ground, &policy).by(hops.clone()).finish(budget) {
-                        keep_better(&mut best, Outcome::new(&ground, steps), problem);
+                    let policy = style.policy(ground, true);
+                    if let Ok(steps) = Run::new(ground, &policy).by(hops.clone()).finish(budget)
+                        && let Ok(outcome) = Outcome::new(ground, steps)
+                    {
+                        keep_better(&mut best, outcome, problem);
                     }
                 }
             }
             Reached::Never(vms) => {
                 // Those that a list schedule brings home are not what blocks.
                 let vms = vms.into_iter().filter(|vm| left.as_ref().is_none_or(|left| left.contains(vm)));
-                return Err(Stuck { vms: vms.collect(), proved: !ground.keeps_soft });
+                return Err(Stuck { vms: vms.collect(), proved: !ground.keeps_soft && !ground.narrow });
             }
             Reached::Unknown => {}
         }
     }
     match best {
         Some(best) => {
-            Ok(Timed { actions: actions(&ground, &best.steps), way: best.way, makespan_bound: bound })
+            Ok(Timed { actions: actions(ground, &best.steps), way: best.way, makespan_bound: bound })
         }
         None => Err(Stuck { vms: left.unwrap_or_default(), proved: false }),
     }
@@ -187,7 +208,19 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn new(ground: &Ground<'_>, steps: Vec<Step>) -> Self {
+    /// An error names VMs that move though a hard rule about plans does not hold so.
+    fn new(ground: &Ground<'_>, steps: Vec<Step>) -> Result<Self, BTreeSet<VmId>> {
+        let act = |step: &Step| Act {
+            vm: step.hop.vm,
+            from: step.hop.from,
+            to: step.hop.to,
+            start_s: step.start_s,
+            end_s: step.end_s,
+        };
+        let (wrong, broken) = ground.judge(&steps.iter().map(act).collect::<Vec<_>>());
+        if wrong {
+            return Err(ground.movers().collect());
+        }
         let migrations = steps.iter().filter(|step| step.hop.from.is_some());
         let moved: BTreeSet<VmId> = migrations.clone().map(|step| step.hop.vm).collect();
         let stays = |vm: &&VmId| ground.start[vm.index()] == ground.to[vm.index()];
@@ -197,9 +230,10 @@ impl Outcome {
             pivots: (migrations.count() - needed) as u64,
             detour_mib: aside.map(|vm| ground.problem.memory_of(*vm)).sum(),
             makespan_s: steps.iter().map(|step| step.end_s).fold(0.0, f64::max),
+            broken,
         };
         let sum_of_ends_s = steps.iter().map(|step| step.end_s).sum();
-        Self { steps, way, sum_of_ends_s }
+        Ok(Self { steps, way, sum_of_ends_s })
     }
 
     /// By the levels of the problem, then by makespan, pivots and the sum of the ends.
@@ -210,6 +244,7 @@ impl Outcome {
                 Objective::Migrations => a.pivots.cmp(&b.pivots),
                 Objective::MigrationCost => a.detour_mib.cmp(&b.detour_mib),
                 Objective::Makespan => a.makespan_s.total_cmp(&b.makespan_s),
+                Objective::Violations => a.broken.total_cmp(&b.broken),
                 // These a placement tells, whatever the way to it.
                 _ => Ordering::Equal,
             };
@@ -225,7 +260,7 @@ impl Outcome {
 
     /// Whether no other policy can be better in what counts.
     fn is_best(&self, bound: f64) -> bool {
-        self.way.pivots == 0 && self.way.makespan_s <= bound * (1.0 + 1e-9)
+        self.way.pivots == 0 && self.way.broken == 0.0 && self.way.makespan_s <= bound * (1.0 + 1e-9)
     }
 }
 

@@ -64,6 +64,11 @@ impl<'a> Network<'a> {
 
     /// The rate that a migration can have from now on.
     pub(super) fn offer(&self, vm: VmId, from: HostId, to: HostId) -> Result<f64, Busy> {
+        self.offer_part(vm, from, to, self.sharing.parts)
+    }
+
+    /// The same with one of so many parts of each bandwidth.
+    pub(super) fn offer_part(&self, vm: VmId, from: HostId, to: HostId, parts: f64) -> Result<f64, Busy> {
         let (out, into) = (&self.ports[from.index()], &self.ports[to.index()]);
         if out.slots == 0 || into.slots == 0 {
             return Err(Busy::Host);
@@ -73,7 +78,7 @@ impl<'a> Network<'a> {
         }
         let dirty = self.problem.vm(vm).memory_dirty_rate;
         let limit = |host: HostId| self.problem.host(host).migration_bandwidth;
-        let part = |limit: f64| (limit / self.sharing.parts).max(slowest(dirty)).min(limit);
+        let part = |limit: f64| (limit / parts).max(slowest(dirty)).min(limit);
         let best = part(limit(from)).min(part(limit(to)));
         let backbone = self.problem.limits.backbone_bandwidth;
         let best = backbone.map_or(best, |all| best.min(part(all)));
@@ -115,7 +120,7 @@ impl<'a> Network<'a> {
 }
 
 /// A rate at which a VM with this dirty rate surely converges.
-fn slowest(dirty: f64) -> f64 {
+pub(super) fn slowest(dirty: f64) -> f64 {
     dirty * 1.25 * (1.0 + 1e-6)
 }
 

@@ -211,7 +211,7 @@ impl<'a> Lock<'a> {
         let (from, problem) = (self.at[vm.index()]?, self.ground.problem);
         let back = self.ground.to[vm.index()]?;
         let blocked: Vec<usize> = (self.ground.arrivals(last))
-            .filter(|(pool, amount)| self.ground.is_spread(*pool) && self.room[*pool] < *amount)
+            .filter(|(pool, amount)| self.ground.is_of_rule(*pool) && self.room[*pool] < *amount)
             .map(|(pool, _)| pool)
             .collect();
         let mut best: Option<(f64, Hop)> = None;
@@ -233,7 +233,7 @@ impl<'a> Lock<'a> {
             }
             let usable = &problem.host(to).usable;
             let rest = (self.ground.arrivals(hop))
-                .filter(|(pool, _)| !self.ground.is_spread(*pool))
+                .filter(|(pool, _)| !self.ground.is_of_rule(*pool))
                 .map(|(pool, amount)| {
                     let all = usable[pool % problem.resources.len()].max(1);
                     (room.of(pool) - amount) as f64 / all as f64

@@ -50,17 +50,17 @@ const LOOK_AHEAD: usize = 64;
 type Ends = BinaryHeap<Reverse<(u64, u32)>>;
 
 pub(super) struct Run<'g> {
-    ground: &'g Ground<'g>,
+    pub(super) ground: &'g Ground<'g>,
     policy: &'g Policy,
-    ledger: Ledger,
-    network: Network<'g>,
-    at: Placement,
+    pub(super) ledger: Ledger,
+    pub(super) network: Network<'g>,
+    pub(super) at: Placement,
     now: f64,
     steps: Vec<Step>,
     ends: Ends,
     in_flight: Vec<bool>,
     /// In flight, or to be moved by a hop in `forced`.
-    taken: Vec<bool>,
+    pub(super) taken: Vec<bool>,
     last_step: BTreeMap<VmId, u32>,
     /// VMs that wait to leave or to enter each host, and to enter each value of a spread.
     at_host: Vec<Vec<VmId>>,
@@ -69,7 +69,7 @@ pub(super) struct Run<'g> {
     at_backbone: BTreeMap<u32, VmId>,
     /// What breaks a deadlock, in this order; nobody else may enter the pools that it needs.
     forced: VecDeque<Hop>,
-    reserved: BTreeMap<usize, u32>,
+    pub(super) reserved: BTreeMap<usize, u32>,
     /// VMs that are not yet where they end, and how many of them wait to migrate.
     left: usize,
     migrations_left: usize,
@@ -81,6 +81,8 @@ pub(super) struct Run<'g> {
     /// How many have ended, and when to look again whether someone should step aside.
     ended: usize,
     next_look: usize,
+    /// Pools to which starts have given back.
+    given: Vec<usize>,
 }
 
 impl<'g> Run<'g> {
@@ -111,6 +113,7 @@ impl<'g> Run<'g> {
             brisk: 0,
             ended: 0,
             next_look: 0,
+            given: Vec::new(),
         };
         for vm in ground.movers() {
             run.wait(vm);
@@ -133,7 +136,7 @@ impl<'g> Run<'g> {
         if let Some(from) = hop.from {
             self.at_host[from.index()].push(vm);
         }
-        for (pool, _) in self.ground.arrivals(hop).filter(|(pool, _)| self.ground.is_spread(*pool)) {
+        for (pool, _) in self.ground.arrivals(hop).filter(|(pool, _)| self.ground.is_of_rule(*pool)) {
             self.at_pool.entry(pool).or_default().push(vm);
         }
     }
@@ -150,6 +153,14 @@ impl<'g> Run<'g> {
         for turn in 1_u32.. {
             self.begin_forced();
             self.begin_all(woken);
+            while !self.given.is_empty() {
+                let pools = std::mem::take(&mut self.given);
+                let mut woken = Vec::new();
+                for pool in pools {
+                    self.wake_pool(pool, &mut woken);
+                }
+                self.begin_all(woken);
+            }
             if turn.is_multiple_of(256) && budget.expired() {
                 return Err(self.deadlock());
             }
@@ -309,7 +320,7 @@ impl<'g> Run<'g> {
         if self.ground.to[hop.vm.index()] != Some(hop.to) {
             self.hops_left = self.hops_left.saturating_sub(if was_left { 1 } else { 2 });
         }
-        self.begin(hop, rate);
+        self.begin(hop, rate, duration(self.ground, hop, rate));
     }
 
     /// Begins what can of these VMs' last hops, by rank.
@@ -323,6 +334,11 @@ impl<'g> Run<'g> {
 
     fn try_begin(&mut self, vm: VmId) -> bool {
         let Some(hop) = self.ground.last_hop(vm, &self.at) else { return false };
+        if hop.from.is_some()
+            && let Some(gang) = self.ground.together.iter().position(|gang| gang.contains(&vm))
+        {
+            return self.try_gang(gang);
+        }
         let waits = self.taken[vm.index()]
             || (hop.from.is_none() && self.policy.starts_last && self.migrations_left > 0)
             || !self.ground.may_hop(hop);
@@ -338,11 +354,11 @@ impl<'g> Run<'g> {
             self.at_backbone.insert(self.policy.ranks[vm.index()], vm);
             return false;
         };
-        self.begin(hop, rate);
+        self.begin(hop, rate, duration(self.ground, hop, rate));
         true
     }
 
-    fn begin(&mut self, hop: Hop, rate: f64) {
+    pub(super) fn begin(&mut self, hop: Hop, rate: f64, duration_s: f64) {
         let step = self.steps.len() as u32;
         let mut after: Vec<u32> = self.last_step.insert(hop.vm, step).into_iter().collect();
         self.ledger.take(self.ground, hop, &mut after);
@@ -351,7 +367,7 @@ impl<'g> Run<'g> {
         let end_s = match hop.from {
             Some(from) => {
                 self.network.begin(from, hop.to, rate);
-                self.now + duration_s(self.ground.problem, hop.vm, rate)
+                self.now + duration_s
             }
             None => self.now,
         };
@@ -361,7 +377,8 @@ impl<'g> Run<'g> {
         if hop.from.is_some() {
             self.ends.push(Reverse((end_s.to_bits(), step)));
         } else {
-            // A start gives nothing back, and nothing waits for it.
+            self.given.extend(self.ground.departures(hop).map(|(pool, _)| pool));
+            self.ledger.give_back(self.ground, hop, step);
             self.arrive(hop);
         }
     }
@@ -379,6 +396,14 @@ impl<'g> Run<'g> {
         self.taken[vm] = self.forced.iter().any(|forced| forced.vm == hop.vm);
         if is_left {
             self.wait(hop.vm);
+        }
+    }
+
+    fn wake_pool(&mut self, pool: usize, woken: &mut Vec<VmId>) {
+        if let Some(waiting) = self.at_pool.get_mut(&pool) {
+            let (ground, at) = (self.ground, &self.at);
+            waiting.retain(|vm| ground.last_hop(*vm, at).is_some());
+            woken.extend(&*waiting);
         }
     }
 
@@ -422,15 +447,16 @@ impl<'g> Run<'g> {
             woken.extend(&self.at_host[host.index()]);
         }
         for pool in pools {
-            if let Some(waiting) = self.at_pool.get_mut(&pool) {
-                let (ground, at) = (self.ground, &self.at);
-                waiting.retain(|vm| ground.last_hop(*vm, at).is_some());
-                woken.extend(&*waiting);
-            }
+            self.wake_pool(pool, &mut woken);
         }
         // The first of those that wait for the backbone; all of them get their turn when nothing else goes.
         let next: Vec<u32> = self.at_backbone.keys().take(64).copied().collect();
         woken.extend(next.into_iter().filter_map(|rank| self.at_backbone.remove(&rank)));
         woken
     }
+}
+
+/// Seconds of a hop at a rate; a start takes none.
+fn duration(ground: &Ground<'_>, hop: Hop, rate: f64) -> f64 {
+    if hop.from.is_some() { duration_s(ground.problem, hop.vm, rate) } else { 0.0 }
 }

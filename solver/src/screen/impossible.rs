@@ -2,18 +2,18 @@
 
 use super::facts::Facts;
 use super::space::Space;
-use crate::constraints::Kept;
+use crate::constraints::{self, Impossible, Kept};
 use crate::file::Conflict;
-use crate::model::{Amount, Body, HostId, HostState, VmId};
+use crate::model::{Amount, HostId, HostState, VmId};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A reason in an operator's words, and what it names.
-pub(crate) type Impossible = (String, Conflict);
 
 /// The first proof found.
 pub(crate) fn impossible(space: &Space<'_>, facts: &Facts) -> Option<Impossible> {
     (facts.forced.iter().find_map(|vm| nowhere_to_go(space, *vm)))
-        .or_else(|| space.rules.list.iter().filter(|kept| kept.hard()).find_map(|kept| rule(space, kept)))
+        .or_else(|| {
+            let mut hard = space.rules.list.iter().filter(|kept| kept.hard());
+            hard.find_map(|kept| kept.rule.impossible(space, &kept.constraint.name))
+        })
         .or_else(|| too_many_moves(space, facts))
         .or_else(|| too_little_room(space))
 }
@@ -24,15 +24,7 @@ fn conflict<'a>(
     vms: impl IntoIterator<Item = VmId>,
     rules: impl IntoIterator<Item = &'a str>,
 ) -> Conflict {
-    let problem = space.problem;
-    let hosts: BTreeSet<_> = hosts.into_iter().collect();
-    let vms: BTreeSet<_> = vms.into_iter().collect();
-    let rules: BTreeSet<_> = rules.into_iter().collect();
-    Conflict {
-        hosts: hosts.into_iter().map(|host| problem.host(host).name.clone()).collect(),
-        vms: vms.into_iter().map(|vm| problem.vm(vm).name.clone()).collect(),
-        constraints: rules.into_iter().map(str::to_owned).collect(),
-    }
+    constraints::conflict(space.problem, hosts, vms, rules)
 }
 
 /// A VM that may not stay where it is and can go to no other host.
@@ -100,11 +92,7 @@ fn obstacle<'a>(space: &Space<'a>, vm: VmId, home: HostId, host: HostId) -> (Str
     if !problem.can_migrate(vm, home, host) {
         return ("to which no migration of it can come to an end".into(), None);
     }
-    let tied = space
-        .rules
-        .of(vm)
-        .find(|kept| kept.hard() && kept.always && matches!(kept.constraint.body, Body::Gather { .. }));
-    match tied {
+    match space.rules.holding(vm, host).next() {
         Some(kept) => (
             format!("ruled out by {}, which holds all the way", kept.constraint.name),
             Some(&kept.constraint.name),
@@ -113,76 +101,12 @@ fn obstacle<'a>(space: &Space<'a>, vm: VmId, home: HostId, host: HostId) -> (Str
     }
 }
 
-/// VMs that cannot move, or more VMs than places, break a rule in every plan.
-fn rule(space: &Space<'_>, kept: &Kept<'_>) -> Option<Impossible> {
-    let name = kept.constraint.name.as_str();
-    match &kept.constraint.body {
-        Body::Spread { vms, scope, max } => {
-            let scope = &space.problem.scopes[scope.index()];
-            let value = |host: HostId| scope.value_of[host.index()];
-            let mut stay: BTreeMap<u32, Vec<(VmId, HostId)>> = BTreeMap::new();
-            let mut places: BTreeSet<u32> = space.open.iter().map(|host| value(*host)).collect();
-            let running: Vec<VmId> =
-                vms.iter().copied().filter(|vm| space.home[vm.index()].is_some()).collect();
-            for &vm in &running {
-                let Some(home) = space.home[vm.index()] else { continue };
-                if space.may_stay(vm) {
-                    places.insert(value(home));
-                }
-                if space.fixed[vm.index()] {
-                    stay.entry(value(home)).or_default().push((vm, home));
-                }
-            }
-            let most = u64::from(*max);
-            if let Some(list) = stay.into_values().find(|list| list.len() as u64 > most) {
-                let list = &list[..=*max as usize];
-                let names: Vec<_> = list.iter().map(|(vm, _)| space.problem.vm(*vm).name.as_str()).collect();
-                let reason = format!(
-                    "{name} lets at most {max} of its VMs share a {}, but {} cannot move",
-                    scope.name,
-                    names.join(", ")
-                );
-                let hosts = list.iter().map(|(_, host)| *host);
-                return Some((reason, conflict(space, hosts, list.iter().map(|(vm, _)| *vm), [name])));
-            }
-            (running.len() as u64 > most * places.len() as u64).then(|| {
-                let reason = format!(
-                    "{name} lets at most {max} of its VMs share a {}, but {} of them run and only {} can take VMs",
-                    scope.name,
-                    running.len(),
-                    places.len()
-                );
-                let enough = (most * places.len() as u64 + 1) as usize;
-                (reason, conflict(space, [], running.into_iter().take(enough), [name]))
-            })
-        }
-        Body::Gather { vms, scope } => {
-            let scope = &space.problem.scopes[scope.index()];
-            let mut stay = vms
-                .iter()
-                .filter(|vm| space.fixed[vm.index()])
-                .filter_map(|vm| space.home[vm.index()].map(|home| (*vm, home)));
-            let first = stay.next()?;
-            let apart =
-                stay.find(|other| scope.value_of[other.1.index()] != scope.value_of[first.1.index()])?;
-            let (a, b) = (&space.problem.vm(first.0).name, &space.problem.vm(apart.0).name);
-            let reason = format!("{name} wants one {} for all, but neither {a} nor {b} can move", scope.name);
-            Some((reason, conflict(space, [first.1, apart.1], [first.0, apart.0], [name])))
-        }
-        Body::Fence { vms, hosts } => {
-            let vms: Vec<VmId> = vms.iter().copied().filter(|vm| space.home[vm.index()].is_some()).collect();
-            let (what, need, room) = shortage(space, &vms, hosts)?;
-            let reason = format!(
-                "the running VMs of {name} need {need} {what}, its hosts that take or keep VMs have {room}"
-            );
-            Some((reason, conflict(space, hosts.iter().copied(), vms, [name])))
-        }
-        Body::Ban { .. } => None,
-    }
-}
-
 /// The first resource of which some VMs need more than some hosts can give.
-fn shortage<'a>(space: &Space<'a>, vms: &[VmId], hosts: &[HostId]) -> Option<(&'a str, Amount, Amount)> {
+pub(super) fn shortage<'a>(
+    space: &Space<'a>,
+    vms: &[VmId],
+    hosts: &[HostId],
+) -> Option<(&'a str, Amount, Amount)> {
     let takes_part = |host: &&HostId| match space.problem.host(**host).state {
         HostState::Online => true,
         HostState::Cordoned => space.home_count[host.index()] > 0,

@@ -1,7 +1,7 @@
 //! What never changes while a problem is searched: who may go where at all, and flat tables for speed.
 
-use crate::constraints::{Kept, Rules};
-use crate::model::{Amount, Body, HostId, HostState, Objective, Placement, Problem, ScopeId, VmId};
+use crate::constraints::{Flock, Kept, Known, Rules};
+use crate::model::{Amount, HostId, HostState, Objective, Placement, Problem, VmId};
 use crate::objective;
 use crate::objectives::Terms;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +29,6 @@ pub(crate) struct Space<'a> {
     is_open: Vec<bool>,
     /// VMs that run and can only stay, or are down and can start nowhere.
     pub(crate) fixed: Vec<bool>,
-    /// Scopes whose value a running VM must keep, for a continuous gather.
-    tied: Vec<Vec<ScopeId>>,
     /// The first of the running VMs that hard gathers keep on one host with it.
     unit: Vec<VmId>,
     forbidden: BTreeSet<(VmId, HostId)>,
@@ -95,7 +93,6 @@ impl<'a> Space<'a> {
             open,
             is_open,
             fixed: Vec::new(),
-            tied: tied(problem, rules, &home),
             unit: units(problem, rules, &home),
             forbidden: BTreeSet::new(),
             memory,
@@ -159,7 +156,7 @@ impl<'a> Space<'a> {
         self.home[vm.index()].is_some_and(|host| self.problem.host(host).state == HostState::Draining)
     }
 
-    /// Whether states, links and continuous gathers let the VM go to a host that is not its home.
+    /// Whether states, links and rules about the way let the VM go to a host that is not its home.
     pub(crate) fn may_go(&self, vm: VmId, host: HostId) -> bool {
         self.is_open[host.index()]
             && !self.fixed[vm.index()]
@@ -174,20 +171,23 @@ impl<'a> Space<'a> {
             && self.forbidding(vm, host).next().is_none()
     }
 
-    /// Whether links and continuous gathers let the VM go to a host.
+    /// Whether links and rules about the way let the VM go to a host.
     pub(crate) fn reaches(&self, vm: VmId, host: HostId) -> bool {
         let Some(home) = self.home[vm.index()] else { return true };
-        let same = |scope: &ScopeId| {
-            let value_of = &self.problem.scopes[scope.index()].value_of;
-            value_of[home.index()] == value_of[host.index()]
-        };
-        self.problem.can_migrate(vm, home, host) && self.tied[vm.index()].iter().all(same)
+        self.problem.can_migrate(vm, home, host) && self.rules.holding(vm, host).next().is_none()
     }
 
     /// The hard rules that let the VM be on the host in no placement.
     pub(crate) fn forbidding(&self, vm: VmId, host: HostId) -> impl Iterator<Item = &'a Kept<'a>> {
         let rules: &'a Rules<'a> = self.rules;
-        rules.of(vm).filter(move |kept| kept.hard() && !kept.ever_admits(host))
+        rules.against(vm, host)
+    }
+
+    /// What hard rules keep together with a VM and more.
+    pub(crate) fn flocks_of(&self, vm: VmId) -> impl Iterator<Item = Flock<'a>> + use<'a> {
+        let rules: &'a Rules<'a> = self.rules;
+        let flocks = rules.of(vm).filter(|kept| kept.hard()).flat_map(|kept| kept.rule.flocks());
+        flocks.filter(move |flock| flock.vms.len() > 1 && flock.vms.binary_search(&vm).is_ok())
     }
 
     /// Whether a running VM may be where it is at the end of some plan, as far as it alone goes.
@@ -270,28 +270,39 @@ fn units(problem: &Problem, rules: &Rules<'_>, home: &Placement) -> Vec<VmId> {
         vm
     };
     for kept in rules.list.iter().filter(|kept| kept.hard()) {
-        let Body::Gather { vms, scope } = &kept.constraint.body else { continue };
-        if scope.index() != 0 {
-            continue;
-        }
-        let mut first = None;
-        for vm in vms.iter().copied().filter(|vm| home[vm.index()].is_some()) {
-            let (a, b) = (root(&unit, *first.get_or_insert(vm)), root(&unit, vm));
-            unit[a.max(b).index()] = a.min(b);
+        for flock in kept.rule.flocks().into_iter().filter(|flock| flock.places.are_hosts()) {
+            let mut first = None;
+            for vm in flock.vms.iter().copied().filter(|vm| home[vm.index()].is_some()) {
+                let (a, b) = (root(&unit, *first.get_or_insert(vm)), root(&unit, vm));
+                unit[a.max(b).index()] = a.min(b);
+            }
         }
     }
     problem.vm_ids().map(|vm| root(&unit, vm)).collect()
 }
 
-/// Scopes whose value each running VM must keep.
-fn tied(problem: &Problem, rules: &Rules<'_>, home: &Placement) -> Vec<Vec<ScopeId>> {
-    let mut tied = vec![Vec::new(); problem.vms.len()];
-    for kept in rules.list.iter().filter(|kept| kept.hard() && kept.always) {
-        if let Body::Gather { vms, scope } = &kept.constraint.body {
-            for vm in vms.iter().filter(|vm| home[vm.index()].is_some()) {
-                tied[vm.index()].push(*scope);
-            }
-        }
+impl Known for Space<'_> {
+    fn problem(&self) -> &Problem {
+        self.problem
     }
-    tied
+
+    fn home(&self, vm: VmId) -> Option<HostId> {
+        self.home[vm.index()]
+    }
+
+    fn is_fixed(&self, vm: VmId) -> bool {
+        self.home[vm.index()].is_some() && self.fixed[vm.index()]
+    }
+
+    fn may_stay(&self, vm: VmId) -> bool {
+        Space::may_stay(self, vm)
+    }
+
+    fn open(&self) -> &[HostId] {
+        &self.open
+    }
+
+    fn shortage(&self, vms: &[VmId], hosts: &[HostId]) -> Option<(String, Amount, Amount)> {
+        super::impossible::shortage(self, vms, hosts).map(|(what, need, room)| (what.to_owned(), need, room))
+    }
 }

@@ -2,7 +2,8 @@
 
 use super::state::State;
 use crate::budget::Budget;
-use crate::model::{Amount, Body, HostId, Objective, VmId};
+use crate::constraints::Flock;
+use crate::model::{Amount, HostId, Objective, VmId};
 use crate::objectives::Terms;
 use std::cmp::Ordering;
 
@@ -61,7 +62,7 @@ impl Key {
     }
 }
 
-impl State<'_> {
+impl<'a> State<'a> {
     /// Places a VM that is nowhere; `avoid` is not considered. Whatever was tried in vain is undone.
     pub(crate) fn insert(&mut self, vm: VmId, avoid: Option<HostId>, means: Means<'_>) -> bool {
         if self.space.home[vm.index()].is_none() && self.space.fixed[vm.index()] {
@@ -94,7 +95,7 @@ impl State<'_> {
         within: impl Fn(HostId) -> bool,
     ) -> Option<HostId> {
         let home = self.space.home[vm.index()];
-        let soft = self.space.rules.of(vm).any(|kept| !kept.hard());
+        let soft = self.space.rules.any_soft;
         if let Some(home) = home
             && avoid != Some(home)
             && within(home)
@@ -202,11 +203,11 @@ impl State<'_> {
         pairs
     }
 
-    /// Places a VM together with the others of its hard gathers: all leave, and all go to one value of the
-    /// scope that can take them.
+    /// Places a VM together with the others that hard rules keep with it: all leave, and all go to one place
+    /// that can take them.
     fn insert_gathered(&mut self, vm: VmId, avoid: Option<HostId>, means: Means<'_>) -> bool {
-        let Some((scope, mut members)) = self.gathered(vm) else { return false };
-        let values = self.space.problem.scopes[scope].value_of.clone();
+        let Some((flock, mut members)) = self.gathered(vm) else { return false };
+        let places = flock.places;
         // Members that wait and have no place yet can follow later.
         members.retain(|member| {
             *member == vm || self.at(*member).is_some() || self.space.home[member.index()].is_some()
@@ -223,20 +224,20 @@ impl State<'_> {
             .sort_by(|a, b| self.space.size[b.index()].total_cmp(&self.space.size[a.index()]).then(a.cmp(b)));
         let without = self.mark();
         let direct = Means { depth: 0, ..means };
-        let mut tried = vec![false; self.space.problem.scopes[scope].values as usize];
-        // Values where members have their homes come first, as staying is free.
+        let mut tried = std::collections::BTreeSet::new();
+        // Places where members have their homes come first, as staying is free.
         let homes: Vec<_> = members.iter().filter_map(|member| self.space.home[member.index()]).collect();
         let hosts: Vec<_> = homes.into_iter().chain(self.space.open.iter().copied()).collect();
-        for host in hosts {
-            let value = values[host.index()];
-            if std::mem::replace(&mut tried[value as usize], true) || means.budget.expired() {
+        for place in hosts.into_iter().flat_map(|host| places.of(host)) {
+            if means.budget.expired() || !tried.insert(place) {
                 continue;
             }
             let all = members.iter().all(|&member| {
                 // With one host for all, none may stay where one may not be.
-                let never = avoid.filter(|_| scope == 0 || member == vm);
+                let never = avoid.filter(|_| places.are_hosts() || member == vm);
+                let bound = flock.vms.binary_search(&member).is_ok();
                 self.insert_within(member, direct, |host| {
-                    values[host.index()] == value && Some(host) != never
+                    (!bound || places.contains(place, host)) && Some(host) != never
                 })
             });
             if all {
@@ -248,22 +249,15 @@ impl State<'_> {
         false
     }
 
-    /// All that hard gathers bind to a VM, itself included, with the narrowest scope of its own gathers.
-    fn gathered(&self, vm: VmId) -> Option<(usize, Vec<VmId>)> {
-        let rules = self.space.rules;
-        let gathers = |vm: VmId| {
-            rules.of(vm).filter(|kept| kept.hard()).filter_map(|kept| match &kept.constraint.body {
-                Body::Gather { vms, scope } if vms.len() > 1 => Some((scope.index(), vms)),
-                _ => None,
-            })
-        };
-        let values = |scope: &usize| self.space.problem.scopes[*scope].values;
-        let scope = gathers(vm).map(|(scope, _)| scope).max_by_key(values)?;
+    /// All that hard rules bind to a VM, itself included, and the flock of its own with the most places.
+    fn gathered(&self, vm: VmId) -> Option<(Flock<'a>, Vec<VmId>)> {
+        let space = self.space;
+        let flock = space.flocks_of(vm).max_by_key(|flock| flock.places.count())?;
         let mut members = vec![vm];
         let mut next = 0;
         while next < members.len() {
-            for (_, vms) in gathers(members[next]) {
-                for other in vms {
+            for flock in space.flocks_of(members[next]) {
+                for other in flock.vms {
                     if !members.contains(other) {
                         members.push(*other);
                     }
@@ -271,6 +265,6 @@ impl State<'_> {
             }
             next += 1;
         }
-        Some((scope, members))
+        Some((flock, members))
     }
 }

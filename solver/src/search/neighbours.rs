@@ -78,7 +78,7 @@ impl State<'_> {
     fn out_with_rule(&mut self, random: &mut Random) -> Vec<VmId> {
         let mut out = Vec::new();
         if let Some(kept) = random.pick(&self.space.rules.list) {
-            let mut vms = kept.vms.to_vec();
+            let mut vms = self.subjects(kept);
             random.shuffle(&mut vms);
             vms.truncate(12);
             for vm in vms {

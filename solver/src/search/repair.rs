@@ -3,7 +3,8 @@
 
 use super::insert::Means;
 use super::state::State;
-use crate::model::{Amount, Body, HostId, VmId};
+use crate::constraints::{Flock, Kept};
+use crate::model::{Amount, HostId, VmId};
 use crate::screen::{Item, cover};
 
 impl State<'_> {
@@ -25,18 +26,36 @@ impl State<'_> {
             self.set(*vm, None);
         }
         for kept in space.rules.list.iter().filter(|kept| kept.hard()) {
-            let mut placed: Vec<VmId> =
-                kept.vms.iter().copied().filter(|vm| self.at(*vm).is_some()).collect();
-            placed.sort_by_key(|vm| (space.fixed[vm.index()], space.memory(*vm), *vm));
-            for vm in placed {
-                let Some(host) = self.at(vm) else { continue };
-                if !kept.holds(self.tally()) && kept.at_fault(self.tally(), host) {
-                    self.set(vm, None);
+            for vm in self.take_at_fault(kept, false) {
+                if space.home[vm.index()].is_some() {
                     forced.push(vm);
                 }
             }
         }
         forced
+    }
+
+    /// Takes out VMs without which a rule holds, in good order; `gently` only those that may be taken.
+    fn take_at_fault(&mut self, kept: &Kept<'_>, gently: bool) -> Vec<VmId> {
+        let mut out = Vec::new();
+        // Who is at fault can depend on who has gone.
+        while !kept.holds(self.tally()) {
+            let before = out.len();
+            for vm in self.subjects_in_order(kept) {
+                let Some(host) = self.at(vm) else { continue };
+                if kept.holds(self.tally()) {
+                    break;
+                }
+                if kept.at_fault(self.tally(), vm, host) && (!gently || self.may_take(vm)) {
+                    self.set(vm, None);
+                    out.push(vm);
+                }
+            }
+            if out.len() == before {
+                break;
+            }
+        }
+        out
     }
 
     /// Places VMs, the largest first; those that found none are tried once more at the end.
@@ -149,7 +168,7 @@ impl State<'_> {
     /// Mends soft rules that do not hold, where that makes the score better.
     pub(crate) fn mend_all(&mut self, means: Means<'_>) {
         let space = self.space;
-        for (i, kept) in space.rules.list.iter().enumerate() {
+        for kept in &space.rules.list {
             if kept.hard() || kept.holds(self.tally()) {
                 continue;
             }
@@ -157,54 +176,36 @@ impl State<'_> {
                 return;
             }
             let (mark, before) = (self.mark(), self.score());
-            let mut placed: Vec<VmId> =
-                kept.vms.iter().copied().filter(|vm| self.at(*vm).is_some()).collect();
-            placed.sort_by_key(|vm| (space.memory(*vm), *vm));
-            let mut out = Vec::new();
-            for vm in placed {
-                let Some(host) = self.at(vm) else { continue };
-                let at_fault = !kept.holds(self.tally()) && kept.at_fault(self.tally(), host);
-                if at_fault && self.may_take(vm) {
-                    self.set(vm, None);
-                    out.push(vm);
-                }
-            }
+            let out = self.take_at_fault(kept, true);
             self.insert_all(out, means);
-            let gathered = matches!(kept.constraint.body, Body::Gather { .. });
             if !self.score().better_than(&before) {
                 self.undo(mark);
-                if gathered {
-                    self.gather_softly(i, means);
-                }
+                kept.rule.flocks().into_iter().for_each(|flock| self.gather_softly(flock, means));
             }
         }
     }
 
-    /// Brings all VMs of a soft gather to one value of its scope, if some value can take them.
-    fn gather_softly(&mut self, rule: usize, means: Means<'_>) {
-        let kept = &self.space.rules.list[rule];
-        let Body::Gather { scope, .. } = &kept.constraint.body else { return };
-        let value_of = &self.space.problem.scopes[scope.index()].value_of;
+    /// Brings all VMs of a soft flock to one place, if some place can take them.
+    fn gather_softly(&mut self, flock: Flock<'_>, means: Means<'_>) {
         let before = self.score();
         let mut tried = std::collections::BTreeSet::new();
         let hosts: Vec<HostId> =
-            (kept.vms.iter().filter_map(|vm| self.at(*vm))).chain(self.space.open.iter().copied()).collect();
-        for host in hosts {
-            let value = value_of[host.index()];
+            (flock.vms.iter().filter_map(|vm| self.at(*vm))).chain(self.space.open.iter().copied()).collect();
+        for place in hosts.into_iter().flat_map(|host| flock.places.of(host)) {
             if means.budget.expired() || tried.len() > 64 {
                 return;
             }
-            if !tried.insert(value) {
+            if !tried.insert(place) {
                 continue;
             }
             let mark = self.mark();
-            let outside: Vec<VmId> = (kept.vms.iter().copied())
-                .filter(|vm| self.at(*vm).is_some_and(|at| value_of[at.index()] != value))
-                .collect();
+            let within = |host: HostId| flock.places.contains(place, host);
+            let outside: Vec<VmId> =
+                (flock.vms.iter().copied()).filter(|vm| self.at(*vm).is_some_and(|at| !within(at))).collect();
             let all = outside.iter().all(|vm| {
                 self.may_take(*vm) && {
                     self.set(*vm, None);
-                    self.insert_within(*vm, means, |host| value_of[host.index()] == value)
+                    self.insert_within(*vm, means, within)
                 }
             });
             if all && self.score().better_than(&before) {

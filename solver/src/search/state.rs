@@ -1,7 +1,7 @@
 //! A placement under change, with everything that is asked of it kept up to date, and an undo.
 
 use super::score::Score;
-use crate::constraints::Tally;
+use crate::constraints::{Kept, Tally};
 use crate::model::{Amount, HostId, Objective, Placement, VmId};
 use crate::objective::OVERLOAD_WEIGHT;
 use crate::objectives::Gauges;
@@ -24,6 +24,8 @@ pub(crate) struct State<'a> {
     arriving: Vec<Amount>,
     /// Soft rules that do not hold, by position in the list of rules.
     broken: Vec<bool>,
+    /// Soft rules to be judged anew; empty between changes.
+    touched: Vec<u32>,
     homeless: u64,
     over: u64,
     idle: u64,
@@ -51,6 +53,7 @@ impl<'a> State<'a> {
             slot: vec![0; problem.vms.len()],
             arriving: vec![0; problem.hosts.len()],
             broken: vec![false; space.rules.list.len()],
+            touched: Vec::new(),
             homeless: problem.vm_ids().filter(|vm| !idle(vm)).count() as u64,
             over: 0,
             idle: problem.vm_ids().filter(idle).map(|vm| u64::from(problem.vm(vm).priority)).sum(),
@@ -70,7 +73,48 @@ impl<'a> State<'a> {
             }
         }
         state.journal.clear();
+        // Some rules are broken by no VM.
+        for (i, kept) in space.rules.list.iter().enumerate() {
+            if let Some(weight) = kept.constraint.soft_weight
+                && kept.fails(&state.tally) != state.broken[i]
+            {
+                state.broken[i] = !state.broken[i];
+                state.soft += weight;
+            }
+        }
         state
+    }
+
+    /// VMs that a rule can be mended by: those it names, and all where it has a say, without order.
+    pub(crate) fn subjects(&self, kept: &Kept<'_>) -> Vec<VmId> {
+        let mut hosts = kept.rule.hosts().to_vec();
+        hosts.extend(kept.vms.iter().filter_map(|vm| self.at(*vm)).filter(|h| kept.guards(&self.tally, *h)));
+        hosts.sort_unstable();
+        hosts.dedup();
+        let named = kept.vms.iter().copied().filter(|vm| self.at(*vm).is_some());
+        let mut vms: Vec<VmId> = named.chain(hosts.iter().flat_map(|host| self.on(*host).to_vec())).collect();
+        vms.sort_unstable();
+        vms.dedup();
+        vms
+    }
+
+    /// The same in the order in which they are best taken away.
+    pub(crate) fn subjects_in_order(&self, kept: &Kept<'_>) -> Vec<VmId> {
+        let space = self.space;
+        let mut vms = self.subjects(kept);
+        if !kept.rule.empties_hosts() {
+            vms.sort_by_key(|vm| (space.fixed[vm.index()], space.memory(*vm), *vm));
+            return vms;
+        }
+        // Whole hosts, the one with the least to move first.
+        let key = |vm: &VmId| {
+            let host = self.at(*vm);
+            let all = host.map_or(&[][..], |host| self.on(host));
+            let memory: Amount = all.iter().map(|vm| space.memory(*vm)).sum();
+            (all.iter().any(|vm| space.fixed[vm.index()]), memory, host, *vm)
+        };
+        vms.sort_by_cached_key(key);
+        vms
     }
 
     pub(crate) fn placement(&self) -> &Placement {
@@ -175,13 +219,22 @@ impl<'a> State<'a> {
 
     fn put(&mut self, vm: VmId, from: Option<HostId>, to: Option<HostId>) {
         if let Some(host) = from {
+            self.touch(vm, host);
             self.leave(vm, host);
         }
         self.at[vm.index()] = to;
         if let Some(host) = to {
             self.enter(vm, host);
+            self.touch(vm, host);
         }
-        self.weigh_soft_rules(vm);
+        self.weigh_soft_rules();
+    }
+
+    /// Notes the rules that a VM on a host matters to.
+    fn touch(&mut self, vm: VmId, host: HostId) {
+        if self.space.rules.any_soft {
+            self.space.rules.touch(&self.tally, vm, host, &mut self.touched);
+        }
     }
 
     fn leave(&mut self, vm: VmId, host: HostId) {
@@ -261,12 +314,11 @@ impl<'a> State<'a> {
         self.gauges.update(space.problem, host, used, !self.on[h].is_empty());
     }
 
-    fn weigh_soft_rules(&mut self, vm: VmId) {
-        let space = self.space;
-        for &i in space.rules.positions_of(vm) {
-            let kept = &space.rules.list[i as usize];
+    fn weigh_soft_rules(&mut self) {
+        while let Some(i) = self.touched.pop() {
+            let kept = &self.space.rules.list[i as usize];
             let Some(weight) = kept.constraint.soft_weight else { continue };
-            let broken = kept.fails(space.problem, &self.tally, &self.at);
+            let broken = kept.fails(&self.tally);
             let was = std::mem::replace(&mut self.broken[i as usize], broken);
             if broken != was {
                 self.soft += if broken { weight } else { -weight };

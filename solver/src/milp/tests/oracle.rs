@@ -4,6 +4,7 @@ use crate::constraints::Rules;
 use crate::file;
 use crate::model::{HostId, Placement, Problem};
 use crate::objective::{self, Way};
+use crate::testing::{self, KINDS};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -73,18 +74,13 @@ fn vm() -> impl Strategy<Value = Value> {
     )
 }
 
-fn rule() -> impl Strategy<Value = Value> {
-    let members = proptest::collection::vec(any::<bool>(), 6);
-    let hosts = proptest::collection::vec(any::<bool>(), 4);
+/// Kind, seed, weight, continuous.
+type Draft = (u8, u64, Option<f64>, bool);
+
+fn rule() -> impl Strategy<Value = Draft> {
     let soft =
         prop_oneof![3 => Just(None), 2 => Just(Some(7.0)), 1 => Just(Some(0.25)), 1 => Just(Some(0.3))];
-    let scope = prop_oneof![Just("host"), Just("rack")];
-    (0..4, members, hosts, soft, scope, 0..3, any::<bool>()).prop_map(
-        |(kind, vms, hosts, soft, scope, max, continuous)| {
-            json!({"kind": kind, "members": vms, "on": hosts, "soft": soft, "scope": scope, "max": max,
-                "continuous": continuous})
-        },
-    )
+    (0..KINDS, any::<u64>(), soft, any::<bool>())
 }
 
 fn objectives() -> impl Strategy<Value = Value> {
@@ -108,18 +104,18 @@ pub(super) fn problem() -> impl Strategy<Value = file::Problem> {
     let rules = proptest::collection::vec(rule(), 0..=3);
     let most = prop_oneof![3 => Just(None), 1 => (0..4).prop_map(Some)];
     (hosts, vms, rules, objectives(), most).prop_map(|(hosts, vms, rules, objectives, most)| {
-        let text = assemble(hosts, vms, &rules, &objectives, most).to_string();
-        file::Problem::from_json(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
+        let text = assemble(hosts, vms, &objectives, most).to_string();
+        let mut problem = file::Problem::from_json(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        problem.constraints = (rules.into_iter().enumerate())
+            .map(|(i, (kind, seed, soft, always))| {
+                testing::constraint(format!("r{i}"), kind, seed, soft, always, &problem)
+            })
+            .collect();
+        problem
     })
 }
 
-fn assemble(
-    mut hosts: Vec<Value>,
-    mut vms: Vec<Value>,
-    rules: &[Value],
-    objectives: &Value,
-    most: Option<i32>,
-) -> Value {
+fn assemble(mut hosts: Vec<Value>, mut vms: Vec<Value>, objectives: &Value, most: Option<i32>) -> Value {
     for (i, host) in hosts.iter_mut().enumerate() {
         host["name"] = json!(format!("h{i}"));
     }
@@ -133,35 +129,6 @@ fn assemble(
             vm["host"] = host["name"].clone();
         }
     }
-    let chosen = |bits: &Value, names: &[Value]| -> Vec<Value> {
-        let bits = bits.as_array().unwrap().iter();
-        let mut chosen: Vec<_> = bits
-            .zip(names)
-            .filter(|(bit, _)| **bit == true)
-            .map(|(_, named)| named["name"].clone())
-            .collect();
-        if chosen.is_empty() {
-            chosen.push(names[0]["name"].clone());
-        }
-        chosen
-    };
-    let constraints: Vec<Value> = (rules.iter().enumerate())
-        .map(|(i, rule)| {
-            let (in_vms, in_hosts) = (chosen(&rule["members"], &vms), chosen(&rule["on"], &hosts));
-            let mut result = json!({"name": format!("r{i}"), "continuous": rule["continuous"]});
-            let (kind, body) = match rule["kind"].as_u64().unwrap() {
-                0 => ("spread", json!({"vms": in_vms, "scope": rule["scope"], "max": rule["max"]})),
-                1 => ("gather", json!({"vms": in_vms, "scope": rule["scope"]})),
-                2 => ("fence", json!({"vms": in_vms, "hosts": in_hosts})),
-                _ => ("ban", json!({"vms": in_vms, "hosts": in_hosts})),
-            };
-            result[kind] = body;
-            if let Some(weight) = rule["soft"].as_f64() {
-                result["soft_weight"] = json!(weight);
-            }
-            result
-        })
-        .collect();
     let mut limits = json!({});
     if let Some(most) = most {
         limits["max_migrations"] = json!(most);
@@ -173,6 +140,6 @@ fn assemble(
     } else {
         json!({"resource": "cpu", "unit": 250})
     };
-    json!({"hosts": hosts, "vms": vms, "constraints": constraints, "objectives": objectives, "limits": limits,
+    json!({"hosts": hosts, "vms": vms, "objectives": objectives, "limits": limits,
         "fragment": fragment})
 }

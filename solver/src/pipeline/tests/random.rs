@@ -5,6 +5,7 @@ use crate::budget::Budget;
 use crate::constraints::Rules;
 use crate::model::{HostState, Placement};
 use crate::objective::{self, Way};
+use crate::testing::{self, KINDS};
 use crate::{file, model, schedule};
 use proptest::prelude::*;
 use std::cmp::Ordering;
@@ -62,40 +63,11 @@ prop_compose! {
     }
 }
 
-type Draft = (u8, u8, u8, Option<u8>, bool, bool);
+/// Kind, seed, weight, continuous.
+type Draft = (u8, u64, Option<u8>, bool);
 
-fn rule(
-    i: usize,
-    (kind, vms, hosts, weight, continuous, rack): Draft,
-    problem: &Problem,
-) -> file::Constraint {
-    let chosen = |names: Vec<&String>, bits: u8| -> Vec<String> {
-        let mut list: Vec<String> =
-            names.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).map(|(_, n)| (*n).clone()).collect();
-        if list.is_empty() {
-            list = vec![names[usize::from(bits) % names.len()].clone()];
-        }
-        list
-    };
-    let vms =
-        file::Vms { vms: chosen(problem.vms.iter().map(|vm| &vm.name).collect(), vms), ..Default::default() };
-    let hosts = file::Hosts {
-        hosts: chosen(problem.hosts.iter().map(|h| &h.name).collect(), hosts),
-        ..Default::default()
-    };
-    let scope = rack.then(|| "rack".to_owned());
-    file::Constraint {
-        name: format!("c{i}"),
-        soft_weight: weight.map(f64::from),
-        continuous,
-        body: Some(match kind {
-            0 => file::Body::Spread { vms, scope, max: None },
-            1 => file::Body::Spread { vms, scope, max: Some(2) },
-            2 => file::Body::Gather { vms, scope },
-            3 => file::Body::Fence { vms, hosts },
-            _ => file::Body::Ban { vms, hosts },
-        }),
-    }
+fn rule(i: usize, (kind, seed, weight, continuous): Draft, problem: &Problem) -> file::Constraint {
+    testing::constraint(format!("c{i}"), kind, seed, weight.map(f64::from), continuous, problem)
 }
 
 prop_compose! {
@@ -103,7 +75,7 @@ prop_compose! {
         mut hosts in prop::collection::vec(host(), 1..5),
         vms in prop::collection::vec(vm(), 1..7),
         rules in prop::collection::vec(
-            (0_u8..5, any::<u8>(), any::<u8>(), prop::option::weighted(0.3, 1_u8..200), any::<bool>(), any::<bool>()),
+            (0..KINDS, any::<u64>(), prop::option::weighted(0.3, 1_u8..200), any::<bool>()),
             0..4,
         ),
         objectives in prop::sample::select(vec![

@@ -5,6 +5,7 @@ use crate::constraints::Rules;
 use crate::file;
 use crate::model::{HostId, Placement};
 use crate::objective;
+use crate::testing::{self, KINDS};
 
 pub(super) struct Random(pub(super) u64);
 
@@ -101,29 +102,11 @@ fn vms(problem: &mut file::Problem, size: Size, random: &mut Random) {
 }
 
 fn rules(problem: &mut file::Problem, random: &mut Random) {
-    let (hosts, vms) = (problem.hosts.len(), problem.vms.len());
     for i in 0..random.below(4) {
-        let some_vms = file::Vms {
-            vms: (0..2 + random.below(3)).map(|_| format!("v{}", random.below(vms))).collect(),
-            ..file::Vms::default()
-        };
-        let some_hosts = |random: &mut Random, count: usize| file::Hosts {
-            hosts: (0..count).map(|_| format!("h{}", random.below(hosts))).collect(),
-            ..file::Hosts::default()
-        };
-        let scope = random.one_in(2).then(|| "rack".to_owned());
-        let body = match random.below(6) {
-            0 => file::Body::Gather { vms: some_vms, scope },
-            1 => file::Body::Fence { vms: some_vms, hosts: some_hosts(random, hosts) },
-            2 => file::Body::Ban { vms: some_vms, hosts: some_hosts(random, 1) },
-            _ => file::Body::Spread { vms: some_vms, scope, max: random.one_in(3).then_some(2) },
-        };
-        problem.constraints.push(file::Constraint {
-            name: format!("c{i}"),
-            soft_weight: random.one_in(4).then_some(5.0),
-            continuous: !random.one_in(4),
-            body: Some(body),
-        });
+        let (kind, seed) = (random.below(usize::from(KINDS)) as u8, random.below(1 << 30) as u64);
+        let soft = random.one_in(4).then_some(5.0);
+        let rule = testing::constraint(format!("c{i}"), kind, seed, soft, !random.one_in(4), problem);
+        problem.constraints.push(rule);
     }
 }
 

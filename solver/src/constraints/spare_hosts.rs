@@ -1,0 +1,174 @@
+//! `spare_hosts {hosts, min}`: at least `min` of the hosts are online and run no VM.
+
+use super::counts::number;
+use super::known::conflict;
+use super::read::Reader;
+use super::rule::Part;
+use super::{Course, Draft, HostSet, Impossible, Known, Latch, Meaning, Rule, Seat};
+use crate::file;
+use crate::model::{HostId, HostState, Placement, Problem, VmId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// At least `min` of the hosts are online and run no VM.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpareHosts {
+    /// Sorted.
+    pub hosts: Vec<HostId>,
+    /// Fewest of them.
+    pub min: u32,
+}
+
+impl SpareHosts {
+    pub(super) fn read(reader: &mut Reader<'_>, body: &file::Body) -> Option<Self> {
+        let file::Body::SpareHosts { hosts, min } = body else { return None };
+        let min = reader.needed("min", *min);
+        Some(Self { hosts: reader.hosts(hosts), min: reader.count("min", min) })
+    }
+
+    pub(super) fn part(&self, _: &Part<'_>) -> Self {
+        self.clone()
+    }
+}
+
+impl Meaning for SpareHosts {
+    fn named(&self, _: &Problem) -> Vec<(VmId, u32)> {
+        Vec::new()
+    }
+
+    fn rule<'a>(&'a self, problem: &'a Problem) -> Box<dyn Rule + 'a> {
+        let online = |host: &HostId| problem.host(*host).state == HostState::Online;
+        let hosts: Vec<HostId> = self.hosts.iter().copied().filter(online).collect();
+        let most = number(hosts.len()) - i64::from(self.min);
+        Box::new(Spare { inside: HostSet::new(&hosts), hosts, most, min: i64::from(self.min) })
+    }
+}
+
+/// One counter: how many of the hosts that are online run a VM.
+#[derive(Debug)]
+struct Spare {
+    inside: HostSet,
+    /// Those that are online.
+    hosts: Vec<HostId>,
+    /// How many of them may run VMs.
+    most: i64,
+    min: i64,
+}
+
+impl Rule for Spare {
+    fn cells(&self) -> usize {
+        1
+    }
+
+    fn enter(&self, cells: &mut [i64], at: Seat) {
+        cells[0] += i64::from(at.others == 0);
+    }
+
+    fn leave(&self, cells: &mut [i64], at: Seat) {
+        cells[0] -= i64::from(at.others == 0);
+    }
+
+    fn admits(&self, cells: &[i64], at: Seat) -> bool {
+        at.others > 0 || cells[0] < self.most
+    }
+
+    fn holds(&self, cells: &[i64]) -> bool {
+        cells[0] <= self.most
+    }
+
+    fn at_fault(&self, cells: &[i64], at: Seat) -> bool {
+        !self.holds(cells) && self.inside.contains(at.host)
+    }
+
+    fn why(&self, _: &Problem, cells: &[i64], _: Seat) -> String {
+        let spare = number(self.hosts.len()) - cells[0];
+        format!("{spare} of its hosts are spare, at least {} must be", self.min)
+    }
+
+    fn hosts(&self) -> &[HostId] {
+        &self.hosts
+    }
+
+    fn empties_hosts(&self) -> bool {
+        true
+    }
+
+    fn ever(&self, _: VmId, host: HostId) -> bool {
+        self.most > 0 || !self.inside.contains(host)
+    }
+
+    fn rows(&self, draft: &mut dyn Draft) {
+        if self.most < 0 {
+            draft.fails();
+            return;
+        }
+        let mut marks = Vec::new();
+        for host in &self.hosts {
+            let there = draft.on(*host);
+            if there.cells.is_empty() && there.ended.is_empty() {
+                continue;
+            }
+            let mark = draft.mark(host.index() as u32);
+            for cell in &there.cells {
+                let most = cell.most.min(draft.class_size(cell.class));
+                draft.at_most(vec![(cell.column, 1), (mark, -most)], 0, 0);
+            }
+            if !there.ended.is_empty() {
+                draft.force(mark);
+            }
+            marks.push((mark, 1));
+        }
+        let slack = number(marks.len()) - self.most;
+        draft.at_most(marks, self.most, slack);
+    }
+
+    fn marks(&self, at: &Placement) -> BTreeMap<u32, i64> {
+        let hosts = at.iter().flatten().filter(|host| self.inside.contains(**host));
+        hosts.map(|host| (host.index() as u32, 1)).collect()
+    }
+
+    /// No VM passes through a host that is empty in the end. Unless there are enough without them, hosts that
+    /// come into use wait for all that are emptied.
+    fn course(&self, course: &mut Course<'_>) {
+        let used = |at: &Placement| -> BTreeSet<HostId> {
+            at.iter().flatten().copied().filter(|host| self.inside.contains(*host)).collect()
+        };
+        let (first, last) = (used(course.start), used(course.to));
+        course.narrow = true;
+        let empty: Vec<HostId> = self.hosts.iter().copied().filter(|host| !last.contains(host)).collect();
+        course.gate_hosts(empty, |_, _, _| false);
+        let opened: Vec<HostId> = last.difference(&first).copied().collect();
+        if !opened.is_empty() && number(first.len() + opened.len()) > self.most {
+            let closed: BTreeSet<HostId> = first.difference(&last).copied().collect();
+            let there = course.start.iter().enumerate();
+            let leave = there.filter_map(|(vm, host)| {
+                host.filter(|host| closed.contains(host)).map(|host| (VmId::from(vm), host))
+            });
+            let leave = leave.collect();
+            course.latches.push(Latch { leave, hosts: opened, ..Latch::default() });
+        }
+    }
+
+    fn impossible(&self, known: &dyn Known, name: &str) -> Option<Impossible> {
+        let problem = known.problem();
+        if self.most < 0 {
+            let (online, min) = (self.hosts.len(), self.min);
+            let reason = format!("{name} wants {min} spare hosts, but only {online} of its hosts are online");
+            return Some((reason, conflict(problem, [], [], [name])));
+        }
+        let mut held: BTreeMap<HostId, VmId> = BTreeMap::new();
+        for vm in problem.vm_ids().filter(|vm| known.is_fixed(*vm)) {
+            if let Some(home) = known.home(vm).filter(|home| self.inside.contains(*home)) {
+                held.entry(home).or_insert(vm);
+            }
+        }
+        (number(held.len()) > self.most).then(|| {
+            let reason = format!(
+                "{name} wants {} of its hosts without VMs, but {} of the {} that are online run VMs that cannot move",
+                self.min,
+                held.len(),
+                self.hosts.len()
+            );
+            (reason, conflict(problem, held.keys().copied(), held.values().copied(), [name]))
+        })
+    }
+}
