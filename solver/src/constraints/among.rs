@@ -128,13 +128,16 @@ impl Rule for Amongst<'_> {
     }
 
     fn at_fault(&self, cells: &[i64], at: Seat) -> bool {
-        let best = (0..self.groups.len()).min_by_key(|i| (cells[*i], *i));
-        !self.holds(cells) && best.is_none_or(|best| !self.groups[best].contains(at.host))
+        // Any group that most of them are in may be the one.
+        let least = cells[..self.groups.len()].iter().min();
+        let best = |i: &usize| Some(&cells[*i]) == least;
+        !self.holds(cells)
+            && (self.groups.is_empty()
+                || (0..self.groups.len()).filter(best).any(|i| !self.groups[i].contains(at.host)))
     }
 
-    fn why(&self, problem: &Problem, _: &[i64], at: Seat) -> String {
-        let host = &problem.host(at.host).name;
-        format!("{host} is outside the group of hosts where most of its VMs are")
+    fn why(&self, _: &Problem, _: &[i64], _: Seat) -> String {
+        "no one of its groups of hosts has all of its VMs".to_owned()
     }
 
     fn ever(&self, _: VmId, host: HostId) -> bool {
@@ -196,7 +199,7 @@ impl Rule for Amongst<'_> {
         course.narrow |= self.groups.len() > 1;
         if let Some(group) = self.groups.iter().find(|group| hosts.iter().all(|host| group.contains(*host))) {
             let group = group.clone();
-            course.gate(&self.among.vms, move |_, _, to| group.contains(to));
+            course.gate(&self.among.vms, move |pass| group.contains(pass.to));
         } else {
             let movers = self.among.vms.iter().copied().filter(|vm| course.moves(*vm));
             let movers: Vec<VmId> = movers.collect();

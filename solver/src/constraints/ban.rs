@@ -6,6 +6,7 @@ use super::unary::{self, Unary};
 use super::{Course, Draft, HostSet, Meaning, Rule, Seat};
 use crate::file;
 use crate::model::{HostId, Problem, VmId};
+use std::sync::Arc;
 
 /// No VM runs on any of the hosts.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,14 +34,14 @@ impl Meaning for Ban {
     }
 
     fn rule<'a>(&'a self, _: &'a Problem) -> Box<dyn Rule + 'a> {
-        Box::new(Banned { ban: self, inside: HostSet::new(&self.hosts) })
+        Box::new(Banned { ban: self, inside: Arc::new(HostSet::new(&self.hosts)) })
     }
 }
 
 #[derive(Debug)]
 struct Banned<'a> {
     ban: &'a Ban,
-    inside: HostSet,
+    inside: Arc<HostSet>,
 }
 
 impl Unary for Banned<'_> {
@@ -61,7 +62,7 @@ impl Rule for Banned<'_> {
     }
 
     fn course(&self, course: &mut Course<'_>) {
-        let inside = self.inside.clone();
-        course.gate(&self.ban.vms, move |_, _, to| !inside.contains(to));
+        let inside = Arc::clone(&self.inside);
+        course.gate(&self.ban.vms, move |pass| !inside.contains(pass.to));
     }
 }

@@ -81,6 +81,10 @@ impl Rule for Ordered<'_> {
         draft.all_stay(&self.both);
     }
 
+    fn orders(&self) -> Option<(&[VmId], &[VmId])> {
+        Some((&self.before.first, &self.before.second))
+    }
+
     fn is_of_plans(&self) -> bool {
         true
     }
@@ -90,16 +94,12 @@ impl Rule for Ordered<'_> {
             |vms: &[VmId]| -> Vec<VmId> { vms.iter().copied().filter(|vm| course.moves(*vm)).collect() };
         let (first, second) = (moves(&self.before.first), moves(&self.before.second));
         // Who need not move leaves the order alone, and who has come stays.
-        let (start, to) = (course.start.clone(), course.to.clone());
-        let opens = move |vm: VmId, from: Option<HostId>, _: HostId| {
-            start[vm.index()] != to[vm.index()] && from != to[vm.index()]
-        };
         course.narrow = true;
         let mut all = self.before.first.clone();
         all.extend(&self.before.second);
         all.sort_unstable();
         all.dedup();
-        course.gate(&all, opens);
+        course.gate(&all, |pass| pass.start != pass.end && pass.from != pass.end);
         // A VM that is started may be on both sides, if it is the only one.
         let both: Vec<VmId> = self.both.iter().copied().filter(|vm| course.moves(*vm)).collect();
         let mut latch = |arrive: Vec<VmId>, vms: Vec<VmId>| {

@@ -1,7 +1,7 @@
 //! What rules ask of a schedule, in terms that it understands: limits on how much there may be at once, gates
 //! that are open or closed to a move, and latches that open once all who must go first have gone.
 
-use crate::model::{Amount, HostId, Placement, Problem, VmId};
+use crate::model::{Amount, HostId, Placement, Problem, ScopeId, VmId};
 
 /// Something of which there is only so much room at any instant.
 #[derive(Debug, Clone)]
@@ -20,16 +20,16 @@ pub(crate) struct Limit {
 /// Which pool of a limit each host is in.
 #[derive(Debug, Clone)]
 pub(crate) enum Pools {
-    /// Every host is in one.
-    All(Vec<u32>),
+    /// Each value of a scope is one.
+    Values(ScopeId),
     /// These hosts (sorted) are in one, the others in none.
     Some(Vec<(HostId, u32)>),
 }
 
 impl Pools {
-    pub(crate) fn of(&self, host: HostId) -> Option<usize> {
+    pub(crate) fn of(&self, problem: &Problem, host: HostId) -> Option<usize> {
         match self {
-            Self::All(pools) => pools.get(host.index()).map(|pool| *pool as usize),
+            Self::Values(scope) => Some(problem.scopes[scope.index()].value_of[host.index()] as usize),
             Self::Some(pools) => {
                 let at = pools.binary_search_by_key(&host, |(host, _)| *host).ok()?;
                 Some(pools[at].1 as usize)
@@ -38,13 +38,24 @@ impl Pools {
     }
 }
 
+/// A move that asks a gate.
+pub(crate) struct Pass<'p> {
+    pub(crate) problem: &'p Problem,
+    pub(crate) vm: VmId,
+    /// Nowhere: it is started.
+    pub(crate) from: Option<HostId>,
+    pub(crate) to: HostId,
+    /// Where the VM begins and where it ends.
+    pub(crate) start: Option<HostId>,
+    pub(crate) end: Option<HostId>,
+}
+
 /// Whether moves are allowed at all.
 pub(crate) struct Gate {
     /// Who asks; `None` = every VM that comes to one of `hosts`.
     pub(crate) vms: Option<Vec<VmId>>,
     pub(crate) hosts: Vec<HostId>,
-    /// VM, from, to.
-    pub(crate) opens: Box<dyn Fn(VmId, Option<HostId>, HostId) -> bool>,
+    pub(crate) opens: Box<dyn Fn(&Pass<'_>) -> bool>,
 }
 
 /// Some moves wait until all of others have ended.
@@ -109,20 +120,12 @@ impl<'a> Course<'a> {
     }
 
     /// Lets only some moves of these VMs be.
-    pub(crate) fn gate(
-        &mut self,
-        vms: &[VmId],
-        opens: impl Fn(VmId, Option<HostId>, HostId) -> bool + 'static,
-    ) {
+    pub(crate) fn gate(&mut self, vms: &[VmId], opens: impl Fn(&Pass<'_>) -> bool + 'static) {
         self.gates.push(Gate { vms: Some(vms.to_vec()), hosts: Vec::new(), opens: Box::new(opens) });
     }
 
     /// Lets only some VMs come to these hosts.
-    pub(crate) fn gate_hosts(
-        &mut self,
-        hosts: Vec<HostId>,
-        opens: impl Fn(VmId, Option<HostId>, HostId) -> bool + 'static,
-    ) {
+    pub(crate) fn gate_hosts(&mut self, hosts: Vec<HostId>, opens: impl Fn(&Pass<'_>) -> bool + 'static) {
         self.gates.push(Gate { vms: None, hosts, opens: Box::new(opens) });
     }
 }

@@ -7,6 +7,7 @@ use super::unary::{self, Unary};
 use super::{Course, Draft, HostSet, Impossible, Known, Meaning, Rule, Seat};
 use crate::file;
 use crate::model::{HostId, Problem, VmId};
+use std::sync::Arc;
 
 /// Every VM runs on one of the hosts.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,14 +35,14 @@ impl Meaning for Fence {
     }
 
     fn rule<'a>(&'a self, _: &'a Problem) -> Box<dyn Rule + 'a> {
-        Box::new(Fenced { fence: self, inside: HostSet::new(&self.hosts) })
+        Box::new(Fenced { fence: self, inside: Arc::new(HostSet::new(&self.hosts)) })
     }
 }
 
 #[derive(Debug)]
 struct Fenced<'a> {
     fence: &'a Fence,
-    inside: HostSet,
+    inside: Arc<HostSet>,
 }
 
 impl Unary for Fenced<'_> {
@@ -62,8 +63,8 @@ impl Rule for Fenced<'_> {
     }
 
     fn course(&self, course: &mut Course<'_>) {
-        let inside = self.inside.clone();
-        course.gate(&self.fence.vms, move |_, _, to| inside.contains(to));
+        let inside = Arc::clone(&self.inside);
+        course.gate(&self.fence.vms, move |pass| inside.contains(pass.to));
     }
 
     fn impossible(&self, known: &dyn Known, name: &str) -> Option<Impossible> {

@@ -173,9 +173,11 @@ impl Rule for Gathering<'_> {
     }
 
     fn course(&self, course: &mut Course<'_>) {
-        let value_of = self.scope.value_of.clone();
-        let value = move |host: HostId| value_of[host.index()];
-        course.gate(&self.gather.vms, move |_, from, to| from.is_none_or(|from| value(from) == value(to)));
+        let scope = self.gather.scope.index();
+        course.gate(&self.gather.vms, move |pass| {
+            let value = |host: HostId| pass.problem.scopes[scope].value_of[host.index()];
+            pass.from.is_none_or(|from| value(from) == value(pass.to))
+        });
     }
 
     fn impossible(&self, known: &dyn Known, name: &str) -> Option<Impossible> {

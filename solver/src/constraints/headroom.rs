@@ -169,7 +169,7 @@ impl Rule for Free<'_> {
     fn course(&self, course: &mut Course<'_>) {
         let (none, some): (Vec<HostId>, Vec<HostId>) =
             self.rule.hosts.iter().partition(|host| self.room(**host) < 0);
-        course.gate_hosts(none, |_, _, _| false);
+        course.gate_hosts(none, |_| false);
         if self.rule.resource.is_some() {
             course.limits.push(Limit {
                 rooms: some.iter().map(|host| self.room(*host)).collect(),

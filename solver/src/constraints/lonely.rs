@@ -95,7 +95,7 @@ impl Rule for Alone<'_> {
 
     fn why(&self, problem: &Problem, cells: &[i64], at: Seat) -> String {
         let (host, mine) = (&problem.host(at.host).name, self.mine(cells, at.host));
-        format!("{host} runs {mine} of its VMs beside {} others", i64::from(at.others) + 1 - mine)
+        format!("{host} runs {mine} of its VMs and {} that are not", i64::from(at.others) + 1 - mine)
     }
 
     fn guards(&self, cells: &[i64], host: HostId) -> bool {
@@ -170,8 +170,8 @@ impl Rule for Alone<'_> {
         let reserved: Vec<HostId> =
             special.iter().filter(|(_, mine)| **mine).map(|(host, _)| *host).collect();
         let vms = self.vms.to_vec();
-        course.gate_hosts(reserved, move |vm, _, _| vms.binary_search(&vm).is_ok());
-        course.gate(self.vms, move |_, _, to| special.get(&to) == Some(&true));
+        course.gate_hosts(reserved, move |pass| vms.binary_search(&pass.vm).is_ok());
+        course.gate(self.vms, move |pass| special.get(&pass.to) == Some(&true));
     }
 
     fn impossible(&self, known: &dyn Known, name: &str) -> Option<Impossible> {

@@ -37,7 +37,7 @@ mod unary;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use course::{Act, Course, Gate, Latch, Limit, Pools};
+pub(crate) use course::{Act, Course, Gate, Latch, Limit, Pass, Pools};
 pub(crate) use draft::{Cell, Draft, Members};
 pub(crate) use host_set::HostSet;
 pub(crate) use kept::{Kept, Rules, Tally};

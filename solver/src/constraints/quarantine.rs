@@ -108,8 +108,8 @@ impl Rule for Quarantined<'_> {
     }
 
     fn course(&self, course: &mut Course<'_>) {
-        course.gate(&self.inside, |_, _, _| false);
-        course.gate_hosts(self.quarantine.hosts.clone(), |_, _, _| false);
+        course.gate(&self.inside, |_| false);
+        course.gate_hosts(self.quarantine.hosts.clone(), |_| false);
     }
 
     fn broken_by(&self, acts: &[Act]) -> bool {

@@ -75,7 +75,7 @@ impl Rule for Rooted<'_> {
     }
 
     fn course(&self, course: &mut Course<'_>) {
-        course.gate(&self.root.vms, |_, from, _| from.is_none());
+        course.gate(&self.root.vms, |pass| pass.from.is_none());
     }
 
     fn broken_by(&self, acts: &[Act]) -> bool {

@@ -166,6 +166,11 @@ pub(crate) trait Rule: Debug + Send + Sync {
         BTreeMap::new()
     }
 
+    /// VMs that must have moved before others do.
+    fn orders(&self) -> Option<(&[VmId], &[VmId])> {
+        None
+    }
+
     /// Whether it is about the plan, continuous or not: a schedule must keep it.
     fn is_of_plans(&self) -> bool {
         false

@@ -93,7 +93,8 @@ impl Rule for Spare {
     }
 
     fn ever(&self, _: VmId, host: HostId) -> bool {
-        self.most > 0 || !self.inside.contains(host)
+        // If there are too few hosts, no VM is to blame.
+        self.most != 0 || !self.inside.contains(host)
     }
 
     fn rows(&self, draft: &mut dyn Draft) {
@@ -135,7 +136,7 @@ impl Rule for Spare {
         let (first, last) = (used(course.start), used(course.to));
         course.narrow = true;
         let empty: Vec<HostId> = self.hosts.iter().copied().filter(|host| !last.contains(host)).collect();
-        course.gate_hosts(empty, |_, _, _| false);
+        course.gate_hosts(empty, |_| false);
         let opened: Vec<HostId> = last.difference(&first).copied().collect();
         if !opened.is_empty() && number(first.len() + opened.len()) > self.most {
             let closed: BTreeSet<HostId> = first.difference(&last).copied().collect();

@@ -95,6 +95,28 @@ impl Apart<'_> {
         self.always && away() && !self.groups_of(vm).iter().all(|group| reached(*group))
     }
 
+    /// One VM more or less.
+    fn count(&self, cells: &mut [i64], at: Seat, step: i64) {
+        let mut changes = false;
+        for &group in self.groups_of(at.vm) {
+            let mut add = |cell: usize| {
+                let before = cells[cell];
+                cells[cell] += step;
+                changes |= (before == 0) != (cells[cell] == 0);
+            };
+            add(self.running(group));
+            for (i, place) in self.places.iter().enumerate() {
+                if !place.contains(at.host) {
+                    add(self.outside(group, i));
+                }
+            }
+        }
+        cells[self.broken() + 1] += step * i64::from(self.is_cut_off(at.vm, at.host));
+        if changes {
+            self.judge(cells);
+        }
+    }
+
     fn judge(&self, cells: &mut [i64]) {
         let options = |group: usize| -> Option<Vec<usize>> {
             let free = |place: &usize| cells[self.outside(group, *place)] == 0;
@@ -145,41 +167,37 @@ impl Rule for Apart<'_> {
     }
 
     fn enter(&self, cells: &mut [i64], at: Seat) {
-        for &group in self.groups_of(at.vm) {
-            cells[self.running(group)] += 1;
-            for (i, place) in self.places.iter().enumerate() {
-                cells[self.outside(group, i)] += i64::from(!place.contains(at.host));
-            }
-        }
-        cells[self.broken() + 1] += i64::from(self.is_cut_off(at.vm, at.host));
-        self.judge(cells);
+        self.count(cells, at, 1);
     }
 
     fn leave(&self, cells: &mut [i64], at: Seat) {
-        for &group in self.groups_of(at.vm) {
-            cells[self.running(group)] -= 1;
-            for (i, place) in self.places.iter().enumerate() {
-                cells[self.outside(group, i)] -= i64::from(!place.contains(at.host));
-            }
-        }
-        cells[self.broken() + 1] -= i64::from(self.is_cut_off(at.vm, at.host));
-        self.judge(cells);
+        self.count(cells, at, -1);
     }
 
     fn admits(&self, cells: &[i64], at: Seat) -> bool {
         let mine = self.groups_of(at.vm);
-        let options = |group: usize| -> Option<Vec<usize>> {
-            let comes = mine.contains(&group);
-            let free = |place: &usize| {
-                cells[self.outside(group, *place)] == 0 && (!comes || self.places[*place].contains(at.host))
-            };
-            (comes || cells[self.running(group)] > 0).then(|| (0..self.places.len()).filter(free).collect())
+        let free = |group: usize, place: usize| cells[self.outside(group, place)] == 0;
+        let open = |group: &usize| {
+            (0..self.places.len()).any(|place| free(*group, place) && self.places[place].contains(at.host))
         };
-        if self.is_cut_off(at.vm, at.host)
-            || mine.iter().any(|group| options(*group).is_some_and(|o| o.is_empty()))
-        {
+        if !mine.iter().all(open) || self.is_cut_off(at.vm, at.host) {
             return false;
         }
+        // Mostly it changes nothing: all places that its group may have are where it comes to.
+        let unchanged = |group: &usize| {
+            let mut places = 0..self.places.len();
+            cells[self.running(*group)] > 0
+                && places.all(|place| !free(*group, place) || self.places[place].contains(at.host))
+        };
+        if mine.iter().all(unchanged) {
+            return self.holds(cells);
+        }
+        let options = |group: usize| -> Option<Vec<usize>> {
+            let comes = mine.contains(&group);
+            let fits =
+                |place: &usize| free(group, *place) && (!comes || self.places[*place].contains(at.host));
+            (comes || cells[self.running(group)] > 0).then(|| (0..self.places.len()).filter(fits).collect())
+        };
         let all: Vec<_> = (0..self.groups.len()).map(options).collect();
         assign(&all).is_ok()
     }
@@ -205,8 +223,12 @@ impl Rule for Apart<'_> {
         let mine = self.groups_of(at.vm);
         if (0..self.groups.len()).any(torn) {
             return mine.iter().any(|&group| {
-                let best = (0..self.places.len()).min_by_key(|place| cells[self.outside(group, *place)]);
-                torn(group) && best.is_none_or(|best| !self.places[best].contains(at.host))
+                // Any place that most of them are in may be the one.
+                let count = |place: &usize| cells[self.outside(group, *place)];
+                let least = (0..self.places.len()).map(|place| count(&place)).min();
+                let mut best = (0..self.places.len()).filter(|place| Some(count(place)) == least);
+                torn(group)
+                    && (self.places.is_empty() || best.any(|place| !self.places[place].contains(at.host)))
             });
         }
         assign(&all).is_err_and(|group| mine.contains(&group))
@@ -279,7 +301,7 @@ impl Rule for Apart<'_> {
             Ok(given) => {
                 for (group, place) in self.groups.iter().zip(given) {
                     let Some(place) = place.map(|place| self.places[place].clone()) else { continue };
-                    course.gate(group, move |_, _, to| place.contains(to));
+                    course.gate(group, move |pass| place.contains(pass.to));
                 }
             }
             Err(group) => {

@@ -13,6 +13,9 @@ use crate::file;
 use crate::model::{Amount, HostId, Problem, Scope, ScopeId, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// More values of a scope than this are many.
+const MANY: u32 = 500;
+
 /// No value of the scope runs more than `max` of the VMs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spread {
@@ -126,8 +129,14 @@ impl Rule for Spreading<'_> {
     }
 
     fn course(&self, course: &mut Course<'_>) {
+        if self.scope.values > MANY && !self.spread.vms.iter().any(|vm| course.moves(*vm)) {
+            // Pools of so many values are worth it for those only that have to move.
+            course.narrow = true;
+            course.gate(&self.spread.vms, |_| false);
+            return;
+        }
         course.limits.push(Limit {
-            pools: Pools::All(self.scope.value_of.clone()),
+            pools: Pools::Values(self.spread.scope),
             rooms: vec![Amount::from(self.spread.max); self.scope.values as usize],
             vms: Some(self.spread.vms.clone()),
             resource: None,

@@ -80,10 +80,7 @@ impl Rule for Together<'_> {
         let movers: Vec<VmId> = self.vms.iter().copied().filter(migrates).collect();
         course.narrow = true;
         // Nobody else of them moves, and who has come stays.
-        let (start, to) = (course.start.clone(), course.to.clone());
-        course.gate(self.vms, move |vm, from, _| {
-            from.is_none() || start[vm.index()] != to[vm.index()] && from != to[vm.index()]
-        });
+        course.gate(self.vms, |pass| pass.from.is_none() || pass.start != pass.end && pass.from != pass.end);
         if movers.len() > 1 {
             course.together.push(movers);
         }

@@ -274,7 +274,7 @@ impl<'a> Reasons<'a> {
             }
             self.rules.enter(&mut tally, vm, home);
             self.rules.at(&tally, vm, home).any(|kept| {
-                let both = kept.vms.binary_search(&other).is_ok() || kept.rule.hosts().contains(&home);
+                let both = kept.vms.binary_search(&other).is_ok() || !kept.rule.hosts().is_empty();
                 let both = both || kept.guards(&tally, home);
                 both && !kept.holds(&tally) && kept.holds(&self.tally_after)
             })

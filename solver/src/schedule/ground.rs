@@ -6,9 +6,9 @@
 //! is a pool that begins over by one for each, and that those others need without taking from it.
 //! VMs are resized at the end of the plan: here they take what they have at present.
 
-use crate::constraints::{Act, Course, Gate, Kept, Limit, Rules};
+use crate::constraints::{Act, Course, Gate, Kept, Limit, Pass, Rules};
 use crate::model::{Amount, HostId, HostState, Placement, Problem, VmId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One VM goes to a host: by live migration, or (from nowhere) by being started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,8 +25,8 @@ struct Limited {
 }
 
 impl Limited {
-    fn pool(&self, host: HostId) -> Option<usize> {
-        self.limit.pools.of(host).map(|pool| self.first + pool)
+    fn pool(&self, problem: &Problem, host: HostId) -> Option<usize> {
+        self.limit.pools.of(problem, host).map(|pool| self.first + pool)
     }
 }
 
@@ -63,8 +63,9 @@ pub(super) struct Ground<'a> {
     /// Positions in `gates`, for each VM and for each host that is entered.
     gates_of_vm: Vec<Vec<u32>>,
     gates_of_host: Vec<Vec<u32>>,
-    /// VMs whose last migrations end together.
+    /// VMs whose last migrations end together, and where in that list each such VM is.
     pub(super) together: Vec<Vec<VmId>>,
+    pub(super) gang_of: BTreeMap<VmId, usize>,
     /// A soft rule is among those that are kept, as the plan's value counts on it.
     pub(super) keeps_soft: bool,
     /// One of these is about plans: a plan may break it after all, at its price.
@@ -102,11 +103,15 @@ impl<'a> Ground<'a> {
             kept.rule.course(&mut course);
         }
         let Course { limits, gates, latches, together, narrow, blocked, .. } = course;
+        let together = joined(together);
+        let of = |(i, gang): (usize, &Vec<VmId>)| gang.iter().map(move |vm| (*vm, i)).collect::<Vec<_>>();
+        let gang_of = together.iter().enumerate().flat_map(of).collect();
         let mut ground = Self {
             problem,
             to,
             room,
             width,
+            gang_of,
             limits: Vec::new(),
             limits_of_vm: vec![Vec::new(); problem.vms.len()],
             limits_of_host: vec![Vec::new(); problem.hosts.len()],
@@ -141,14 +146,14 @@ impl<'a> Ground<'a> {
                 self.limits_of_vm[vm.index()].push(number);
             }
         } else {
-            let inside = self.problem.host_ids().filter(|host| limit.pools.of(*host).is_some());
+            let inside = self.problem.host_ids().filter(|host| limit.pools.of(self.problem, *host).is_some());
             inside.for_each(|host| self.limits_of_host[host.index()].push(number));
         }
         let limited = Limited { first: self.room.len(), limit };
         self.room.extend(&limited.limit.rooms);
         let all: Vec<VmId> = limited.limit.vms.clone().unwrap_or_else(|| self.problem.vm_ids().collect());
         for vm in all {
-            if let Some(pool) = self.start[vm.index()].and_then(|host| limited.pool(host)) {
+            if let Some(pool) = self.start[vm.index()].and_then(|host| limited.pool(self.problem, host)) {
                 self.room[pool] -= self.amount(&limited.limit, vm);
             }
         }
@@ -238,8 +243,8 @@ impl<'a> Ground<'a> {
         let on_host = here.map_or(&[][..], |here| &self.limits_of_host[here.index()]);
         self.limits_of_vm[vm.index()].iter().chain(on_host).filter_map(move |&i| {
             let limited = &self.limits[i as usize];
-            let pool = limited.pool(here?)?;
-            let same = || there.and_then(|there| limited.pool(there)) == Some(pool);
+            let pool = limited.pool(self.problem, here?)?;
+            let same = || there.and_then(|there| limited.pool(self.problem, there)) == Some(pool);
             let amount = self.amount(&limited.limit, vm);
             (amount > 0 && (limited.limit.twice || !same())).then_some((pool, amount))
         })
@@ -254,7 +259,9 @@ impl<'a> Ground<'a> {
     fn waits(&self, hop: Hop) -> impl Iterator<Item = (usize, Amount)> + '_ {
         let by_vm = self.latches.by_vm.get(&hop.vm).into_iter().flatten().copied();
         let by_host = self.latches.by_host.get(&hop.to).into_iter().flatten();
-        let waits = move |only: &Option<Vec<VmId>>| only.as_ref().is_none_or(|vms| vms.contains(&hop.vm));
+        let waits = move |only: &Option<Vec<VmId>>| {
+            only.as_ref().is_none_or(|vms| vms.binary_search(&hop.vm).is_ok())
+        };
         by_vm.chain(by_host.filter(move |(_, only)| waits(only)).map(|(pool, _)| *pool)).map(|pool| (pool, 0))
     }
 
@@ -274,11 +281,13 @@ impl<'a> Ground<'a> {
     /// Whether a hop is allowed at all, however much room there is.
     pub(super) fn may_hop(&self, hop: Hop) -> bool {
         let Hop { vm, from, to } = hop;
+        let (start, end) = (self.start[vm.index()], self.to[vm.index()]);
+        let pass = Pass { problem: self.problem, vm, from, to, start, end };
         let moved = &self.problem.vm(vm);
         let allowed = self.problem.host(to).state == HostState::Online
             && !(moved.pinned && moved.host.is_some())
             && (self.gates_of_vm[vm.index()].iter().chain(&self.gates_of_host[to.index()]))
-                .all(|gate| (self.gates[*gate as usize].opens)(vm, from, to));
+                .all(|gate| (self.gates[*gate as usize].opens)(&pass));
         allowed && from.is_none_or(|from| from != to && self.problem.can_migrate(vm, from, to))
     }
 
@@ -299,10 +308,11 @@ impl<'a> Ground<'a> {
         self.departures(hop).any(|(pool, _)| self.room[pool] < 0)
     }
 
-    /// The rules about plans that actions break: whether one of them is hard, and the weights of the soft ones.
-    pub(super) fn judge(&self, acts: &[Act]) -> (bool, f64) {
+    /// The rules about plans that actions break: VMs that move though hard ones forbid it so, and the weights of
+    /// the soft ones.
+    pub(super) fn judge(&self, acts: &[Act]) -> (BTreeSet<VmId>, f64) {
         if self.of_plans.is_empty() {
-            return (false, 0.0);
+            return (BTreeSet::new(), 0.0);
         }
         let mut of_vm: BTreeMap<VmId, Vec<Act>> = BTreeMap::new();
         let mut of_host: BTreeMap<HostId, Vec<Act>> = BTreeMap::new();
@@ -312,7 +322,7 @@ impl<'a> Ground<'a> {
                 of_host.entry(host).or_default().push(*act);
             }
         }
-        let (mut hard, mut soft) = (false, 0.0);
+        let (mut wrong, mut soft) = (BTreeSet::new(), 0.0);
         for kept in &self.of_plans {
             let named = kept.vms.iter().filter_map(|vm| of_vm.get(vm)).flatten();
             let there = kept.rule.hosts().iter().filter_map(|host| of_host.get(host)).flatten();
@@ -320,12 +330,27 @@ impl<'a> Ground<'a> {
             if !mine.is_empty() && kept.rule.broken_by(&mine) {
                 match kept.constraint.soft_weight {
                     Some(weight) => soft += weight,
-                    None => hard = true,
+                    None => wrong.extend(mine.iter().map(|act| act.vm)),
                 }
             }
         }
-        (hard, soft)
+        (wrong, soft)
     }
+}
+
+/// Gangs that share a VM are one.
+fn joined(gangs: Vec<Vec<VmId>>) -> Vec<Vec<VmId>> {
+    let mut result: Vec<Vec<VmId>> = Vec::new();
+    for mut gang in gangs {
+        let (shares, apart): (Vec<_>, Vec<_>) =
+            result.into_iter().partition(|other| other.iter().any(|vm| gang.contains(vm)));
+        gang.extend(shares.into_iter().flatten());
+        gang.sort_unstable();
+        gang.dedup();
+        result = apart;
+        result.push(gang);
+    }
+    result
 }
 
 /// A number of things.

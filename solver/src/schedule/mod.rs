@@ -218,8 +218,8 @@ impl Outcome {
             end_s: step.end_s,
         };
         let (wrong, broken) = ground.judge(&steps.iter().map(act).collect::<Vec<_>>());
-        if wrong {
-            return Err(ground.movers().collect());
+        if !wrong.is_empty() {
+            return Err(wrong);
         }
         let migrations = steps.iter().filter(|step| step.hop.from.is_some());
         let moved: BTreeSet<VmId> = migrations.clone().map(|step| step.hop.vm).collect();

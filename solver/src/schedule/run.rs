@@ -335,7 +335,7 @@ impl<'g> Run<'g> {
     fn try_begin(&mut self, vm: VmId) -> bool {
         let Some(hop) = self.ground.last_hop(vm, &self.at) else { return false };
         if hop.from.is_some()
-            && let Some(gang) = self.ground.together.iter().position(|gang| gang.contains(&vm))
+            && let Some(&gang) = self.ground.gang_of.get(&vm)
         {
             return self.try_gang(gang);
         }

@@ -14,6 +14,7 @@ pub(crate) fn impossible(space: &Space<'_>, facts: &Facts) -> Option<Impossible>
             let mut hard = space.rules.list.iter().filter(|kept| kept.hard());
             hard.find_map(|kept| kept.rule.impossible(space, &kept.constraint.name))
         })
+        .or_else(|| super::circle::circle(space, facts))
         .or_else(|| too_many_moves(space, facts))
         .or_else(|| too_little_room(space))
 }

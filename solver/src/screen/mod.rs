@@ -2,6 +2,7 @@
 //! needed.
 
 mod bounds;
+mod circle;
 mod cover;
 mod facts;
 mod impossible;

@@ -2,6 +2,7 @@ mod golden;
 mod infeasible;
 mod promises;
 mod random;
+mod rules;
 
 use crate::file::{Plan, Problem, Status};
 use crate::{Backend, Cancel, Options, check, solve};

@@ -1,3 +1,6 @@
+mod agree;
+mod rules;
+
 use super::{Judgement, check};
 use crate::file::{Action, ActionKind, Conflict, ObjectiveValue, Plan, Problem, Status};
 

@@ -1,0 +1,213 @@
+//! Every rule is mended where it does not hold, with its reason; what cannot be is told in words.
+
+use super::*;
+
+const ONLINE: &str = "ONLINE";
+
+/// v (2 cores, 2 GiB) and w (2 cores, 1 GiB) on a1, x (2 cores, 3 GiB) on a2; b1 is empty.
+fn small(rule: &str) -> String {
+    let list = hosts(&[("a1", ONLINE), ("a2", ONLINE), ("b1", ONLINE)]);
+    let vms = [vm("v", "a1", 2, 2), vm("w", "a1", 2, 1), vm("x", "a2", 2, 3)];
+    problem(&list, &vms, &format!(r#", "constraints": [{{"name": "r", {rule}}}]"#))
+}
+
+#[test]
+fn each_rule_is_mended_by_the_cheapest_move_and_says_so() {
+    for (rule, because) in [
+        (r#""lonely": {"vms": ["v"]}"#, "a1 runs 1 of its VMs and 1 that are not"),
+        (r#""split": {"groups": [{"vms": ["v", "x"]}, {"vms": ["w"]}]}"#, "a1 runs VMs of 2 of its groups"),
+        (
+            r#""among": {"vms": ["w", "x"], "host_groups": [{"hosts": ["a1"]}, {"hosts": ["a2", "b1"]}]}"#,
+            "no one of its groups of hosts has all of its VMs",
+        ),
+        (
+            r#""split_among": {"groups": [{"vms": ["w", "x"]}], "host_groups": [{"hosts": ["a1"]}, {"hosts": ["a2", "b1"]}]}"#,
+            "on a1 its group is not alone in one group of hosts",
+        ),
+        (r#""running_capacity": {"hosts": ["a1"], "max": 1}"#, "2 VMs run on its hosts, at most 1 may"),
+        (
+            r#""resource_capacity": {"hosts": ["a1"], "resource": "cpu", "max": 2000}"#,
+            "its hosts use 4000 cpu, at most 2000 may be",
+        ),
+        (
+            r#""headroom": {"hosts": ["a1"], "resource": "cpu", "min": 7000}"#,
+            "a1 has 6000 cpu free, at least 7000 must stay",
+        ),
+    ] {
+        for weight in ["", r#""soft_weight": 5, "#] {
+            let plan = solved(&small(&format!("{weight}{rule}")));
+            assert_eq!((value(&plan, "VIOLATIONS"), value(&plan, "MIGRATION_COST")), (0.0, 1024.0), "{rule}");
+            let all = actions(&plan);
+            let expected = format!("the rule r does not hold: {because}");
+            assert!(
+                all.len() == 1 && all[0].starts_with("w a1>") && all[0].ends_with(&expected),
+                "{rule}: {all:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn spare_hosts_are_made_by_emptying_the_one_with_the_least() {
+    let list = hosts(&[("a1", ONLINE), ("a2", ONLINE), ("b1", ONLINE)]);
+    let vms = [vm("v", "a1", 2, 2), vm("w", "a1", 2, 1), vm("x", "a2", 2, 2)];
+    for weight in ["", r#""soft_weight": 5, "#] {
+        let rule = format!(r#"{weight}"spare_hosts": {{"hosts": ["a1", "a2", "b1"], "min": 2}}"#);
+        let plan = solved(&problem(&list, &vms, &format!(r#", "constraints": [{{"name": "r", {rule}}}]"#)));
+        assert_eq!(value(&plan, "VIOLATIONS"), 0.0);
+        let because = "the rule r does not hold: 1 of its hosts are spare, at least 2 must be";
+        assert_eq!(actions(&plan), [format!("x a2>a1: {because}")]);
+    }
+}
+
+#[test]
+fn what_a_rule_makes_impossible_is_told_in_words() {
+    let draining = hosts(&[("a1", "DRAINING"), ("a2", ONLINE), ("b1", ONLINE)]);
+    let online = hosts(&[("a1", ONLINE), ("a2", ONLINE), ("b1", ONLINE)]);
+    let vms = [vm("v", "a1", 2, 2), vm("w", "a2", 2, 1)];
+    let pinned = [
+        vm_with("v", "a1", 2, 2, r#", "pinned": true"#),
+        vm_with("w", "a1", 2, 1, r#", "pinned": true"#),
+        vm_with("x", "a2", 2, 1, r#", "pinned": true"#),
+    ];
+    for (list, vms, rules, reason) in [
+        (
+            &draining,
+            &vms[..],
+            r#"{"name": "r", "root": {"vms": ["v"]}}"#,
+            "v must leave a1, as a1 is draining, and none of the 2 other hosts can take it: 2 ruled out by r",
+        ),
+        (
+            &draining,
+            &vms[..],
+            r#"{"name": "r", "quarantine": {"hosts": ["a1"]}}"#,
+            "v must leave a1, as a1 is draining, and none of the 2 other hosts can take it: 2 ruled out by r",
+        ),
+        (
+            &draining,
+            &vms[..],
+            r#"{"name": "r", "before": {"first": {"vms": ["v"]}, "second": {"vms": ["v", "w"]}}}"#,
+            "v must leave a1, as a1 is draining, and none of the 2 other hosts can take it: 2 ruled out by r",
+        ),
+        (
+            &online,
+            &vms[..],
+            r#"{"name": "r", "max_online": {"hosts": ["a1", "a2", "b1"], "max": 2}}"#,
+            "3 of the hosts of r are online, at most 2 may be, and hosts are not shut down here",
+        ),
+        (
+            &online,
+            &vms[..],
+            r#"{"name": "r", "spare_hosts": {"hosts": ["a1", "a2", "b1"], "min": 4}}"#,
+            "r wants 4 spare hosts, but only 3 of its hosts are online",
+        ),
+        (
+            &online,
+            &pinned[..],
+            r#"{"name": "r", "spare_hosts": {"hosts": ["a1", "a2", "b1"], "min": 2}}"#,
+            "r wants 2 of its hosts without VMs, but 2 of the 3 that are online run VMs that cannot move",
+        ),
+        (
+            &online,
+            &pinned[..],
+            r#"{"name": "r", "running_capacity": {"hosts": ["a1"], "max": 1}}"#,
+            "r lets at most 1 VMs run on its hosts, but 2 there cannot move",
+        ),
+        (
+            &online,
+            &pinned[..],
+            r#"{"name": "r", "resource_capacity": {"hosts": ["a1", "a2"], "resource": "cpu", "max": 5000}}"#,
+            "r lets its hosts use at most 5000 cpu, but what cannot move from there uses 6000",
+        ),
+        (
+            &online,
+            &pinned[..],
+            r#"{"name": "r", "lonely": {"vms": ["v"]}}"#,
+            "r wants no others beside v, but neither v nor w can move",
+        ),
+        (
+            &online,
+            &pinned[..],
+            r#"{"name": "r", "split": {"groups": [{"vms": ["v"]}, {"vms": ["w"]}]}}"#,
+            "r keeps v and w apart, but neither can move",
+        ),
+        (
+            &online,
+            &pinned[..],
+            r#"{"name": "r", "among": {"vms": ["v", "x"], "host_groups": [{"hosts": ["a1"]}, {"hosts": ["a2", "b1"]}]}}"#,
+            "r wants one group of hosts for all, but v, x cannot move into one",
+        ),
+        (
+            &online,
+            &vms[..],
+            r#"{"name": "r", "split_among": {"groups": [{"vms": ["v"]}, {"vms": ["w"]}], "host_groups": [{"hosts": ["a1", "a2", "b1"]}]}}"#,
+            "r wants a group of hosts for each of its 2 groups of VMs that run, but has 1",
+        ),
+    ] {
+        let plan = solved(&problem(list, vms, &format!(r#", "constraints": [{rules}]"#)));
+        assert_status(&plan, Status::Infeasible);
+        assert_eq!(plan.reason, reason);
+        assert_eq!(plan.conflict.unwrap().constraints, ["r"]);
+    }
+}
+
+#[test]
+fn orders_in_a_circle_are_told_with_the_whole_circle() {
+    let list = hosts(&[("a1", "DRAINING"), ("a2", "DRAINING"), ("b1", ONLINE), ("b2", ONLINE)]);
+    let vms = [vm("v", "a1", 2, 2), vm("w", "a2", 2, 1), vm("x", "a2", 1, 1)];
+    let order = |name: &str, first: &str, second: &str, more: &str| {
+        format!(
+            r#"{{"name": "{name}"{more}, "before": {{"first": {{"vms": ["{first}"]}}, "second": {{"vms": ["{second}"]}}}}}}"#
+        )
+    };
+    let rules = |soft: &str| {
+        [order("p", "v", "w", soft), order("q", "w", "x", ""), order("s", "x", "v", "")].join(", ")
+    };
+    let plan = solved(&problem(&list, &vms, &format!(r#", "constraints": [{}]"#, rules(""))));
+    assert_status(&plan, Status::Infeasible);
+    let said = "p wants v to move before w, q wants w to move before x, s wants x to move before v";
+    assert_eq!(plan.reason, format!("v, w, x have to leave their hosts, but {said}"));
+    let conflict = plan.conflict.unwrap();
+    assert_eq!((conflict.constraints.join(" "), conflict.vms.join(" ")), ("p q s".into(), "v w x".into()));
+    // One of them may give way, at its price.
+    let plan =
+        solved(&problem(&list, &vms, &format!(r#", "constraints": [{}]"#, rules(r#", "soft_weight": 3"#))));
+    assert_eq!((plan.actions.len(), value(&plan, "VIOLATIONS")), (3, 3.0));
+}
+
+#[test]
+fn moves_wait_for_those_that_go_before_them() {
+    let list = hosts(&[("a1", "DRAINING"), ("a2", "DRAINING"), ("b1", ONLINE), ("b2", ONLINE)]);
+    let vms = [vm("v", "a1", 2, 2), vm("w", "a2", 2, 1), vm("n", "", 1, 1)];
+    for weight in ["", r#", "soft_weight": 3"#] {
+        let rules = format!(
+            r#", "constraints": [{{"name": "p"{weight}, "before": {{"first": {{"vms": ["v"]}}, "second": {{"vms": ["w", "n"]}}}}}}]"#
+        );
+        let plan = solved(&problem(&list, &vms, &rules));
+        assert_eq!((plan.actions.len(), value(&plan, "VIOLATIONS")), (3, 0.0), "{}", plan.to_json());
+        let first = plan.actions.iter().find(|action| action.vm == "v").unwrap();
+        for action in plan.actions.iter().filter(|action| action.vm != "v") {
+            assert_eq!(action.after, [first.id], "{} waits", action.vm);
+        }
+    }
+    // What is started can go first as well.
+    let rules = r#", "constraints": [{"name": "p", "before": {"first": {"vms": ["n"]}, "second": {"vms": ["v", "w"]}}}]"#;
+    let plan = solved(&problem(&list, &vms, rules));
+    assert_eq!(plan.actions.len(), 3);
+    assert!(plan.actions.iter().filter(|action| action.vm != "n").all(|action| action.after == [1]));
+}
+
+#[test]
+fn migrations_that_must_end_together_do() {
+    let list = hosts(&[("a1", "DRAINING"), ("a2", "DRAINING"), ("b1", ONLINE), ("b2", ONLINE)]);
+    let vms =
+        [vm("v", "a1", 2, 8), vm("w", "a2", 2, 1), vm_with("x", "a2", 1, 2, r#", "memory_dirty_rate": 100"#)];
+    for weight in ["", r#", "soft_weight": 3"#] {
+        let rules =
+            format!(r#", "constraints": [{{"name": "p"{weight}, "sync": {{"vms": ["v", "w", "x"]}}}}]"#);
+        let plan = solved(&problem(&list, &vms, &rules));
+        assert_eq!((plan.actions.len(), value(&plan, "VIOLATIONS")), (3, 0.0), "{}", plan.to_json());
+        let ends: Vec<f64> = plan.actions.iter().map(|action| action.end_s).collect();
+        assert!(ends.iter().all(|end| (end - ends[0]).abs() <= 1.0), "{ends:?}");
+    }
+}
