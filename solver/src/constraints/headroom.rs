@@ -68,11 +68,6 @@ impl Free<'_> {
         self.inside.position(host).map_or(0, |i| cells[1 + i])
     }
 
-    /// Counters of the end, and of the time before.
-    fn halves<'c>(&self, cells: &'c [i64]) -> (&'c [i64], &'c [i64]) {
-        cells.split_at(cells.len() / 2)
-    }
-
     /// Adds an amount of a VM to some counters; `before` and `after` are how many VMs the host runs.
     fn add(&self, cells: &mut [i64], host: HostId, amount: Amount, before: u32, after: u32) {
         let Some(i) = self.inside.position(host) else { return };
@@ -84,6 +79,11 @@ impl Free<'_> {
     fn short(&self, used: Amount, vms: u32, host: HostId) -> i64 {
         i64::from(vms > 0 && used > self.room(host))
     }
+}
+
+/// Counters of the end, and of the time before.
+fn halves(cells: &[i64]) -> (&[i64], &[i64]) {
+    cells.split_at(cells.len() / 2)
 }
 
 impl Rule for Free<'_> {
@@ -104,13 +104,13 @@ impl Rule for Free<'_> {
     }
 
     fn admits(&self, cells: &[i64], at: Seat) -> bool {
-        let ((end, now), room) = (self.halves(cells), self.room(at.host));
+        let ((end, now), room) = (halves(cells), self.room(at.host));
         self.used(end, at.host) + self.need(at.vm) <= room
             && (!self.always || self.used(now, at.host) + self.present(at.vm) <= room)
     }
 
     fn holds_at_start(&self, cells: &[i64]) -> bool {
-        self.halves(cells).1[0] == 0
+        halves(cells).1[0] == 0
     }
 
     fn always(&mut self, _: &[i64]) {
@@ -118,7 +118,7 @@ impl Rule for Free<'_> {
     }
 
     fn fails(&self, cells: &[i64]) -> bool {
-        !self.holds(cells) || self.always && self.halves(cells).1[0] > 0
+        !self.holds(cells) || self.always && halves(cells).1[0] > 0
     }
 
     fn holds(&self, cells: &[i64]) -> bool {

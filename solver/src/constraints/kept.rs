@@ -188,7 +188,9 @@ impl<'a> Rules<'a> {
             let was = kept.rule.guards(cells, host);
             kept.rule.enter(cells, at);
             if !was && kept.rule.guards(cells, host) {
-                tally.guards[host.index()].push(number);
+                let guards = &mut tally.guards[host.index()];
+                let at = guards.partition_point(|other| *other < number);
+                guards.insert(at, number);
             }
         }
         tally.on[host.index()] += 1;

@@ -48,8 +48,8 @@ pub(super) fn circle(space: &Space<'_>, facts: &Facts) -> Option<Impossible> {
     let verb = if names.len() == 1 { "has to leave its host" } else { "have to leave their hosts" };
     let reason = format!("{} {verb}, but {}", names.join(", "), said.join(", "));
     let hosts = members.iter().filter_map(|at| space.home[vm_of(*at).index()]);
-    let named = round.iter().filter(|at| **at >= vms).map(|at| rules[*at - vms].constraint.name.as_str());
-    let conflict = constraints::conflict(space.problem, hosts, members.iter().map(|at| vm_of(*at)), named);
+    let orders = round.iter().filter(|at| **at >= vms).map(|at| rules[*at - vms].constraint.name.as_str());
+    let conflict = constraints::conflict(space.problem, hosts, members.iter().map(|at| vm_of(*at)), orders);
     Some((reason, conflict))
 }
 

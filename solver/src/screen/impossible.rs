@@ -13,6 +13,7 @@ pub(crate) fn impossible(space: &Space<'_>, facts: &Facts) -> Option<Impossible>
         .or_else(|| {
             let mut hard = space.rules.list.iter().filter(|kept| kept.hard());
             hard.find_map(|kept| kept.rule.impossible(space, &kept.constraint.name))
+                .map(|found| with_holders(space, found))
         })
         .or_else(|| super::circle::circle(space, facts))
         .or_else(|| too_many_moves(space, facts))
@@ -26,6 +27,22 @@ fn conflict<'a>(
     rules: impl IntoIterator<Item = &'a str>,
 ) -> Conflict {
     constraints::conflict(space.problem, hosts, vms, rules)
+}
+
+/// Names also the rules that make VMs of a conflict stay where they are.
+fn with_holders(space: &Space<'_>, (reason, mut conflict): Impossible) -> Impossible {
+    let problem = space.problem;
+    let named: BTreeSet<&str> = conflict.vms.iter().map(String::as_str).collect();
+    let mut rules: BTreeSet<String> = conflict.constraints.iter().cloned().collect();
+    for vm in problem.vm_ids().filter(|vm| named.contains(problem.vm(*vm).name.as_str())) {
+        if space.fixed[vm.index()] && !problem.vm(vm).pinned {
+            let away = space.open.iter().filter(|host| space.home[vm.index()] != Some(**host));
+            let holders = away.flat_map(|host| space.rules.holding(vm, *host));
+            rules.extend(holders.map(|kept| kept.constraint.name.clone()));
+        }
+    }
+    conflict.constraints = rules.into_iter().collect();
+    (reason, conflict)
 }
 
 /// A VM that may not stay where it is and can go to no other host.

@@ -4,6 +4,7 @@ use crate::constraints::Rules;
 use crate::model::{HostId, Problem, VmId};
 use crate::objective::{self, Way};
 use crate::screen::Space;
+use crate::testing::{self, KINDS};
 use crate::{Options, file};
 use proptest::prelude::*;
 
@@ -58,7 +59,16 @@ fn problem(seed: u64, hosts: usize, vms: usize, objectives: &str) -> Problem {
         list(6, &mut random, &rule),
         objectives.split(' ').map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", "),
     );
-    Problem::new(&file::Problem::from_json(&json).unwrap()).unwrap()
+    let mut problem = file::Problem::from_json(&json).unwrap();
+    for i in 0..4 {
+        let (kind, seed) = (random.below(usize::from(KINDS)) as u8, random.below(1 << 20) as u64);
+        // These may not hold whatever the search does.
+        let hopeless = kind == 9 || kind == 14;
+        let soft = (hopeless || random.below(2) == 0).then_some(7.0);
+        let rule = testing::constraint(format!("d{i}"), kind, seed, soft, random.below(2) == 0, &problem);
+        problem.constraints.push(rule);
+    }
+    Problem::new(&problem).unwrap()
 }
 
 fn budget() -> Budget {

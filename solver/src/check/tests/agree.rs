@@ -47,7 +47,7 @@ fn problem(random: &mut Random) -> Problem {
             ..file::Vm::default()
         });
     }
-    for i in 0..1 + random.below(3) {
+    for i in 0..=random.below(3) {
         let (kind, seed) = (random.below(usize::from(KINDS)) as u8, random.below(1 << 30) as u64);
         let soft = (random.below(3) == 0).then_some(5.0);
         let rule = testing::constraint(format!("c{i}"), kind, seed, soft, random.below(2) == 0, &problem);
