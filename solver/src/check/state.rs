@@ -6,7 +6,12 @@ use crate::file::Body;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a rule does not hold now, if so.
-pub(super) fn broken(tables: &Tables<'_>, world: &World<'_>, rule: &Rule<'_>) -> Option<String> {
+pub(super) fn broken(
+    tables: &Tables<'_>,
+    world: &World<'_>,
+    rule: &Rule<'_>,
+    near: Option<&str>,
+) -> Option<String> {
     match rule.constraint.body.as_ref()? {
         Body::Lonely { .. } => lonely(world, rule),
         Body::Split { .. } => split(world, rule),
@@ -25,6 +30,9 @@ pub(super) fn broken(tables: &Tables<'_>, world: &World<'_>, rule: &Rule<'_>) ->
             over(used.fold(0, i64::saturating_add), max.unwrap_or(0), &format!("{resource} are in use"))
         }
         Body::Headroom { resource, min, .. } => rule.hosts.iter().find_map(|host| {
+            if near.is_some_and(|near| near != *host) {
+                return None;
+            }
             let usable = tables.of_resource(&tables.usable[host], resource);
             let free = usable.saturating_sub(tables.of_resource(&world.used[host], resource));
             let short = !world.on[host].is_empty() && free < min.unwrap_or(0);

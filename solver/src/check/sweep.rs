@@ -138,7 +138,7 @@ impl<'t, 'a> Sweep<'t, 'a> {
             if self.broken.contains(name) || !rule.concerns(world, step.vm, step.destination) {
                 continue;
             }
-            let Some(why) = world.broken(tables, rule) else { continue };
+            let Some(why) = world.broken_near(tables, rule, Some(step.destination)) else { continue };
             self.broken.insert(name);
             if rule.constraint.soft_weight.is_none() {
                 let message = format!("does not hold when action {} starts: {why}", step.id);

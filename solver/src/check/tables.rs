@@ -47,6 +47,10 @@ impl Rule<'_> {
         match &self.constraint.body {
             Some(Body::Lonely { .. }) => world.on[host].iter().any(|other| self.vms.contains(other)),
             Some(Body::Fence { .. } | Body::Ban { .. }) => self.vms.contains(vm),
+            // Who is where does not matter.
+            Some(Body::MaxOnline { .. }) => false,
+            // Only the first VM takes a spare host.
+            Some(Body::SpareHosts { .. }) => self.hosts.contains(host) && world.on[host].len() == 1,
             _ => {
                 self.vms.contains(vm)
                     || self.hosts.contains(host)

@@ -77,6 +77,16 @@ impl<'a> World<'a> {
 
     /// Why a rule does not hold now, if so.
     pub(super) fn broken(&self, tables: &Tables<'a>, rule: &Rule<'a>) -> Option<String> {
+        self.broken_near(tables, rule, None)
+    }
+
+    /// The same for a rule that held before something changed on a host.
+    pub(super) fn broken_near(
+        &self,
+        tables: &Tables<'a>,
+        rule: &Rule<'a>,
+        near: Option<&str>,
+    ) -> Option<String> {
         let places = || rule.vms.iter().flat_map(|vm| self.hosts_of(vm).iter().map(move |host| (*vm, *host)));
         match rule.constraint.body.as_ref()? {
             Body::Spread { scope, max, .. } => {
@@ -107,7 +117,7 @@ impl<'a> World<'a> {
             Body::Ban { .. } => places()
                 .find(|(_, host)| rule.hosts.contains(host))
                 .map(|(vm, host)| format!("{vm} is on {host}, where it is banned")),
-            _ => super::state::broken(tables, self, rule),
+            _ => super::state::broken(tables, self, rule, near),
         }
     }
 }

@@ -38,26 +38,24 @@ impl Meaning for Among {
 
     fn rule<'a>(&'a self, problem: &'a Problem) -> Box<dyn Rule + 'a> {
         let groups: Vec<HostSet> = self.host_groups.iter().map(|hosts| HostSet::new(hosts)).collect();
-        let homes: Vec<HostId> = self.vms.iter().filter_map(|vm| problem.running_on(*vm)).collect();
-        let reach = reach(&groups, &homes);
-        Box::new(Amongst { among: self, problem, groups, reach, always: false })
+        Box::new(Amongst { among: self, problem, groups, reach: None })
     }
 }
 
-/// Whether each group can be come to from where VMs run, by way of groups that share hosts.
-pub(super) fn reach(groups: &[HostSet], homes: &[HostId]) -> Vec<bool> {
+/// The hosts that can be come to from where VMs run, by way of groups that share hosts.
+pub(super) fn reach(groups: &[HostSet], homes: &[HostId]) -> HostSet {
     let holds = |group: &HostSet| homes.iter().all(|host| group.contains(*host));
-    let mut reach: Vec<bool> = groups.iter().map(holds).collect();
-    let mut todo: Vec<usize> = (0..groups.len()).filter(|i| reach[*i]).collect();
+    let mut reached: Vec<bool> = groups.iter().map(holds).collect();
+    let mut todo: Vec<usize> = (0..groups.len()).filter(|i| reached[*i]).collect();
     while let Some(at) = todo.pop() {
         for next in 0..groups.len() {
-            if !reach[next] && groups[at].overlaps(&groups[next]) {
-                reach[next] = true;
+            if !reached[next] && groups[at].overlaps(&groups[next]) {
+                reached[next] = true;
                 todo.push(next);
             }
         }
     }
-    reach
+    HostSet::union(groups.iter().zip(reached).filter(|(_, reached)| *reached).map(|(group, _)| group))
 }
 
 /// For each group the VMs outside it; how many groups have such; the VMs that are cut off where they are.
@@ -66,17 +64,16 @@ struct Amongst<'a> {
     among: &'a Among,
     problem: &'a Problem,
     groups: Vec<HostSet>,
-    /// Groups that can be come to where it must always hold.
-    reach: Vec<bool>,
-    always: bool,
+    /// Hosts that can be come to, if it must always hold.
+    reach: Option<HostSet>,
 }
 
 impl Amongst<'_> {
     /// The VM cannot come to the host as it must be inside a group all the way.
     fn is_cut_off(&self, vm: VmId, host: HostId) -> bool {
-        self.always
-            && self.problem.running_on(vm).is_some_and(|home| home != host)
-            && !(self.groups.iter().zip(&self.reach)).any(|(group, reach)| *reach && group.contains(host))
+        self.reach.as_ref().is_some_and(|reach| {
+            !reach.contains(host) && self.problem.running_on(vm).is_some_and(|home| home != host)
+        })
     }
 
     /// Cell of the VMs that cannot have come to where they are.
@@ -149,7 +146,9 @@ impl Rule for Amongst<'_> {
     }
 
     fn always(&mut self, _: &[i64]) {
-        self.always = true;
+        let vms = self.among.vms.iter();
+        let homes: Vec<HostId> = vms.filter_map(|vm| self.problem.running_on(*vm)).collect();
+        self.reach = Some(reach(&self.groups, &homes));
     }
 
     fn flocks(&self) -> Vec<Flock<'_>> {

@@ -119,6 +119,10 @@ impl Rule for Gathering<'_> {
         !self.crosses(vm, host)
     }
 
+    fn moors(&self, vm: VmId) -> bool {
+        self.always && self.gather.scope.index() == 0 && self.problem.running_on(vm).is_some()
+    }
+
     fn always(&mut self, _: &[i64]) {
         self.always = true;
     }

@@ -20,6 +20,16 @@ impl HostSet {
         set
     }
 
+    /// The hosts of several sets, without their places among them.
+    pub(crate) fn union<'s>(sets: impl Iterator<Item = &'s Self>) -> Self {
+        let mut all = Self { words: Vec::new(), list: Vec::new() };
+        for set in sets {
+            all.words.resize(all.words.len().max(set.words.len()), 0);
+            all.words.iter_mut().zip(&set.words).for_each(|(a, b)| *a |= b);
+        }
+        all
+    }
+
     pub(crate) fn contains(&self, host: HostId) -> bool {
         self.words.get(host.index() / 64).is_some_and(|word| word >> (host.index() % 64) & 1 == 1)
     }

@@ -46,13 +46,7 @@ impl Meaning for SplitAmong {
                 of.entry(*vm).or_default().push(g);
             }
         }
-        let reach = (self.groups.iter())
-            .map(|group| {
-                let homes: Vec<HostId> = group.iter().filter_map(|vm| problem.running_on(*vm)).collect();
-                reach(&places, &homes)
-            })
-            .collect();
-        Box::new(Apart { groups: &self.groups, problem, places, of, reach, always: false })
+        Box::new(Apart { groups: &self.groups, problem, places, of, reach: Vec::new() })
     }
 }
 
@@ -64,9 +58,8 @@ struct Apart<'a> {
     problem: &'a Problem,
     places: Vec<HostSet>,
     of: BTreeMap<VmId, Vec<usize>>,
-    /// For each group the places that it can come to where the rule must always hold.
-    reach: Vec<Vec<bool>>,
-    always: bool,
+    /// For each group the hosts that it can come to, if the rule must always hold.
+    reach: Vec<HostSet>,
 }
 
 impl Apart<'_> {
@@ -87,12 +80,12 @@ impl Apart<'_> {
     }
 
     fn is_cut_off(&self, vm: VmId, host: HostId) -> bool {
-        let away = || self.problem.running_on(vm).is_some_and(|home| home != host);
-        let reached = |group: usize| {
-            let mut places = self.places.iter().zip(&self.reach[group]);
-            places.any(|(place, reach)| *reach && place.contains(host))
-        };
-        self.always && away() && !self.groups_of(vm).iter().all(|group| reached(*group))
+        if self.reach.is_empty() {
+            return false;
+        }
+        let reached = |group: &usize| self.reach[*group].contains(host);
+        !self.groups_of(vm).iter().all(reached)
+            && self.problem.running_on(vm).is_some_and(|home| home != host)
     }
 
     /// One VM more or less.
@@ -249,7 +242,10 @@ impl Rule for Apart<'_> {
     }
 
     fn always(&mut self, _: &[i64]) {
-        self.always = true;
+        let homes = |group: &Vec<VmId>| -> Vec<HostId> {
+            group.iter().filter_map(|vm| self.problem.running_on(*vm)).collect()
+        };
+        self.reach = self.groups.iter().map(|group| reach(&self.places, &homes(group))).collect();
     }
 
     fn flocks(&self) -> Vec<Flock<'_>> {

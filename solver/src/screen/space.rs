@@ -240,7 +240,9 @@ impl<'a> Space<'a> {
             // A pinned VM of a failed host stays down.
             return self.problem.vm(vm).pinned && self.problem.vm(vm).host.is_some();
         };
-        self.problem.vm(vm).pinned || !self.open.iter().any(|host| *host != home && self.reaches(vm, *host))
+        self.problem.vm(vm).pinned
+            || self.rules.moor(vm)
+            || !self.open.iter().any(|host| *host != home && self.reaches(vm, *host))
     }
 }
 
