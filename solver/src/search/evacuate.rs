@@ -103,7 +103,7 @@ impl State<'_> {
     }
 
     /// All or nothing: false leaves things half done, for the caller to undo.
-    fn clear(&mut self, host: HostId, means: Means<'_>) -> bool {
+    pub(super) fn clear(&mut self, host: HostId, means: Means<'_>) -> bool {
         let mut vms: Vec<VmId> = self.on(host).to_vec();
         let size = &self.space.size;
         vms.sort_by(|a, b| size[b.index()].total_cmp(&size[a.index()]).then(a.cmp(b)));

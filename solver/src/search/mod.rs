@@ -69,6 +69,7 @@ pub(crate) fn resume<'a>(space: &'a Space<'a>, from: &Placement, budget: &Budget
     rest.retain(|vm| space.home[vm.index()].is_some() && state.at(*vm).is_none());
     let means = Means::direct(budget, Fit::Tight).with_ejection(2, TRIES);
     state.insert_all(rest, means);
+    state.empty_hosts(means);
     state.relieve_all(means);
     state.start_waiting(means);
     state.go_home(means);

@@ -7,11 +7,15 @@ use crate::constraints::{Flock, Kept};
 use crate::model::{Amount, HostId, VmId};
 use crate::screen::{Item, cover};
 
+/// Hosts that are tried to be emptied for one rule.
+const MOST_TRIED: usize = 48;
+
 impl State<'_> {
     /// Does all of the greedy part.
     pub(crate) fn repair(&mut self, means: Means<'_>) {
         let forced = self.evict_forced();
         self.insert_all(forced, means);
+        self.empty_hosts(means);
         self.relieve_all(means);
         self.start_waiting(means);
         self.mend_all(means);
@@ -25,8 +29,8 @@ impl State<'_> {
         for vm in &forced {
             self.set(*vm, None);
         }
-        for kept in space.rules.list.iter().filter(|kept| kept.hard()) {
-            for vm in self.take_at_fault(kept, false) {
+        for kept in space.rules.list.iter().filter(|kept| kept.hard() && !kept.rule.empties_hosts()) {
+            for vm in self.take_at_fault(kept, false, false) {
                 if space.home[vm.index()].is_some() {
                     forced.push(vm);
                 }
@@ -35,8 +39,36 @@ impl State<'_> {
         forced
     }
 
-    /// Takes out VMs without which a rule holds, in good order; `gently` only those that may be taken.
-    fn take_at_fault(&mut self, kept: &Kept<'_>, gently: bool) -> Vec<VmId> {
+    /// Empties hosts for hard rules that want some empty. If that cannot be, their VMs are left without a place.
+    pub(crate) fn empty_hosts(&mut self, means: Means<'_>) {
+        let space = self.space;
+        for kept in space.rules.list.iter().filter(|kept| kept.hard() && kept.rule.empties_hosts()) {
+            self.empty_some(kept, means);
+            let out = self.take_at_fault(kept, false, false);
+            self.insert_all(out, means);
+        }
+    }
+
+    /// Empties hosts until a rule holds, those with the least on them first.
+    fn empty_some(&mut self, kept: &Kept<'_>, means: Means<'_>) {
+        let mut tried = std::collections::BTreeSet::new();
+        while !kept.holds(self.tally()) && tried.len() < MOST_TRIED && !means.budget.expired() {
+            let hosts = kept.rule.hosts().iter().copied();
+            let candidate = hosts
+                .filter(|host| !tried.contains(host) && self.may_be_emptied(*host))
+                .min_by(|a, b| self.load(*a).total_cmp(&self.load(*b)).then(a.cmp(b)));
+            let Some(host) = candidate else { return };
+            tried.insert(host);
+            let mark = self.mark();
+            if !self.clear(host, means) || !self.on(host).is_empty() {
+                self.undo(mark);
+            }
+        }
+    }
+
+    /// Takes out VMs without which a rule holds, in good order; `gently` only those that may be taken, `named`
+    /// only those that it is about.
+    fn take_at_fault(&mut self, kept: &Kept<'_>, gently: bool, named: bool) -> Vec<VmId> {
         let mut out = Vec::new();
         // Who is at fault can depend on who has gone.
         while !kept.holds(self.tally()) {
@@ -46,7 +78,8 @@ impl State<'_> {
                 if kept.holds(self.tally()) {
                     break;
                 }
-                if kept.at_fault(self.tally(), vm, host) && (!gently || self.may_take(vm)) {
+                let asked = !named || kept.vms.binary_search(&vm).is_ok();
+                if asked && kept.at_fault(self.tally(), vm, host) && (!gently || self.may_take(vm)) {
                     self.set(vm, None);
                     out.push(vm);
                 }
@@ -176,8 +209,18 @@ impl State<'_> {
                 return;
             }
             let (mark, before) = (self.mark(), self.score());
-            let out = self.take_at_fault(kept, true);
-            self.insert_all(out, means);
+            if kept.rule.empties_hosts() {
+                self.empty_some(kept, means);
+            } else {
+                let out = self.take_at_fault(kept, true, false);
+                self.insert_all(out, means);
+            }
+            if !self.score().better_than(&before) {
+                self.undo(mark);
+                // The same with those alone that the rule is about.
+                let out = self.take_at_fault(kept, true, true);
+                self.insert_all(out, means);
+            }
             if !self.score().better_than(&before) {
                 self.undo(mark);
                 kept.rule.flocks().into_iter().for_each(|flock| self.gather_softly(flock, means));

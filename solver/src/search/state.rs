@@ -103,7 +103,9 @@ impl<'a> State<'a> {
         let space = self.space;
         let mut vms = self.subjects(kept);
         if !kept.rule.empties_hosts() {
-            vms.sort_by_key(|vm| (space.fixed[vm.index()], space.memory(*vm), *vm));
+            // Others before those that the rule is about, where it tells them apart.
+            let named = |vm: &VmId| kept.vms.binary_search(vm).is_ok();
+            vms.sort_by_cached_key(|vm| (space.fixed[vm.index()], named(vm), space.memory(*vm), *vm));
             return vms;
         }
         // Whole hosts, the one with the least to move first.

@@ -61,6 +61,22 @@ fn spare_hosts_are_made_by_emptying_the_one_with_the_least() {
 }
 
 #[test]
+fn a_host_that_cannot_be_emptied_does_not_keep_others_from_it() {
+    // The host with the least on it runs a VM that wants to be alone.
+    let list = hosts(&[("a1", ONLINE), ("a2", ONLINE), ("b1", ONLINE)]);
+    let vms = [vm("l", "a1", 1, 1), vm("w", "a2", 2, 2), vm("x", "b1", 2, 3)];
+    for weight in ["", r#""soft_weight": 5, "#] {
+        let rules = format!(
+            r#", "constraints": [{{"name": "l", "lonely": {{"vms": ["l"]}}}},
+                {{"name": "r", {weight}"spare_hosts": {{"hosts": ["a1", "a2", "b1"], "min": 1}}}}]"#
+        );
+        let plan = solved_with(&parse(&problem(&list, &vms, &rules)), &heuristic());
+        assert_eq!((value(&plan, "VIOLATIONS"), plan.actions.len()), (0.0, 1), "{}", plan.to_json());
+        assert_eq!(plan.actions[0].vm, "w");
+    }
+}
+
+#[test]
 fn what_a_rule_makes_impossible_is_told_in_words() {
     let draining = hosts(&[("a1", "DRAINING"), ("a2", ONLINE), ("b1", ONLINE)]);
     let online = hosts(&[("a1", ONLINE), ("a2", ONLINE), ("b1", ONLINE)]);
