@@ -51,21 +51,22 @@ fn what_is_read_well_but_means_nothing_is_refused_at_its_place() {
   {"name": "a", "host": "h9", "demand": {"cpu": 1000, "memory": 1024}},
   {"name": "b c", "host": "h1", "demand": {"cpu": 1000, "memory": 1024}}],
  "constraints": [
-  {"name": "one", "sync": {"vms": ["a"]}},
-  {"name": "two", "spread": {"vms": ["nobody"]}}]}"#;
+  {"name": "one", "sync": {"vms": ["none"]}},
+  {"name": "two", "spread": {"vms": ["nobody"]}}],
+ "network": {}}"#;
     let done = refused(text);
     for says in [
         "line 3, column 12: hosts[1].name: ",
         "line 5, column 25: vms[0].host: ",
         "line 6, column 12: vms[1].name: ",
-        "line 8, column 27: constraints[0].sync: ",
+        "line 8, column 36: constraints[0].sync.vms[0]: ",
         "line 9, column 38: constraints[1].spread.vms[0]: ",
     ] {
         assert!(done.stderr.contains(says), "{says:?} is not in\n{}", done.stderr);
     }
     assert!(
         done.stderr
-            .contains("the rule `sync` is part of the contract but this version does not plan with it")
+            .contains("a network topology is part of the contract but this version does not plan with it")
     );
 
     // Programs get the same.

@@ -3,9 +3,11 @@
 use crate::check::{Judgement, check};
 use crate::file::{self, Action, ActionKind, ObjectiveValue, Plan, Problem, Status};
 use crate::testing::{self, KINDS};
+use crate::{Cancel, Options, solve};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 struct Random(u64);
 
@@ -172,4 +174,30 @@ fn the_judge_of_the_contract_says_the_same_of_rules() {
         }
     }
     assert!(valid > 400 && invalid > 400, "{valid} valid, {invalid} invalid");
+}
+
+#[test]
+fn plans_that_leave_the_solver_are_valid_for_the_judge_of_the_contract() {
+    let mut random = Random(23);
+    let options =
+        Options { time_limit: Duration::from_mins(1), work_limit: Some(30_000), ..Options::default() };
+    let cases: Vec<(Problem, Plan)> = (0..500)
+        .map(|_| {
+            let mut problem = problem(&mut random);
+            // Some tight hosts, so that moves have to wait for each other.
+            for host in &mut problem.hosts {
+                if random.below(2) == 0 {
+                    host.capacity = amounts(10 + random.below(8), 2000);
+                }
+            }
+            let plan = solve(&problem, &options, &Cancel::default(), &mut |_| {}).unwrap();
+            (problem, plan)
+        })
+        .collect();
+    let with_actions = cases.iter().filter(|(_, plan)| !plan.actions.is_empty()).count();
+    assert!(with_actions > 200, "{with_actions}");
+    let Some(theirs) = judged(&cases) else { return };
+    for ((problem, plan), theirs) in cases.iter().zip(theirs) {
+        assert!(theirs.is_empty(), "{theirs:?}\n{}\n{}", problem.to_json(), plan.to_json());
+    }
 }

@@ -214,6 +214,31 @@ fn moves_wait_for_those_that_go_before_them() {
 }
 
 #[test]
+fn a_plan_that_would_break_a_hard_rule_never_leaves() {
+    // One migration at a time touches a host, so that those of its two VMs cannot end together.
+    let one_slot = |text: String| {
+        text.replacen(r#""state": "DRAINING""#, r#""state": "DRAINING", "max_migrations": 1"#, 1)
+    };
+    let list = one_slot(hosts(&[("a1", "DRAINING"), ("b1", ONLINE), ("b2", ONLINE)]));
+    let vms = [vm("v", "a1", 2, 4), vm("w", "a1", 2, 5)];
+    let rules = |weight: &str| {
+        format!(r#", "constraints": [{{"name": "p"{weight}, "sync": {{"vms": ["v", "w"]}}}}]"#)
+    };
+    let plan = solved(&problem(&list, &vms, &rules("")));
+    assert_status(&plan, Status::Unknown);
+    assert!(plan.reason.contains("no order of moves was found for v, w"), "{}", plan.reason);
+    let plan = solved(&problem(&list, &vms, &rules(r#", "soft_weight": 3"#)));
+    assert_eq!((plan.actions.len(), value(&plan, "VIOLATIONS")), (2, 3.0));
+    // An order against the room that there is: x has to go before y, but only y's host has room for it.
+    let list = hosts(&[("a1", "DRAINING"), ("a2", ONLINE)]);
+    let vms = [vm("x", "a1", 6, 1), vm("y", "a2", 6, 1)];
+    let order =
+        r#", "constraints": [{"name": "p", "before": {"first": {"vms": ["x"]}, "second": {"vms": ["y"]}}}]"#;
+    let plan = solved(&problem(&list, &vms, order));
+    assert!(!plan.status.has_plan());
+}
+
+#[test]
 fn migrations_that_must_end_together_do() {
     let list = hosts(&[("a1", "DRAINING"), ("a2", "DRAINING"), ("b1", ONLINE), ("b2", ONLINE)]);
     let vms =
