@@ -117,7 +117,7 @@ impl<'a> Stages<'a> {
                         // Without those moves it may still be a plan, though not as good.
                         self.offer_without(&to, &vms);
                     }
-                    self.dead_ends.extend(vms.iter().filter_map(|vm| Some((*vm, to[vm.index()]?))));
+                    self.blame(&vms, &to);
                     let mut space = self.restricted();
                     if revision + 3 > MOST_REVISIONS {
                         vms.iter().filter(|vm| self.space.may_stay(**vm)).for_each(|vm| space.fix(*vm));
@@ -142,6 +142,23 @@ impl<'a> Stages<'a> {
             send_home(&more, &mut to);
             self.best.offer(&to);
         }
+    }
+
+    /// Notes where VMs did not come to. Where some of them could end elsewhere, it is not for the others to.
+    fn blame(&mut self, vms: &BTreeSet<VmId>, to: &Placement) {
+        let space = self.space;
+        let pairs: Vec<(VmId, HostId)> = vms.iter().filter_map(|vm| Some((*vm, to[vm.index()]?))).collect();
+        let elsewhere = |(vm, host): &(VmId, HostId)| {
+            let open = |other: &HostId| {
+                *other != *host
+                    && !self.dead_ends.contains(&(*vm, *other))
+                    && space.may_go_or_return(*vm, *other)
+            };
+            // A VM that is down may stay so.
+            space.home[vm.index()].is_none_or(|home| open(&home)) || space.open.iter().any(open)
+        };
+        let flexible: Vec<(VmId, HostId)> = pairs.iter().copied().filter(elsewhere).collect();
+        self.dead_ends.extend(if flexible.is_empty() { pairs } else { flexible });
     }
 
     pub(super) fn restricted(&self) -> Space<'a> {
@@ -210,7 +227,7 @@ impl<'a> Stages<'a> {
                     return;
                 }
                 Offer::Stuck(vms) if !vms.is_empty() => {
-                    self.dead_ends.extend(vms.iter().filter_map(|vm| Some((*vm, to[vm.index()]?))));
+                    self.blame(&vms, &to);
                     stay.extend(vms.into_iter().filter(|vm| self.space.may_stay(*vm)));
                     if stay.is_empty() {
                         return;

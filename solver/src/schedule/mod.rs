@@ -121,9 +121,11 @@ fn on_ground(ground: &Ground<'_>, budget: &Budget) -> Result<Timed, Stuck> {
                 }
             }
             Reached::Never(vms) => {
-                // Those that a list schedule brings home are not what blocks.
-                let vms = vms.into_iter().filter(|vm| left.as_ref().is_none_or(|left| left.contains(vm)));
-                return Err(Stuck { vms: vms.collect(), proved: !ground.keeps_soft && !ground.narrow });
+                // Those that a list schedule brings home are not what blocks. Where rules about plans are kept,
+                // those that wait to be started may block as well.
+                let left = left.unwrap_or_else(|| vms.clone());
+                let vms = if ground.narrow { left } else { vms.intersection(&left).copied().collect() };
+                return Err(Stuck { vms, proved: !ground.keeps_soft && !ground.narrow });
             }
             Reached::Unknown => {}
         }

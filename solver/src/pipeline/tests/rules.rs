@@ -252,3 +252,25 @@ fn migrations_that_must_end_together_do() {
         assert!(ends.iter().all(|end| (end - ends[0]).abs() <= 1.0), "{ends:?}");
     }
 }
+
+#[test]
+fn vms_that_can_end_elsewhere_give_way_to_those_that_cannot() {
+    // To be on b1 v must first see the others leave it; if x goes to v's host there is no room to pass.
+    let list = r#"[{"name": "a1", "capacity": {"memory": 5}}, {"name": "a2", "capacity": {"memory": 6}},
+        {"name": "b1", "capacity": {"memory": 3}}]"#;
+    let vm = |name: &str, host: &str, memory: u32| {
+        format!(r#"{{"name": "{name}", "host": "{host}", "demand": {{"memory": {memory}}}}}"#)
+    };
+    let vms = [vm("x", "b1", 1), vm("y", "b1", 3), vm("v", "a2", 3)];
+    let more = r#", "constraints": [{"name": "f", "fence": {"vms": ["v"], "hosts": ["b1"]}}],
+        "objective": "CONSOLIDATE", "limits": {"max_migrations": 3}"#;
+    let plan = solved(&problem(list, &vms, more));
+    assert_eq!(plan.actions.len(), 3, "{}", plan.to_json());
+    // z has to be started before y moves, but finds room only afterwards: it waits.
+    let list = r#"[{"name": "a1", "capacity": {"memory": 5}}, {"name": "b1", "capacity": {"memory": 3}}]"#;
+    let vms = [vm("z", "", 4), vm("y", "a1", 2)];
+    let more = r#", "constraints": [{"name": "f", "fence": {"vms": ["y"], "hosts": ["b1"]}},
+        {"name": "o", "before": {"first": {"vms": ["z"]}, "second": {"vms": ["y"]}}}]"#;
+    let plan = solved(&problem(list, &vms, more));
+    assert_eq!((plan.actions.len(), plan.unplaced.join(" ")), (1, "z".to_owned()), "{}", plan.to_json());
+}
