@@ -18,6 +18,8 @@ pub struct Order {
     pub seed: u64,
     /// Units of work; `None` = no limit.
     pub work_limit: Option<u64>,
+    /// MiB that one unit of a gain is worth; `None` = any number.
+    pub migration_price: Option<f64>,
     /// What searches.
     pub backend: Backend,
 }
@@ -79,6 +81,7 @@ impl Solver for Engine {
             seed: order.seed,
             backend: order.backend.into(),
             work_limit: order.work_limit,
+            migration_price: order.migration_price,
         };
         solve(problem, &options, stop, better)
     }

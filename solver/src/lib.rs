@@ -41,6 +41,10 @@ pub struct Options {
     pub backend: Backend,
     /// Units of work; `None` = no limit.
     pub work_limit: Option<u64>,
+    /// MiB that may be moved for one unit of what is gained on the first level that gets better (a host, a watt, a
+    /// thousandth of load …): a plan that costs more is not made. What ends `VIOLATIONS` is worth any move.
+    /// `None` = so is the rest, as the order of the levels says.
+    pub migration_price: Option<f64>,
 }
 
 impl Default for Options {
@@ -51,6 +55,7 @@ impl Default for Options {
             seed: 0,
             backend: Backend::Auto,
             work_limit: None,
+            migration_price: None,
         }
     }
 }

@@ -76,10 +76,7 @@ fn values_in(
             active.into_iter().filter(|active| *active).count() as f64
         }
         Objective::Migrations => (movers(problem, to).count() as u64 + way.pivots) as f64,
-        Objective::MigrationCost => {
-            let moved: Amount = movers(problem, to).map(|vm| problem.memory_of(vm)).sum();
-            (moved + way.detour_mib) as f64
-        }
+        Objective::MigrationCost => moved_mib(problem, to, way) as f64,
         Objective::Energy | Objective::Imbalance | Objective::Fragments => gauges.value(*objective),
         Objective::Makespan => way.makespan_s,
     };
@@ -126,6 +123,25 @@ pub(crate) fn compare(problem: &Problem, a: &[f64], b: &[f64]) -> Ordering {
         }
     }
     Ordering::Equal
+}
+
+/// Whether a gain is worth its moves: `price` MiB for each unit of the first level that gets better. `pairs` are
+/// the levels with the values before and after, `more` the MiB that are moved more than before.
+pub(crate) fn pays(
+    price: Option<f64>,
+    pairs: impl Iterator<Item = (Objective, f64, f64)>,
+    more: f64,
+) -> bool {
+    let Some(price) = price.filter(|_| more > 0.0) else { return true };
+    let first = pairs.into_iter().find(|(level, before, after)| order(*level, *before, *after).is_ne());
+    first.is_some_and(|(level, before, after)| {
+        level == Objective::Violations || more <= price * (before - after) + 1e-6
+    })
+}
+
+/// MiB of the VMs that move.
+pub(crate) fn moved_mib(problem: &Problem, to: &Placement, way: Way) -> Amount {
+    movers(problem, to).map(|vm| problem.memory_of(vm)).sum::<Amount>() + way.detour_mib
 }
 
 /// Why no plan may end in a placement; `None` when one may. Says nothing about the way there.

@@ -48,6 +48,10 @@ pub(crate) struct Arguments {
     /// Most units of work (things tried); the clock then decides only when the time limit comes first
     #[arg(long, value_name = "NUMBER")]
     work_limit: Option<u64>,
+    /// Most MiB to move for each unit of what is gained: a host, a watt, a thousandth of load. What ends violations is
+    /// worth any move [default: so is all that the objective asks for]
+    #[arg(long, value_name = "MIB", value_parser = price)]
+    migration_price: Option<f64>,
     /// What searches
     #[arg(long, value_enum, default_value = "auto")]
     backend: Backend,
@@ -89,6 +93,14 @@ pub(super) fn limit(text: &str) -> Result<f64, String> {
     }
 }
 
+/// What a unit of a gain is worth.
+fn price(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(price) if price >= 0.0 => Ok(price),
+        _ => Err("it is a number of MiB, at least 0".to_owned()),
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure> {
     let input = Input::read(&arguments.file)?;
     let mut problem = input.problem()?;
@@ -111,6 +123,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
         seed: arguments.seed,
         backend: arguments.backend,
         work_limit: arguments.work_limit,
+        migration_price: arguments.migration_price,
     };
     let stop = Stop::default();
     stop_on_interrupt(&stop)?;

@@ -69,15 +69,12 @@ fn placement(tables: &Tables<'_>, plan: &Plan, end: &World<'_>, report: &mut Rep
 }
 
 fn hosts(tables: &Tables<'_>, begin: &World<'_>, end: &World<'_>, report: &mut Report) {
-    for (name, host) in &tables.hosts {
+    for name in tables.hosts.keys() {
         if let Some(vm) = end.on[name].first()
-            && matches!(host.state.as_str(), "DRAINING" | "OFFLINE" | "FAILED")
+            && matches!(end.state(tables, name), "DRAINING" | "OFFLINE" | "FAILED")
         {
-            report.add(
-                5,
-                format!("hosts[{name}]"),
-                format!("is {} and still runs {vm} at the end", host.state),
-            );
+            let state = end.state(tables, name);
+            report.add(5, format!("hosts[{name}]"), format!("is {state} and still runs {vm} at the end"));
         }
         for (r, resource) in tables.resources.iter().enumerate() {
             let (now, was, usable) = (end.used[name][r], begin.used[name][r], tables.usable[name][r]);

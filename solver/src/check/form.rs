@@ -37,6 +37,13 @@ pub(super) fn actions(tables: &Tables<'_>, plan: &Plan, report: &mut Report) {
             report.add(3, format!("actions[id={}]", step.id), "lasts less than the 0.03 s of any migration");
         }
     }
+    for step in tables.steps.iter().filter(|step| step.power == Some(true)) {
+        let least = tables.hosts[step.destination].boot_s.unwrap_or(120.0);
+        if step.end_s - step.start_s < least - EPSILON_S {
+            let message = format!("boots {} in less than {least} s", step.destination);
+            report.add(6, format!("actions[id={}]", step.id), message);
+        }
+    }
     let migrations = tables.steps.iter().filter(|step| step.migrate).count();
     let most = tables.problem.limits.as_ref().and_then(|limits| limits.max_migrations);
     if let Some(most) = most

@@ -72,7 +72,8 @@ impl<'a> Order<'a> {
     /// A VM that moves twice: each move comes after the one before it.
     fn check_repeated(&self, report: &mut Report) {
         let mut last: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut by_time: Vec<usize> = (0..self.steps.len()).collect();
+        let mut by_time: Vec<usize> =
+            (0..self.steps.len()).filter(|i| self.steps[*i].power.is_none()).collect();
         by_time.sort_by(|&a, &b| self.steps[a].start_s.total_cmp(&self.steps[b].start_s).then(a.cmp(&b)));
         for i in by_time {
             let step = &self.steps[i];

@@ -36,7 +36,7 @@ impl<'o, 'a> Stays<'o, 'a> {
             let stays = vms.iter().map(|vm| Stay { vm, begins: None, ends: None });
             of.entry(host).or_default().extend(stays);
         }
-        for (i, step) in order.steps.iter().enumerate() {
+        for (i, step) in order.steps.iter().enumerate().filter(|(_, step)| step.power.is_none()) {
             if step.migrate {
                 let here = of.entry(step.source).or_default().iter_mut();
                 if let Some(stay) = here.rev().find(|stay| stay.vm == step.vm && stay.ends.is_none()) {
@@ -110,7 +110,7 @@ impl<'o, 'a> Stays<'o, 'a> {
             }
             Body::SpareHosts { min, .. } => {
                 let online: Vec<&str> =
-                    rule.hosts.iter().copied().filter(|host| tables.takes_vms(host)).collect();
+                    rule.hosts.iter().copied().filter(|host| tables.is_online(host)).collect();
                 let spare = online.len() - self.busiest(&online);
                 (number(spare) < min.unwrap_or(0))
                     .then(|| format!("`after` lets only {spare} hosts be spare"))

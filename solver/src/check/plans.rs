@@ -16,7 +16,8 @@ pub(super) fn broken(tables: &Tables<'_>, rule: &Rule<'_>) -> Option<String> {
         Body::Quarantine { .. } => {
             let crosses =
                 |step: &&Step<'_>| rule.hosts.contains(step.source) || rule.hosts.contains(step.destination);
-            let step = tables.steps.iter().find(crosses)?;
+            // Hosts may be switched.
+            let step = tables.steps.iter().filter(|step| step.power.is_none()).find(crosses)?;
             Some(format!("{} goes from {:?} to {}", step.vm, step.source, step.destination))
         }
         Body::Before { .. } => {

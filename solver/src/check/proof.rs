@@ -33,6 +33,7 @@ pub(super) fn judge(tables: &Tables<'_>, order: &Order<'_>, report: &mut Report)
     let start = World::at_start(tables);
     capacities(tables, order, &start, report);
     let (stays, touching) = (Stays::new(order, &start), Touching::new(order));
+    switches(order, report);
     for rule in &tables.rules {
         if rule.constraint.soft_weight.is_none()
             && let Some(Body::Before { .. }) = rule.constraint.body
@@ -88,7 +89,7 @@ struct Touching<'a> {
 impl<'a> Touching<'a> {
     fn new(order: &Order<'a>) -> Self {
         let mut result = Self { vm: BTreeMap::new(), host: BTreeMap::new() };
-        for (i, step) in order.steps.iter().enumerate() {
+        for (i, step) in order.steps.iter().enumerate().filter(|(_, step)| step.power.is_none()) {
             result.vm.entry(step.vm).or_default().push(i);
             result.host.entry(step.source).or_default().push(i);
             result.host.entry(step.destination).or_default().push(i);
@@ -167,9 +168,30 @@ fn pools<'p>(
     }
 }
 
+/// Whoever comes to a host that is booted waits for that, and a host is shut down after all that touches it. So
+/// what runs there when it is shut down is what runs there in the plan's own times.
+fn switches(order: &Order<'_>, report: &mut Report) {
+    for (s, switch) in order.steps.iter().enumerate() {
+        let Some(boot) = switch.power else { continue };
+        let host = switch.destination;
+        for (i, step) in order.steps.iter().enumerate().filter(|(_, step)| step.power.is_none()) {
+            let (waits, what) = if boot {
+                (step.destination != host || order.ancestors[i].contains(s), "boot")
+            } else {
+                let touches = step.destination == host || step.source == host;
+                (!touches || order.ancestors[s].contains(i), "shutdown")
+            };
+            if !waits {
+                let message = format!("`after` does not order the {what} of {host} and action {}", step.id);
+                report.add(7, format!("actions[id={}]", switch.id), message);
+            }
+        }
+    }
+}
+
 fn capacities(tables: &Tables<'_>, order: &Order<'_>, start: &World<'_>, report: &mut Report) {
     let mut touched: BTreeMap<&str, Vec<(usize, bool)>> = BTreeMap::new();
-    for (i, step) in order.steps.iter().enumerate() {
+    for (i, step) in order.steps.iter().enumerate().filter(|(_, step)| step.power.is_none()) {
         touched.entry(step.destination).or_default().push((i, true));
         if step.migrate {
             touched.entry(step.source).or_default().push((i, false));

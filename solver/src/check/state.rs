@@ -39,7 +39,8 @@ pub(super) fn broken(
             short.then(|| format!("{host} has {free} {resource} free of at least {}", min.unwrap_or(0)))
         }),
         Body::SpareHosts { min, .. } => {
-            let is_spare = |host: &&&str| tables.takes_vms(host) && world.on[**host].is_empty();
+            let is_spare =
+                |host: &&&str| world.state(tables, host) == "ONLINE" && world.on[**host].is_empty();
             let spare = number(rule.hosts.iter().filter(is_spare).count());
             (spare < min.unwrap_or(0)).then(|| format!("{spare} hosts are spare, not {}", min.unwrap_or(0)))
         }

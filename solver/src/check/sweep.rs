@@ -83,7 +83,29 @@ impl<'t, 'a> Sweep<'t, 'a> {
         }
     }
 
+    /// A host begins to boot or to shut down.
+    fn switch(&mut self, step: &Step<'a>, boot: bool, report: &mut Report) {
+        let (host, subject) = (step.destination, format!("actions[id={}]", step.id));
+        let state = self.world.state(self.tables, host);
+        let right =
+            if boot { state == "OFFLINE" } else { matches!(state, "ONLINE" | "DRAINING" | "CORDONED") };
+        let runs = self.world.on.get(host).and_then(|vms| vms.first());
+        if !right {
+            let what = if boot { "boots" } else { "shuts down" };
+            report.add(6, subject, format!("{what} {host}, which is {state}"));
+            self.ignored.insert(step.id);
+        } else if let Some(vm) = runs.filter(|_| !boot) {
+            report.add(6, subject, format!("shuts down {host} while it runs {vm}"));
+            self.ignored.insert(step.id);
+        } else {
+            self.world.power.insert(host, if boot { "BOOTING" } else { "STOPPING" });
+        }
+    }
+
     fn start(&mut self, step: &Step<'a>, report: &mut Report) {
+        if let Some(boot) = step.power {
+            return self.switch(step, boot, report);
+        }
         let tables = self.tables;
         let vm = tables.vms[step.vm];
         let subject = format!("actions[id={}]", step.id);
@@ -103,8 +125,8 @@ impl<'t, 'a> Sweep<'t, 'a> {
         if vm.pinned && !step.source.is_empty() {
             report.add(5, &subject, format!("takes {} away, which is pinned to {}", step.vm, vm.host));
         }
-        if !tables.takes_vms(step.destination) {
-            let state = &tables.hosts[step.destination].state;
+        let state = self.world.state(tables, step.destination);
+        if state != "ONLINE" {
             report.add(6, &subject, format!("puts {} on {}, which is {state}", step.vm, step.destination));
         }
         self.world.enter(tables, step.vm, step.destination);
@@ -200,6 +222,11 @@ impl<'t, 'a> Sweep<'t, 'a> {
     }
 
     fn end(&mut self, step: &Step<'a>) {
+        if let Some(boot) = step.power
+            && !self.ignored.contains(&step.id)
+        {
+            self.world.power.insert(step.destination, if boot { "ONLINE" } else { "OFFLINE" });
+        }
         if self.ignored.contains(&step.id) || !step.migrate {
             return;
         }

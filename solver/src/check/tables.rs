@@ -2,7 +2,7 @@
 
 use super::Report;
 use super::world::World;
-use crate::file::{ActionKind, Body, Constraint, Host, Hosts, Plan, Problem, Vm, Vms};
+use crate::file::{Action, ActionKind, Body, Constraint, Host, Hosts, Plan, Problem, Vm, Vms};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) struct Tables<'a> {
@@ -24,6 +24,8 @@ pub(super) struct Tables<'a> {
 pub(super) struct Step<'a> {
     pub(super) id: u64,
     pub(super) migrate: bool,
+    /// A host is booted (true) or shut down, in `destination`; there is no VM.
+    pub(super) power: Option<bool>,
     pub(super) vm: &'a str,
     pub(super) source: &'a str,
     pub(super) destination: &'a str,
@@ -110,9 +112,6 @@ impl<'a> Tables<'a> {
         }
         if self.problem.network.is_some() {
             cannot("network");
-        }
-        if self.problem.limits.as_ref().is_some_and(|l| l.power_actions) {
-            cannot("limits.power_actions");
         }
     }
 
@@ -204,7 +203,7 @@ impl<'a> Tables<'a> {
                 ActionKind::Migrate => true,
                 ActionKind::Start => false,
                 ActionKind::Boot | ActionKind::Shutdown => {
-                    report.add(6, &subject, "power actions are not allowed by the problem");
+                    self.read_power(action, &subject, report);
                     continue;
                 }
             };
@@ -226,6 +225,7 @@ impl<'a> Tables<'a> {
             self.steps.push(Step {
                 id: action.id,
                 migrate,
+                power: None,
                 vm: &action.vm,
                 source: &action.source,
                 destination: &action.destination,
@@ -235,6 +235,40 @@ impl<'a> Tables<'a> {
             });
         }
         self.read_names(plan, report);
+    }
+
+    /// An action on a host, which is named in either field.
+    fn read_power(&mut self, action: &'a Action, subject: &str, report: &mut Report) {
+        let boot = action.kind == ActionKind::Boot;
+        if !self.problem.limits.as_ref().is_some_and(|limits| limits.power_actions) {
+            report.add(6, subject, "power actions are not allowed by the problem");
+            return;
+        }
+        let host = if action.source.is_empty() { &action.destination } else { &action.source };
+        let one = action.source.is_empty() != action.destination.is_empty();
+        let known = self.hosts.contains_key(host.as_str());
+        if !one || !known || !action.vm.is_empty() || !action.numa.is_empty() {
+            report.add(
+                0,
+                subject,
+                format!("names {host:?}, but it must name one host of the problem and no VM"),
+            );
+            return;
+        }
+        if self.steps.iter().any(|step| step.power.is_some() && step.destination == host.as_str()) {
+            report.add(0, subject, format!("switches {host} again, which this checker cannot judge"));
+        }
+        self.steps.push(Step {
+            id: action.id,
+            migrate: false,
+            power: Some(boot),
+            vm: "",
+            source: "",
+            destination: host,
+            start_s: action.start_s,
+            end_s: action.end_s,
+            after: &action.after,
+        });
     }
 
     /// Every name that a plan says outside its actions is one of the problem.
@@ -278,7 +312,8 @@ impl<'a> Tables<'a> {
         self.hosts.get(host).is_some_and(|h| !matches!(h.state.as_str(), "FAILED" | "OFFLINE"))
     }
 
-    pub(super) fn takes_vms(&self, host: &str) -> bool {
+    /// Whether a host is online before anything is done.
+    pub(super) fn is_online(&self, host: &str) -> bool {
         self.hosts.get(host).is_some_and(|h| matches!(h.state.as_str(), "" | "ONLINE"))
     }
 

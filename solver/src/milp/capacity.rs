@@ -39,8 +39,8 @@ fn add_at(model: &mut Model<'_>, when: When) {
         (0..width).map(|r| model.problem.vms.iter().map(|vm| when.takes(vm)[r]).sum()).collect();
     let mut all: Vec<Pool> = vec![Pool::default(); width];
     for host in model.problem.host_ids() {
-        let state = model.problem.host(host).state;
-        if !matches!(state, HostState::Online | HostState::Cordoned) {
+        let enters = model.problem.takes_vms(host);
+        if !enters && model.problem.host(host).state != HostState::Cordoned {
             continue;
         }
         for r in 0..width {
@@ -49,7 +49,7 @@ fn add_at(model: &mut Model<'_>, when: When) {
             let (was, used, came) = (initial[i], fixed.used[i], fixed.came[i]);
             let row = Row { host, r, when, room, was, used, came };
             let free = row.add(model);
-            if model.pooled && state == HostState::Online {
+            if model.pooled && enters {
                 all[r].terms.extend(free.terms);
                 // Where that is beyond 2^63 the row cannot bind.
                 all[r].room = all[r].room.saturating_add(free.room);
@@ -178,7 +178,7 @@ fn together(model: &mut Model<'_>, r: usize, pool: &Pool) {
         let demand = model.demand(c, r);
         total += demand * class.size();
         for cell in &model.cells[model.of_class[c].clone()] {
-            if model.problem.host(cell.host).state != HostState::Online {
+            if !model.problem.takes_vms(cell.host) {
                 terms.push((cell.column, -demand));
             }
         }

@@ -55,7 +55,7 @@ impl<'a> Ends<'a> {
         let fits = [&vm_known.demand, &vm_known.present]
             .into_iter()
             .all(|takes| takes.iter().zip(&known.usable).all(|(amount, room)| amount <= room));
-        known.state == HostState::Online
+        self.problem.takes_vms(host)
             && fits
             && self.allowed(vm, host)
             && self.from(vm).is_none_or(|_| {

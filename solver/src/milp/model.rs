@@ -168,8 +168,7 @@ impl<'a> Model<'a> {
         for host in self.problem.host_ids() {
             let i = host.index();
             // Where arrivals are pooled, a host that may be entered may be on though no cell says so.
-            let may_run = !self.of_host[i].is_empty()
-                || self.pooled && self.problem.host(host).state == crate::model::HostState::Online;
+            let may_run = !self.of_host[i].is_empty() || self.pooled && self.problem.takes_vms(host);
             if may_run && !self.always_on[i] {
                 self.on[i] = Some(self.linear.column(1));
             }

@@ -46,8 +46,7 @@ fn choose(
             on[host.index()].push(vm);
         }
     }
-    let open: Vec<HostId> =
-        problem.host_ids().filter(|host| problem.host(*host).state == HostState::Online).collect();
+    let open: Vec<HostId> = problem.host_ids().filter(|host| problem.takes_vms(*host)).collect();
     let (mut hosts, linked, size) = if search.best.is_none() {
         // All that is wrong must be put right at once; as many others help as there is room for.
         let wrong = wrong(search, &on);

@@ -107,6 +107,9 @@ fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
     let mut scopes = vec![host_scope(hosts.len())];
     let names = constraints::Names { hosts: &host_ids, vms: &vm_ids, resources: &resources };
     let constraints = constraints::build(file, &names, &mut scopes, faults);
+    if file.limits.as_ref().is_some_and(|limits| limits.power_actions) {
+        refuse_switching(file, faults);
+    }
     let fragment = file.fragment.as_ref().map(|fragment| build_fragment(fragment, &resources, faults));
     Problem {
         name: file.name.clone(),
@@ -285,6 +288,16 @@ fn build_vm(
     }
 }
 
+/// Rules about which hosts are online are not yet planned with where that may change.
+fn refuse_switching(file: &file::Problem, faults: &mut Faults) {
+    for (i, rule) in file.constraints.iter().enumerate() {
+        if let Some(body @ (file::Body::MaxOnline { .. } | file::Body::SpareHosts { .. })) = &rule.body {
+            let path = format!("constraints[{i}].{}", body.kind());
+            faults.unsupported(path, &format!("the rule `{}` beside limits.power_actions", body.kind()));
+        }
+    }
+}
+
 fn build_fragment(fragment: &file::Fragment, resources: &[String], faults: &mut Faults) -> Fragment {
     let name = &fragment.resource;
     if !resources.contains(name) && !STANDARD_RESOURCES.contains(&name.as_str()) {
@@ -365,9 +378,6 @@ fn limits(file: Option<&file::Limits>, faults: &mut Faults) -> Limits {
     let Some(file) = file else { return Limits::default() };
     faults.at_least("limits.time_limit_s".into(), file.time_limit_s, 0.0);
     faults.at_least("limits.backbone_bandwidth".into(), file.backbone_bandwidth, 0.0);
-    if file.power_actions {
-        faults.unsupported("limits.power_actions", "booting and shutting down hosts");
-    }
     let max_migrations = file.max_migrations.map(|most| {
         u64::try_from(most).unwrap_or_else(|_| {
             faults.wrong("limits.max_migrations", format!("must not be negative, is {most}"));
@@ -378,7 +388,7 @@ fn limits(file: Option<&file::Limits>, faults: &mut Faults) -> Limits {
         max_migrations,
         time_limit_s: file.time_limit_s,
         backbone_bandwidth: file.backbone_bandwidth,
-        power_actions: false,
+        power_actions: file.power_actions,
     }
 }
 

@@ -193,7 +193,11 @@ fn what_is_not_planned_with_is_refused_by_name() {
     for (part, path, says) in [
         (r#""hosts": [{"name": "a", "numa_nodes": [{}]}]"#, "hosts[0].numa_nodes", "NUMA"),
         (r#""network": {}"#, "network", "network topology"),
-        (r#""limits": {"power_actions": true}"#, "limits.power_actions", "booting"),
+        (
+            r#""limits": {"power_actions": true}, "constraints": [{"name": "c", "spare_hosts": {"hosts": ["a"], "min": 1}}]"#,
+            "constraints[0].spare_hosts",
+            "beside limits.power_actions",
+        ),
     ] {
         refused(part, path, says, true);
     }

@@ -39,6 +39,8 @@ pub(super) struct Best<'a> {
     /// schedule.
     cost: Duration,
     after_schedule: Duration,
+    /// MiB that one unit of a gain is worth; `None` = any number.
+    price: Option<f64>,
     /// Why the last plan that was refused by the checker was refused.
     pub(super) refused: Option<String>,
 }
@@ -67,8 +69,14 @@ impl<'a> Best<'a> {
             first_plan: None,
             cost: estimate * 3,
             after_schedule: estimate * 2,
+            price: None,
             refused: None,
         }
+    }
+
+    /// Plans whose gain is not worth their moves are not made.
+    pub(super) fn at_price(self, price: Option<f64>) -> Self {
+        Self { price, ..self }
     }
 
     pub(super) fn found(&self) -> Option<&Found> {
@@ -104,6 +112,14 @@ impl<'a> Best<'a> {
         objective::compare(self.problem, &values, &found.values) == Ordering::Less
     }
 
+    /// Whether a plan is worth what it moves more than the best one so far, which may be to do nothing.
+    fn pays(&self, best: &Found, found: &Found) -> bool {
+        let cost = |found: &Found| objective::moved_mib(self.problem, &found.to, found.way) as f64;
+        let pairs = self.problem.objectives.iter().zip(&best.values).zip(&found.values);
+        let pairs = pairs.map(|((level, before), after)| (*level, *before, *after));
+        objective::pays(self.price, pairs, cost(found) - cost(best))
+    }
+
     fn make(&mut self, to: &Placement) -> Offer {
         let (problem, rules) = (self.problem, self.rules);
         let until = self.budget.earlier_by(self.after_schedule.mul_f64(1.25));
@@ -119,7 +135,8 @@ impl<'a> Best<'a> {
         }
         let mut found = Found::new(problem, rules, to.clone(), timed.actions, timed.way);
         if let Some(best) = &self.found
-            && objective::compare(problem, &found.values, &best.values) != Ordering::Less
+            && (objective::compare(problem, &found.values, &best.values) != Ordering::Less
+                || !self.pays(best, &found))
         {
             return Offer::NotBetter;
         }

@@ -31,14 +31,15 @@ pub(crate) fn run(
     better: &mut dyn FnMut(&Plan),
 ) -> Plan {
     let rules = Rules::new(problem);
-    let space = Space::new(problem, &rules);
+    let mut space = Space::new(problem, &rules);
+    space.price = options.migration_price;
     let facts = Facts::new(&space);
     if let Some((reason, conflict)) = screen::impossible(&space, &facts) {
         let mut plan = answer::without(Status::Infeasible, reason, Some(conflict));
         plan.statistics = answer::statistics(budget, None, "screen");
         return plan;
     }
-    let best = Best::new(file, problem, &rules, budget, better);
+    let best = Best::new(file, problem, &rules, budget, better).at_price(options.migration_price);
     let mut stages = Stages::new(&space, &facts, options, budget, best);
     stages.run();
     stages.answer()

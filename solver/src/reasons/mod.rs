@@ -19,8 +19,10 @@ pub(crate) fn explain(problem: &Problem, rules: &Rules<'_>, to: &Placement, acti
     let names: BTreeMap<&str, VmId> = problem.vm_ids().map(|vm| (problem.vm(vm).name.as_str(), vm)).collect();
     let mut reasons = Reasons::new(problem, rules, to);
     for action in actions {
-        let Some(&vm) = names.get(action.vm.as_str()) else { continue };
-        action.because = reasons.of(vm, action);
+        action.because = match names.get(action.vm.as_str()) {
+            Some(&vm) => reasons.of(vm, action),
+            None => reasons.power(action),
+        };
     }
 }
 
@@ -98,6 +100,24 @@ impl<'a> Reasons<'a> {
             );
         }
         why
+    }
+
+    /// Why a host is booted or shut down.
+    fn power(&mut self, action: &Action) -> String {
+        let problem = self.problem;
+        let host = |name: &str| problem.host_ids().find(|host| problem.host(*host).name == *name);
+        if let Some(host) = host(&action.source) {
+            let known = problem.host(host);
+            return phrases::shuts(&known.name, known.watts.idle, known.watts.off);
+        }
+        let coming = host(&action.destination).and_then(|host| self.coming[host.index()].first().copied());
+        let Some(vm) = coming else { return "VMs are to run there".to_owned() };
+        let name = &problem.vm(vm).name;
+        if self.home[vm.index()].is_none() {
+            return format!("{name} is to run there: {}", self.start(vm));
+        }
+        let why = self.main(vm).or_else(|| self.room(vm, LONGEST_CHAIN)).unwrap_or_else(|| self.needed(vm));
+        format!("{name} is to run there: {why}")
     }
 
     fn start(&self, vm: VmId) -> String {

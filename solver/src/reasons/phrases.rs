@@ -53,3 +53,8 @@ pub(super) fn whole(host: &str, units: Amount, unit: Amount, resource: &str) -> 
         _ => format!("leaves {host} with {units} free units of {unit} {resource}"),
     }
 }
+
+/// A host that is shut down.
+pub(super) fn shuts(host: &str, idle: f64, off: f64) -> String {
+    format!("{host} runs no VM any more, and draws {off:.0} W instead of {idle:.0} W when it is off")
+}

@@ -16,7 +16,8 @@ pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
     let mut through = 0.0;
     let mut bound = 0.0_f64;
     for hop in &hops {
-        bound = bound.max(arrival_s(ground, *hop) + shortest_s(problem, *hop));
+        let opens = ground.opens_s(hop.to).unwrap_or(0.0);
+        bound = bound.max(arrival_s(ground, *hop).max(opens) + shortest_s(problem, *hop));
         let Some(from) = hop.from else { continue };
         for (host, way) in [(from, 0), (hop.to, 1)] {
             let (amounts, slots) = &mut ports[host.index()];

@@ -45,7 +45,7 @@ impl Run<'_> {
         let mut hops = Vec::new();
         for vm in &ground.together[gang] {
             let hop = ground.last_hop(*vm, &self.at)?;
-            if self.taken[vm.index()] || !ground.may_hop(hop) {
+            if self.taken[vm.index()] || !self.is_up(hop.to) || !ground.may_hop(hop) {
                 return None;
             }
             for (pool, amount) in ground.arrivals(hop) {

@@ -76,6 +76,7 @@ pub(super) struct Ground<'a> {
     pub(super) blocked: Vec<VmId>,
     /// Rules about plans that hold, as far as placements tell.
     of_plans: Vec<&'a Kept<'a>>,
+    is_booted: Vec<bool>,
 }
 
 impl<'a> Ground<'a> {
@@ -125,8 +126,12 @@ impl<'a> Ground<'a> {
             narrow,
             blocked,
             of_plans,
+            is_booted: vec![false; problem.hosts.len()],
             start,
         };
+        for host in to.iter().flatten().filter(|host| problem.boots(**host)) {
+            ground.is_booted[host.index()] = true;
+        }
         for limit in limits {
             ground.add_limit(limit);
         }
@@ -158,6 +163,29 @@ impl<'a> Ground<'a> {
             }
         }
         self.limits.push(limited);
+    }
+
+    /// When VMs may come to a host at the earliest, in seconds: at once, or when it has been booted. `None` =
+    /// never; a host is booted only for VMs that are to run there.
+    pub(super) fn opens_s(&self, host: HostId) -> Option<f64> {
+        let known = self.problem.host(host);
+        match known.state {
+            HostState::Online => Some(0.0),
+            HostState::Offline => self.is_booted[host.index()].then_some(known.boot_s),
+            HostState::Draining | HostState::Cordoned | HostState::Failed => None,
+        }
+    }
+
+    /// Hosts that are booted, in order.
+    pub(super) fn booted(&self) -> impl Iterator<Item = HostId> + '_ {
+        self.problem.host_ids().filter(|host| self.is_booted[host.index()])
+    }
+
+    /// Hosts that are shut down once they are empty, in order.
+    pub(super) fn shut(&self) -> impl Iterator<Item = HostId> + '_ {
+        let mut runs = vec![false; self.problem.hosts.len()];
+        self.to.iter().flatten().for_each(|host| runs[host.index()] = true);
+        self.problem.host_ids().filter(move |host| !runs[host.index()] && self.problem.shuts(*host))
     }
 
     fn add_latch(&mut self, latch: crate::constraints::Latch) {
@@ -284,7 +312,7 @@ impl<'a> Ground<'a> {
         let (start, end) = (self.start[vm.index()], self.to[vm.index()]);
         let pass = Pass { problem: self.problem, vm, from, to, start, end };
         let moved = &self.problem.vm(vm);
-        let allowed = self.problem.host(to).state == HostState::Online
+        let allowed = self.opens_s(to).is_some()
             && !(moved.pinned && moved.host.is_some())
             && (self.gates_of_vm[vm.index()].iter().chain(&self.gates_of_host[to.index()]))
                 .all(|gate| (self.gates[*gate as usize].opens)(&pass));

@@ -13,6 +13,7 @@ mod ground;
 mod ledger;
 mod network;
 mod pivot;
+mod power;
 mod rank;
 mod reach;
 mod run;
@@ -22,7 +23,7 @@ mod tests;
 
 use crate::budget::Budget;
 use crate::constraints::{Act, Rules};
-use crate::file::{Action, ActionKind};
+use crate::file::Action;
 use crate::model::{Objective, Placement, Problem, VmId};
 use crate::objective::Way;
 use ground::Ground;
@@ -36,7 +37,7 @@ use std::collections::BTreeSet;
 /// Actions with times.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Timed {
-    /// In the order of start, ids from 1; `because` is left empty.
+    /// Boots, then moves in the order of start, then shutdowns; ids from 1; `because` is left empty.
     pub(crate) actions: Vec<Action>,
     pub(crate) way: Way,
     /// No schedule of the same moves ends before, in seconds.
@@ -125,14 +126,17 @@ fn on_ground(ground: &Ground<'_>, budget: &Budget) -> Result<Timed, Stuck> {
                 // those that wait to be started may block as well.
                 let left = left.unwrap_or_else(|| vms.clone());
                 let vms = if ground.narrow { left } else { vms.intersection(&left).copied().collect() };
-                return Err(Stuck { vms, proved: !ground.keeps_soft && !ground.narrow });
+                // A host that is booted only to be passed through is not thought of.
+                let boots = |host| ground.problem.boots(host) && ground.opens_s(host).is_none();
+                let narrow = ground.narrow || ground.problem.host_ids().any(boots);
+                return Err(Stuck { vms, proved: !ground.keeps_soft && !narrow });
             }
             Reached::Unknown => {}
         }
     }
     match best {
         Some(best) => {
-            Ok(Timed { actions: actions(ground, &best.steps), way: best.way, makespan_bound: bound })
+            Ok(Timed { actions: power::actions(ground, &best.steps), way: best.way, makespan_bound: bound })
         }
         None => Err(Stuck { vms: left.unwrap_or_default(), proved: false }),
     }
@@ -264,28 +268,4 @@ impl Outcome {
     fn is_best(&self, bound: f64) -> bool {
         self.way.pivots == 0 && self.way.broken == 0.0 && self.way.makespan_s <= bound * (1.0 + 1e-9)
     }
-}
-
-fn actions(ground: &Ground<'_>, steps: &[Step]) -> Vec<Action> {
-    let problem = ground.problem;
-    let after = after::reduced(steps);
-    (steps.iter().zip(after).enumerate())
-        .map(|(i, (step, after))| {
-            let vm = problem.vm(step.hop.vm);
-            // A VM of a failed host is started from there.
-            let source = step.hop.from.or(vm.host).map_or_else(String::new, |h| problem.host(h).name.clone());
-            Action {
-                id: i as u64 + 1,
-                kind: if step.hop.from.is_some() { ActionKind::Migrate } else { ActionKind::Start },
-                vm: vm.name.clone(),
-                source,
-                destination: problem.host(step.hop.to).name.clone(),
-                start_s: step.start_s,
-                end_s: step.end_s,
-                after: after.into_iter().map(|step| u64::from(step) + 1).collect(),
-                because: String::new(),
-                numa: Vec::new(),
-            }
-        })
-        .collect()
 }

@@ -5,7 +5,7 @@
 //! to is taken.
 
 use super::ground::{Ground, Hop};
-use crate::model::{Amount, HostId, HostState, Placement, VmId};
+use crate::model::{Amount, HostId, Placement, VmId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
@@ -269,8 +269,8 @@ impl Overlay<'_> {
 fn largest_rooms(ground: &Ground<'_>, room: &[Amount]) -> Vec<Amount> {
     let width = ground.problem.resources.len();
     let mut largest = vec![0; width];
-    for (host, room) in ground.problem.hosts.iter().zip(room.chunks(width.max(1))) {
-        if host.state == HostState::Online {
+    for (host, room) in ground.problem.host_ids().zip(room.chunks(width.max(1))) {
+        if ground.opens_s(host).is_some() {
             largest.iter_mut().zip(room).for_each(|(most, room)| *most = (*most).max(*room));
         }
     }

@@ -69,6 +69,8 @@ pub(super) struct Run<'g> {
     at_backbone: BTreeMap<u32, VmId>,
     /// What breaks a deadlock, in this order; nobody else may enter the pools that it needs.
     forced: VecDeque<Hop>,
+    /// Hosts that are still being booted, with the time when they are up; the last first.
+    boots: Vec<(f64, HostId)>,
     pub(super) reserved: BTreeMap<usize, u32>,
     /// VMs that are not yet where they end, and how many of them wait to migrate.
     left: usize,
@@ -105,6 +107,7 @@ impl<'g> Run<'g> {
             at_pool: BTreeMap::new(),
             at_backbone: BTreeMap::new(),
             forced: VecDeque::new(),
+            boots: ground.booted().filter_map(|host| Some((ground.opens_s(host)?, host))).collect(),
             reserved: BTreeMap::new(),
             left: 0,
             migrations_left: 0,
@@ -115,6 +118,7 @@ impl<'g> Run<'g> {
             next_look: 0,
             given: Vec::new(),
         };
+        run.boots.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
         for vm in ground.movers() {
             run.wait(vm);
             run.left += 1;
@@ -166,6 +170,10 @@ impl<'g> Run<'g> {
             }
             if self.policy.eager && self.is_slow() {
                 self.step_aside();
+            }
+            if let Some(up) = self.boot_next() {
+                woken = up;
+                continue;
             }
             if !self.ends.is_empty() {
                 woken = self.end_next();
@@ -293,7 +301,8 @@ impl<'g> Run<'g> {
             let free = !held.contains(&hop.vm)
                 && self.at[hop.vm.index()] == hop.from
                 && self.ground.arrivals(hop).all(|(pool, _)| !claimed.contains(&pool))
-                && self.ground.fits(&self.ledger.room, hop);
+                && self.ground.fits(&self.ledger.room, hop)
+                && self.is_up(hop.to);
             let rate = hop.from.filter(|_| free && !self.in_flight[hop.vm.index()]);
             let rate = rate.and_then(|from| self.network.offer(hop.vm, from, hop.to).ok());
             if let Some(rate) = rate {
@@ -341,6 +350,7 @@ impl<'g> Run<'g> {
         }
         let waits = self.taken[vm.index()]
             || (hop.from.is_none() && self.policy.starts_last && self.migrations_left > 0)
+            || !self.is_up(hop.to)
             || !self.ground.may_hop(hop);
         if waits {
             return false;
@@ -405,6 +415,24 @@ impl<'g> Run<'g> {
             waiting.retain(|vm| ground.last_hop(*vm, at).is_some());
             woken.extend(&*waiting);
         }
+    }
+
+    /// Whether VMs may come to a host by now.
+    pub(super) fn is_up(&self, host: HostId) -> bool {
+        self.ground.opens_s(host).is_some_and(|opens| opens <= self.now)
+    }
+
+    /// Goes on to when the next host is up, if that is before the next end; returns the VMs that wait.
+    fn boot_next(&mut self) -> Option<Vec<VmId>> {
+        let &(time, _) = self.boots.last()?;
+        if self.ends.peek().is_some_and(|Reverse((end, _))| f64::from_bits(*end) < time) {
+            return None;
+        }
+        while self.boots.last().is_some_and(|(up, _)| *up <= time) {
+            self.boots.pop();
+        }
+        self.now = self.now.max(time);
+        Some(self.left_vms().collect())
     }
 
     /// Goes on to the next end; returns the VMs that may be able to begin now.

@@ -117,7 +117,7 @@ fn takes_part(space: &Space<'_>, host: HostId) -> bool {
     match space.problem.host(host).state {
         HostState::Online => true,
         HostState::Cordoned => space.home_count[host.index()] > 0,
-        HostState::Offline | HostState::Draining | HostState::Failed => false,
+        HostState::Offline | HostState::Draining | HostState::Failed => space.problem.takes_vms(host),
     }
 }
 

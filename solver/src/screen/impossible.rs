@@ -95,6 +95,7 @@ fn obstacle<'a>(space: &Space<'a>, vm: VmId, home: HostId, host: HostId) -> (Str
     let problem = space.problem;
     match problem.host(host).state {
         HostState::Online => {}
+        HostState::Offline if problem.takes_vms(host) => {}
         HostState::Offline => return ("powered off".into(), None),
         HostState::Draining => return ("draining".into(), None),
         HostState::Cordoned => return ("cordoned".into(), None),
@@ -128,7 +129,7 @@ pub(super) fn shortage<'a>(
     let takes_part = |host: &&HostId| match space.problem.host(**host).state {
         HostState::Online => true,
         HostState::Cordoned => space.home_count[host.index()] > 0,
-        _ => false,
+        _ => space.problem.takes_vms(**host),
     };
     let hosts: Vec<HostId> = hosts.iter().filter(takes_part).copied().collect();
     (0..space.width).find_map(|r| {

@@ -41,6 +41,8 @@ pub(crate) struct Space<'a> {
     pub(crate) levels: Vec<Objective>,
     /// The first of them that is a sum over hosts.
     pub(crate) terms: Option<Terms>,
+    /// MiB that one unit of a gain is worth; `None` = any number.
+    pub(crate) price: Option<f64>,
     /// Hosts that run nothing are worth something.
     pub(crate) frugal: bool,
     /// Resources, at least 1.
@@ -100,6 +102,7 @@ impl<'a> Space<'a> {
             levels: Vec::new(),
             terms: None,
             frugal: false,
+            price: None,
             width,
             size,
             scale,

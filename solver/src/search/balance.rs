@@ -74,7 +74,7 @@ fn attempt(state: &mut State<'_>, limits: &[f64], from: &Placement, budget: &Bud
     trial.shake(40, &mut Random::new(1), budget);
     let to = trial.placement().clone();
     let trial = resume(space, &to, budget);
-    let better = trial.homeless() == 0 && trial.score().better_than(&state.score());
+    let better = trial.homeless() == 0 && trial.pays_since(&state.score());
     if better {
         *state = trial;
     }
@@ -123,7 +123,7 @@ impl State<'_> {
             }
             if self.lower_top(r, budget) {
                 stuck = 0;
-                if self.score().better_than(&best.0) {
+                if self.pays_since(&best.0) {
                     best = (self.score(), self.mark());
                 }
             } else {
@@ -138,7 +138,8 @@ impl State<'_> {
     fn lower_top(&mut self, r: usize, budget: &Budget) -> bool {
         let Some(gauge) = self.gauges().imbalance() else { return false };
         let Some(host) = gauge.top(r).filter(|host| !self.on(*host).is_empty()) else { return false };
-        let tops: Vec<f64> = (0..self.space.width).map(|r| gauge.highest(r)).collect();
+        let (tops, mean): (Vec<f64>, _) =
+            ((0..self.space.width).map(|r| gauge.highest(r)).collect(), gauge.mean(r));
         budget.spend(self.space.open.len() as u64);
         let targets = self.least_loaded(r);
         let mut best: Option<Step> = None;
@@ -151,8 +152,11 @@ impl State<'_> {
                 let smaller = others.filter(|other| self.space.demand(*other)[r] < self.space.demand(vm)[r]);
                 for other in std::iter::once(None).chain(smaller.map(Some)) {
                     let step = self.weigh_step(r, (host, to), (vm, other), &tops);
+                    // Below this the cheapest is as good as any.
+                    let low = f64::midpoint(tops[r], mean);
                     let beats = |best: &Step, step: &Step| {
-                        step.peak < best.peak - 1e-9 || step.peak < best.peak + 1e-9 && step.cost < best.cost
+                        let (a, b) = (step.peak.max(low), best.peak.max(low));
+                        a < b - 1e-9 || a < b + 1e-9 && step.cost < best.cost
                     };
                     if let Some(step) = step
                         && best.as_ref().is_none_or(|best| beats(best, &step))
@@ -217,13 +221,14 @@ impl State<'_> {
         Some(Step { peak, cost, vm, to, other })
     }
 
-    /// Whether both VMs of a step may be taken and have room where they go.
+    /// Whether both VMs of a step may be taken and, as far as each can be told alone, go where they go.
     fn may_pass(&self, step: &Step, from: HostId) -> bool {
-        self.has_room(step.to, step.vm, step.other)
-            && self.space.may_go_or_return(step.vm, step.to)
-            && self.space.rules.admit(self.tally(), step.vm, step.to)
-            && step
-                .other
-                .is_none_or(|other| self.may_take(other) && self.has_room(from, other, Some(step.vm)))
+        let goes = |vm: VmId, to: HostId, left_by: Option<VmId>| {
+            self.has_room(to, vm, left_by)
+                && self.space.may_go_or_return(vm, to)
+                && self.space.rules.admit(self.tally(), vm, to)
+        };
+        goes(step.vm, step.to, step.other)
+            && step.other.is_none_or(|other| self.may_take(other) && goes(other, from, Some(step.vm)))
     }
 }

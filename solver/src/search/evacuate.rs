@@ -95,7 +95,7 @@ impl State<'_> {
     /// Moves all VMs of a host into others that are in use.
     fn evacuate(&mut self, host: HostId, means: Means<'_>) -> bool {
         let (mark, before) = (self.mark(), self.score());
-        if self.clear(host, means) && self.score().better_than(&before) {
+        if self.clear(host, means) && self.pays_since(&before) {
             return true;
         }
         self.undo(mark);
@@ -138,7 +138,7 @@ impl State<'_> {
             self.exchange(host, partner, weights, means);
         }
         let emptied = self.on(host).is_empty() || self.clear(host, means);
-        if emptied && self.score().better_than(&before) {
+        if emptied && self.pays_since(&before) {
             return true;
         }
         self.undo(mark);

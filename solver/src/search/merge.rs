@@ -47,7 +47,7 @@ impl State<'_> {
                 self.undo(all);
             }
         }
-        if self.score().better_than(&before) {
+        if self.pays_since(&before) {
             return true;
         }
         self.undo(mark);

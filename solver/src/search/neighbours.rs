@@ -24,7 +24,8 @@ impl State<'_> {
             let out = self.take_out(random);
             let done = !out.is_empty() && self.put_back(out, random, budget);
             let after = self.score();
-            if !done || before.better_than(&after) {
+            let paid = !after.better_than(&before) || self.pays_since(&before);
+            if !done || !paid || before.better_than(&after) {
                 self.undo(mark);
                 continue;
             }

@@ -110,7 +110,7 @@ impl State<'_> {
         let before = self.score();
         for step in steps.into_iter().take(MOST_TRIED) {
             let mark = self.mark();
-            if self.pass(step.vm, step.to, step.other, from) && self.score().better_than(&before) {
+            if self.pass(step.vm, step.to, step.other, from) && self.pays_since(&before) {
                 self.settle();
                 return true;
             }

@@ -41,6 +41,15 @@ impl Score {
         self.compare(other) == Ordering::Less
     }
 
+    /// Whether it is better than another state, and the gain is worth the moves that it needs more.
+    pub(crate) fn pays_more_than(&self, other: &Self, price: Option<f64>) -> bool {
+        let cost = |score: &Self| score.value(Objective::MigrationCost).unwrap_or(0.0);
+        let pairs = self.levels.iter().zip(&other.levels);
+        let pairs = pairs.filter_map(|((level, after), (_, before))| Some(((*level)?, *before, *after)));
+        self.better_than(other)
+            && (self.homeless < other.homeless || objective::pays(price, pairs, cost(self) - cost(other)))
+    }
+
     /// The value of a level, if the search has it.
     pub(crate) fn value(&self, wanted: Objective) -> Option<f64> {
         self.levels.iter().find(|(level, _)| *level == Some(wanted)).map(|(_, value)| *value)

@@ -348,6 +348,11 @@ impl<'a> State<'a> {
         self.journal.clear();
     }
 
+    /// Whether it is better than it was, and that is worth the moves.
+    pub(super) fn pays_since(&self, before: &Score) -> bool {
+        self.score().pays_more_than(before, self.space.price)
+    }
+
     pub(crate) fn score(&self) -> Score {
         let value = |level: Objective| match level {
             Objective::Violations => OVERLOAD_WEIGHT * self.over as f64 + self.idle as f64 + self.soft,

@@ -43,7 +43,8 @@ impl Solving {
             return Err(ApiError::deadline("no time is left to solve the problem; allow for more"));
         }
         let time_limit = left.map_or(limit, |left| limit.min(left.saturating_sub(SLACK)));
-        let order = Order { time_limit, threads, seed: 0, work_limit: None, backend: Backend::default() };
+        let backend = Backend::default();
+        let order = Order { time_limit, threads, seed: 0, work_limit: None, migration_price: None, backend };
         let stop = Stop::default();
         let (better_sender, better) = mpsc::channel(AHEAD);
         let (last_sender, last) = oneshot::channel();

@@ -141,6 +141,7 @@ impl Core {
             time_limit: limit,
             threads: self.settings.planning.threads,
             work_limit: None,
+            migration_price: None,
             seed: self.settings.planning.seed,
             backend: solving::Backend::Auto,
         };

@@ -53,7 +53,7 @@ fn plan(problem: &Problem, actions: Vec<Action>) -> Plan {
         .filter(|vm| !vm.host.is_empty() && !failed(&vm.host))
         .map(|vm| (vm.name.clone(), vm.host.clone()))
         .collect();
-    for action in &actions {
+    for action in actions.iter().filter(|action| !action.vm.is_empty()) {
         placement.insert(action.vm.clone(), action.destination.clone());
     }
     let down = |name: &String| !placement.contains_key(name);
@@ -328,6 +328,104 @@ fn rule_6_what_is_not_online_takes_nothing() {
     breaks(6, "actions[0]", "power actions are not allowed", &power);
 }
 
+fn boot(id: u64, host: &str, times: [f64; 2], after: &[u64]) -> Action {
+    action(id, ActionKind::Boot, "", ["", host], times, after)
+}
+
+fn shutdown(id: u64, host: &str, at_s: f64, after: &[u64]) -> Action {
+    action(id, ActionKind::Shutdown, "", [host, ""], [at_s, at_s], after)
+}
+
+fn powered() -> Problem {
+    let limits = crate::file::Limits { power_actions: true, ..crate::file::Limits::default() };
+    base().tap(|p| p.limits = Some(limits)).tap(|p| p.objective = "POWER".into())
+}
+
+#[test]
+fn hosts_are_booted_before_anything_comes() {
+    let off = powered().tap(|p| p.hosts[2].state = "OFFLINE".into()).tap(|p| p.hosts[2].boot_s = Some(60.0));
+    let late = |after: &[u64]| {
+        let mut late = start(2, "z", "c");
+        (late.start_s, late.end_s, late.after) = (60.0, 61.0, after.to_vec());
+        late
+    };
+    let levels = valid(&off, vec![boot(1, "c", [0.0, 60.0], &[]), late(&[1])]);
+    // Two hosts with 6 of 10 in use and one that is off; at the end it runs z.
+    assert_eq!((levels[1].0.as_str(), levels[1].1, levels[1].2), ("ENERGY", 330.0, 430.0));
+    let judgement = judge(&off, vec![boot(1, "c", [0.0, 60.0], &[]), start(2, "z", "c")]);
+    breaks(6, "actions[id=2]", "which is BOOTING", &judgement);
+    let judgement = judge(&off, vec![boot(1, "c", [0.0, 60.0], &[]), late(&[])]);
+    breaks(7, "actions[id=1]", "does not order the boot of c and action 2", &judgement);
+    let judgement = judge(&off, vec![boot(1, "c", [0.0, 59.0], &[])]);
+    breaks(6, "actions[id=1]", "in less than 60 s", &judgement);
+    breaks(
+        6,
+        "actions[id=1]",
+        "boots a, which is ONLINE",
+        &judge(&off, vec![boot(1, "a", [0.0, 120.0], &[])]),
+    );
+    let twice = vec![boot(1, "c", [0.0, 60.0], &[]), shutdown(2, "c", 70.0, &[1])];
+    breaks(0, "actions[1]", "switches c again", &judge(&off, twice));
+    for route in [["", "q"], ["c", "c"], ["", ""]] {
+        let unclear = action(1, ActionKind::Boot, "", route, [0.0, 120.0], &[]);
+        breaks(0, "actions[0]", "must name one host", &judge(&off, vec![unclear]));
+    }
+}
+
+#[test]
+fn hosts_are_shut_down_after_all_has_left() {
+    let away = || migrate(1, "x", ["a", "c"], [0.0, 0.13], &[]);
+    let levels = valid(&powered(), vec![away(), shutdown(2, "a", 0.13, &[1])]);
+    assert_eq!((levels[1].1, levels[1].2), (420.0, 330.0));
+    breaks(
+        7,
+        "actions[id=2]",
+        "shutdown of a and action 1",
+        &judge(&powered(), vec![away(), shutdown(2, "a", 0.13, &[])]),
+    );
+    breaks(
+        6,
+        "actions[id=2]",
+        "while it runs x",
+        &judge(&powered(), vec![away(), shutdown(2, "a", 0.05, &[])]),
+    );
+    breaks(6, "actions[id=1]", "while it runs x", &judge(&powered(), vec![shutdown(1, "a", 0.0, &[])]));
+    // Nothing comes to a host that is off.
+    let mut late = start(3, "z", "a");
+    (late.start_s, late.end_s, late.after) = (5.0, 6.0, vec![2]);
+    let judgement = judge(&powered(), vec![away(), shutdown(2, "a", 0.13, &[1]), late]);
+    breaks(6, "actions[id=3]", "which is OFFLINE", &judgement);
+    breaks(5, "hosts[a]", "is OFFLINE and still runs z", &judgement);
+    // Rules that count VMs do not count what is done to hosts.
+    let ruled = |rule: &str| {
+        let json = format!(r#", "constraints": [{{"name": "r", "continuous": true, {rule}}}]"#);
+        problem(&json).tap(|p| p.limits = powered().limits).tap(|p| p.objective = "POWER".into())
+    };
+    for rule in [
+        r#""quarantine": {"hosts": ["c"]}"#,
+        r#""running_capacity": {"hosts": ["c"], "max": 0}"#,
+        r#""resource_capacity": {"hosts": ["b", "c"], "resource": "cpu", "max": 6}"#,
+        r#""lonely": {"vms": ["x"]}"#,
+    ] {
+        valid(&ruled(rule), vec![shutdown(1, "c", 0.0, &[])]);
+    }
+    // A host that is drained may be shut down, one that has failed may not.
+    let state = |state: &str| powered().tap(|p| p.hosts[2].state = state.into());
+    valid(&state("DRAINING"), vec![shutdown(1, "c", 0.0, &[])]);
+    valid(&state("CORDONED"), vec![shutdown(1, "c", 0.0, &[])]);
+    breaks(6, "actions[id=1]", "is FAILED", &judge(&state("FAILED"), vec![shutdown(1, "c", 0.0, &[])]));
+}
+
+#[test]
+fn loads_and_fragments_are_those_of_online_hosts() {
+    let levels = r#", "objectives": ["IMBALANCE", "FRAGMENTS"], "fragment": {"resource": "cpu", "unit": 3}"#;
+    // cpu: 0.6, 0.6, 0; memory: 0.1, 0.2, 0. Free are 4, 4 and 10 cpu.
+    let levels =
+        valid(&problem(levels), vec![migrate(1, "x", ["a", "c"], [0.0, 0.13], &[]), start(2, "z", "b")]);
+    assert_eq!((levels[0].1, levels[0].2), (300.0, 433.0));
+    assert_eq!((levels[1].1, levels[1].2), (3.0, 2.0));
+}
+
 #[test]
 fn failed_hosts_their_vms_are_started_elsewhere() {
     let failed = base().tap(|p| p.hosts[0].state = "FAILED".into());
@@ -467,7 +565,6 @@ fn what_cannot_be_judged_is_said() {
         (r#", "objectives": ["SPEED"]"#, "objectives"),
         (r#", "objective": "FASTER""#, "objective"),
         (r#", "network": {}"#, "network"),
-        (r#", "limits": {"power_actions": true}"#, "limits.power_actions"),
     ] {
         let problem = problem(more);
         breaks(0, subject, "cannot judge", &check(&problem, &plan(&problem, vec![])));

@@ -111,6 +111,13 @@ pub(super) fn problem() -> impl Strategy<Value = file::Problem> {
                 testing::constraint(format!("r{i}"), kind, seed, soft, always, &problem)
             })
             .collect();
+        // Rules about which hosts are online are refused beside power actions.
+        let counts_online = |rule: &file::Constraint| {
+            matches!(rule.body, Some(file::Body::MaxOnline { .. } | file::Body::SpareHosts { .. }))
+        };
+        if problem.constraints.iter().any(counts_online) {
+            problem.limits.get_or_insert_default().power_actions = false;
+        }
         problem
     })
 }
@@ -129,7 +136,10 @@ fn assemble(mut hosts: Vec<Value>, mut vms: Vec<Value>, objectives: &Value, most
             vm["host"] = host["name"].clone();
         }
     }
-    let mut limits = json!({});
+    // What power actions make of loads and fragments is not proved.
+    let open =
+        objectives.as_array().unwrap().iter().any(|level| *level == "IMBALANCE" || *level == "FRAGMENTS");
+    let mut limits = json!({"power_actions": !open && hosts[0]["idle_watts"] == 100});
     if let Some(most) = most {
         limits["max_migrations"] = json!(most);
     }

@@ -1,3 +1,4 @@
+mod goals;
 mod golden;
 mod infeasible;
 mod promises;
@@ -96,6 +97,15 @@ fn problem(hosts: &str, vms: &[String], more: &str) -> String {
 /// The problem that is left once a plan has been carried out.
 fn carried_out(problem: &Problem, plan: &Plan) -> Problem {
     let mut next = problem.clone();
+    for action in &plan.actions {
+        let switched = if action.source.is_empty() { &action.destination } else { &action.source };
+        let state = match action.kind {
+            crate::file::ActionKind::Boot => "ONLINE",
+            crate::file::ActionKind::Shutdown => "OFFLINE",
+            _ => continue,
+        };
+        next.hosts.iter_mut().filter(|h| h.name == *switched).for_each(|h| h.state = state.to_owned());
+    }
     for vm in &mut next.vms {
         if let Some(host) = plan.placement.get(&vm.name) {
             vm.host.clone_from(host);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::budget::Budget;
 use crate::constraints::Rules;
-use crate::model::{HostState, Placement};
+use crate::model::Placement;
 use crate::objective::{self, Way};
 use crate::testing::{self, KINDS};
 use crate::{file, model, schedule};
@@ -71,7 +71,7 @@ fn rule(i: usize, (kind, seed, weight, continuous): Draft, problem: &Problem) ->
 }
 
 prop_compose! {
-    fn problems()(
+    pub(super) fn problems()(
         mut hosts in prop::collection::vec(host(), 1..5),
         vms in prop::collection::vec(vm(), 1..7),
         rules in prop::collection::vec(
@@ -87,9 +87,12 @@ prop_compose! {
         ]),
         most in prop::option::weighted(0.15, 0_i64..4),
         unit in 2_i64..5,
+        power in prop::bool::weighted(0.3),
+        off in prop::sample::select(vec![None, Some(0.0), Some(150.0)]),
     ) -> Problem {
         for (i, host) in hosts.iter_mut().enumerate() {
             host.name = format!("h{i}");
+            host.off_watts = off;
         }
         let vms = (vms.into_iter().enumerate())
             .map(|(i, (at, mut vm))| {
@@ -107,10 +110,17 @@ prop_compose! {
             objective: if named { objectives.to_owned() } else { String::new() },
             objectives: if named { Vec::new() } else { list.into_iter().map(str::to_owned).collect() },
             fragment: Some(file::Fragment { resource: "cpu".to_owned(), unit }),
-            limits: most.map(|most| file::Limits { max_migrations: Some(most), ..Default::default() }),
+            limits: Some(file::Limits { max_migrations: most, power_actions: power, ..Default::default() }),
             ..Problem::default()
         };
         problem.constraints = rules.into_iter().enumerate().map(|(i, draft)| rule(i, draft, &problem)).collect();
+        // Rules about which hosts are online are refused beside power actions.
+        let counts_online = |rule: &file::Constraint| {
+            matches!(rule.body, Some(file::Body::MaxOnline { .. } | file::Body::SpareHosts { .. }))
+        };
+        if problem.constraints.iter().any(counts_online) {
+            problem.limits.get_or_insert_default().power_actions = false;
+        }
         problem
     }
 }
@@ -120,7 +130,7 @@ fn ends(problem: &model::Problem, rules: &Rules<'_>) -> Vec<(Vec<f64>, Placement
     let home = problem.initial();
     let choices: Vec<Vec<_>> = (home.iter().enumerate())
         .map(|(vm, home)| {
-            let online = problem.host_ids().filter(|host| problem.host(*host).state == HostState::Online);
+            let online = problem.host_ids().filter(|host| problem.takes_vms(*host));
             let mut list: Vec<_> = online.filter(|host| Some(*host) != *home).map(Some).collect();
             list.push(*home);
             if problem.vms[vm].pinned && problem.vms[vm].host.is_some() { vec![*home] } else { list }
