@@ -1,7 +1,7 @@
 //! `PlanService`: plans that the store has kept, and the life of a new one.
 
 use crate::agents;
-use crate::support::{Server, assert_fields, failure, until, within};
+use crate::support::{Agent, Server, assert_fields, failure, until, within};
 use dvms::api::server::Options;
 use dvms::record::{ActionState, ActionStatus, Mode, PlanRecord, PlanState};
 use dvms::solving::Engine;
@@ -131,10 +131,12 @@ async fn requests_that_cannot_be_planned_are_refused_with_their_fields() {
     let request = pb::CreatePlanRequest { limits: Some(limits), ..Default::default() };
     let status = client.create_plan(request).await.unwrap_err();
     assert_fields(&status, &["limits.time_limit_s", "limits.max_migrations"]);
+    let _agent = Agent::with_vms(&server, "h1", &["a"]).await;
     let limits = pb::problem::Limits { power_actions: true, ..Default::default() };
     let request = pb::CreatePlanRequest { limits: Some(limits), ..Default::default() };
-    let (code, reason, _) = failure(&client.create_plan(request).await.unwrap_err());
-    assert_eq!((code, reason.as_str()), (Code::Unimplemented, "UNSUPPORTED"));
+    let status = client.create_plan(request).await.unwrap_err();
+    assert_fields(&status, &["limits.power_actions"]);
+    assert!(status.message().contains("agents cannot switch hosts on or off"), "{}", status.message());
     server.stop().await;
 }
 

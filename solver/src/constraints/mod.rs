@@ -1,8 +1,8 @@
 //! The rules on placements and plans, one file each.
 //!
-//! A file holds all that a rule means: how it is read ([`Meaning`]), how the search keeps track of it, its
-//! words, its rows in a linear model ([`Draft`]), what it asks of a schedule ([`Course`]), and what can be
-//! proved of it at once ([`Known`]), all behind [`Rule`]. A new rule is such a file and one line in `register!`.
+//! A file holds all that a rule means: how it is read (`Meaning`), how the search keeps track of it, its
+//! words, its rows in a linear model (`Draft`), what it asks of a schedule (`Course`), and what can be
+//! proved of it at once (`Known`), all behind `Rule`. A new rule is such a file and one line in `register!`.
 //!
 //! No state rule is ever broken by a VM that leaves a host or does not run: fewer VMs never break more. The
 //! search, the schedule and the conflicts rely on that.
