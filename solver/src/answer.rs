@@ -64,6 +64,11 @@ pub(crate) fn plan(
         placement: (running.clone())
             .filter_map(|(vm, host)| host.map(|host| (name(vm), problem.host(host).name.clone())))
             .collect(),
+        numa_placement: (problem.vm_ids().zip(found.to.sites()))
+            .filter_map(|(vm, site)| site.map(|site| (vm, site)))
+            .filter(|(_, site)| problem.host(site.host).numa.count() > 0)
+            .map(|(vm, site)| (name(vm.index()), problem.node_list(vm, site)))
+            .collect(),
         unplaced: running.filter(|(_, host)| host.is_none()).map(|(vm, _)| name(vm)).collect(),
         objectives,
         ..Plan::default()

@@ -1,7 +1,7 @@
 //! Values of the objective's levels, how two of them compare, and whether a placement may be an end.
 
 use crate::constraints::Rules;
-use crate::model::{Amount, Amounts, HostId, HostState, Objective, Placement, Problem, Vm, VmId};
+use crate::model::{Amount, Amounts, HostState, Objective, Placement, Problem, Site, Vm, VmId};
 use crate::objectives::{Gauges, Scene, energy};
 use std::cmp::Ordering;
 
@@ -21,33 +21,29 @@ pub(crate) struct Way {
     pub(crate) broken: f64,
 }
 
-/// Use of each resource on each host at the end of a plan, `host * resources + resource`.
+/// Use of each resource on each host at the end of a plan, `host * resources + resource`; then of the NUMA
+/// nodes, in their cells.
 pub(crate) fn usage(problem: &Problem, at: &Placement) -> Vec<Amount> {
-    use_of(problem, at, |vm| &vm.demand)
+    problem.use_of(at, |vm| &vm.demand)
 }
 
 /// The same while the plan runs, as VMs are resized at its end.
 pub(crate) fn present_usage(problem: &Problem, at: &Placement) -> Vec<Amount> {
-    use_of(problem, at, |vm| &vm.present)
+    problem.use_of(at, |vm| &vm.present)
 }
 
-fn use_of(problem: &Problem, at: &Placement, takes: impl Fn(&Vm) -> &Amounts) -> Vec<Amount> {
-    let width = problem.resources.len();
-    let mut used = vec![0; problem.hosts.len() * width];
-    for (vm, host) in problem.vms.iter().zip(at) {
-        if let Some(host) = host {
-            crate::model::add(&mut used[host.index() * width..][..width], takes(vm));
-        }
-    }
-    used
-}
-
-/// The VMs that run at the start and end on another host.
+/// The VMs that run at the start and end on another host, or on other NUMA nodes of theirs.
 pub(crate) fn movers<'a>(problem: &'a Problem, to: &'a Placement) -> impl Iterator<Item = VmId> + 'a {
-    problem.initial().into_iter().zip(to).enumerate().filter_map(|(vm, (from, to))| {
-        let moves = from.is_some() && from != *to;
-        moves.then(|| VmId::from(vm))
+    let home = problem.initial();
+    problem.vm_ids().filter(move |vm| {
+        let from = home.site(vm.index());
+        from.is_some() && from != to.site(vm.index())
     })
+}
+
+/// Those of them that end on another host.
+fn travellers<'a>(problem: &'a Problem, to: &'a Placement) -> impl Iterator<Item = VmId> + 'a {
+    movers(problem, to).filter(|vm| problem.vm(*vm).host != to[vm.index()])
 }
 
 /// One value per level of the problem's objective, in its order, once a plan has led to a placement.
@@ -84,8 +80,8 @@ fn values_in(
 }
 
 fn violations(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> f64 {
-    let usable = problem.hosts.iter().flat_map(|host| host.usable.iter());
-    let over = usage(problem, to).iter().zip(usable).filter(|(used, usable)| used > usable).count();
+    let used = usage(problem, to);
+    let over = problem.bounds().filter(|bound| used[bound.cell] > bound.usable).count();
     let unplaced: u64 = (problem.vms.iter().zip(to))
         .filter(|(_, at)| at.is_none())
         .map(|(vm, _)| u64::from(vm.priority))
@@ -141,14 +137,17 @@ pub(crate) fn pays(
 
 /// MiB of the VMs that move.
 pub(crate) fn moved_mib(problem: &Problem, to: &Placement, way: Way) -> Amount {
-    movers(problem, to).map(|vm| problem.memory_of(vm)).sum::<Amount>() + way.detour_mib
+    travellers(problem, to).map(|vm| problem.memory_of(vm)).sum::<Amount>() + way.detour_mib
 }
 
 /// Why no plan may end in a placement; `None` when one may. Says nothing about the way there.
 pub(crate) fn fault(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> Option<String> {
-    let initial = problem.initial();
+    let (initial, at) = (problem.initial(), to);
     for (i, (from, to)) in initial.iter().zip(to).enumerate() {
         let (vm, name) = (&problem.vms[i], &problem.vms[i].name);
+        if let Some(fault) = node_fault(problem, rules, VmId::from(i), initial.site(i), at.site(i)) {
+            return Some(fault);
+        }
         match (from, to) {
             (Some(from), None) => {
                 return Some(format!("{name} runs on {} and would stop", problem.host(*from).name));
@@ -197,7 +196,26 @@ pub(crate) fn fault(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> Opt
     })
 }
 
-/// A host may end over its capacity only if it was so before, and took in nothing that needs what is short.
+/// Whether a VM could not be on its NUMA nodes, or not come to them on its host.
+fn node_fault(
+    problem: &Problem,
+    rules: &Rules<'_>,
+    vm: VmId,
+    from: Option<Site>,
+    to: Option<Site>,
+) -> Option<String> {
+    let to = to.filter(|to| from != Some(*to))?;
+    let (name, host) = (&problem.vm(vm).name, &problem.host(to.host).name);
+    if !problem.is_site(vm, to) {
+        return Some(format!("{name} would lie on no right NUMA nodes of {host}"));
+    }
+    let stays = from.is_some_and(|from| from.host == to.host);
+    (stays && (rules.pin(vm) || !problem.can_repin(vm, to.host)))
+        .then(|| format!("{name} would go to other NUMA nodes of {host}, which it cannot"))
+}
+
+/// A host or NUMA node may end over its capacity only if it was so before, and no VM came there, or holds more
+/// of it, that needs what is short.
 fn overload(
     problem: &Problem,
     initial: &Placement,
@@ -205,17 +223,19 @@ fn overload(
     used: &[Amount],
     takes: impl Fn(&Vm) -> &Amounts,
 ) -> Option<String> {
-    let width = problem.resources.len();
-    let over = |host: HostId, r: usize| used[host.index() * width + r] > problem.host(host).usable[r];
-    for (i, (from, to)) in initial.iter().zip(to).enumerate() {
-        let Some(host) = to.filter(|to| *from != Some(*to)) else { continue };
-        for (r, name) in problem.resources.iter().enumerate() {
-            if takes(&problem.vms[i])[r] > 0 && over(host, r) {
-                let host = &problem.host(host).name;
-                return Some(format!(
-                    "{} would enter {host}, which has too little {name}",
-                    problem.vms[i].name
-                ));
+    let is_over = problem.bounds().any(|bound| used[bound.cell] > bound.usable);
+    if !is_over {
+        return None;
+    }
+    for (i, vm) in problem.vms.iter().enumerate() {
+        let (from, to) = (initial.site(i), to.site(i));
+        let Some(to) = to.filter(|to| from != Some(*to)) else { continue };
+        for bound in problem.bounds_of(to.host).filter(|bound| used[bound.cell] > bound.usable) {
+            let load = |site: Option<Site>| problem.load(takes(vm), site, bound.cell);
+            if load(Some(to)) > load(from) {
+                let place = problem.place_name(bound.host, bound.node);
+                let what = &problem.resources[bound.resource];
+                return Some(format!("{} would enter {place}, which has too little {what}", vm.name));
             }
         }
     }

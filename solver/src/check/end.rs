@@ -58,6 +58,12 @@ fn placement(tables: &Tables<'_>, plan: &Plan, end: &World<'_>, report: &mut Rep
             let (real, said) = (real.unwrap_or("nowhere"), said.unwrap_or("nowhere"));
             report.add(4, format!("placement.{vm}"), format!("{vm} ends on {real}, the plan says {said}"));
         }
+        let nodes = real.and_then(|_| end.nodes.get(vm)).copied().unwrap_or_default();
+        let said = plan.numa_placement.get(*vm).map_or(&[][..], Vec::as_slice);
+        if nodes != said {
+            let message = format!("{vm} ends on the NUMA nodes {nodes:?}, the plan says {said:?}");
+            report.add(4, format!("numa_placement.{vm}"), message);
+        }
         if real.is_none() != unplaced.contains(vm) {
             report.add(
                 4,
@@ -76,12 +82,18 @@ fn hosts(tables: &Tables<'_>, begin: &World<'_>, end: &World<'_>, report: &mut R
             let state = end.state(tables, name);
             report.add(5, format!("hosts[{name}]"), format!("is {state} and still runs {vm} at the end"));
         }
-        for (r, resource) in tables.resources.iter().enumerate() {
-            let (now, was, usable) = (end.used[name][r], begin.used[name][r], tables.usable[name][r]);
-            let entered = end.on[name].difference(&begin.on[name]).find(|vm| tables.wants[*vm][r] > 0);
-            if now > usable && (was <= usable || now > was || entered.is_some()) {
+        for limit in &tables.limits[name] {
+            let (now, was, usable) = (end.total(name, limit), begin.total(name, limit), limit.usable);
+            let entered = |vm: &&&str| match limit.node {
+                None => !begin.on[name].contains(**vm) && tables.wants[**vm][limit.resource] > 0,
+                Some(node) => {
+                    let of = |world: &World<'_>| world.of_node(vm, name, node, limit.resource);
+                    of(end) > 0 && of(begin) == 0
+                }
+            };
+            if now > usable && (was <= usable || now > was || end.on[name].iter().find(entered).is_some()) {
                 let message = format!("ends with {now} of {usable} used, {was} before");
-                report.add(2, format!("hosts[{name}].{resource}"), message);
+                report.add(2, limit.subject(name, &tables.resources), message);
             }
         }
     }
@@ -89,12 +101,15 @@ fn hosts(tables: &Tables<'_>, begin: &World<'_>, end: &World<'_>, report: &mut R
 
 fn values(tables: &Tables<'_>, world: &World<'_>, soft: f64, moved: bool) -> BTreeMap<&'static str, f64> {
     let over: usize = (tables.hosts.keys())
-        .map(|host| world.used[host].iter().zip(&tables.usable[host]).filter(|(u, c)| u > c).count())
+        .map(|host| {
+            tables.limits[host].iter().filter(|limit| world.total(host, limit) > limit.usable).count()
+        })
         .sum();
     let down = tables.problem.vms.iter().filter(|vm| world.hosts_of(&vm.name).is_empty());
     let unplaced: i64 = down.map(|vm| vm.priority.unwrap_or(100)).sum();
     let migrations: Vec<_> = tables.steps.iter().filter(|step| moved && step.migrate).collect();
-    let movers: BTreeSet<&str> = migrations.iter().map(|step| step.vm).collect();
+    let movers: BTreeSet<&str> =
+        migrations.iter().filter(|step| !step.repins()).map(|step| step.vm).collect();
     let memory = |vm: &&str| tables.vms[*vm].demand.get("memory").copied().unwrap_or(0) as f64;
     let makespan = tables.steps.iter().filter(|_| moved).map(|step| step.end_s).fold(0.0, f64::max);
     BTreeMap::from([

@@ -10,6 +10,7 @@ mod bits;
 mod cut;
 mod end;
 mod form;
+mod numa;
 mod order;
 mod overlap;
 mod plans;

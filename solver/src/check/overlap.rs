@@ -36,7 +36,8 @@ impl<'o, 'a> Stays<'o, 'a> {
             let stays = vms.iter().map(|vm| Stay { vm, begins: None, ends: None });
             of.entry(host).or_default().extend(stays);
         }
-        for (i, step) in order.steps.iter().enumerate().filter(|(_, step)| step.power.is_none()) {
+        let moves = order.steps.iter().enumerate().filter(|(_, step)| step.power.is_none() && !step.repins());
+        for (i, step) in moves {
             if step.migrate {
                 let here = of.entry(step.source).or_default().iter_mut();
                 if let Some(stay) = here.rev().find(|stay| stay.vm == step.vm && stay.ends.is_none()) {

@@ -11,14 +11,14 @@
 //! time, and as a VM never stops, VMs of a continuous gather that are ever in two places are so in the
 //! plan's own times too. [`super::sweep`] judges these.
 
-use super::Report;
 use super::cut::Choice;
 use super::order::Order;
 use super::overlap::{self, Stays};
 use super::state::number;
 use super::sweep::holds_at_start;
-use super::tables::{Rule, Tables};
+use super::tables::{Limit, Rule, Tables};
 use super::world::World;
+use super::{Report, numa};
 use crate::file::Body;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,6 +90,10 @@ impl<'a> Touching<'a> {
     fn new(order: &Order<'a>) -> Self {
         let mut result = Self { vm: BTreeMap::new(), host: BTreeMap::new() };
         for (i, step) in order.steps.iter().enumerate().filter(|(_, step)| step.power.is_none()) {
+            // For its host nothing happens.
+            if step.repins() {
+                continue;
+            }
             result.vm.entry(step.vm).or_default().push(i);
             result.host.entry(step.source).or_default().push(i);
             result.host.entry(step.destination).or_default().push(i);
@@ -189,31 +193,50 @@ fn switches(order: &Order<'_>, report: &mut Report) {
     }
 }
 
-fn capacities(tables: &Tables<'_>, order: &Order<'_>, start: &World<'_>, report: &mut Report) {
-    let mut touched: BTreeMap<&str, Vec<(usize, bool)>> = BTreeMap::new();
+fn capacities<'a>(tables: &Tables<'a>, order: &Order<'a>, start: &World<'a>, report: &mut Report) {
+    // By host and position in its limits.
+    let mut traffic: BTreeMap<&str, Vec<Traffic>> = BTreeMap::new();
+    let mut nodes = start.nodes.clone();
     for (i, step) in order.steps.iter().enumerate().filter(|(_, step)| step.power.is_none()) {
-        touched.entry(step.destination).or_default().push((i, true));
-        if step.migrate {
-            touched.entry(step.source).or_default().push((i, false));
+        let from = nodes.insert(step.vm, step.nodes).unwrap_or_default();
+        let mut come = held(tables, step.vm, step.destination, step.nodes);
+        let mut go = if step.migrate { held(tables, step.vm, step.source, from) } else { Vec::new() };
+        if step.repins() {
+            // Of what it has in both places it holds the larger part on the way.
+            for (come, go) in come.iter_mut().zip(&mut go) {
+                let common = (*come).min(*go);
+                (*come, *go) = (*come - common, *go - common);
+            }
+        }
+        for (host, amounts, arrives) in [(step.destination, come, true), (step.source, go, false)] {
+            let list = traffic.entry(host).or_default();
+            list.resize_with(list.len().max(amounts.len()), Traffic::default);
+            for (traffic, amount) in list.iter_mut().zip(amounts).filter(|(_, amount)| *amount > 0) {
+                let events = if arrives { &mut traffic.arrivals } else { &mut traffic.departures };
+                events.push((i, amount));
+            }
         }
     }
-    for (host, events) in touched {
-        for (r, resource) in tables.resources.iter().enumerate() {
-            let mut traffic = Traffic::default();
-            for &(i, arrives) in &events {
-                let amount = tables.need[order.steps[i].vm][r];
-                let list = if arrives { &mut traffic.arrivals } else { &mut traffic.departures };
-                if amount > 0 {
-                    list.push((i, amount));
-                }
-            }
-            let room = tables.usable[host][r];
-            if let Some(fault) = fullest(order, &traffic, start.used[host][r], room) {
-                let subject = format!("hosts[{host}].{resource}");
+    for (host, traffic) in traffic {
+        let limits = tables.limits.get(host).map_or(&[][..], Vec::as_slice);
+        for (limit, traffic) in limits.iter().zip(&traffic) {
+            if let Some(fault) = fullest(order, traffic, start.total(host, limit), limit.usable) {
+                let subject = limit.subject(host, &tables.resources);
                 report.add(7, subject, format!("`after` lets {} be in use", fault.sentence(order)));
             }
         }
     }
+}
+
+/// What a VM holds of each thing that is bounded on a host.
+fn held(tables: &Tables<'_>, vm: &str, host: &str, nodes: &[i64]) -> Vec<i64> {
+    let need = &tables.need[vm];
+    let shares = numa::shares(need, nodes);
+    let of = |limit: &Limit| match limit.node {
+        None => need[limit.resource],
+        Some(node) => shares.get(&node).map_or(0, |share| share[limit.resource]),
+    };
+    tables.limits[host].iter().map(of).collect()
 }
 
 /// What a pool can come to hold, and the arrivals that do it.

@@ -74,7 +74,7 @@ impl<'t, 'a> Sweep<'t, 'a> {
         let vm = self.tables.vms[step.vm];
         let memory = vm.demand.get("memory").copied().unwrap_or(0) as f64;
         let transfer = step.end_s - step.start_s - SWITCH_S;
-        if memory == 0.0 {
+        if memory == 0.0 || step.repins() {
             0.0
         } else if transfer > 0.0 {
             vm.memory_dirty_rate.unwrap_or(0.0) + memory / transfer
@@ -112,6 +112,11 @@ impl<'t, 'a> Sweep<'t, 'a> {
         let here = self.world.hosts_of(step.vm).to_vec();
         let from_right_place =
             if step.migrate { here == [step.source] } else { here.is_empty() && step.source == vm.host };
+        if from_right_place && step.repins() && self.world.nodes.get(step.vm) == Some(&step.nodes) {
+            report.add(4, subject, format!("leaves {} on the NUMA nodes where it is", step.vm));
+            self.ignored.insert(step.id);
+            return;
+        }
         if !from_right_place {
             let place = match here.join(" and ") {
                 hosts if hosts.is_empty() => "not running".to_owned(),
@@ -126,16 +131,19 @@ impl<'t, 'a> Sweep<'t, 'a> {
             report.add(5, &subject, format!("takes {} away, which is pinned to {}", step.vm, vm.host));
         }
         let state = self.world.state(tables, step.destination);
-        if state != "ONLINE" {
+        if state != "ONLINE" && !step.repins() {
             report.add(6, &subject, format!("puts {} on {}, which is {state}", step.vm, step.destination));
         }
-        self.world.enter(tables, step.vm, step.destination);
-        let used = &self.world.used[step.destination];
-        for (r, name) in tables.resources.iter().enumerate() {
-            let usable = tables.usable[step.destination][r];
-            if used[r] > usable && tables.need[step.vm][r] > 0 {
-                let (host, now) = (step.destination, used[r]);
-                let message = format!("brings {} when {host} then uses {now} {name} of {usable}", step.vm);
+        let limits = &tables.limits[step.destination];
+        let part = |world: &World<'a>, limit| world.part(tables, step.vm, step.destination, limit);
+        let had: Vec<i64> = limits.iter().map(|limit| part(&self.world, limit)).collect();
+        self.world.enter(tables, step.vm, step.destination, step.nodes);
+        for (limit, had) in limits.iter().zip(had) {
+            let now = self.world.total(step.destination, limit);
+            if now > limit.usable && part(&self.world, limit) > had {
+                let place = limit.place(step.destination);
+                let (name, usable) = (tables.resources[limit.resource], limit.usable);
+                let message = format!("brings {} when {place} then uses {now} {name} of {usable}", step.vm);
                 report.add(2, &subject, message);
             }
         }
@@ -171,7 +179,7 @@ impl<'t, 'a> Sweep<'t, 'a> {
 
     fn take_bandwidth(&mut self, step: &Step<'a>, subject: &str, report: &mut Report) {
         let tables = self.tables;
-        for host in [step.source, step.destination] {
+        for host in [step.source, step.destination].into_iter().skip(usize::from(step.repins())) {
             let slots = self.slots.entry(host).or_default();
             *slots += 1;
             let most = tables.hosts[host].max_migrations.unwrap_or(2);
@@ -232,7 +240,7 @@ impl<'t, 'a> Sweep<'t, 'a> {
         }
         self.world.leave(self.tables, step.vm, step.source);
         let rate = self.rate(step);
-        for host in [step.source, step.destination] {
+        for host in [step.source, step.destination].into_iter().skip(usize::from(step.repins())) {
             *self.slots.entry(host).or_default() -= 1;
         }
         if rate.is_finite() {

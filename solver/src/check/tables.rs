@@ -1,7 +1,7 @@
 //! The checker's own look-up tables of a problem and a plan.
 
-use super::Report;
 use super::world::World;
+use super::{Report, numa};
 use crate::file::{Action, ActionKind, Body, Constraint, Host, Hosts, Plan, Problem, Vm, Vms};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +11,35 @@ pub(super) struct Tables<'a> {
     pub(super) vms: BTreeMap<&'a str, &'a Vm>,
     /// Resources that matter, by name.
     pub(super) resources: Vec<&'a str>,
+    /// What each host has in all, and what is bounded there.
     pub(super) usable: BTreeMap<&'a str, Vec<i64>>,
+    pub(super) limits: BTreeMap<&'a str, Vec<Limit>>,
     /// What each VM holds while the plan runs, and what it is to have at its end.
     pub(super) need: BTreeMap<&'a str, Vec<i64>>,
     pub(super) wants: BTreeMap<&'a str, Vec<i64>>,
     pub(super) steps: Vec<Step<'a>>,
     pub(super) rules: Vec<Rule<'a>>,
+}
+
+/// A resource of a host, or of one of its NUMA nodes, that can be too full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limit {
+    pub(super) resource: usize,
+    pub(super) node: Option<usize>,
+    pub(super) usable: i64,
+}
+
+impl Limit {
+    /// Where, in words.
+    pub(super) fn place(&self, host: &str) -> String {
+        self.node.map_or_else(|| host.to_owned(), |node| format!("NUMA node {node} of {host}"))
+    }
+
+    /// The subject of a violation.
+    pub(super) fn subject(&self, host: &str, resources: &[&str]) -> String {
+        let node = self.node.map_or_else(String::new, |node| format!(".numa_nodes[{node}]"));
+        format!("hosts[{host}]{node}.{}", resources[self.resource])
+    }
 }
 
 /// An action on a VM.
@@ -32,6 +55,15 @@ pub(super) struct Step<'a> {
     pub(super) start_s: f64,
     pub(super) end_s: f64,
     pub(super) after: &'a [u64],
+    /// NUMA nodes at the destination.
+    pub(super) nodes: &'a [i64],
+}
+
+impl Step<'_> {
+    /// Whether the VM goes to other NUMA nodes of its host.
+    pub(super) fn repins(&self) -> bool {
+        self.migrate && self.source == self.destination
+    }
 }
 
 pub(super) struct Rule<'a> {
@@ -71,14 +103,6 @@ impl<'a> Tables<'a> {
         let demanded = problem.vms.iter().flat_map(|v| v.demand.keys().chain(v.arrival_demand.keys()));
         let resources: BTreeSet<&str> = named.chain(demanded).map(String::as_str).collect();
         let resources: Vec<&str> = resources.into_iter().collect();
-        let usable = |host: &Host| -> Vec<i64> {
-            let of = |name: &&str| {
-                let ratio = host.overcommit.get(*name).copied().unwrap_or(1.0);
-                let capacity = host.capacity.get(*name).copied().unwrap_or(0);
-                (capacity as f64 * ratio + 1e-6).floor() as i64
-            };
-            resources.iter().map(of).collect()
-        };
         let need = |vm: &Vm| -> Vec<i64> {
             resources.iter().map(|name| vm.demand.get(*name).copied().unwrap_or(0)).collect()
         };
@@ -87,7 +111,8 @@ impl<'a> Tables<'a> {
             resources.iter().map(|name| of(name).unwrap_or(0)).collect()
         };
         let mut tables = Self {
-            usable: hosts.iter().map(|(name, host)| (*name, usable(host))).collect(),
+            usable: hosts.iter().map(|(name, host)| (*name, numa::usable(host, &resources))).collect(),
+            limits: hosts.iter().map(|(name, host)| (*name, numa::limits(host, &resources))).collect(),
             need: vms.iter().map(|(name, vm)| (*name, need(vm))).collect(),
             wants: vms.iter().map(|(name, vm)| (*name, wants(vm))).collect(),
             problem,
@@ -107,9 +132,6 @@ impl<'a> Tables<'a> {
     /// What this version cannot judge.
     fn refuse(&self, report: &mut Report) {
         let mut cannot = |subject: &str| report.add(0, subject, "this checker cannot judge it");
-        if self.problem.hosts.iter().any(|h| !h.numa_nodes.is_empty()) {
-            cannot("hosts with numa_nodes");
-        }
         if self.problem.network.is_some() {
             cannot("network");
         }
@@ -216,11 +238,14 @@ impl<'a> Tables<'a> {
             known("destination", &action.destination, self.hosts.contains_key(action.destination.as_str()));
             let source = self.hosts.contains_key(action.source.as_str());
             known("source", &action.source, source || (!migrate && action.source.is_empty()));
-            if migrate && action.source == action.destination {
-                report.add(0, &subject, "source and destination are the same host");
-            }
-            if !action.numa.is_empty() {
-                report.add(0, &subject, "names NUMA nodes on a host that has none");
+            let (vm, host) = (self.vms.get(action.vm.as_str()), self.hosts.get(action.destination.as_str()));
+            if let (Some(vm), Some(host)) = (vm, host) {
+                if migrate && action.source == action.destination && host.numa_nodes.is_empty() {
+                    report.add(0, &subject, "source and destination are the same host");
+                }
+                if let Some(wrong) = numa::wrong_nodes(vm, host, &action.numa) {
+                    report.add(0, &subject, wrong);
+                }
             }
             self.steps.push(Step {
                 id: action.id,
@@ -232,6 +257,7 @@ impl<'a> Tables<'a> {
                 start_s: action.start_s,
                 end_s: action.end_s,
                 after: &action.after,
+                nodes: &action.numa,
             });
         }
         self.read_names(plan, report);
@@ -268,6 +294,7 @@ impl<'a> Tables<'a> {
             start_s: action.start_s,
             end_s: action.end_s,
             after: &action.after,
+            nodes: &[],
         });
     }
 
@@ -298,8 +325,8 @@ impl<'a> Tables<'a> {
         for name in conflict.constraints.iter().filter(|name| !rule(name)) {
             unknown("conflict.constraints", name);
         }
-        for vm in plan.numa_placement.keys() {
-            report.add(0, format!("numa_placement.{vm}"), "names NUMA nodes, but no host has them");
+        for vm in plan.numa_placement.keys().filter(|vm| !self.vms.contains_key(vm.as_str())) {
+            unknown("numa_placement", vm);
         }
     }
 

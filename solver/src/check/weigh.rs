@@ -40,10 +40,13 @@ pub(super) fn imbalance(tables: &Tables<'_>, world: &World<'_>) -> f64 {
     (sum * 1000.0 + 0.5 + 1e-7).floor()
 }
 
-/// What is left of the free amount of each online host once whole units are taken off.
+/// What is left of the free amount of each online host, or of its NUMA nodes, once whole units are taken off.
 pub(super) fn fragments(tables: &Tables<'_>, world: &World<'_>) -> f64 {
     let Some(wanted) = &tables.problem.fragment else { return 0.0 };
     let Some(r) = tables.resources.iter().position(|name| *name == wanted.resource) else { return 0.0 };
-    let rest = |host: &str| (tables.usable[host][r] - world.used[host][r]).max(0) % wanted.unit.max(1);
+    let rest = |host: &'_ str| -> i64 {
+        let limits = tables.limits[host].iter().filter(|limit| limit.resource == r);
+        limits.map(|limit| (limit.usable - world.total(host, limit)).max(0) % wanted.unit.max(1)).sum()
+    };
     online(tables, world).map(rest).sum::<i64>() as f64
 }

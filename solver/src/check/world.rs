@@ -1,6 +1,7 @@
 //! Who runs where at one instant, and whether the rules hold there.
 
-use super::tables::{Rule, Tables};
+use super::numa::{self, Shares};
+use super::tables::{Limit, Rule, Tables};
 use crate::file::Body;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,10 @@ pub(super) struct World<'a> {
     pub(super) used: BTreeMap<&'a str, Vec<i64>>,
     /// States that are not those of the problem any more.
     pub(super) power: BTreeMap<&'a str, &'static str>,
+    /// The NUMA nodes of each VM; those that it goes to while it moves.
+    pub(super) nodes: BTreeMap<&'a str, &'a [i64]>,
+    /// What each VM holds of the nodes of a host.
+    held: BTreeMap<(&'a str, &'a str), Shares>,
 }
 
 impl<'a> World<'a> {
@@ -22,16 +27,29 @@ impl<'a> World<'a> {
             on: tables.hosts.keys().map(|host| (*host, BTreeSet::new())).collect(),
             used: tables.hosts.keys().map(|host| (*host, zero.clone())).collect(),
             power: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            held: BTreeMap::new(),
         };
         for vm in &tables.problem.vms {
             if tables.is_up(&vm.host) {
-                world.enter(tables, &vm.name, &vm.host);
+                let nodes = vm.numa.as_ref().map_or(&[][..], |numa| &numa.nodes);
+                world.enter(tables, &vm.name, &vm.host, nodes);
             }
         }
         world
     }
 
-    pub(super) fn enter(&mut self, tables: &Tables<'a>, vm: &'a str, host: &'a str) {
+    pub(super) fn enter(&mut self, tables: &Tables<'a>, vm: &'a str, host: &'a str, nodes: &'a [i64]) {
+        let mut shares = numa::shares(&tables.need[vm], nodes);
+        if let Some(old) = self.held.get(&(vm, host)) {
+            shares = numa::both(old, &shares);
+        }
+        if nodes.is_empty() {
+            self.nodes.remove(vm);
+        } else {
+            self.held.insert((vm, host), shares);
+            self.nodes.insert(vm, nodes);
+        }
         self.at.entry(vm).or_default().push(host);
         if self.on.entry(host).or_default().insert(vm) {
             let used = self.used.entry(host).or_insert_with(|| vec![0; tables.resources.len()]);
@@ -40,9 +58,17 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn leave(&mut self, tables: &Tables<'a>, vm: &'a str, host: &'a str) {
-        if let Some(hosts) = self.at.get_mut(vm) {
-            hosts.retain(|h| *h != host);
+        let here = self.at.entry(vm).or_default();
+        if let Some(first) = here.iter().position(|h| *h == host) {
+            here.remove(first);
         }
+        if here.contains(&host) {
+            // It was on its way to other nodes, and is there now.
+            let nodes = self.nodes.get(vm).copied().unwrap_or_default();
+            self.held.insert((vm, host), numa::shares(&tables.need[vm], nodes));
+            return;
+        }
+        self.held.remove(&(vm, host));
         if self.on.entry(host).or_default().remove(vm) {
             let used = self.used.entry(host).or_insert_with(|| vec![0; tables.resources.len()]);
             used.iter_mut().zip(&tables.need[vm]).for_each(|(u, n)| *u = u.saturating_sub(*n));
@@ -59,6 +85,10 @@ impl<'a> World<'a> {
             }
             world.used.insert(host, used);
         }
+        for ((vm, host), held) in &mut world.held {
+            debug_assert!(self.on[host].contains(vm));
+            *held = numa::shares(&tables.wants[vm], self.nodes.get(vm).copied().unwrap_or_default());
+        }
         world
     }
 
@@ -69,6 +99,29 @@ impl<'a> World<'a> {
         }
         let state = tables.hosts.get(host).map_or("", |host| host.state.as_str());
         if state.is_empty() { "ONLINE" } else { state }
+    }
+
+    /// What is in use of a host or node.
+    pub(super) fn total(&self, host: &'a str, limit: &Limit) -> i64 {
+        let Some(node) = limit.node else { return self.used[host][limit.resource] };
+        let vms = self.on[host].iter();
+        vms.map(|vm| self.of_node(vm, host, node, limit.resource)).fold(0, i64::saturating_add)
+    }
+
+    /// The part of that which one VM has.
+    pub(super) fn part(&self, tables: &Tables<'a>, vm: &'a str, host: &'a str, limit: &Limit) -> i64 {
+        let there = self.on.get(host).is_some_and(|vms| vms.contains(vm));
+        match limit.node {
+            _ if !there => 0,
+            None => tables.need[vm][limit.resource],
+            Some(node) => self.of_node(vm, host, node, limit.resource),
+        }
+    }
+
+    /// What a VM holds of a node.
+    pub(super) fn of_node(&self, vm: &'a str, host: &'a str, node: usize, resource: usize) -> i64 {
+        let held = self.held.get(&(vm, host)).and_then(|held| held.get(&node));
+        held.map_or(0, |amounts| amounts[resource])
     }
 
     pub(super) fn hosts_of(&self, vm: &str) -> &[&'a str] {

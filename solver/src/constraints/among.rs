@@ -198,7 +198,7 @@ impl Rule for Amongst<'_> {
         course.narrow |= self.groups.len() > 1;
         if let Some(group) = self.groups.iter().find(|group| hosts.iter().all(|host| group.contains(*host))) {
             let group = group.clone();
-            course.gate(&self.among.vms, move |pass| group.contains(pass.to));
+            course.gate(&self.among.vms, move |pass| group.contains(pass.to.host));
         } else {
             let movers = self.among.vms.iter().copied().filter(|vm| course.moves(*vm));
             let movers: Vec<VmId> = movers.collect();

@@ -63,6 +63,6 @@ impl Rule for Banned<'_> {
 
     fn course(&self, course: &mut Course<'_>) {
         let inside = Arc::clone(&self.inside);
-        course.gate(&self.ban.vms, move |pass| !inside.contains(pass.to));
+        course.gate(&self.ban.vms, move |pass| !inside.contains(pass.to.host));
     }
 }

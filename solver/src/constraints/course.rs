@@ -1,7 +1,7 @@
 //! What rules ask of a schedule, in terms that it understands: limits on how much there may be at once, gates
 //! that are open or closed to a move, and latches that open once all who must go first have gone.
 
-use crate::model::{Amount, HostId, Placement, Problem, ScopeId, VmId};
+use crate::model::{Amount, HostId, Placement, Problem, ScopeId, Site, VmId};
 
 /// Something of which there is only so much room at any instant.
 #[derive(Debug, Clone)]
@@ -43,11 +43,12 @@ pub(crate) struct Pass<'p> {
     pub(crate) problem: &'p Problem,
     pub(crate) vm: VmId,
     /// Nowhere: it is started.
-    pub(crate) from: Option<HostId>,
-    pub(crate) to: HostId,
+    pub(crate) from: Option<Site>,
+    /// On the same host if it goes to other NUMA nodes there.
+    pub(crate) to: Site,
     /// Where the VM begins and where it ends.
-    pub(crate) start: Option<HostId>,
-    pub(crate) end: Option<HostId>,
+    pub(crate) start: Option<Site>,
+    pub(crate) end: Option<Site>,
 }
 
 /// Whether moves are allowed at all.
@@ -116,7 +117,7 @@ impl<'a> Course<'a> {
 
     /// Whether a VM does not end where it starts.
     pub(crate) fn moves(&self, vm: VmId) -> bool {
-        self.start[vm.index()] != self.to[vm.index()]
+        self.start.site(vm.index()) != self.to.site(vm.index())
     }
 
     /// Lets only some moves of these VMs be.

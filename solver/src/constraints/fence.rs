@@ -64,7 +64,7 @@ impl Rule for Fenced<'_> {
 
     fn course(&self, course: &mut Course<'_>) {
         let inside = Arc::clone(&self.inside);
-        course.gate(&self.fence.vms, move |pass| inside.contains(pass.to));
+        course.gate(&self.fence.vms, move |pass| inside.contains(pass.to.host));
     }
 
     fn impossible(&self, known: &dyn Known, name: &str) -> Option<Impossible> {

@@ -123,6 +123,11 @@ impl Rule for Gathering<'_> {
         self.always && self.gather.scope.index() == 0 && self.problem.running_on(vm).is_some()
     }
 
+    fn pins(&self, _: VmId) -> bool {
+        // On other nodes it is on the same host all the time.
+        false
+    }
+
     fn always(&mut self, _: &[i64]) {
         self.always = true;
     }
@@ -180,7 +185,7 @@ impl Rule for Gathering<'_> {
         let scope = self.gather.scope.index();
         course.gate(&self.gather.vms, move |pass| {
             let value = |host: HostId| pass.problem.scopes[scope].value_of[host.index()];
-            pass.from.is_none_or(|from| value(from) == value(pass.to))
+            pass.from.is_none_or(|from| value(from.host) == value(pass.to.host))
         });
     }
 

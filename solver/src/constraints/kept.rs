@@ -266,4 +266,9 @@ impl<'a> Rules<'a> {
     pub(crate) fn moor(&self, vm: VmId) -> bool {
         self.of(vm).any(|kept| kept.hard() && kept.rule.moors(vm))
     }
+
+    /// Whether a hard rule makes it stay on its NUMA nodes as well.
+    pub(crate) fn pin(&self, vm: VmId) -> bool {
+        self.of(vm).any(|kept| kept.hard() && kept.rule.pins(vm))
+    }
 }

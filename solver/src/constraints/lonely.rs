@@ -171,7 +171,7 @@ impl Rule for Alone<'_> {
             special.iter().filter(|(_, mine)| **mine).map(|(host, _)| *host).collect();
         let vms = self.vms.to_vec();
         course.gate_hosts(reserved, move |pass| vms.binary_search(&pass.vm).is_ok());
-        course.gate(self.vms, move |pass| special.get(&pass.to) == Some(&true));
+        course.gate(self.vms, move |pass| special.get(&pass.to.host) == Some(&true));
     }
 
     fn impossible(&self, known: &dyn Known, name: &str) -> Option<Impossible> {

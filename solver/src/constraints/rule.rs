@@ -150,6 +150,11 @@ pub(crate) trait Rule: Debug + Send + Sync {
         self.holds(cells)
     }
 
+    /// Whether, if the rule is kept, the VM is not moved between the NUMA nodes of its host either.
+    fn pins(&self, vm: VmId) -> bool {
+        self.moors(vm)
+    }
+
     /// It is continuous and holds at the start, with these counters: it must hold at every instant.
     fn always(&mut self, _: &[i64]) {}
 

@@ -189,7 +189,7 @@ impl Rule for Parted<'_> {
             (kinds.into_iter()).filter_map(|(host, [first, last])| Some((host, last.or(first)?))).collect();
         for (g, group) in self.groups.iter().enumerate() {
             let kinds = kinds.clone();
-            course.gate(group, move |pass| kinds.get(&pass.to) == Some(&g));
+            course.gate(group, move |pass| kinds.get(&pass.to.host) == Some(&g));
         }
     }
 

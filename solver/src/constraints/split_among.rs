@@ -297,7 +297,7 @@ impl Rule for Apart<'_> {
             Ok(given) => {
                 for (group, place) in self.groups.iter().zip(given) {
                     let Some(place) = place.map(|place| self.places[place].clone()) else { continue };
-                    course.gate(group, move |pass| place.contains(pass.to));
+                    course.gate(group, move |pass| place.contains(pass.to.host));
                 }
             }
             Err(group) => {

@@ -179,7 +179,7 @@ proptest! {
                         there.retain(|(other, _)| *other != vm);
                     }
                 }
-                let hopeless = rules.list[0].fails(&rules.tally(&vec![None; 6]));
+                let hopeless = rules.list[0].fails(&rules.tally(&vec![None; 6].into()));
                 prop_assert!(hopeless || rules.list[0].holds(&less), "{body:?} {at:?}");
             }
         }

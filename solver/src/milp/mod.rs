@@ -76,5 +76,9 @@ pub(crate) struct Outcome {
 /// Looks for a better placement until the budget is spent, and for a proof that there is none. Returns soon
 /// after the deadline or a request to stop, whatever `HiGHS` does.
 pub(crate) fn improve(request: &Request<'_>) -> Outcome {
+    if request.problem.has_numa() {
+        // The model knows hosts only.
+        return Outcome { bounds: vec![None; request.problem.objectives.len()], ..Outcome::default() };
+    }
     levels::run(request, levels::Means::default())
 }

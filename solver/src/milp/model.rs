@@ -286,7 +286,7 @@ impl<'a> Model<'a> {
 
     /// The placement that a point stands for.
     pub(super) fn placement(&self, point: &[i64]) -> Placement {
-        let mut to = vec![None; self.problem.vms.len()];
+        let mut to = Placement::nowhere(self.problem.vms.len());
         self.parts.fixed.iter().for_each(|(vm, end)| to[vm.index()] = *end);
         for (c, class) in self.parts.classes.iter().enumerate() {
             let mut counts = BTreeMap::new();

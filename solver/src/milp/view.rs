@@ -30,7 +30,7 @@ impl<'a> Model<'a> {
 
     /// Where the VMs end that are not decided.
     pub(crate) fn placement_of_fixed(&self) -> Placement {
-        let mut at = vec![None; self.problem.vms.len()];
+        let mut at = Placement::nowhere(self.problem.vms.len());
         self.parts.fixed.iter().for_each(|(vm, end)| at[vm.index()] = *end);
         at
     }

@@ -2,6 +2,7 @@
 
 use super::{
     Amount, Amounts, Fragment, Host, HostId, HostState, Limits, Objective, Problem, Scope, Vm, Watts,
+    build_numa as numa,
 };
 use crate::constraints;
 use crate::file;
@@ -95,8 +96,9 @@ fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
     let host_ids = index("hosts", file.hosts.iter().map(|host| &host.name), faults);
     let vm_ids = index("vms", file.vms.iter().map(|vm| &vm.name), faults);
     index("constraints", file.constraints.iter().map(|rule| &rule.name), faults);
-    let hosts: Vec<_> =
+    let mut hosts: Vec<_> =
         file.hosts.iter().enumerate().map(|(i, host)| build_host(i, host, &resources, faults)).collect();
+    super::numa::number_cells(&mut hosts, resources.len());
     let vms: Vec<_> = (file.vms.iter().enumerate())
         .map(|(i, vm)| build_vm(i, vm, &resources, &host_ids, &hosts, faults))
         .collect();
@@ -111,7 +113,7 @@ fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
         refuse_switching(file, faults);
     }
     let fragment = file.fragment.as_ref().map(|fragment| build_fragment(fragment, &resources, faults));
-    Problem {
+    let mut problem = Problem {
         name: file.name.clone(),
         fragment,
         resources,
@@ -121,14 +123,17 @@ fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
         scopes,
         objectives: objectives(file, faults),
         limits: limits(file.limits.as_ref(), faults),
-    }
+    };
+    problem.settle_nodes();
+    problem
 }
 
 /// Standard resources and those of which some host has a capacity, if anything names them.
 fn resources(file: &file::Problem) -> Vec<String> {
     let of_hosts = file.hosts.iter().flat_map(|host| host.capacity.keys());
     let of_vms = file.vms.iter().flat_map(|vm| vm.demand.keys().chain(vm.arrival_demand.keys()));
-    let standard = of_vms.filter(|name| STANDARD_RESOURCES.contains(&name.as_str()));
+    let of_nodes = file.hosts.iter().flat_map(|host| &host.numa_nodes).flat_map(|node| node.capacity.keys());
+    let standard = of_vms.chain(of_nodes).filter(|name| STANDARD_RESOURCES.contains(&name.as_str()));
     of_hosts.chain(standard).cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
@@ -150,7 +155,12 @@ fn index<'a>(
 }
 
 /// Dense amounts of a map; unknown resources and amounts out of range are faults.
-fn dense(path: &str, amounts: &file::Amounts, resources: &[String], faults: &mut Faults) -> Amounts {
+pub(super) fn dense(
+    path: &str,
+    amounts: &file::Amounts,
+    resources: &[String],
+    faults: &mut Faults,
+) -> Amounts {
     let mut result = vec![0; resources.len()].into_boxed_slice();
     for (name, &amount) in amounts {
         let path = format!("{path}.{name}");
@@ -171,22 +181,18 @@ fn build_host(i: usize, host: &file::Host, resources: &[String], faults: &mut Fa
         faults.name(&path(&format!("capacity.{name}")), name);
     }
     let capacity = dense(&path("capacity"), &host.capacity, resources, faults);
-    let mut usable = capacity.clone();
+    let usable = usable(&capacity, host, resources);
     for (name, &ratio) in &host.overcommit {
         let path = path(&format!("overcommit.{name}"));
         if !(ratio.is_finite() && (0.0..=1e6).contains(&ratio)) {
             faults.wrong(path, format!("must be a ratio within 0..1000000, is {ratio}"));
         } else if let Ok(r) = resources.binary_search(name) {
-            usable[r] = (capacity[r] as f64 * ratio + 1e-6).floor() as Amount;
             if usable[r] > LARGEST_AMOUNT {
                 faults.wrong(path, "capacity times overcommit is beyond 2^53");
             }
         } else if !STANDARD_RESOURCES.contains(&name.as_str()) {
             faults.wrong(path, format!("unknown resource {name:?}: no host has a capacity of it"));
         }
-    }
-    if !host.numa_nodes.is_empty() {
-        faults.unsupported(path("numa_nodes"), "NUMA");
     }
     for (field, value) in [
         ("migration_bandwidth", host.migration_bandwidth),
@@ -223,7 +229,18 @@ fn build_host(i: usize, host: &file::Host, resources: &[String], faults: &mut Fa
             off: host.off_watts.unwrap_or(10.0),
         },
         boot_s: host.boot_s.unwrap_or(120.0),
+        numa: numa::host(i, host, resources, faults),
     }
+}
+
+/// floor(capacity × overcommit + 10⁻⁶).
+pub(super) fn usable(capacity: &[Amount], host: &file::Host, resources: &[String]) -> Amounts {
+    let ratio = |r: usize| host.overcommit.get(&resources[r]).copied();
+    let usable = |(r, amount): (usize, &Amount)| match ratio(r) {
+        Some(ratio) => (*amount as f64 * ratio + 1e-6).floor() as Amount,
+        None => *amount,
+    };
+    capacity.iter().enumerate().map(usable).collect()
 }
 
 fn host_state(text: &str) -> Option<HostState> {
@@ -263,15 +280,7 @@ fn build_vm(
     let demand = (resources.iter().enumerate())
         .map(|(r, name)| if vm.arrival_demand.contains_key(name) { arrival[r] } else { present[r] })
         .collect();
-    if let Some(numa) = &vm.numa {
-        // Hosts with NUMA nodes are refused, and elsewhere the number of nodes means nothing.
-        if numa.count.is_some_and(|count| count < 1) {
-            faults.wrong(path("numa.count"), "must be at least 1");
-        }
-        if !numa.nodes.is_empty() {
-            faults.wrong(path("numa.nodes"), "must be empty: its host has no NUMA nodes");
-        }
-    }
+    let (numa_count, nodes) = numa::vm(i, vm, host.map(|host| &hosts[host.index()]), faults);
     faults.at_least(path("memory_dirty_rate"), vm.memory_dirty_rate, 0.0);
     let priority = vm.priority.unwrap_or(100);
     if !(0..=1000).contains(&priority) {
@@ -285,6 +294,9 @@ fn build_vm(
         pinned: vm.pinned,
         memory_dirty_rate: vm.memory_dirty_rate.unwrap_or(0.0),
         priority: priority.clamp(0, 1000) as u32,
+        numa_count,
+        nodes,
+        node_list: vm.numa.as_ref().map_or_else(Vec::new, |numa| numa.nodes.clone()),
     }
 }
 

@@ -6,7 +6,10 @@
 
 mod amounts;
 pub mod build;
+mod build_numa;
 mod ids;
+mod numa;
+mod placement;
 mod power;
 #[cfg(test)]
 mod tests;
@@ -15,6 +18,9 @@ pub use crate::constraints::Body;
 pub(crate) use amounts::add;
 pub use build::{Fault, Rejected};
 pub use ids::{ConstraintId, HostId, ResourceId, ScopeId, VmId};
+pub use numa::HostNodes;
+pub(crate) use numa::{Bound, part};
+pub use placement::{Nodes, Placement, Site};
 
 /// An amount of one resource, in the unit of `problem-format` (milli-cores, MiB, Mbit/s, GiB …).
 /// Never negative in a problem; differences of amounts may be.
@@ -66,6 +72,8 @@ pub struct Host {
     pub watts: Watts,
     /// Seconds from powered down to online.
     pub boot_s: f64,
+    /// Its NUMA nodes, if they are modelled.
+    pub numa: HostNodes,
 }
 
 /// What a host draws: between idle and peak in proportion to the use of its cpu, off when it is down.
@@ -120,6 +128,12 @@ pub struct Vm {
     pub memory_dirty_rate: f64,
     /// 0–1000, higher is placed first when not all can be.
     pub priority: u32,
+    /// On how many NUMA nodes it lies, where a host has them.
+    pub numa_count: u32,
+    /// On which it lies today; none unless its host has some.
+    pub nodes: Nodes,
+    /// The same as the problem names them.
+    pub(crate) node_list: Vec<i64>,
 }
 
 /// A label key whose values group hosts: `host` itself, or a rack, a zone …
@@ -198,15 +212,13 @@ pub struct Limits {
     pub power_actions: bool,
 }
 
-/// Host of each VM, indexed by [`VmId`]; `None` = not running.
-pub type Placement = Vec<Option<HostId>>;
-
 impl Problem {
     /// Where the VMs run at the start; those of a failed host are down.
     #[must_use]
     pub fn initial(&self) -> Placement {
         let up = |host: &HostId| self.hosts[host.index()].state != HostState::Failed;
-        self.vms.iter().map(|vm| vm.host.filter(up)).collect()
+        let site = |vm: &Vm| vm.host.filter(up).map(|host| Site { host, nodes: vm.nodes });
+        self.vms.iter().map(site).collect()
     }
 
     /// Where a VM runs at the start; `None` also if its host has failed.

@@ -78,6 +78,16 @@ fn wrong_values_are_refused_with_their_path() {
         (r#""vms": [{"name": "v", "memory_dirty_rate": -1}]"#, "vms[0].memory_dirty_rate", "at least 0"),
         (r#""vms": [{"name": "v", "priority": 1001}]"#, "vms[0].priority", "0..1000"),
         (r#""vms": [{"name": "v", "priority": -1}]"#, "vms[0].priority", "0..1000"),
+        (
+            r#""hosts": [{"name": "a", "capacity": {"cpu": 9}, "numa_nodes": [{"capacity": {"cpu": 4}}, {}]}]"#,
+            "hosts[0].numa_nodes",
+            "the nodes have 4 cpu together, the host 9",
+        ),
+        (
+            r#""hosts": [{"name": "a", "capacity": {"cpu": 9}, "numa_nodes": [{"capacity": {"cpu": -1}}]}]"#,
+            "hosts[0].numa_nodes[0].capacity.cpu",
+            "is -1",
+        ),
         (r#""vms": [{"name": "v", "numa": {"count": 0}}]"#, "vms[0].numa.count", "at least 1"),
         (r#""vms": [{"name": "v", "numa": {"nodes": [0]}}]"#, "vms[0].numa.nodes", "no NUMA nodes"),
         (r#""objective": "REPAIRS""#, "objective", "must be REPAIR"),
@@ -191,7 +201,6 @@ fn wrong_rules_are_refused_with_their_path() {
 #[test]
 fn what_is_not_planned_with_is_refused_by_name() {
     for (part, path, says) in [
-        (r#""hosts": [{"name": "a", "numa_nodes": [{}]}]"#, "hosts[0].numa_nodes", "NUMA"),
         (r#""network": {}"#, "network", "network topology"),
         (
             r#""limits": {"power_actions": true}, "constraints": [{"name": "c", "spare_hosts": {"hosts": ["a"], "min": 1}}]"#,
@@ -316,6 +325,39 @@ fn what_a_vm_is_to_have_at_the_end_replaces_what_it_names() {
     assert_eq!((&*problem.vms[1].present, &*problem.vms[1].demand), (&[0, 4][..], &[1, 0][..]));
     assert!(problem.resizes());
     assert_eq!(problem.memory_of(super::VmId(1)), 4, "what is moved is what it has while the plan runs");
+}
+
+#[test]
+fn wrong_nodes_of_vms_are_refused() {
+    let with = |numa: &str, state: &str| {
+        build(&format!(
+            r#"{{"hosts": [{{"name": "a", "capacity": {{"cpu": 9}}, "state": "{state}", "numa_nodes": [
+                {{"capacity": {{"cpu": 4}}}}, {{"capacity": {{"cpu": 5}}}}, {{"capacity": {{}}}}]}}],
+                "vms": [{{"name": "v", "host": "a", "demand": {{"cpu": 3}}{numa}}}]}}"#
+        ))
+    };
+    for (numa, says) in [
+        ("", "must name 1 of the 3 NUMA nodes of a"),
+        (r#", "numa": {"nodes": [3]}"#, "a has no NUMA node 3"),
+        (r#", "numa": {"nodes": [-1]}"#, "a has no NUMA node -1"),
+        (r#", "numa": {"count": 2, "nodes": [1]}"#, "must name 2 distinct"),
+        (r#", "numa": {"count": 2, "nodes": [1, 1]}"#, "must name 2 distinct"),
+        (r#", "numa": {"nodes": [0, 1]}"#, "must name 1 distinct"),
+    ] {
+        let faults = with(numa, "ONLINE").expect_err(numa).faults;
+        assert!(faults[0].path == "vms[0].numa.nodes" && faults[0].message.contains(says), "{faults:?}");
+    }
+    assert!(with("", "FAILED").is_ok(), "what is down may have lost its nodes");
+    // What cannot be divided makes the order of the nodes count, and only that.
+    let nodes = |numa: &str| with(numa, "ONLINE").unwrap().vms[0].nodes;
+    assert_ne!(
+        nodes(r#", "numa": {"count": 2, "nodes": [1, 0]}"#),
+        nodes(r#", "numa": {"count": 2, "nodes": [0, 1]}"#)
+    );
+    assert_eq!(
+        nodes(r#", "numa": {"count": 3, "nodes": [2, 1, 0]}"#),
+        nodes(r#", "numa": {"count": 3, "nodes": [0, 1, 2]}"#)
+    );
 }
 
 #[test]

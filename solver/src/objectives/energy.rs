@@ -83,10 +83,7 @@ pub(crate) fn bound(space: &Space<'_>, active: usize) -> f64 {
         }
     }
     let floor = floor(space, &fixed, &holds);
-    let room = |rate: &Rate, r: usize| {
-        let cell = rate.host.index() * space.width + r;
-        space.usable[cell].max(space.home_used[cell]) - fixed[cell]
-    };
+    let room = |rate: &Rate, r: usize| space.most(rate.host, r) - fixed[rate.host.index() * space.width + r];
     // The cheapest way to have room for the rest, in parts of hosts.
     let fill = |r: usize, price: &dyn Fn(&Rate) -> f64| {
         let mut parts: Vec<(f64, Amount)> = (floor.rates.iter())
@@ -139,7 +136,7 @@ fn floor(space: &Space<'_>, fixed: &[Amount], holds: &[bool]) -> Floor {
             // Where more may be in use than there is, each unit counts in part only.
             let cpu = problem.cpu().map(|cpu| (cpu, i * space.width + cpu));
             let beyond = cpu.map_or(1.0, |(cpu, cell)| {
-                let most = space.usable[cell].max(space.home_used[cell]) - fixed[cell];
+                let most = space.most(host, cpu) - fixed[cell];
                 let left = (known.capacity[cpu] - fixed[cell]).max(0);
                 if most > 0 { (left as f64 / most as f64).min(1.0) } else { 1.0 }
             });

@@ -1,7 +1,7 @@
-//! `FRAGMENTS`: what online hosts have free of a resource beyond whole units of it.
+//! `FRAGMENTS`: what online hosts, or their NUMA nodes, have free of a resource beyond whole units of it.
 
 use crate::milp::{Level, Model, Term, gcd};
-use crate::model::{Amount, Fragment, HostId, HostState, Problem};
+use crate::model::{Amount, Bound, Fragment, HostId, HostState, Problem, part};
 use crate::screen::Space;
 
 /// What a host has free beyond whole units.
@@ -9,12 +9,14 @@ pub(super) fn of_host(
     problem: &Problem,
     host: HostId,
     state: HostState,
-    (resource, used): (usize, Amount),
+    resource: usize,
+    used: impl Fn(&Bound) -> Amount,
 ) -> i64 {
     let Some(Fragment { unit, .. }) = problem.fragment.filter(|_| state == HostState::Online) else {
         return 0;
     };
-    (problem.host(host).usable[resource] - used).max(0) % unit
+    let bounds = problem.bounds_for(host, resource);
+    bounds.map(|bound| (bound.usable - used(&bound)).max(0) % unit).sum()
 }
 
 /// Resource and unit.
@@ -31,12 +33,18 @@ pub(crate) fn bound(space: &Space<'_>) -> f64 {
         return 0.0;
     }
     // All that is in use is a multiple of what the demands have in common.
-    let common = problem.vms.iter().fold(unit, |common, vm| gcd(common, vm.demand[r]));
-    let hosts = || problem.host_ids().filter(|host| problem.host(*host).state == HostState::Online);
-    let cell = |host: HostId| host.index() * space.width + r;
-    let over = |host: HostId| space.home_used[cell(host)] > space.usable[cell(host)];
-    let least: Amount =
-        hosts().filter(|host| !over(*host)).map(|host| space.usable[cell(host)] % common).sum();
+    let numa = problem.has_numa();
+    let common = problem.vms.iter().fold(unit, |common, vm| {
+        let (amount, count) = (vm.demand[r], if numa { vm.numa_count } else { 1 });
+        let parts = gcd(part(amount, count, false), part(amount, count, true));
+        gcd(common, gcd(amount, parts))
+    });
+    let bounds = || {
+        let hosts = problem.host_ids().filter(|host| problem.host(*host).state == HostState::Online);
+        hosts.flat_map(|host| problem.bounds_for(host, r))
+    };
+    let over = |bound: &Bound| space.home_used[bound.cell] > bound.usable;
+    let least: Amount = bounds().filter(|bound| !over(bound)).map(|bound| bound.usable % common).sum();
     // Where all that is in use at the end is known, so is what is free, and the fragments with it up to units.
     let known = |vm: usize| {
         let home = space.home[vm];
@@ -45,11 +53,11 @@ pub(crate) fn bound(space: &Space<'_>) -> f64 {
                 matches!(problem.host(home).state, HostState::Online | HostState::Draining)
             })
     };
-    if hosts().any(over) || !(0..problem.vms.len()).all(known) {
+    if bounds().any(|bound| over(&bound)) || !(0..problem.vms.len()).all(known) {
         return least as f64;
     }
     let used: i128 = problem.vms.iter().map(|vm| i128::from(vm.demand[r])).sum();
-    let usable: i128 = hosts().map(|host| i128::from(space.usable[cell(host)])).sum();
+    let usable: i128 = bounds().map(|bound| i128::from(bound.usable)).sum();
     let beyond = i128::from(unit);
     let missing = (usable - used - i128::from(least)).rem_euclid(beyond);
     (i128::from(least) + missing) as f64

@@ -8,13 +8,13 @@ pub(crate) mod imbalance;
 mod tests;
 
 use crate::milp::{Column, Model};
-use crate::model::{Amount, HostId, HostState, Objective, Placement, Problem};
+use crate::model::{Amount, Bound, HostId, HostState, Objective, Placement, Problem};
 use std::collections::BTreeMap;
 
 /// What hosts have in use, and the states they are in.
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
-    /// `host * resources + resource`.
+    /// By cell: `host * resources + resource`, then those of NUMA nodes.
     pub(crate) used: Vec<Amount>,
     pub(crate) states: Vec<HostState>,
 }
@@ -58,7 +58,7 @@ impl Gauges {
             imbalance: asked(Objective::Imbalance).then(|| imbalance::Gauge::new(problem)),
         };
         if gauges.any() {
-            let nothing = vec![0; problem.resources.len()];
+            let nothing = vec![0; problem.cells()];
             for host in problem.host_ids() {
                 gauges.set(problem, host, problem.state_at_end(host, false), &nothing);
             }
@@ -71,7 +71,7 @@ impl Gauges {
         let mut gauges = Self::new(problem);
         if gauges.any() {
             for host in problem.host_ids() {
-                gauges.set(problem, host, scene.states[host.index()], scene.used(problem, host));
+                gauges.set(problem, host, scene.states[host.index()], &scene.used);
             }
         }
         gauges
@@ -81,7 +81,7 @@ impl Gauges {
         !self.sums.is_empty() || self.imbalance.is_some()
     }
 
-    /// A host has something else in use.
+    /// A host has something else in use; `used` by cell.
     pub(crate) fn update(&mut self, problem: &Problem, host: HostId, used: &[Amount], runs: bool) {
         if self.any() {
             self.set(problem, host, problem.state_at_end(host, runs), used);
@@ -90,10 +90,11 @@ impl Gauges {
 
     fn set(&mut self, problem: &Problem, host: HostId, state: HostState, used: &[Amount]) {
         for sum in &mut self.sums {
-            sum.set(host, sum.terms.in_state(problem, host, state, sum.terms.used(used)));
+            sum.set(host, sum.terms.in_state(problem, host, state, |bound| used[bound.cell]));
         }
         if let Some(gauge) = &mut self.imbalance {
-            gauge.set(problem, host, state == HostState::Online, used);
+            let first = host.index() * problem.resources.len();
+            gauge.set(problem, host, state == HostState::Online, &used[first..]);
         }
     }
 
@@ -137,19 +138,35 @@ impl Terms {
     }
 
     /// The amount that counts.
-    pub(crate) fn used(self, amounts: &[Amount]) -> Amount {
+    pub(crate) fn amount(self, amounts: &[Amount]) -> Amount {
         self.resource.map_or(0, |r| amounts[r])
     }
 
-    /// What a host adds at the end, in whole parts of the level's unit.
-    pub(crate) fn of(self, problem: &Problem, host: HostId, used: Amount, runs: bool) -> i64 {
+    /// What a host adds at the end, in whole parts of the level's unit, by what is in use of it, or of its NUMA
+    /// nodes.
+    pub(crate) fn of(
+        self,
+        problem: &Problem,
+        host: HostId,
+        used: impl Fn(&Bound) -> Amount,
+        runs: bool,
+    ) -> i64 {
         self.in_state(problem, host, problem.state_at_end(host, runs), used)
     }
 
-    fn in_state(self, problem: &Problem, host: HostId, state: HostState, used: Amount) -> i64 {
+    fn in_state(
+        self,
+        problem: &Problem,
+        host: HostId,
+        state: HostState,
+        used: impl Fn(&Bound) -> Amount,
+    ) -> i64 {
         match (self.level, self.resource) {
-            (Objective::Energy, cpu) => energy::of_host(problem, host, state, cpu.map(|cpu| (cpu, used))),
-            (_, Some(r)) => fragments::of_host(problem, host, state, (r, used)),
+            (Objective::Energy, cpu) => {
+                let busy = cpu.map(|cpu| (cpu, used(&problem.whole(host, cpu))));
+                energy::of_host(problem, host, state, busy)
+            }
+            (_, Some(r)) => fragments::of_host(problem, host, state, r, used),
             (_, None) => 0,
         }
     }
@@ -233,7 +250,8 @@ pub(crate) fn worst(
             Objective::Energy => energy::rate(problem, host),
             Objective::Fragments => {
                 let terms = Terms::new(problem, level);
-                terms.in_state(problem, host, scene.states[host.index()], terms.used(used)) as f64
+                let used = |bound: &Bound| scene.used[bound.cell];
+                terms.in_state(problem, host, scene.states[host.index()], used) as f64
             }
             _ => {
                 let loads = used.iter().zip(&known.usable).filter(|(_, usable)| **usable > 0);

@@ -180,10 +180,14 @@ impl<'a> Best<'a> {
 
 /// The VMs that move more than once, or for others.
 fn pivots(problem: &Problem, actions: &[file::Action], to: &Placement) -> BTreeSet<VmId> {
-    let final_host = |vm: VmId| to[vm.index()].map_or("", |host| problem.host(host).name.as_str());
+    let ends_there = |vm: VmId, action: &file::Action| {
+        to.site(vm.index()).is_some_and(|site| {
+            problem.host(site.host).name == action.destination && problem.node_list(vm, site) == action.numa
+        })
+    };
     let aside = |action: &file::Action| {
         let vm = problem.vm_ids().find(|vm| problem.vm(*vm).name == action.vm)?;
-        (action.destination != final_host(vm)).then_some(vm)
+        (!ends_there(vm, action)).then_some(vm)
     };
     actions.iter().filter_map(aside).collect()
 }

@@ -71,7 +71,7 @@ impl<'a> Stages<'a> {
         if self.is_done() {
             return;
         }
-        let exact = self.options.backend != Backend::Heuristic;
+        let exact = self.options.backend != Backend::Heuristic && !self.space.problem.has_numa();
         let from = self.local_search(first, if exact { 0.5 } else { 1.0 });
         if exact && !self.is_done() {
             self.exact(&from);
@@ -134,7 +134,7 @@ impl<'a> Stages<'a> {
         let space = self.space;
         let send_home = |vms: &BTreeSet<VmId>, to: &mut Placement| {
             for vm in vms {
-                to[vm.index()] = space.home[vm.index()];
+                to.put(vm.index(), space.home.site(vm.index()));
             }
         };
         send_home(vms, &mut to);

@@ -4,7 +4,7 @@ mod phrases;
 
 use crate::constraints::{Rules, Tally};
 use crate::file::{Action, ActionKind};
-use crate::model::{Amount, HostId, Objective, Placement, Problem, VmId};
+use crate::model::{Amount, Bound, HostId, Objective, Placement, Problem, VmId};
 use crate::objective::{self, Way};
 use crate::objectives::{Gauges, Scene, energy, imbalance};
 use std::collections::BTreeMap;
@@ -57,8 +57,8 @@ impl<'a> Reasons<'a> {
         };
         let mut coming = vec![Vec::new(); problem.hosts.len()];
         for vm in problem.vm_ids() {
-            if let Some(host) = to[vm.index()].filter(|host| home[vm.index()] != Some(*host)) {
-                coming[host.index()].push(vm);
+            if let Some(site) = to.site(vm.index()).filter(|site| home.site(vm.index()) != Some(*site)) {
+                coming[site.index()].push(vm);
             }
         }
         Self {
@@ -85,7 +85,17 @@ impl<'a> Reasons<'a> {
         }
         let host = |id: Option<HostId>| id.map_or("", |id| self.problem.host(id).name.as_str());
         let (first, last) = (host(self.home[vm.index()]).to_owned(), host(self.to[vm.index()]).to_owned());
-        if first == last {
+        let home = self.home.site(vm.index());
+        if first == last && home == self.to.site(vm.index()) {
+            let nodes = home.map_or_else(Vec::new, |home| self.problem.node_list(vm, home));
+            let back = action.destination == last && action.numa == nodes;
+            if action.source == action.destination {
+                return if back {
+                    "returns to its NUMA nodes after stepping aside for other VMs".to_owned()
+                } else {
+                    "steps aside to other NUMA nodes, as other VMs have to pass through its own".to_owned()
+                };
+            }
             return if action.source == first {
                 format!("steps aside, as other VMs have to pass through {first}")
             } else {
@@ -135,6 +145,9 @@ impl<'a> Reasons<'a> {
         if host.state == crate::model::HostState::Draining {
             return Some(format!("{} is draining", host.name));
         }
+        if self.to[vm.index()] == Some(home) {
+            return self.overload(vm, home).or_else(|| self.whole(vm, home));
+        }
         let at_fault = |hard: bool| {
             self.rules.at(&self.tally_before, vm, home).find(|kept| {
                 kept.hard() == hard
@@ -163,7 +176,7 @@ impl<'a> Reasons<'a> {
     /// What the objectives that weigh hosts make of its leaving.
     fn weighs(&self, vm: VmId, home: HostId) -> Option<String> {
         let (problem, to) = (self.problem, self.to[vm.index()]?);
-        let (from, name) = (problem.host(home), &problem.host(home).name);
+        let name = &problem.host(home).name;
         problem.objectives.iter().find_map(|level| match level {
             Objective::Imbalance => {
                 let (r, load, mean) = self.uneven(vm, home)?;
@@ -175,16 +188,24 @@ impl<'a> Reasons<'a> {
                 let gains = there < here;
                 gains.then(|| phrases::watts(&problem.host(to).name, core(there), name, core(here)))
             }
-            Objective::Fragments => {
-                let fragment = problem.fragment?;
-                let r = fragment.resource?;
-                let cell = home.index() * problem.resources.len() + r;
-                let units = |used: &[Amount]| (from.usable[r] - used[cell]).max(0) / fragment.unit;
-                let (before, after) = (units(&self.used_before), units(&self.used_after));
-                let gains = after > before && problem.vm(vm).demand[r] > 0;
-                gains.then(|| phrases::whole(name, after, fragment.unit, &problem.resources[r]))
-            }
+            Objective::Fragments => self.whole(vm, home),
             _ => None,
+        })
+    }
+
+    /// What it leaves with more whole units free: its host, or a NUMA node.
+    fn whole(&self, vm: VmId, home: HostId) -> Option<String> {
+        let problem = self.problem;
+        let fragment = problem.fragment.filter(|_| problem.objectives.contains(&Objective::Fragments))?;
+        let r = fragment.resource?;
+        let mut bounds = problem.bounds_for(home, r);
+        bounds.find_map(|bound| {
+            let units = |used: &[Amount]| (bound.usable - used[bound.cell]).max(0) / fragment.unit;
+            let (before, after) = (units(&self.used_before), units(&self.used_after));
+            let load = |at: &Placement| problem.load(&problem.vm(vm).demand, at.site(vm.index()), bound.cell);
+            let gains = after > before && load(&self.home) > load(self.to);
+            let place = problem.place_name(home, bound.node);
+            gains.then(|| phrases::whole(&place, after, fragment.unit, &problem.resources[r]))
         })
     }
 
@@ -200,35 +221,41 @@ impl<'a> Reasons<'a> {
         found.max_by(|a, b| (a.1 - a.2).total_cmp(&(b.1 - b.2)))
     }
 
-    /// The resource of which the host has the most too much in use, of those it is relieved of.
+    /// The resource of which the host, or its NUMA nodes, have the most too much in use, of those they are
+    /// relieved of.
     fn overload(&self, vm: VmId, home: HostId) -> Option<String> {
-        let (problem, width) = (self.problem, self.problem.resources.len());
-        let host = problem.host(home);
-        let excess = |r: usize| self.used_before[home.index() * width + r] - host.usable[r];
-        let helped = |r: &usize| {
-            let relieved = self.used_after[home.index() * width + r] <= host.usable[*r];
-            excess(*r) > 0 && problem.vm(vm).demand[*r] > 0 && relieved
+        let problem = self.problem;
+        let takes = &problem.vm(vm).demand;
+        let load = |at: &Placement, bound: &Bound| problem.load(takes, at.site(vm.index()), bound.cell);
+        let excess = |bound: &Bound| self.used_before[bound.cell] - bound.usable;
+        let helped = |bound: &Bound| {
+            let relieved = self.used_after[bound.cell] <= bound.usable;
+            excess(bound) > 0 && load(&self.home, bound) > load(self.to, bound) && relieved
         };
-        let share = |r: usize| excess(r) as f64 / host.usable[r].max(1) as f64;
-        let worst = (0..width).filter(helped).max_by(|a, b| share(*a).total_cmp(&share(*b)))?;
-        let resource = &problem.resources[worst];
-        match self.grower(vm, home, worst) {
+        let share = |bound: &Bound| excess(bound) as f64 / bound.usable.max(1) as f64;
+        let worst = problem.bounds_of(home).filter(helped).max_by(|a, b| share(a).total_cmp(&share(b)))?;
+        let resource = &problem.resources[worst.resource];
+        let place = problem.place_name(home, worst.node);
+        match self.grower(vm, &worst) {
             Some(grower) => {
-                let (name, to) = (&problem.vm(grower).name, problem.vm(grower).demand[worst]);
-                Some(phrases::grows(name, &host.name, resource, to, excess(worst)))
+                let (name, to) = (&problem.vm(grower).name, problem.vm(grower).demand[worst.resource]);
+                Some(phrases::grows(name, &place, resource, to, excess(&worst)))
             }
-            None => Some(phrases::over(&host.name, resource, excess(worst))),
+            None => Some(phrases::over(&place, resource, excess(&worst))),
         }
     }
 
-    /// The VM whose growing puts a host over that is not so yet: this one, else the one that grows most.
-    fn grower(&self, vm: VmId, home: HostId, r: usize) -> Option<VmId> {
-        let growth = |vm: VmId| self.problem.vm(vm).demand[r] - self.problem.vm(vm).present[r];
-        let here = |vm: &VmId| self.home[vm.index()] == Some(home) && growth(*vm) > 0;
-        let growing: Vec<VmId> = self.problem.vm_ids().filter(here).collect();
+    /// The VM whose growing puts a host or node over that is not so yet: this one, else the one that grows most.
+    fn grower(&self, vm: VmId, bound: &Bound) -> Option<VmId> {
+        let problem = self.problem;
+        let growth = |vm: VmId| {
+            let load = |takes: &[Amount]| problem.load(takes, self.home.site(vm.index()), bound.cell);
+            load(&problem.vm(vm).demand) - load(&problem.vm(vm).present)
+        };
+        let here = |vm: &VmId| self.home[vm.index()] == Some(bound.host) && growth(*vm) > 0;
+        let growing: Vec<VmId> = problem.vm_ids().filter(here).collect();
         let all: Amount = growing.iter().map(|vm| growth(*vm)).sum();
-        let used = self.used_before[home.index() * self.problem.resources.len() + r];
-        if used - all > self.problem.host(home).usable[r] {
+        if self.used_before[bound.cell] - all > bound.usable {
             return None;
         }
         if growing.contains(&vm) {
@@ -252,7 +279,9 @@ impl<'a> Reasons<'a> {
                 });
             };
             let why = self.main(other).or_else(|| if longer { self.room(other, chain - 1) } else { None })?;
-            Some(format!("leaves {}: {why}", problem.host(from).name))
+            let stays = self.to[other.index()] == Some(from);
+            let what = if stays { "leaves its NUMA nodes of" } else { "leaves" };
+            Some(format!("{what} {}: {why}", problem.host(from).name))
         };
         let name = |vm: VmId| self.problem.vm(vm).name.as_str();
         for longer in [false, true] {
@@ -283,10 +312,16 @@ impl<'a> Reasons<'a> {
 
     /// Whether another VM could not be on the host if this one had stayed there.
     fn blocks(&self, vm: VmId, home: HostId, other: VmId) -> bool {
-        let (problem, base) = (self.problem, home.index() * self.problem.resources.len());
-        let (mine, theirs) = (&problem.vm(vm).demand, &problem.vm(other).demand);
-        let full = |r: usize| self.used_after[base + r] + mine[r] > problem.host(home).usable[r];
-        let too_full = (0..mine.len()).any(|r| theirs[r] > 0 && mine[r] > 0 && full(r));
+        let problem = self.problem;
+        let load = |vm: VmId, at: &Placement, bound: &Bound| {
+            problem.load(&problem.vm(vm).demand, at.site(vm.index()), bound.cell)
+        };
+        let too_full = problem.bounds_of(home).any(|bound| {
+            // What it would take besides what it takes there still.
+            let mine = load(vm, &self.home, &bound) - load(vm, self.to, &bound);
+            let full = self.used_after[bound.cell] + mine > bound.usable;
+            mine > 0 && load(other, self.to, &bound) > 0 && full
+        });
         too_full || {
             let mut tally = self.tally_after.clone();
             if let Some(at) = self.to[vm.index()] {
@@ -303,11 +338,11 @@ impl<'a> Reasons<'a> {
 
     /// What would be wrong or worse without the move, found by leaving it out.
     fn needed(&mut self, vm: VmId) -> String {
-        let before = self.home[vm.index()];
+        let before = self.home.site(vm.index());
         if self.tried < MOST_TRIED {
             self.tried += 1;
             let mut without = self.to.clone();
-            without[vm.index()] = before;
+            without.put(vm.index(), before);
             if let Some(fault) = objective::fault(self.problem, self.rules, &without) {
                 return format!("needed by the other moves: without it, {fault}");
             }

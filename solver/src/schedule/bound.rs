@@ -16,10 +16,14 @@ pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
     let mut through = 0.0;
     let mut bound = 0.0_f64;
     for hop in &hops {
-        let opens = ground.opens_s(hop.to).unwrap_or(0.0);
+        let opens = ground.opens_s(hop.to.host).unwrap_or(0.0);
         bound = bound.max(arrival_s(ground, *hop).max(opens) + shortest_s(problem, *hop));
         let Some(from) = hop.from else { continue };
-        for (host, way) in [(from, 0), (hop.to, 1)] {
+        if hop.repins() {
+            ports[from.index()].1 += SWITCH_S;
+            continue;
+        }
+        for (host, way) in [(from.host, 0), (hop.to.host, 1)] {
             let (amounts, slots) = &mut ports[host.index()];
             amounts[way] += least_transfer(ground, hop.vm, fastest(host));
             *slots += duration_s(problem, hop.vm, fastest(host));
@@ -64,12 +68,17 @@ fn leaving_s(ground: &Ground<'_>, pool: usize, wanted: i64) -> f64 {
     let Some(host) = ground.host_of(pool) else { return 0.0 };
     let limit = problem.limits.backbone_bandwidth.unwrap_or(f64::INFINITY);
     let rate = problem.host(host).migration_bandwidth.min(limit);
+    // A VM can go to another NUMA node in no time.
+    let node = ground.is_node(pool);
     let mut leaving: Vec<(f64, i64)> = (problem.vm_ids())
         .filter(|vm| ground.start[vm.index()] == Some(host) && !problem.vm(*vm).pinned)
-        .filter(|vm| problem.vm(*vm).memory_dirty_rate < 0.8 * rate)
+        .filter(|vm| node || problem.vm(*vm).memory_dirty_rate < 0.8 * rate)
         .map(|vm| {
-            let amount = ground.holds(vm, host).find(|(p, _)| *p == pool).map_or(0, |(_, amount)| amount);
-            (duration_s(problem, vm, rate), amount)
+            let held = ground
+                .start
+                .site(vm.index())
+                .and_then(|site| ground.holds(vm, site).find(|(p, _)| *p == pool).map(|(_, amount)| amount));
+            (if node { SWITCH_S } else { duration_s(problem, vm, rate) }, held.unwrap_or(0))
         })
         .filter(|(_, amount)| *amount > 0)
         .collect();

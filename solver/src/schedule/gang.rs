@@ -1,7 +1,7 @@
 //! VMs whose migrations must end together begin together, and the quick ones are slowed down.
 
 use super::ground::Hop;
-use super::network::{SWITCH_S, duration_s, slowest};
+use super::network::{SWITCH_S, hop_s, slowest};
 use super::run::Run;
 use crate::model::{Amount, HostId};
 use std::collections::BTreeMap;
@@ -16,16 +16,16 @@ impl Run<'_> {
         let Some(rates) = self.gang_rates(&hops) else { return false };
         let problem = self.ground.problem;
         let all = hops.iter().zip(&rates);
-        let longest = all.map(|((hop, _), rate)| duration_s(problem, hop.vm, *rate)).fold(SWITCH_S, f64::max);
+        let longest = all.map(|((hop, _), rate)| hop_s(problem, *hop, *rate)).fold(SWITCH_S, f64::max);
         let mut chosen = Vec::new();
         for (hop, _) in &hops {
             let (memory, dirty) = (problem.memory_of(hop.vm) as f64, problem.vm(hop.vm).memory_dirty_rate);
-            if memory == 0.0 {
+            if memory == 0.0 || hop.repins() {
                 chosen.push((*hop, 0.0, longest));
                 continue;
             }
             let rate = (dirty + memory / (longest - SWITCH_S)).max(slowest(dirty));
-            let lasts = duration_s(problem, hop.vm, rate);
+            let lasts = hop_s(problem, *hop, rate);
             if longest - lasts > NEARLY_S {
                 // It would not converge at so slow a rate.
                 return false;
@@ -45,7 +45,7 @@ impl Run<'_> {
         let mut hops = Vec::new();
         for vm in &ground.together[gang] {
             let hop = ground.last_hop(*vm, &self.at)?;
-            if self.taken[vm.index()] || !self.is_up(hop.to) || !ground.may_hop(hop) {
+            if self.taken[vm.index()] || !self.is_ready(hop) || !ground.may_hop(hop) {
                 return None;
             }
             for (pool, amount) in ground.arrivals(hop) {
@@ -55,7 +55,7 @@ impl Run<'_> {
                     return None;
                 }
             }
-            hops.push((hop, hop.from?));
+            hops.push((hop, hop.left()?));
         }
         Some(hops)
     }
@@ -67,10 +67,10 @@ impl Run<'_> {
         let mut rates = Vec::new();
         for (hop, from) in hops {
             let out = hops.iter().filter(|(_, other)| other == from).count();
-            let into = hops.iter().filter(|(other, _)| other.to == hop.to).count();
+            let into = hops.iter().filter(|(other, _)| other.to.host == hop.to.host).count();
             let parts = if backbone { hops.len() } else { out.max(into) };
-            let rate = network.offer_part(hop.vm, *from, hop.to, parts as f64).ok()?;
-            network.begin(*from, hop.to, rate);
+            let rate = network.offer_part(hop.vm, *from, hop.to.host, parts as f64).ok()?;
+            network.begin(*from, hop.to.host, rate);
             rates.push(rate);
         }
         Some(rates)

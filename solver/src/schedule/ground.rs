@@ -1,21 +1,40 @@
 //! What does not change while a schedule is made: who may hop where, and what a hop takes and gives back.
 //!
-//! Everything that can be full is a *pool* with a room in integers: a resource of a host, or one of a rule
-//! that must be kept on the way. A hop takes from the pools of the host that it enters when it begins, and
-//! gives back to those of the host that it leaves when it ends. What some hops must have done before others
+//! Everything that can be full is a *pool* with a room in integers: a resource of a host or of one of its NUMA
+//! nodes (a cell of [`Problem`]), or one of a rule that must be kept on the way. A hop takes from the pools of
+//! the place that it goes to when it begins, and gives back to those of the place that it leaves when it ends;
+//! of what is the same pool only the difference. What some hops must have done before others
 //! is a pool that begins over by one for each, and that those others need without taking from it.
 //! VMs are resized at the end of the plan: here they take what they have at present.
 
 use crate::constraints::{Act, Course, Gate, Kept, Limit, Pass, Rules};
-use crate::model::{Amount, HostId, HostState, Placement, Problem, VmId};
+use crate::model::{Amount, HostId, HostState, Placement, Problem, Site, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One VM goes to a host: by live migration, or (from nowhere) by being started.
+/// One VM goes to a host: by live migration, or (from nowhere) by being started. Or it is re-pinned: it goes to
+/// other NUMA nodes of its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Hop {
     pub(super) vm: VmId,
-    pub(super) from: Option<HostId>,
-    pub(super) to: HostId,
+    pub(super) from: Option<Site>,
+    pub(super) to: Site,
+}
+
+impl Hop {
+    /// Whether it stays on its host.
+    pub(super) fn repins(&self) -> bool {
+        self.from.is_some_and(|from| from.host == self.to.host)
+    }
+
+    /// The host that it comes from.
+    pub(super) fn left(&self) -> Option<HostId> {
+        self.from.map(|from| from.host)
+    }
+
+    /// Whether it is a live migration from host to host.
+    pub(super) fn migrates(&self) -> bool {
+        self.from.is_some() && !self.repins()
+    }
 }
 
 /// A limit and its first pool.
@@ -54,6 +73,8 @@ pub(super) struct Ground<'a> {
     /// Room of each pool at the start; less than 0 where a host is over.
     pub(super) room: Vec<Amount>,
     width: usize,
+    /// Pools that are cells of hosts and NUMA nodes.
+    cells: usize,
     limits: Vec<Limited>,
     /// Positions in `limits`: of those that count each VM, and of those that count all on each host.
     limits_of_vm: Vec<Vec<u32>>,
@@ -84,8 +105,9 @@ impl<'a> Ground<'a> {
     pub(super) fn new(problem: &'a Problem, rules: &'a Rules<'a>, to: &'a Placement, soft: bool) -> Self {
         let (width, start) = (problem.resources.len(), problem.initial());
         let used = crate::objective::present_usage(problem, &start);
-        let usable = problem.hosts.iter().flat_map(|host| host.usable.iter());
-        let room = usable.zip(used).map(|(usable, used)| usable - used).collect();
+        // What NUMA nodes bound the host does not.
+        let mut room = vec![Amount::MAX / 4; used.len()];
+        problem.bounds().for_each(|bound| room[bound.cell] = bound.usable - used[bound.cell]);
         let mut course = Course::new(problem, &start, to);
         let (mut keeps_soft, mut may_break, mut of_plans) = (false, false, Vec::new());
         let end = rules.tally(to);
@@ -110,6 +132,7 @@ impl<'a> Ground<'a> {
         let mut ground = Self {
             problem,
             to,
+            cells: room.len(),
             room,
             width,
             gang_of,
@@ -220,45 +243,71 @@ impl<'a> Ground<'a> {
 
     /// Whether a pool is one of a rule, not a resource of a host.
     pub(super) fn is_of_rule(&self, pool: usize) -> bool {
-        pool >= self.problem.hosts.len() * self.width
+        pool >= self.cells
+    }
+
+    /// Whether a pool is a resource of a NUMA node.
+    pub(super) fn is_node(&self, pool: usize) -> bool {
+        (self.problem.hosts.len() * self.width..self.cells).contains(&pool)
     }
 
     /// The host of a pool that is a resource of one.
     pub(super) fn host_of(&self, pool: usize) -> Option<HostId> {
-        (!self.is_of_rule(pool)).then(|| HostId::from(pool / self.width))
+        if self.is_of_rule(pool) {
+            return None;
+        }
+        if self.is_node(pool) {
+            let has = |host: &HostId| self.problem.bounds_of(*host).any(|bound| bound.cell == pool);
+            return self.problem.host_ids().find(has);
+        }
+        Some(HostId::from(pool / self.width))
+    }
+
+    /// Whether [`Problem::sites`] knows all places on all hosts.
+    pub(super) fn knows_all_sites(&self, vms: &[VmId]) -> bool {
+        let all = |vm: &VmId| self.problem.host_ids().all(|host| self.problem.ways(*vm, host).1);
+        !self.problem.has_numa() || vms.iter().all(all)
     }
 
     /// What a VM holds in the pools while it runs on a host.
-    pub(super) fn holds(&self, vm: VmId, host: HostId) -> impl Iterator<Item = (usize, Amount)> + '_ {
-        let away = self.to[vm.index()] != Some(host);
+    pub(super) fn holds(&self, vm: VmId, site: Site) -> impl Iterator<Item = (usize, Amount)> + '_ {
+        let away = self.to.site(vm.index()) != Some(site);
         let arrive = self.latches.arrive.get(&vm).filter(|_| away);
-        self.needs(vm, host)
-            .chain(self.limited(vm, Some(host), None))
-            .chain(self.leaves(vm, Some(host)))
+        self.needs(vm, site, None)
+            .chain(self.limited(vm, Some(site.host), None))
+            .chain(self.leaves(vm, Some(site.host)))
             .chain(arrive.into_iter().flatten().map(|pool| (*pool, 1)))
     }
 
     /// What a hop takes when it begins.
     pub(super) fn arrivals(&self, hop: Hop) -> impl Iterator<Item = (usize, Amount)> + '_ {
-        self.needs(hop.vm, hop.to).chain(self.limited(hop.vm, Some(hop.to), hop.from)).chain(self.waits(hop))
+        self.needs(hop.vm, hop.to, hop.from)
+            .chain(self.limited(hop.vm, Some(hop.to.host), hop.left()))
+            .chain(self.waits(hop))
     }
 
     /// What a hop gives back when it ends.
     pub(super) fn departures(&self, hop: Hop) -> impl Iterator<Item = (usize, Amount)> + '_ {
-        let needs = hop.from.map(|from| self.needs(hop.vm, from));
-        let arrive = self.latches.arrive.get(&hop.vm).filter(|_| self.to[hop.vm.index()] == Some(hop.to));
+        let needs = hop.from.map(|from| self.needs(hop.vm, from, Some(hop.to)));
+        let ends = self.to.site(hop.vm.index()) == Some(hop.to);
+        let arrive = self.latches.arrive.get(&hop.vm).filter(|_| ends);
+        let left = hop.left().filter(|_| !hop.repins());
         needs
             .into_iter()
             .flatten()
-            .chain(self.limited(hop.vm, hop.from, Some(hop.to)))
-            .chain(self.leaves(hop.vm, hop.from))
+            .chain(self.limited(hop.vm, hop.left(), Some(hop.to.host)))
+            .chain(self.leaves(hop.vm, left))
             .chain(arrive.into_iter().flatten().map(|pool| (*pool, 1)))
     }
 
-    fn needs(&self, vm: VmId, host: HostId) -> impl Iterator<Item = (usize, Amount)> + '_ {
-        let first = host.index() * self.width;
-        let takes = self.problem.vm(vm).present.iter().enumerate();
-        takes.filter(|(_, amount)| **amount > 0).map(move |(r, amount)| (first + r, *amount))
+    /// What a VM takes here, beyond what it takes of the same pools there.
+    fn needs(&self, vm: VmId, here: Site, there: Option<Site>) -> impl Iterator<Item = (usize, Amount)> + '_ {
+        let (present, problem) = (&self.problem.vm(vm).present, self.problem);
+        let there = there.filter(|there| there.host == here.host);
+        let more = problem.loads(present, here).map(move |(pool, amount)| {
+            (pool, if there.is_some() { amount - problem.load(present, there, pool) } else { amount })
+        });
+        more.filter(|(_, amount)| *amount > 0)
     }
 
     /// Pools of limits that `here` is in and that matter, going from or to `there`.
@@ -274,7 +323,8 @@ impl<'a> Ground<'a> {
             let pool = limited.pool(self.problem, here?)?;
             let same = || there.and_then(|there| limited.pool(self.problem, there)) == Some(pool);
             let amount = self.amount(&limited.limit, vm);
-            (amount > 0 && (limited.limit.twice || !same())).then_some((pool, amount))
+            let again = limited.limit.twice && there != here;
+            (amount > 0 && (again || !same())).then_some((pool, amount))
         })
     }
 
@@ -286,7 +336,7 @@ impl<'a> Ground<'a> {
     /// Pools that a hop needs not to be over.
     fn waits(&self, hop: Hop) -> impl Iterator<Item = (usize, Amount)> + '_ {
         let by_vm = self.latches.by_vm.get(&hop.vm).into_iter().flatten().copied();
-        let by_host = self.latches.by_host.get(&hop.to).into_iter().flatten();
+        let by_host = self.latches.by_host.get(&hop.to.host).filter(|_| !hop.repins()).into_iter().flatten();
         let waits = move |only: &Option<Vec<VmId>>| {
             only.as_ref().is_none_or(|vms| vms.binary_search(&hop.vm).is_ok())
         };
@@ -303,31 +353,38 @@ impl<'a> Ground<'a> {
         let pools = &room[host.index() * self.width..][..self.width];
         let usable = &self.problem.host(host).usable;
         let parts = pools.iter().zip(usable).filter(|(_, usable)| **usable > 0);
-        parts.map(|(room, usable)| *room as f64 / *usable as f64).fold(1.0, f64::min)
+        let whole = parts.map(|(room, usable)| *room as f64 / *usable as f64).fold(1.0, f64::min);
+        let nodes = self.problem.bounds_of(host).filter(|bound| bound.node.is_some() && bound.usable > 0);
+        // Any node may be the one that is needed.
+        let best = nodes.map(|bound| room[bound.cell] as f64 / bound.usable as f64).reduce(f64::max);
+        best.map_or(whole, |best| whole.min(best))
     }
 
     /// Whether a hop is allowed at all, however much room there is.
     pub(super) fn may_hop(&self, hop: Hop) -> bool {
         let Hop { vm, from, to } = hop;
-        let (start, end) = (self.start[vm.index()], self.to[vm.index()]);
+        let (start, end) = (self.start.site(vm.index()), self.to.site(vm.index()));
         let pass = Pass { problem: self.problem, vm, from, to, start, end };
         let moved = &self.problem.vm(vm);
-        let allowed = self.opens_s(to).is_some()
+        (hop.repins() && from != Some(to) && self.problem.can_repin(vm, to.host)
+            || self.opens_s(to.host).is_some()
+                && from.is_none_or(|from| {
+                    from.host != to.host && self.problem.can_migrate(vm, from.host, to.host)
+                }))
             && !(moved.pinned && moved.host.is_some())
-            && (self.gates_of_vm[vm.index()].iter().chain(&self.gates_of_host[to.index()]))
-                .all(|gate| (self.gates[*gate as usize].opens)(&pass));
-        allowed && from.is_none_or(|from| from != to && self.problem.can_migrate(vm, from, to))
+            && (self.gates_of_vm[vm.index()].iter().chain(&self.gates_of_host[to.host.index()]))
+                .all(|gate| (self.gates[*gate as usize].opens)(&pass))
     }
 
     /// The hop of a VM to where it ends.
     pub(super) fn last_hop(&self, vm: VmId, at: &Placement) -> Option<Hop> {
-        let (from, to) = (at[vm.index()], self.to[vm.index()]?);
+        let (from, to) = (at.site(vm.index()), self.to.site(vm.index())?);
         (from != Some(to)).then_some(Hop { vm, from, to })
     }
 
     /// VMs that do not end where they start.
     pub(super) fn movers(&self) -> impl Iterator<Item = VmId> + '_ {
-        let pairs = self.start.iter().zip(self.to).enumerate();
+        let pairs = self.start.sites().zip(self.to.sites()).enumerate();
         pairs.filter(|(_, (start, to))| start != to).map(|(vm, _)| VmId::from(vm))
     }
 

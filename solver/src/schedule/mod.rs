@@ -218,8 +218,8 @@ impl Outcome {
     fn new(ground: &Ground<'_>, steps: Vec<Step>) -> Result<Self, BTreeSet<VmId>> {
         let act = |step: &Step| Act {
             vm: step.hop.vm,
-            from: step.hop.from,
-            to: step.hop.to,
+            from: step.hop.left(),
+            to: step.hop.to.host,
             start_s: step.start_s,
             end_s: step.end_s,
         };
@@ -229,9 +229,12 @@ impl Outcome {
         }
         let migrations = steps.iter().filter(|step| step.hop.from.is_some());
         let moved: BTreeSet<VmId> = migrations.clone().map(|step| step.hop.vm).collect();
-        let stays = |vm: &&VmId| ground.start[vm.index()] == ground.to[vm.index()];
-        let aside = moved.iter().filter(stays);
-        let needed = moved.len() - aside.clone().count();
+        let stays = |vm: &&VmId| ground.start.site(vm.index()) == ground.to.site(vm.index());
+        let needed = moved.len() - moved.iter().filter(stays).count();
+        // Those that were on another host and end where they began, be it on other NUMA nodes.
+        let away: BTreeSet<VmId> =
+            steps.iter().filter(|step| step.hop.migrates()).map(|step| step.hop.vm).collect();
+        let aside = away.iter().filter(|vm| ground.start[vm.index()] == ground.to[vm.index()]);
         let way = Way {
             pivots: (migrations.count() - needed) as u64,
             detour_mib: aside.map(|vm| ground.problem.memory_of(*vm)).sum(),

@@ -18,6 +18,11 @@ pub(super) fn duration_s(problem: &Problem, vm: VmId, rate: f64) -> f64 {
     }
 }
 
+/// Seconds that a hop takes at a rate; to go to other NUMA nodes of a host needs none.
+pub(super) fn hop_s(problem: &Problem, hop: Hop, rate: f64) -> f64 {
+    if hop.repins() { SWITCH_S } else { duration_s(problem, hop.vm, rate) }
+}
+
 /// How the bandwidth is given out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sharing {
@@ -73,7 +78,7 @@ impl<'a> Network<'a> {
         if out.slots == 0 || into.slots == 0 {
             return Err(Busy::Host);
         }
-        if self.problem.memory_of(vm) == 0 {
+        if self.problem.memory_of(vm) == 0 || from == to {
             return Ok(0.0);
         }
         let dirty = self.problem.vm(vm).memory_dirty_rate;
@@ -96,7 +101,7 @@ impl<'a> Network<'a> {
     }
 
     pub(super) fn begin(&mut self, from: HostId, to: HostId, rate: f64) {
-        for (host, way) in [(from, 0), (to, 1)] {
+        for (host, way) in ways(from, to) {
             let port = &mut self.ports[host.index()];
             port.slots -= 1;
             port.rate[way] += rate;
@@ -107,7 +112,7 @@ impl<'a> Network<'a> {
     }
 
     pub(super) fn end(&mut self, from: HostId, to: HostId, rate: f64) {
-        for (host, way) in [(from, 0), (to, 1)] {
+        for (host, way) in ways(from, to) {
             let port = &mut self.ports[host.index()];
             port.slots += 1;
             port.count[way] -= 1;
@@ -119,6 +124,11 @@ impl<'a> Network<'a> {
     }
 }
 
+/// Both ends, out and in; a VM that stays on its host takes one slot there.
+fn ways(from: HostId, to: HostId) -> impl Iterator<Item = (HostId, usize)> {
+    [(from, 0), (to, 1)].into_iter().take(if from == to { 1 } else { 2 })
+}
+
 /// A rate at which a VM with this dirty rate surely converges.
 pub(super) fn slowest(dirty: f64) -> f64 {
     dirty * 1.25 * (1.0 + 1e-6)
@@ -126,5 +136,5 @@ pub(super) fn slowest(dirty: f64) -> f64 {
 
 /// Seconds of a hop at its best speed; a start takes none.
 pub(super) fn shortest_s(problem: &Problem, hop: Hop) -> f64 {
-    hop.from.map_or(0.0, |from| duration_s(problem, hop.vm, problem.rate_limit(from, hop.to)))
+    hop.from.map_or(0.0, |from| hop_s(problem, hop, problem.rate_limit(from.host, hop.to.host)))
 }

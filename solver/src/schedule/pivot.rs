@@ -55,7 +55,7 @@ impl<'a> Lock<'a> {
         let waits = |vm: &&VmId| !view.taken[vm.index()];
         let hops = view.left.iter().filter(waits).filter_map(|vm| ground.last_hop(*vm, at));
         let waiting: Vec<Hop> =
-            hops.filter(|hop| hop.from.is_some() && !view.emptying.contains(&hop.to)).collect();
+            hops.filter(|hop| hop.from.is_some() && !view.emptying.contains(&hop.to.host)).collect();
         let mut inside: BTreeMap<usize, Vec<VmId>> = BTreeMap::new();
         for hop in &waiting {
             for (pool, _) in ground.arrivals(*hop).filter(|(pool, amount)| room[*pool] < *amount) {
@@ -63,10 +63,10 @@ impl<'a> Lock<'a> {
             }
         }
         let largest = largest_rooms(ground, room);
-        for (i, host) in at.iter().enumerate() {
-            let (vm, Some(host)) = (VmId::from(i), *host) else { continue };
-            let leaves = ground.to[i] != Some(host);
-            let may = leaves || (bystanders && ground.may_hop(Hop { vm, from: None, to: host }));
+        for (i, site) in at.sites().enumerate() {
+            let (vm, Some(site)) = (VmId::from(i), site) else { continue };
+            let leaves = ground.to.site(i) != Some(site);
+            let may = leaves || (bystanders && ground.may_hop(Hop { vm, from: None, to: site }));
             let moved = ground.problem.vm(vm);
             // What was only just started stays.
             if !may || view.taken[i] || moved.pinned || ground.start[i].is_none() {
@@ -75,13 +75,13 @@ impl<'a> Lock<'a> {
             if moved.present.iter().zip(&largest).any(|(takes, most)| *takes > 0 && takes > most) {
                 continue;
             }
-            for (pool, _) in ground.holds(vm, host) {
+            for (pool, _) in ground.holds(vm, site) {
                 if let Some(list) = inside.get_mut(&pool) {
                     list.push(vm);
                 }
             }
         }
-        let wanted = waiting.iter().map(|hop| hop.to).collect();
+        let wanted = waiting.iter().map(|hop| hop.to.host).collect();
         Self { ground, at, room, most: view.most, waiting, wanted, inside, fixed: BTreeSet::new() }
     }
 
@@ -110,11 +110,15 @@ impl<'a> Lock<'a> {
     /// objectives besides.
     fn cost(&self, vm: VmId) -> u64 {
         let memory = self.ground.problem.memory_of(vm).unsigned_abs() + 1;
-        if self.at[vm.index()] == self.ground.to[vm.index()] { 4 * memory } else { memory }
+        if self.is_there(vm) { 4 * memory } else { memory }
+    }
+
+    fn is_there(&self, vm: VmId) -> bool {
+        self.at.site(vm.index()) == self.ground.to.site(vm.index())
     }
 
     fn extra_hops(&self, vms: &[VmId]) -> u64 {
-        let stays = |vm: &&VmId| self.at[vm.index()] == self.ground.to[vm.index()];
+        let stays = |vm: &&VmId| self.is_there(**vm);
         vms.len() as u64 + vms.iter().filter(stays).count() as u64
     }
 
@@ -129,7 +133,7 @@ impl<'a> Lock<'a> {
             .filter(|vm| *vm != hop.vm && !self.fixed.contains(vm))
             .collect();
         let gives = |vm: VmId| {
-            let here = self.at[vm.index()];
+            let here = self.at.site(vm.index());
             here.into_iter().flat_map(move |here| self.ground.holds(vm, here))
         };
         let alone = candidates.iter().filter(|vm| {
@@ -208,14 +212,14 @@ impl<'a> Lock<'a> {
 
     /// The hop of a VM to the most welcome host.
     fn aside(&self, room: &Overlay<'_>, last: Hop, vm: VmId) -> Option<Hop> {
-        let (from, problem) = (self.at[vm.index()]?, self.ground.problem);
-        let back = self.ground.to[vm.index()]?;
+        let (from, problem) = (self.at.site(vm.index())?, self.ground.problem);
+        let back = self.ground.to.site(vm.index())?;
         let blocked: Vec<usize> = (self.ground.arrivals(last))
             .filter(|(pool, amount)| self.ground.is_of_rule(*pool) && self.room[*pool] < *amount)
             .map(|(pool, _)| pool)
             .collect();
         let mut best: Option<(f64, Hop)> = None;
-        for to in problem.host_ids() {
+        for to in problem.host_ids().flat_map(|host| problem.sites(vm, host)) {
             let hop = Hop { vm, from: Some(from), to };
             let fits = self.ground.arrivals(hop).all(|(pool, amount)| room.of(pool) >= amount);
             if !fits || !self.ground.may_hop(hop) {
@@ -231,7 +235,7 @@ impl<'a> Lock<'a> {
             if blocked.iter().any(|pool| held(pool) && !left(pool)) {
                 continue;
             }
-            let usable = &problem.host(to).usable;
+            let usable = &problem.host(to.host).usable;
             let rest = (self.ground.arrivals(hop))
                 .filter(|(pool, _)| !self.ground.is_of_rule(*pool))
                 .map(|(pool, amount)| {
@@ -239,7 +243,7 @@ impl<'a> Lock<'a> {
                     (room.of(pool) - amount) as f64 / all as f64
                 })
                 .fold(1.0, f64::min);
-            let score = if self.wanted.contains(&to) { rest - WANTED } else { rest };
+            let score = if self.wanted.contains(&to.host) { rest - WANTED } else { rest };
             if best.is_none_or(|(most, _)| score > most) {
                 best = Some((score, hop));
             }

@@ -24,21 +24,22 @@ pub(super) fn actions(ground: &Ground<'_>, steps: &[Step]) -> Vec<Action> {
     for ((i, step), after) in steps.iter().enumerate().zip(after::reduced(steps)) {
         let vm = ground.problem.vm(step.hop.vm);
         let kind = if step.hop.from.is_some() { ActionKind::Migrate } else { ActionKind::Start };
-        let boot = boots.get(&step.hop.to).copied();
+        let boot = boots.get(&step.hop.to.host).copied();
         actions.push(Action {
             vm: vm.name.clone(),
             // A VM of a failed host is started from there.
-            source: step.hop.from.or(vm.host).map_or_else(String::new, name),
-            destination: name(step.hop.to),
+            source: step.hop.left().or(vm.host).map_or_else(String::new, name),
+            destination: name(step.hop.to.host),
             start_s: step.start_s,
             end_s: step.end_s,
             after: boot.into_iter().chain(after.into_iter().map(|step| u64::from(step) + first)).collect(),
+            numa: ground.problem.node_list(step.hop.vm, step.hop.to),
             ..empty(first + i as u64, kind)
         });
     }
     let mut leaving: BTreeMap<HostId, (f64, Vec<u64>)> = BTreeMap::new();
     for (i, step) in steps.iter().enumerate() {
-        if let Some(from) = step.hop.from {
+        if let Some(from) = step.hop.left() {
             let (end_s, after) = leaving.entry(from).or_default();
             *end_s = end_s.max(step.end_s);
             after.push(first + i as u64);

@@ -56,7 +56,7 @@ fn scores(ground: &Ground<'_>, hops: &[Hop], order: Order) -> Vec<f64> {
             let mut load = vec![[0.0; 2]; ground.problem.hosts.len()];
             for (hop, length) in hops.iter().zip(&lengths) {
                 load[hop.to.index()][1] += length;
-                if let Some(from) = hop.from {
+                if let Some(from) = hop.left() {
                     load[from.index()][0] += length;
                 }
             }

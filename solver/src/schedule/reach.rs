@@ -28,6 +28,10 @@ pub(super) fn anyhow(ground: &Ground<'_>, budget: &Budget) -> Reached {
     if problem.vms.len().saturating_mul(problem.hosts.len()) > MOST_PAIRS || budget.expired() {
         return Reached::Unknown;
     }
+    let all: Vec<VmId> = problem.vm_ids().collect();
+    if !ground.knows_all_sites(&all) {
+        return Reached::Unknown;
+    }
     let Some((mobile, never)) = mobile(ground, budget) else { return Reached::Unknown };
     if !never.is_empty() {
         return Reached::Never(never);
@@ -70,14 +74,14 @@ fn mobile(ground: &Ground<'_>, budget: &Budget) -> Option<(Vec<VmId>, BTreeSet<V
             if budget.expired() {
                 return None;
             }
-            let mut targets = problem.host_ids();
+            let mut targets = problem.host_ids().flat_map(|host| problem.sites(vm, host));
             let moves = targets.any(|to| {
-                let hop = Hop { vm, from: ground.start[vm.index()], to };
+                let hop = Hop { vm, from: ground.start.site(vm.index()), to };
                 ground.fits(&room, hop) && ground.may_hop(hop)
             });
             if moves {
-                let here = ground.start[vm.index()].into_iter();
-                here.flat_map(|host| ground.holds(vm, host)).for_each(|(pool, amount)| room[pool] += amount);
+                let here = ground.start.site(vm.index()).into_iter();
+                here.flat_map(|site| ground.holds(vm, site)).for_each(|(pool, amount)| room[pool] += amount);
                 mobile.push(vm);
             } else {
                 rest.push(vm);

@@ -2,7 +2,7 @@
 
 use super::ground::{Ground, Hop};
 use super::ledger::Ledger;
-use super::network::{Busy, Network, Sharing, duration_s};
+use super::network::{Busy, Network, Sharing, hop_s};
 use super::pivot::{self, View};
 use super::search::{self, Route, Scope};
 use crate::budget::Budget;
@@ -125,7 +125,8 @@ impl<'g> Run<'g> {
             run.migrations_left += usize::from(run.at[vm.index()].is_some());
         }
         let hops = ground.movers().filter_map(|vm| ground.last_hop(vm, &ground.start));
-        let hosts: BTreeSet<HostId> = hops.flat_map(|hop| hop.from.into_iter().chain([hop.to])).collect();
+        let hosts: BTreeSet<HostId> =
+            hops.flat_map(|hop| hop.from.into_iter().chain([hop.to])).map(|site| site.host).collect();
         run.brisk = hosts.len().div_ceil(5);
         // Beyond so many detours something goes in circles.
         let sensible = 6 * run.migrations_left as u64 + 12;
@@ -246,11 +247,13 @@ impl<'g> Run<'g> {
         left.sort_unstable_by_key(|vm| self.policy.ranks[vm.index()]);
         left.truncate(GLANCE);
         let mut emptying: BTreeSet<HostId> =
-            self.ends.iter().filter_map(|Reverse((_, step))| self.steps[*step as usize].hop.from).collect();
+            (self.ends.iter().filter_map(|Reverse((_, step))| self.steps[*step as usize].hop.from))
+                .map(|site| site.host)
+                .collect();
         let mut room = self.ledger.room.clone();
         for hop in &self.forced {
             self.ground.arrivals(*hop).for_each(|(pool, amount)| room[pool] -= amount);
-            emptying.extend(hop.from);
+            emptying.extend(hop.from.map(|site| site.host));
         }
         while self.is_slow() {
             let view = View {
@@ -264,7 +267,7 @@ impl<'g> Run<'g> {
             let Some(hops) = pivot::unlock(self.ground, &view, false) else { break };
             for hop in &hops {
                 self.ground.arrivals(*hop).for_each(|(pool, amount)| room[pool] -= amount);
-                emptying.extend(hop.from);
+                emptying.extend(hop.from.map(|site| site.host));
             }
             self.force(hops);
             self.begin_forced();
@@ -273,7 +276,12 @@ impl<'g> Run<'g> {
     }
 
     fn left_vms(&self) -> impl Iterator<Item = VmId> + '_ {
-        self.ground.problem.vm_ids().filter(|vm| self.at[vm.index()] != self.ground.to[vm.index()])
+        self.ground.problem.vm_ids().filter(|vm| !self.is_there(*vm))
+    }
+
+    /// Whether a VM is where it ends.
+    fn is_there(&self, vm: VmId) -> bool {
+        self.at.site(vm.index()) == self.ground.to.site(vm.index())
     }
 
     fn deadlock(&self) -> Deadlock {
@@ -299,12 +307,12 @@ impl<'g> Run<'g> {
         while i < self.forced.len().min(LOOK_AHEAD) {
             let hop = self.forced[i];
             let free = !held.contains(&hop.vm)
-                && self.at[hop.vm.index()] == hop.from
+                && self.at.site(hop.vm.index()) == hop.from
                 && self.ground.arrivals(hop).all(|(pool, _)| !claimed.contains(&pool))
                 && self.ground.fits(&self.ledger.room, hop)
-                && self.is_up(hop.to);
+                && self.is_ready(hop);
             let rate = hop.from.filter(|_| free && !self.in_flight[hop.vm.index()]);
-            let rate = rate.and_then(|from| self.network.offer(hop.vm, from, hop.to).ok());
+            let rate = rate.and_then(|from| self.network.offer(hop.vm, from.host, hop.to.host).ok());
             if let Some(rate) = rate {
                 self.forced.remove(i);
                 self.begin_one_forced(hop, rate);
@@ -325,8 +333,8 @@ impl<'g> Run<'g> {
                 }
             }
         }
-        let was_left = self.at[hop.vm.index()] != self.ground.to[hop.vm.index()];
-        if self.ground.to[hop.vm.index()] != Some(hop.to) {
+        let was_left = !self.is_there(hop.vm);
+        if self.ground.to.site(hop.vm.index()) != Some(hop.to) {
             self.hops_left = self.hops_left.saturating_sub(if was_left { 1 } else { 2 });
         }
         self.begin(hop, rate, duration(self.ground, hop, rate));
@@ -350,12 +358,12 @@ impl<'g> Run<'g> {
         }
         let waits = self.taken[vm.index()]
             || (hop.from.is_none() && self.policy.starts_last && self.migrations_left > 0)
-            || !self.is_up(hop.to)
+            || !self.is_ready(hop)
             || !self.ground.may_hop(hop);
         if waits {
             return false;
         }
-        let offered = hop.from.map_or(Ok(0.0), |from| self.network.offer(vm, from, hop.to));
+        let offered = hop.from.map_or(Ok(0.0), |from| self.network.offer(vm, from.host, hop.to.host));
         let reserved = || self.ground.arrivals(hop).any(|(pool, _)| self.reserved.contains_key(&pool));
         if offered == Err(Busy::Host) || !self.ground.fits(&self.ledger.room, hop) || reserved() {
             return false;
@@ -376,7 +384,7 @@ impl<'g> Run<'g> {
         after.dedup();
         let end_s = match hop.from {
             Some(from) => {
-                self.network.begin(from, hop.to, rate);
+                self.network.begin(from.host, hop.to.host, rate);
                 self.now + duration_s
             }
             None => self.now,
@@ -395,9 +403,9 @@ impl<'g> Run<'g> {
 
     /// The VM is where it was going.
     fn arrive(&mut self, hop: Hop) {
-        let (vm, to) = (hop.vm.index(), self.ground.to[hop.vm.index()]);
-        let (was_left, is_left) = (self.at[vm] != to, Some(hop.to) != to);
-        self.at[vm] = Some(hop.to);
+        let (vm, to) = (hop.vm.index(), self.ground.to.site(hop.vm.index()));
+        let (was_left, is_left) = (self.at.site(vm) != to, Some(hop.to) != to);
+        self.at.put(vm, Some(hop.to));
         self.in_flight[vm] = false;
         self.left = self.left + usize::from(is_left) - usize::from(was_left);
         if hop.from.is_some() {
@@ -417,9 +425,9 @@ impl<'g> Run<'g> {
         }
     }
 
-    /// Whether VMs may come to a host by now.
-    pub(super) fn is_up(&self, host: HostId) -> bool {
-        self.ground.opens_s(host).is_some_and(|opens| opens <= self.now)
+    /// Whether the host of a hop takes VMs by now, or the VM stays there.
+    pub(super) fn is_ready(&self, hop: Hop) -> bool {
+        hop.repins() || self.ground.opens_s(hop.to.host).is_some_and(|opens| opens <= self.now)
     }
 
     /// Goes on to when the next host is up, if that is before the next end; returns the VMs that wait.
@@ -453,10 +461,10 @@ impl<'g> Run<'g> {
         for step in ended {
             let Step { hop, rate, .. } = self.steps[step as usize];
             let Some(from) = hop.from else { continue };
-            self.network.end(from, hop.to, rate);
+            self.network.end(from.host, hop.to.host, rate);
             self.ledger.give_back(self.ground, hop, step);
             self.arrive(hop);
-            hosts.extend([from, hop.to]);
+            hosts.extend([from.host, hop.to.host]);
             pools.extend(self.ground.departures(hop).map(|(pool, _)| pool));
         }
         let mut woken = Vec::new();
@@ -470,7 +478,8 @@ impl<'g> Run<'g> {
         for host in hosts {
             let (ground, at) = (self.ground, &self.at);
             self.at_host[host.index()].retain(|vm| {
-                ground.last_hop(*vm, at).is_some_and(|hop| hop.to == host || hop.from == Some(host))
+                let ends = |hop: Hop| [hop.from.map(|from| from.host), Some(hop.to.host)];
+                ground.last_hop(*vm, at).is_some_and(|hop| ends(hop).contains(&Some(host)))
             });
             woken.extend(&self.at_host[host.index()]);
         }
@@ -486,5 +495,5 @@ impl<'g> Run<'g> {
 
 /// Seconds of a hop at a rate; a start takes none.
 fn duration(ground: &Ground<'_>, hop: Hop, rate: f64) -> f64 {
-    if hop.from.is_some() { duration_s(ground.problem, hop.vm, rate) } else { 0.0 }
+    if hop.from.is_some() { hop_s(ground.problem, hop, rate) } else { 0.0 }
 }

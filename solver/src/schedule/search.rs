@@ -6,7 +6,7 @@
 
 use super::ground::{Ground, Hop};
 use crate::budget::Budget;
-use crate::model::{Amount, HostId, Placement, VmId};
+use crate::model::{Amount, HostId, Placement, Site, VmId};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
@@ -56,6 +56,33 @@ struct Search<'a> {
     known: HashMap<Box<[u16]>, u32>,
     open: BinaryHeap<Reverse<(u64, u64, u32)>>,
     whole: bool,
+    sites: Sites,
+}
+
+/// Numbers of the places that VMs can be at.
+struct Sites {
+    list: Vec<Site>,
+    numbers: HashMap<Site, u16>,
+}
+
+impl Sites {
+    fn new(ground: &Ground<'_>) -> Self {
+        let mut sites = Self { list: Vec::new(), numbers: HashMap::new() };
+        let plain = ground.problem.host_ids().take(usize::from(u16::MAX)).map(Site::plain);
+        plain.for_each(|site| _ = sites.number(site));
+        sites
+    }
+
+    /// `None` if there are too many.
+    fn number(&mut self, site: Site) -> Option<u16> {
+        if let Some(number) = self.numbers.get(&site) {
+            return Some(*number);
+        }
+        let number = u16::try_from(self.list.len()).ok()?;
+        self.list.push(site);
+        self.numbers.insert(site, number);
+        Some(number)
+    }
 }
 
 /// Looks for hops from a placement with nothing in flight to the one that is wanted.
@@ -66,20 +93,20 @@ pub(super) fn route(
     scope: &Scope,
     budget: &Budget,
 ) -> Route {
-    let small = |host: HostId| u16::try_from(host.index()).ok();
+    let mut sites = Sites::new(ground);
     let states = scope.who.iter().map(|vm| {
-        let (from, to) = (at[vm.index()]?, ground.to[vm.index()]?);
-        Some((small(from)?, small(to)?))
+        let (from, to) = (at.site(vm.index())?, ground.to.site(vm.index())?);
+        Some((sites.number(from)?, sites.number(to)?))
     });
     let Some(states) = states.collect::<Option<Vec<_>>>() else { return Route::Unknown };
     let mut bare = room.to_vec();
     for vm in &scope.who {
-        let held = at[vm.index()].into_iter().flat_map(|host| ground.holds(*vm, host));
+        let held = at.site(vm.index()).into_iter().flat_map(|site| ground.holds(*vm, site));
         held.for_each(|(pool, amount)| bare[pool] += amount);
     }
     // Where hops are limited they are counted; else it is better to leave alone what need not move.
     let limited = ground.problem.limits.max_migrations.is_some();
-    let stays = |vm: &VmId| ground.start[vm.index()] == ground.to[vm.index()];
+    let stays = |vm: &VmId| ground.start.site(vm.index()) == ground.to.site(vm.index());
     let price = scope.who.iter().map(|vm| if !limited && stays(vm) { 3 } else { 1 }).collect();
     let mut search = Search {
         ground,
@@ -91,7 +118,8 @@ pub(super) fn route(
         nodes: Vec::new(),
         known: HashMap::new(),
         open: BinaryHeap::new(),
-        whole: scope.hosts.is_none(),
+        whole: scope.hosts.is_none() && ground.knows_all_sites(&scope.who),
+        sites,
     };
     search.add(states.iter().map(|(from, _)| *from).collect(), 0, 0, None);
     search.run(budget)
@@ -120,21 +148,27 @@ impl Search<'_> {
         let state = self.nodes[node as usize].state.clone();
         let (cost, hops) = (self.nodes[node as usize].cost, self.nodes[node as usize].hops);
         let mut room = self.bare.clone();
-        for (vm, host) in self.scope.who.iter().zip(&state) {
-            let host = HostId::from(usize::from(*host));
-            self.ground.holds(*vm, host).for_each(|(pool, amount)| room[pool] -= amount);
+        for (vm, site) in self.scope.who.iter().zip(&state) {
+            let site = self.sites.list[usize::from(*site)];
+            self.ground.holds(*vm, site).for_each(|(pool, amount)| room[pool] -= amount);
         }
         let hosts = self.hosts(&room);
         for (i, vm) in self.scope.who.iter().enumerate() {
-            let from = HostId::from(usize::from(state[i]));
-            let goal = HostId::from(usize::from(self.goal[i]));
-            for to in hosts.iter().copied().chain(self.scope.hosts.map(|_| goal)) {
+            let from = self.sites.list[usize::from(state[i])];
+            let goal = self.sites.list[usize::from(self.goal[i])];
+            let sites = hosts.iter().flat_map(|host| self.ground.problem.sites(*vm, *host));
+            let sites: Vec<Site> = sites.chain(self.scope.hosts.map(|_| goal)).collect();
+            for to in sites {
                 let hop = Hop { vm: *vm, from: Some(from), to };
                 if to == from || !self.ground.fits(&room, hop) || !self.ground.may_hop(hop) {
                     continue;
                 }
+                let Some(number) = self.sites.number(to) else {
+                    self.whole = false;
+                    continue;
+                };
                 let mut next = state.clone();
-                next[i] = to.index() as u16;
+                next[i] = number;
                 self.add(next, cost + self.price[i], hops + 1, Some((node, hop)));
             }
         }

@@ -4,7 +4,7 @@
 use super::cover::{Item, cover};
 use super::facts::Facts;
 use super::space::Space;
-use crate::model::{Amount, HostId, HostState, Objective, VmId};
+use crate::model::{Amount, Bound, HostId, HostState, Objective, VmId};
 use crate::objective::OVERLOAD_WEIGHT;
 use crate::objectives::{energy, fragments};
 
@@ -59,18 +59,16 @@ impl Given {
 fn violations(space: &Space<'_>) -> f64 {
     let problem = space.problem;
     let mut certain = 0.0;
-    let mut used = vec![0; space.usable.len()];
+    let mut used = vec![0; space.cells];
     let mut total = vec![0; space.width];
     let mut waiting: Vec<VmId> = Vec::new();
     for vm in problem.vm_ids() {
-        match space.home[vm.index()] {
+        match space.home.site(vm.index()) {
             Some(home) => {
                 crate::model::add(&mut total, space.demand(vm));
                 if space.fixed[vm.index()] {
-                    crate::model::add(
-                        &mut used[home.index() * space.width..][..space.width],
-                        space.demand(vm),
-                    );
+                    let loads = problem.loads(&problem.vm(vm).demand, home);
+                    loads.for_each(|(cell, amount)| used[cell] += amount);
                 }
             }
             None if problem.vm(vm).priority == 0 => {}
@@ -81,22 +79,21 @@ fn violations(space: &Space<'_>) -> f64 {
             None => certain += f64::from(problem.vm(vm).priority),
         }
     }
-    let hopeless = |cell: &usize| used[*cell] > space.usable[*cell];
-    certain += OVERLOAD_WEIGHT * (0..used.len()).filter(hopeless).count() as f64;
+    let hopeless = |bound: &Bound| used[bound.cell] > bound.usable;
+    certain += OVERLOAD_WEIGHT * problem.bounds().filter(hopeless).count() as f64;
     // Every unit that all hosts have too little of stays with a waiting VM or a host that is over.
     let mut need = total;
     let mut excesses: Vec<Vec<Amount>> = Vec::new();
     for host in problem.host_ids().filter(|host| takes_part(space, *host)) {
-        for (r, short) in need.iter_mut().enumerate() {
-            let cell = host.index() * space.width + r;
-            *short -= space.usable[cell];
-            let excess = space.home_used[cell] - space.usable[cell];
+        for bound in problem.bounds_of(host) {
+            need[bound.resource] -= bound.usable;
+            let excess = space.home_used[bound.cell] - bound.usable;
             if excess > 0 {
-                if hopeless(&cell) {
-                    *short -= excess;
+                if hopeless(&bound) {
+                    need[bound.resource] -= excess;
                 } else {
                     let mut amounts = vec![0; space.width];
-                    amounts[r] = excess;
+                    amounts[bound.resource] = excess;
                     excesses.push(amounts);
                 }
             }
@@ -142,11 +139,10 @@ fn active_hosts(space: &Space<'_>, given: Given) -> usize {
     }
     let hosts: Vec<HostId> = problem.host_ids().filter(|host| takes_part(space, *host)).collect();
     let room = |host: HostId, r: usize| {
-        let cell = host.index() * space.width + r;
         if given.may_be_over() >= 1.0 {
-            space.usable[cell].max(space.home_used[cell])
+            space.most(host, r)
         } else {
-            space.usable[cell]
+            space.usable[host.index() * space.width + r]
         }
     };
     let certain = held.iter().filter(|held| **held).count();

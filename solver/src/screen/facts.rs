@@ -2,7 +2,7 @@
 
 use super::cover::{Item, cover};
 use super::space::Space;
-use crate::model::{Amount, HostId, Objective, VmId};
+use crate::model::{Amount, Bound, HostId, Objective, VmId};
 use crate::objectives::imbalance;
 use std::collections::BTreeMap;
 
@@ -40,13 +40,12 @@ impl Facts {
             let Some(home) = space.home[vm.index()] else { continue };
             goes[vm.index()] = true;
             *leaving.entry(home).or_default() += space.memory(vm);
-            let base = home.index() * space.width;
-            space.demand(vm).iter().enumerate().for_each(|(r, need)| used[base + r] -= need);
+            if let Some(site) = space.home.site(vm.index()).filter(|site| site.host == home) {
+                let demand = &problem.vm(vm).demand;
+                problem.loads(demand, site).for_each(|(cell, need)| used[cell] -= need);
+            }
         }
-        let over = |host: &HostId| {
-            let cells = host.index() * space.width..(host.index() + 1) * space.width;
-            cells.into_iter().any(|cell| used[cell] > space.usable[cell])
-        };
+        let over = |host: &HostId| problem.bounds_of(*host).any(|bound| used[bound.cell] > bound.usable);
         let over: Vec<HostId> = problem.host_ids().filter(over).collect();
         let mut residents: BTreeMap<HostId, Vec<VmId>> =
             over.iter().map(|host| (*host, Vec::new())).collect();
@@ -70,11 +69,31 @@ impl Facts {
                     cover(&need, &items).map(|found| found.least)
                 };
                 // A host that cannot be relieved stays over, which the bound of VIOLATIONS knows.
-                Some((host, Relief { cost: least(&|vm| space.memory(vm))?, moves: least(&|_| 1)? }))
+                let moves = least(&|_| 1)?.max(between_nodes(space, host, &residents[&host], &used)?);
+                Some((host, Relief { cost: least(&|vm| space.memory(vm))?, moves }))
             })
             .collect();
         let balances = problem.objectives.contains(&Objective::Imbalance);
         let imbalance = if balances { imbalance::bound(space) } else { 0.0 };
         Self { forced, leaving, relief, imbalance }
     }
+}
+
+/// How many VMs must go off the NUMA nodes of a host, or to others of them, for none to be over; `None` if that
+/// is not enough.
+fn between_nodes(space: &Space<'_>, host: HostId, residents: &[VmId], used: &[Amount]) -> Option<Amount> {
+    let problem = space.problem;
+    let over: Vec<Bound> = (problem.bounds_of(host))
+        .filter(|bound| bound.node.is_some() && used[bound.cell] > bound.usable)
+        .collect();
+    let need: Vec<Amount> = over.iter().map(|bound| used[bound.cell] - bound.usable).collect();
+    let amounts: Vec<Vec<Amount>> = (residents.iter())
+        .filter(|vm| !space.fixed[vm.index()])
+        .map(|vm| {
+            let site = space.home.site(vm.index());
+            over.iter().map(|bound| problem.load(&problem.vm(*vm).demand, site, bound.cell)).collect()
+        })
+        .collect();
+    let items: Vec<_> = amounts.iter().map(|amounts| Item { cost: 1, amounts }).collect();
+    cover(&need, &items).map(|found| found.least)
 }

@@ -105,6 +105,11 @@ fn obstacle<'a>(space: &Space<'a>, vm: VmId, home: HostId, host: HostId) -> (Str
     if let Some(r) = (0..space.width).find(small) {
         return (format!("with less {} than it needs ({})", problem.resources[r], space.demand(vm)[r]), None);
     }
+    if !space.large_enough(vm, host) {
+        let nodes = problem.host(host).numa.count() > 0;
+        let what = if nodes { "with NUMA nodes too small or too few" } else { "with less than it takes now" };
+        return (what.into(), None);
+    }
     if let Some(kept) = space.forbidding(vm, host).next() {
         return (format!("ruled out by {}", kept.constraint.name), Some(&kept.constraint.name));
     }
@@ -134,9 +139,7 @@ pub(super) fn shortage<'a>(
     let hosts: Vec<HostId> = hosts.iter().filter(takes_part).copied().collect();
     (0..space.width).find_map(|r| {
         let need: Amount = vms.iter().map(|vm| space.demand(*vm)[r]).sum();
-        let cell = |host: &HostId| host.index() * space.width + r;
-        let room: Amount =
-            hosts.iter().map(|host| space.usable[cell(host)].max(space.home_used[cell(host)])).sum();
+        let room: Amount = hosts.iter().map(|host| space.most(*host, r)).sum();
         (need > room).then(|| (space.problem.resources[r].as_str(), need, room))
     })
 }

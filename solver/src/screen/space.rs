@@ -1,10 +1,13 @@
 //! What never changes while a problem is searched: who may go where at all, and flat tables for speed.
 
 use crate::constraints::{Flock, Kept, Known, Rules};
-use crate::model::{Amount, HostId, HostState, Objective, Placement, Problem, VmId};
+use crate::model::{Amount, Bound, HostId, HostState, Objective, Placement, Problem, Site, VmId, part};
 use crate::objective;
 use crate::objectives::Terms;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// More than any amounts come to.
+const NO_BOUND: Amount = Amount::MAX / 4;
 
 /// Facts of a problem, and what is forbidden beyond its rules because no schedule was found for it.
 #[derive(Debug, Clone)]
@@ -13,13 +16,17 @@ pub(crate) struct Space<'a> {
     pub(crate) rules: &'a Rules<'a>,
     /// Where the VMs run at the start.
     pub(crate) home: Placement,
-    /// Use at the start, `host * width + resource`, with what VMs are to have at the end. Where VMs are
-    /// resized, the same follows with what they have while the plan runs.
+    /// Use at the start, by cell (see [`Problem`]; `host * width + resource` first), with what VMs are to have
+    /// at the end. Where VMs are resized, the same follows with what they have while the plan runs.
     pub(crate) home_used: Vec<Amount>,
     /// How many VMs each host runs at the start.
     pub(crate) home_count: Vec<u32>,
-    /// Usable amounts, as many as in `home_used`.
+    /// Usable amounts, as many as in `home_used`. Of what NUMA nodes bound, a host has what they have together.
     pub(crate) usable: Vec<Amount>,
+    /// What may be in use of each cell: no bound where NUMA nodes bound it instead.
+    pub(crate) limit: Vec<Amount>,
+    /// Cells without those that are about the time while the plan runs.
+    pub(crate) cells: usize,
     /// Demands at the end, `vm * width + resource`.
     demand: Vec<Amount>,
     /// Some VM is resized.
@@ -27,7 +34,7 @@ pub(crate) struct Space<'a> {
     /// Hosts that VMs may enter.
     pub(crate) open: Vec<HostId>,
     is_open: Vec<bool>,
-    /// VMs that run and can only stay, or are down and can start nowhere.
+    /// VMs that run and can only stay as they are, or are down and can start nowhere.
     pub(crate) fixed: Vec<bool>,
     /// The first of the running VMs that hard gathers keep on one host with it.
     unit: Vec<VmId>,
@@ -66,10 +73,18 @@ impl<'a> Space<'a> {
         }
         let demand: Vec<_> = problem.vms.iter().flat_map(|vm| vm.demand.iter().copied()).collect();
         let resizes = problem.resizes();
-        let mut usable: Vec<_> = problem.hosts.iter().flat_map(|host| host.usable.iter().copied()).collect();
+        let (mut usable, mut limit) = (vec![0; problem.cells()], vec![NO_BOUND; problem.cells()]);
+        for bound in problem.bounds() {
+            limit[bound.cell] = bound.usable;
+            usable[bound.cell] = bound.usable;
+            if bound.node.is_some() {
+                usable[bound.host.index() * width + bound.resource] += bound.usable;
+            }
+        }
         let mut home_used = objective::usage(problem, &home);
         if resizes {
             usable.extend_from_within(..);
+            limit.extend_from_within(..);
             home_used.extend(objective::present_usage(problem, &home));
         }
         let scale: Vec<f64> = (0..width)
@@ -90,6 +105,8 @@ impl<'a> Space<'a> {
             home_used,
             home_count,
             usable,
+            limit,
+            cells: problem.cells(),
             demand,
             resizes,
             open,
@@ -141,12 +158,57 @@ impl<'a> Space<'a> {
         self.fixed[vm.index()] = true;
     }
 
-    /// Amounts that a VM takes of a host besides its demand, with where they are counted: what it has while
-    /// the plan runs.
-    pub(crate) fn besides(&self, vm: VmId, host: HostId) -> impl Iterator<Item = (usize, Amount)> + use<'a> {
-        let present: &'a [Amount] = if self.resizes { &self.problem.vm(vm).present } else { &[] };
-        let first = (self.problem.hosts.len() + host.index()) * self.width;
-        present.iter().enumerate().map(move |(r, amount)| (first + r, *amount))
+    /// What a VM takes where it is besides its demand of the host, with what it took of the same cell at the
+    /// start: of NUMA nodes, and of all cells while the plan runs.
+    pub(crate) fn besides(
+        &self,
+        vm: VmId,
+        site: Site,
+    ) -> impl Iterator<Item = (usize, Amount, Amount)> + use<'a> {
+        let (problem, home, cells) = (self.problem, self.home.site(vm.index()), self.cells);
+        let (demand, present): (&'a [Amount], &'a [Amount]) =
+            (&problem.vm(vm).demand, if self.resizes { &problem.vm(vm).present } else { &[] });
+        let with_before = move |takes: &'a [Amount], first: usize| {
+            move |(cell, amount)| (first + cell, amount, problem.load(takes, home, cell))
+        };
+        let nodes = problem.node_loads(demand, site).map(with_before(demand, 0));
+        nodes.chain(problem.loads(present, site).map(with_before(present, cells)))
+    }
+
+    /// What a host can have in use of a resource at the end, if what is over may stay so.
+    pub(crate) fn most(&self, host: HostId, resource: usize) -> Amount {
+        let bounds = self.problem.bounds_of(host).filter(|bound| bound.resource == resource);
+        bounds.map(|bound| bound.usable.max(self.home_used[bound.cell])).sum()
+    }
+
+    /// Whether a running VM may end on other NUMA nodes of its host.
+    pub(crate) fn may_repin(&self, vm: VmId) -> bool {
+        let Some(home) = self.home[vm.index()] else { return false };
+        !self.fixed[vm.index()]
+            && !self.must_leave(vm)
+            && self.problem.can_repin(vm, home)
+            && (self.forbidden.is_empty() || !self.forbidden.contains(&(vm, home)))
+    }
+
+    /// Whether a host could take a VM if it were empty.
+    pub(super) fn large_enough(&self, vm: VmId, host: HostId) -> bool {
+        let (problem, known) = (self.problem, self.problem.vm(vm));
+        let count = known.numa_count;
+        [&known.demand, &known.present].into_iter().all(|takes| {
+            let fits = |bound: &Bound, first: bool| match bound.node {
+                None => takes[bound.resource] <= bound.usable,
+                Some(_) => part(takes[bound.resource], count, first) <= bound.usable,
+            };
+            let nodes = problem.host(host).numa.count();
+            let node_fits = |node: usize, first: bool| {
+                let mut bounds = problem.bounds_of(host).filter(|bound| bound.node == Some(node));
+                bounds.all(|bound| fits(&bound, first))
+            };
+            problem.bounds_of(host).filter(|bound| bound.node.is_none()).all(|bound| fits(&bound, true))
+                && (nodes == 0
+                    || (0..nodes).filter(|node| node_fits(*node, false)).count() >= count as usize
+                        && (0..nodes).any(|node| node_fits(node, true)))
+        })
     }
 
     /// What the VM needs at the end.
@@ -201,16 +263,10 @@ impl<'a> Space<'a> {
 
     /// Whether some host that is not its home could take the VM if it were empty.
     pub(crate) fn could_go_somewhere(&self, vm: VmId) -> bool {
-        let large_enough = |host: &HostId| {
-            let usable = &self.usable[host.index() * self.width..][..self.width];
-            let mut besides = self.besides(vm, *host);
-            self.demand(vm).iter().zip(usable).all(|(need, usable)| need <= usable)
-                && besides.all(|(cell, amount)| amount <= self.usable[cell])
-        };
         self.open.iter().any(|host| {
             self.home[vm.index()] != Some(*host)
                 && self.may_go(vm, *host)
-                && large_enough(host)
+                && self.large_enough(vm, *host)
                 && self.forbidding(vm, *host).next().is_none()
         })
     }
@@ -243,9 +299,10 @@ impl<'a> Space<'a> {
             // A pinned VM of a failed host stays down.
             return self.problem.vm(vm).pinned && self.problem.vm(vm).host.is_some();
         };
+        let leaves = || self.open.iter().any(|host| *host != home && self.reaches(vm, *host));
         self.problem.vm(vm).pinned
-            || self.rules.moor(vm)
-            || !self.open.iter().any(|host| *host != home && self.reaches(vm, *host))
+            || self.rules.pin(vm)
+            || !(self.problem.can_repin(vm, home) || !self.rules.moor(vm) && leaves())
     }
 }
 

@@ -8,7 +8,7 @@
 use super::state::State;
 use super::{Random, resume};
 use crate::budget::Budget;
-use crate::model::{Amount, HostId, Objective, Placement, VmId};
+use crate::model::{Amount, HostId, Objective, Placement, Site, VmId};
 use crate::objectives::imbalance;
 use crate::screen::Space;
 
@@ -87,8 +87,10 @@ fn lowered<'a>(space: &Space<'a>, limits: &[f64]) -> Space<'a> {
     let problem = space.problem;
     for host in problem.host_ids().filter(|host| problem.takes_vms(*host)) {
         for (r, limit) in limits.iter().enumerate() {
-            let usable = &mut result.usable[host.index() * space.width + r];
-            *usable = (*usable).min((*usable as f64 * limit + 1e-6).floor() as Amount);
+            let cell = host.index() * space.width + r;
+            let most = (space.usable[cell] as f64 * limit + 1e-6).floor() as Amount;
+            result.usable[cell] = space.usable[cell].min(most);
+            result.limit[cell] = space.limit[cell].min(most);
         }
     }
     let mut levels = vec![Objective::Violations];
@@ -224,11 +226,29 @@ impl State<'_> {
     /// Whether both VMs of a step may be taken and, as far as each can be told alone, go where they go.
     fn may_pass(&self, step: &Step, from: HostId) -> bool {
         let goes = |vm: VmId, to: HostId, left_by: Option<VmId>| {
-            self.has_room(to, vm, left_by)
+            self.has_room(Site::plain(to), vm, left_by)
                 && self.space.may_go_or_return(vm, to)
                 && self.space.rules.admit(self.tally(), vm, to)
         };
         goes(step.vm, step.to, step.other)
             && step.other.is_none_or(|other| self.may_take(other) && goes(other, from, Some(step.vm)))
+    }
+
+    /// Moves a VM, and another one the other way. If false, it is half done.
+    fn pass(&mut self, vm: VmId, to: HostId, other: Option<VmId>, from: HostId) -> bool {
+        self.set(vm, None);
+        if let Some(other) = other {
+            self.set(other, None);
+        }
+        if !self.may_enter(vm, to) {
+            return false;
+        }
+        self.set(vm, Some(to));
+        let Some(other) = other else { return true };
+        let back = self.may_enter(other, from);
+        if back {
+            self.set(other, Some(from));
+        }
+        back
     }
 }

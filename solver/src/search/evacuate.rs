@@ -3,7 +3,7 @@
 use super::insert::{Fit, Means};
 use super::random::Random;
 use super::state::State;
-use crate::model::{HostId, Objective, VmId};
+use crate::model::{Bound, HostId, Objective, VmId};
 
 /// Failures in a row after which no further host is tried.
 const MOST_FAILURES: usize = 24;
@@ -84,8 +84,8 @@ impl State<'_> {
         });
         match (counts, self.space.terms) {
             (Some(level), Some(terms)) if terms.level == *level => {
-                let (problem, used) = (self.space.problem, terms.used(self.used(host)));
-                let gain = terms.of(problem, host, used, true) - terms.of(problem, host, 0, false);
+                let (problem, used) = (self.space.problem, |bound: &Bound| self.used_of(bound.cell));
+                let gain = terms.of(problem, host, used, true) - terms.of(problem, host, |_| 0, false);
                 if gain > 0 { self.load(host) / gain as f64 } else { f64::INFINITY }
             }
             _ => self.load(host),

@@ -1,9 +1,10 @@
 //! Finding a place for a VM: directly, by making room (ejection), or together with those it belongs to.
 
+use super::numa::Pick;
 use super::state::State;
 use crate::budget::Budget;
 use crate::constraints::Flock;
-use crate::model::{Amount, HostId, Objective, VmId};
+use crate::model::{Amount, Bound, HostId, Objective, Site, VmId};
 use crate::objectives::Terms;
 use std::cmp::Ordering;
 
@@ -117,7 +118,8 @@ impl<'a> State<'a> {
             let key = Key {
                 price: if soft { self.space.rules.price(self.tally(), vm, host) } else { 0.0 },
                 opens: frugal && self.on(host).is_empty(),
-                adds: terms.map_or(0, |terms| self.adds(terms, vm, host)),
+                adds: terms
+                    .map_or(0, |terms| self.change(terms, host, Some((vm, self.best_site(vm, host))), None)),
                 boots: self.on(host).is_empty() && self.space.problem.boots(host),
                 fit: self.fit(vm, host, means.fit),
             };
@@ -128,11 +130,25 @@ impl<'a> State<'a> {
         best.map(|(_, host)| host)
     }
 
-    /// What a VM that comes to a host adds to a level.
-    fn adds(&self, terms: Terms, vm: VmId, host: HostId) -> i64 {
-        let (problem, used) = (self.space.problem, terms.used(self.used(host)));
-        let more = used + terms.used(self.space.demand(vm));
-        terms.of(problem, host, more, true) - terms.of(problem, host, used, !self.on(host).is_empty())
+    /// What a VM that comes to a host, and another one that leaves it, add to a level.
+    pub(super) fn change(
+        &self,
+        terms: Terms,
+        host: HostId,
+        come: Option<(VmId, Site)>,
+        go: Option<VmId>,
+    ) -> i64 {
+        let (problem, count) = (self.space.problem, self.on(host).len());
+        let used = |bound: &Bound| self.used_of(bound.cell);
+        let of =
+            |vm: VmId, site: Site, bound: &Bound| bound.part(terms.amount(self.space.demand(vm)), site.nodes);
+        let go = go.and_then(|vm| Some((vm, self.site(vm)?)));
+        let after = |bound: &Bound| {
+            let more = come.map_or(0, |(vm, site)| of(vm, site, bound));
+            used(bound) + more - go.map_or(0, |(vm, site)| of(vm, site, bound))
+        };
+        let runs = count + usize::from(come.is_some()) > usize::from(go.is_some());
+        terms.of(problem, host, after, runs) - terms.of(problem, host, used, count > 0)
     }
 
     fn fit(&self, vm: VmId, host: HostId, fit: Fit) -> [f64; 2] {
@@ -171,7 +187,7 @@ impl<'a> State<'a> {
             self.set(other, None);
             if self.may_enter(vm, host) {
                 self.set(vm, Some(host));
-                if self.insert(other, Some(host), deeper) {
+                if self.repin(other, host) || self.insert(other, Some(host), deeper) {
                     return true;
                 }
             }
@@ -191,9 +207,15 @@ impl<'a> State<'a> {
             }
             let (used, usable) = (self.used(host), self.usable(host));
             let lacking = |r: usize| used[r] + demand[r] - usable[r];
+            let nodes = self.space.problem.host(host).numa.count() > 0;
             for &other in self.on(host) {
                 let given = self.space.demand(other);
-                let enough = (0..demand.len()).all(|r| demand[r] == 0 || given[r] >= lacking(r));
+                let enough = if nodes {
+                    let pick = Pick { without: Some(other), ..Pick::default() };
+                    self.pick(vm, host, pick).is_some()
+                } else {
+                    (0..demand.len()).all(|r| demand[r] == 0 || given[r] >= lacking(r))
+                };
                 if enough && other != vm && self.may_take(other) {
                     let cost = if self.has_moved(other) { 0 } else { self.space.memory(other) };
                     pairs.push((cost, host, other));

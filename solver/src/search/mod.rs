@@ -9,6 +9,7 @@ mod home;
 mod insert;
 mod merge;
 mod neighbours;
+mod numa;
 mod polish;
 mod random;
 mod repair;
@@ -54,15 +55,15 @@ pub(crate) fn resume<'a>(space: &'a Space<'a>, from: &Placement, budget: &Budget
     let mut state = State::new(space);
     let mut out = state.evict_forced();
     for vm in space.problem.vm_ids() {
-        if from[vm.index()] != state.at(vm) && state.may_take(vm) {
+        if from.site(vm.index()) != state.site(vm) && state.may_take(vm) {
             state.set(vm, None);
             out.push(vm);
         }
     }
     let mut rest = Vec::new();
     for vm in out {
-        match from[vm.index()] {
-            Some(host) if state.at(vm).is_none() && state.may_enter(vm, host) => state.set(vm, Some(host)),
+        match from.site(vm.index()) {
+            Some(site) if state.at(vm).is_none() && state.may_be(vm, site) => state.place(vm, Some(site)),
             _ => rest.push(vm),
         }
     }

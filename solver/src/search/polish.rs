@@ -3,8 +3,9 @@
 use super::random::Random;
 use super::state::State;
 use crate::budget::Budget;
-use crate::model::{HostId, VmId};
+use crate::model::{HostId, Site, VmId};
 use crate::objectives::Terms;
+use std::cmp::Reverse;
 
 /// Passes over all hosts, at most.
 const MOST_ROUNDS: usize = 12;
@@ -16,10 +17,10 @@ const PARTNERS: usize = 20;
 /// A move, or an exchange if there is another VM that goes the other way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Step {
-    gain: std::cmp::Reverse<i64>,
+    gain: Reverse<i64>,
     vm: VmId,
-    to: HostId,
-    other: Option<VmId>,
+    to: Site,
+    other: Option<(VmId, Site)>,
 }
 
 impl State<'_> {
@@ -33,8 +34,8 @@ impl State<'_> {
             let mut any = false;
             for host in hosts {
                 while !budget.expired()
-                    && (self.do_best(host, self.moves(terms, host, budget))
-                        || self.do_best(host, self.exchanges(terms, host, random, budget)))
+                    && (self.do_best(self.moves(terms, host, budget))
+                        || self.do_best(self.exchanges(terms, host, random, budget)))
                 {
                     any = true;
                 }
@@ -45,24 +46,26 @@ impl State<'_> {
         }
     }
 
-    /// What VMs that come or go (as an amount), leaving so many behind, make of a host's term.
-    fn change(&self, terms: Terms, host: HostId, more: i64, count: usize) -> i64 {
-        let (problem, used) = (self.space.problem, terms.used(self.used(host)));
-        terms.of(problem, host, used + more, count > 0)
-            - terms.of(problem, host, used, !self.on(host).is_empty())
-    }
-
     fn moves(&self, terms: Terms, host: HostId, budget: &Budget) -> Vec<Step> {
         let (space, count) = (self.space, self.on(host).len());
         budget.spend(1 + (count * space.open.len()) as u64 / 16);
         let mut steps = Vec::new();
         for &vm in self.on(host).iter().filter(|vm| self.may_take(**vm)) {
-            let need = terms.used(space.demand(vm));
-            let left = self.change(terms, host, -need, count - 1);
+            let left = self.change(terms, host, None, Some(vm));
             for &to in space.open.iter().filter(|to| **to != host) {
-                let gain = -left - self.change(terms, to, need, self.on(to).len() + 1);
-                if gain > 0 && self.has_room(to, vm, None) {
-                    steps.push(Step { gain: std::cmp::Reverse(gain), vm, to, other: None });
+                for to in space.problem.sites(vm, to) {
+                    let gain = -left - self.change(terms, to.host, Some((vm, to)), None);
+                    if gain > 0 && self.has_room(to, vm, None) {
+                        steps.push(Step { gain: Reverse(gain), vm, to, other: None });
+                    }
+                }
+            }
+            if space.problem.host(host).numa.count() > 0 {
+                for to in space.problem.sites(vm, host) {
+                    let gain = -self.change(terms, host, Some((vm, to)), Some(vm));
+                    if gain > 0 && self.has_room(to, vm, Some(vm)) {
+                        steps.push(Step { gain: Reverse(gain), vm, to, other: None });
+                    }
                 }
             }
         }
@@ -79,38 +82,54 @@ impl State<'_> {
             }
             budget.spend(1 + (count * self.on(to).len()) as u64 / 16);
             for &vm in self.on(host).iter().filter(|vm| self.may_take(**vm)) {
-                let need = terms.used(space.demand(vm));
                 for &other in self.on(to).iter().filter(|other| self.may_take(**other)) {
-                    let more = need - terms.used(space.demand(other));
-                    if more == 0 {
-                        continue;
-                    }
-                    let gain = -self.change(terms, host, -more, count)
-                        - self.change(terms, to, more, self.on(to).len());
-                    if gain > 0 && self.has_room(to, vm, Some(other)) && self.has_room(host, other, Some(vm))
-                    {
-                        steps.push(Step { gain: std::cmp::Reverse(gain), vm, to, other: Some(other) });
-                    }
+                    self.trade(terms, (vm, host), (other, to), &mut steps);
                 }
             }
         }
         steps
     }
 
-    /// Whether a VM has room on a host that another one leaves for it.
-    pub(super) fn has_room(&self, host: HostId, vm: VmId, left_by: Option<VmId>) -> bool {
-        let (used, usable, need) = (self.used(host), self.usable(host), self.space.demand(vm));
+    /// Exchanges of two VMs that gain something, each in all ways to lie on the NUMA nodes.
+    fn trade(
+        &self,
+        terms: Terms,
+        (vm, host): (VmId, HostId),
+        (other, to): (VmId, HostId),
+        steps: &mut Vec<Step>,
+    ) {
+        let problem = self.space.problem;
+        let plain = problem.host(host).numa.count() == 0 && problem.host(to).numa.count() == 0;
+        let amount = |vm: VmId| terms.amount(self.space.demand(vm));
+        if plain && amount(vm) == amount(other) {
+            return;
+        }
+        for back in problem.sites(other, host) {
+            let here = self.change(terms, host, Some((other, back)), Some(vm));
+            for to in problem.sites(vm, to) {
+                let gain = -here - self.change(terms, to.host, Some((vm, to)), Some(other));
+                if gain > 0 && self.has_room(to, vm, Some(other)) && self.has_room(back, other, Some(vm)) {
+                    steps.push(Step { gain: Reverse(gain), vm, to, other: Some((other, back)) });
+                }
+            }
+        }
+    }
+
+    /// Whether a VM has room somewhere that another one leaves for it.
+    pub(super) fn has_room(&self, to: Site, vm: VmId, left_by: Option<VmId>) -> bool {
+        let (used, usable, need) = (self.used(to.host), self.usable(to.host), self.space.demand(vm));
         let given = |r: usize| left_by.map_or(0, |other| self.space.demand(other)[r]);
         (0..need.len()).all(|r| need[r] == 0 || used[r] + need[r] - given(r) <= usable[r])
+            && (to.nodes.is_empty() || self.nodes_have_room(to, vm, left_by))
     }
 
     /// Does the best step that may be done, if it makes the score better.
-    fn do_best(&mut self, from: HostId, mut steps: Vec<Step>) -> bool {
+    fn do_best(&mut self, mut steps: Vec<Step>) -> bool {
         steps.sort_unstable();
         let before = self.score();
         for step in steps.into_iter().take(MOST_TRIED) {
             let mark = self.mark();
-            if self.pass(step.vm, step.to, step.other, from) && self.pays_since(&before) {
+            if self.go(step) && self.pays_since(&before) {
                 self.settle();
                 return true;
             }
@@ -119,21 +138,18 @@ impl State<'_> {
         false
     }
 
-    /// Moves a VM, and another one the other way. If false, it is half done.
-    pub(super) fn pass(&mut self, vm: VmId, to: HostId, other: Option<VmId>, from: HostId) -> bool {
-        self.set(vm, None);
-        if let Some(other) = other {
-            self.set(other, None);
+    /// Does a step. If false, it is half done.
+    fn go(&mut self, step: Step) -> bool {
+        self.place(step.vm, None);
+        if let Some((other, _)) = step.other {
+            self.place(other, None);
         }
-        if !self.may_enter(vm, to) {
-            return false;
-        }
-        self.set(vm, Some(to));
-        let Some(other) = other else { return true };
-        let back = self.may_enter(other, from);
-        if back {
-            self.set(other, Some(from));
-        }
-        back
+        [Some((step.vm, step.to)), step.other].into_iter().flatten().all(|(vm, to)| {
+            let may = self.may_be(vm, to);
+            if may {
+                self.place(vm, Some(to));
+            }
+            may
+        })
     }
 }

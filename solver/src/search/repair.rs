@@ -115,6 +115,14 @@ impl State<'_> {
             if means.budget.expired() {
                 break;
             }
+            let nodes = self.space.problem.host(host).numa.count() > 0;
+            if nodes && !self.relieve_nodes(host, None, means) {
+                let cells = self.space.problem.bounds_of(host).map(|bound| bound.cell);
+                cells.for_each(|cell| _ = self.relieve_nodes(host, Some(cell), means));
+            }
+            if nodes && !self.is_over(host) {
+                continue;
+            }
             if !self.relieve(host, None, means) {
                 // All at once may be too much; a resource alone still counts.
                 let resources = 0..self.space.width;

@@ -1,8 +1,9 @@
 //! A placement under change, with everything that is asked of it kept up to date, and an undo.
 
+use super::numa::Pick;
 use super::score::Score;
 use crate::constraints::{Kept, Tally};
-use crate::model::{Amount, HostId, Objective, Placement, VmId};
+use crate::model::{Amount, HostId, Objective, Placement, Site, VmId};
 use crate::objective::OVERLOAD_WEIGHT;
 use crate::objectives::Gauges;
 use crate::screen::Space;
@@ -14,7 +15,7 @@ pub(crate) struct State<'a> {
     pub(crate) space: &'a Space<'a>,
     at: Placement,
     used: Vec<Amount>,
-    /// VMs that came to a host and need the resource there, `host * width + resource`.
+    /// VMs that take more of a cell than at the start: they came to the host, or to the NUMA node.
     foreign: Vec<u32>,
     tally: Tally,
     on: Vec<Vec<VmId>>,
@@ -36,14 +37,14 @@ pub(crate) struct State<'a> {
     gauges: Gauges,
     /// Whether loads were evened out under lower limits, which is worth its time once.
     pub(super) balanced: bool,
-    journal: Vec<(VmId, Option<HostId>)>,
+    journal: Vec<(VmId, Option<Site>)>,
 }
 
 impl<'a> State<'a> {
     /// Nothing has moved.
     pub(crate) fn new(space: &'a Space<'a>) -> Self {
         let problem = space.problem;
-        let nowhere = vec![None; problem.vms.len()];
+        let nowhere = Placement::nowhere(problem.vms.len());
         let idle = |vm: &VmId| space.home[vm.index()].is_none();
         let mut state = Self {
             used: vec![0; space.usable.len()],
@@ -68,9 +69,7 @@ impl<'a> State<'a> {
             space,
         };
         for vm in problem.vm_ids() {
-            if let Some(home) = space.home[vm.index()] {
-                state.set(vm, Some(home));
-            }
+            state.place(vm, space.home.site(vm.index()));
         }
         state.journal.clear();
         // Some rules are broken by no VM.
@@ -170,19 +169,31 @@ impl<'a> State<'a> {
     }
 
     pub(crate) fn is_over(&self, host: HostId) -> bool {
-        self.used(host).iter().zip(self.usable(host)).any(|(used, usable)| used > usable)
+        let cells = host.index() * self.space.width..(host.index() + 1) * self.space.width;
+        let over = |cell: usize| self.used[cell] > self.space.limit[cell];
+        cells.into_iter().any(over) || self.space.problem.node_cells(host).any(over)
+    }
+
+    /// What is in use of a cell.
+    pub(super) fn used_of(&self, cell: usize) -> Amount {
+        self.used[cell]
+    }
+
+    /// Where a VM is, with its NUMA nodes.
+    pub(crate) fn site(&self, vm: VmId) -> Option<Site> {
+        self.at.site(vm.index())
     }
 
     /// Whether the VM runs at the start and is elsewhere.
     pub(crate) fn has_moved(&self, vm: VmId) -> bool {
-        let home = self.space.home[vm.index()];
-        home.is_some() && self.at(vm).is_some() && self.at(vm) != home
+        let home = self.space.home.site(vm.index());
+        home.is_some() && self.at(vm).is_some() && self.site(vm) != home
     }
 
     /// Whether a VM that is at home may be taken away, as far as the number of moves goes.
     pub(crate) fn may_take(&self, vm: VmId) -> bool {
         let counts_already =
-            self.space.home[vm.index()].is_none() || self.at(vm) != self.space.home[vm.index()];
+            self.space.home[vm.index()].is_none() || self.site(vm) != self.space.home.site(vm.index());
         !self.space.fixed[vm.index()]
             && (counts_already || self.movers + self.homeless < self.space.most_moves)
     }
@@ -190,28 +201,64 @@ impl<'a> State<'a> {
     /// Whether a VM that is nowhere may come to a host.
     pub(crate) fn may_enter(&self, vm: VmId, host: HostId) -> bool {
         let at_home = self.space.home[vm.index()] == Some(host);
-        self.fits(vm, host, at_home)
-            && (if at_home { !self.space.must_leave(vm) } else { self.space.may_go(vm, host) })
+        let has_room = || {
+            let plain = self.space.problem.host(host).numa.count() == 0;
+            if plain {
+                self.fits(vm, Site::plain(host))
+            } else {
+                self.pick(vm, host, Pick::default()).is_some()
+            }
+        };
+        (if at_home { !self.space.must_leave(vm) } else { self.space.may_go(vm, host) })
+            && has_room()
             && self.space.rules.admit(&self.tally, vm, host)
     }
 
-    /// A VM that comes needs room in all it demands; one that is at home may stay in an excess that was
+    /// Whether a VM that is nowhere may come to a host and certain NUMA nodes of it.
+    pub(crate) fn may_be(&self, vm: VmId, site: Site) -> bool {
+        let home = self.space.home.site(vm.index());
+        let goes = match home.filter(|home| home.host == site.host) {
+            Some(home) => !self.space.must_leave(vm) && (home == site || self.space.may_repin(vm)),
+            None => self.space.may_go(vm, site.host),
+        };
+        goes && self.space.problem.is_site(vm, site)
+            && self.fits(vm, site)
+            && self.space.rules.admit(&self.tally, vm, site.host)
+    }
+
+    /// A VM that comes needs room in all it demands; one that was there before may stay in an excess that was
     /// there at the start, as long as nobody came into it.
-    fn fits(&self, vm: VmId, host: HostId, at_home: bool) -> bool {
-        let base = host.index() * self.space.width;
-        let demand = self.space.demand(vm).iter().enumerate().map(|(r, &need)| (base + r, need));
-        demand.chain(self.space.besides(vm, host)).all(|(cell, need)| {
-            let mut room = self.space.usable[cell];
-            if at_home && self.foreign[cell] == 0 {
-                room = room.max(self.space.home_used[cell]);
-            }
-            need == 0 || self.used[cell] + need <= room
-        })
+    pub(super) fn fits(&self, vm: VmId, site: Site) -> bool {
+        let (space, base) = (self.space, site.index() * self.space.width);
+        let at_home = space.home[vm.index()] == Some(site.host);
+        let demand = space.demand(vm).iter().enumerate();
+        demand
+            .map(|(r, &need)| (base + r, need, if at_home { need } else { 0 }))
+            .chain(space.besides(vm, site))
+            .all(|(cell, need, had)| self.admits(cell, need, had))
+    }
+
+    /// Whether a cell has room for an amount of a VM that had so much of it at the start.
+    pub(super) fn admits(&self, cell: usize, need: Amount, had: Amount) -> bool {
+        let mut room = self.space.limit[cell];
+        if had >= need && self.foreign[cell] == 0 {
+            room = room.max(self.space.home_used[cell]);
+        }
+        need == 0 || self.used[cell] + need <= room
+    }
+
+    /// Puts a VM on a host, or nowhere. Whether it may be there is the caller's to know. Where the host has NUMA
+    /// nodes, those are taken that suit best.
+    pub(crate) fn set(&mut self, vm: VmId, to: Option<HostId>) {
+        if self.at(vm) != to {
+            let site = to.map(|host| self.best_site(vm, host));
+            self.place(vm, site);
+        }
     }
 
     /// Puts a VM somewhere, or nowhere. Whether it may be there is the caller's to know.
-    pub(crate) fn set(&mut self, vm: VmId, to: Option<HostId>) {
-        let from = self.at(vm);
+    pub(crate) fn place(&mut self, vm: VmId, to: Option<Site>) {
+        let from = self.site(vm);
         if from == to {
             return;
         }
@@ -219,15 +266,15 @@ impl<'a> State<'a> {
         self.put(vm, from, to);
     }
 
-    fn put(&mut self, vm: VmId, from: Option<HostId>, to: Option<HostId>) {
-        if let Some(host) = from {
-            self.touch(vm, host);
-            self.leave(vm, host);
+    fn put(&mut self, vm: VmId, from: Option<Site>, to: Option<Site>) {
+        if let Some(site) = from {
+            self.touch(vm, site.host);
+            self.leave(vm, site);
         }
-        self.at[vm.index()] = to;
-        if let Some(host) = to {
-            self.enter(vm, host);
-            self.touch(vm, host);
+        self.at.put(vm.index(), to);
+        if let Some(site) = to {
+            self.enter(vm, site);
+            self.touch(vm, site.host);
         }
         self.weigh_soft_rules();
     }
@@ -239,20 +286,23 @@ impl<'a> State<'a> {
         }
     }
 
-    fn leave(&mut self, vm: VmId, host: HostId) {
-        let (space, h) = (self.space, host.index());
+    fn leave(&mut self, vm: VmId, site: Site) {
+        let (space, host, h) = (self.space, site.host, site.index());
         let home = space.home[vm.index()];
+        let moved = space.home.site(vm.index()) != Some(site);
         let stranger = home != Some(host);
         for (r, &need) in space.demand(vm).iter().enumerate() {
             let cell = h * space.width + r;
-            let was_over = self.used[cell] > space.usable[cell];
+            let was_over = self.used[cell] > space.limit[cell];
             self.used[cell] -= need;
-            self.over -= u64::from(was_over && self.used[cell] <= space.usable[cell]);
+            self.over -= u64::from(was_over && self.used[cell] <= space.limit[cell]);
             self.foreign[cell] -= u32::from(stranger && need > 0);
         }
-        for (cell, need) in space.besides(vm, host) {
+        for (cell, need, had) in space.besides(vm, site) {
+            let was_over = cell < space.cells && self.used[cell] > space.limit[cell];
             self.used[cell] -= need;
-            self.foreign[cell] -= u32::from(stranger && need > 0);
+            self.over -= u64::from(was_over && self.used[cell] <= space.limit[cell]);
+            self.foreign[cell] -= u32::from(need > had);
         }
         space.rules.leave(&mut self.tally, vm, host);
         let slot = self.slot[vm.index()] as usize;
@@ -269,27 +319,30 @@ impl<'a> State<'a> {
             self.idle += u64::from(space.problem.vm(vm).priority);
         } else {
             self.homeless += 1;
+            self.movers -= u64::from(moved);
             if stranger {
-                self.movers -= 1;
                 self.cost -= space.memory(vm);
             }
         }
     }
 
-    fn enter(&mut self, vm: VmId, host: HostId) {
-        let (space, h) = (self.space, host.index());
+    fn enter(&mut self, vm: VmId, site: Site) {
+        let (space, host, h) = (self.space, site.host, site.index());
         let home = space.home[vm.index()];
+        let moved = space.home.site(vm.index()) != Some(site);
         let stranger = home != Some(host);
         for (r, &need) in space.demand(vm).iter().enumerate() {
             let cell = h * space.width + r;
-            let was_over = self.used[cell] > space.usable[cell];
+            let was_over = self.used[cell] > space.limit[cell];
             self.used[cell] += need;
-            self.over += u64::from(!was_over && self.used[cell] > space.usable[cell]);
+            self.over += u64::from(!was_over && self.used[cell] > space.limit[cell]);
             self.foreign[cell] += u32::from(stranger && need > 0);
         }
-        for (cell, need) in space.besides(vm, host) {
+        for (cell, need, had) in space.besides(vm, site) {
+            let was_within = cell < space.cells && self.used[cell] <= space.limit[cell];
             self.used[cell] += need;
-            self.foreign[cell] += u32::from(stranger && need > 0);
+            self.over += u64::from(was_within && self.used[cell] > space.limit[cell]);
+            self.foreign[cell] += u32::from(need > had);
         }
         space.rules.enter(&mut self.tally, vm, host);
         self.active += u64::from(self.on[h].is_empty());
@@ -303,17 +356,15 @@ impl<'a> State<'a> {
             self.idle -= u64::from(space.problem.vm(vm).priority);
         } else {
             self.homeless -= 1;
+            self.movers += u64::from(moved);
             if stranger {
-                self.movers += 1;
                 self.cost += space.memory(vm);
             }
         }
     }
 
     fn gauge(&mut self, host: HostId) {
-        let (space, h) = (self.space, host.index());
-        let used = &self.used[h * space.width..][..space.width];
-        self.gauges.update(space.problem, host, used, !self.on[h].is_empty());
+        self.gauges.update(self.space.problem, host, &self.used, !self.on[host.index()].is_empty());
     }
 
     fn weigh_soft_rules(&mut self) {
@@ -337,7 +388,7 @@ impl<'a> State<'a> {
     pub(crate) fn undo(&mut self, mark: usize) {
         while self.journal.len() > mark {
             if let Some((vm, to)) = self.journal.pop() {
-                let from = self.at(vm);
+                let from = self.site(vm);
                 self.put(vm, from, to);
             }
         }

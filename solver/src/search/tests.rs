@@ -15,20 +15,35 @@ fn problem(seed: u64, hosts: usize, vms: usize, objectives: &str) -> Problem {
     let mut random = Random::new(seed);
     let states =
         ["ONLINE", "ONLINE", "ONLINE", "ONLINE", "ONLINE", "ONLINE", "DRAINING", "CORDONED", "FAILED"];
+    // Every other host has NUMA nodes, for half of the seeds.
+    let nodes_of = |i: usize| if seed.is_multiple_of(2) { i % 2 * 2 } else { 0 };
     let host = |random: &mut Random, i: usize| {
+        let (cpu, memory) = (10 + random.below(3) * 5, 20 + random.below(3) * 10);
+        let node = format!(r#"{{"capacity": {{"cpu": {cpu}}}}}"#);
+        let nodes = vec![node; nodes_of(i)].join(", ");
         format!(
-            r#"{{"name": "h{i}", "state": "{}", "peak_watts": {}, "labels": {{"rack": "r{}"}}, "capacity": {{"cpu": {}, "memory": {}}}}}"#,
+            r#"{{"name": "h{i}", "state": "{}", "peak_watts": {}, "labels": {{"rack": "r{}"}}, "numa_nodes": [{nodes}],
+                "capacity": {{"cpu": {}, "memory": {memory}}}}}"#,
             states[random.below(states.len())],
             150 + random.below(4) * 30,
             i % 3,
-            20 + random.below(3) * 10,
-            20 + random.below(3) * 10,
+            2 * cpu,
         )
     };
     let vm = |random: &mut Random, i: usize| {
-        let host = if random.below(8) == 0 { String::new() } else { format!("h{}", random.below(hosts)) };
+        let at = (random.below(8) > 0).then(|| random.below(hosts));
+        let host = at.map_or_else(String::new, |at| format!("h{at}"));
         let (cpu, memory) = (1 + random.below(8), 1 + random.below(8));
-        format!(r#"{{"name": "v{i}", "host": "{host}", "demand": {{"cpu": {cpu}, "memory": {memory}}}}}"#)
+        let count = 1 + random.below(4) / 3;
+        let nodes = match at.map_or(0, nodes_of) {
+            0 => "",
+            _ if count == 2 => ["0, 1", "1, 0"][random.below(2)],
+            _ => ["0", "1"][random.below(2)],
+        };
+        format!(
+            r#"{{"name": "v{i}", "host": "{host}", "demand": {{"cpu": {cpu}, "memory": {memory}}},
+                "numa": {{"count": {count}, "nodes": [{nodes}]}}}}"#
+        )
     };
     let rule = |random: &mut Random, i: usize| {
         let set = |random: &mut Random, kind: &str, most: usize| {

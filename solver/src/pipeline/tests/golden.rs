@@ -52,6 +52,65 @@ fn vms_that_are_to_grow_find_room() {
     assert_eq!((value(&plan, "VIOLATIONS"), plan.actions.len()), (1000.0, 0), "{}", plan.to_json());
 }
 
+/// Hosts of two NUMA nodes of 5 cores each, and VMs: name, host, cores, GiB, nodes.
+fn on_nodes(hosts: &[(&str, &str)], vms: &[(&str, &str, u32, u32, &[i64])], more: &str) -> Problem {
+    let list: Vec<String> = (vms.iter())
+        .map(|(name, host, cores, gib, nodes)| {
+            let named = if host.is_empty() { &[][..] } else { nodes };
+            let numa = format!(r#", "numa": {{"count": {}, "nodes": {named:?}}}"#, nodes.len());
+            vm_with(name, host, *cores, *gib, &numa)
+        })
+        .collect();
+    let mut problem = parse(&problem(&super::hosts(hosts), &list, more));
+    for host in &mut problem.hosts {
+        let capacity: crate::file::Amounts = [("cpu".to_owned(), 5000)].into();
+        host.numa_nodes = vec![crate::file::NumaNode { capacity }; 2];
+    }
+    problem
+}
+
+#[test]
+fn a_numa_node_is_relieved_within_its_host_at_no_cost() {
+    let hosts = [("a", ONLINE), ("b", ONLINE)];
+    let vms: &[(&str, &str, u32, u32, &[i64])] =
+        &[("v", "a", 3, 4, &[0]), ("w", "a", 3, 1, &[0]), ("x", "a", 4, 1, &[0, 1])];
+    // 3 + 3 + 2 on node 0, 2 on node 1.
+    let plan = solved_with(&on_nodes(&hosts, vms, ""), &options());
+    assert_eq!((value(&plan, "VIOLATIONS"), value(&plan, "MIGRATION_COST")), (0.0, 0.0));
+    assert_eq!(actions(&plan).len(), 1, "{}", plan.to_json());
+    assert!(actions(&plan)[0].ends_with(" a>a: NUMA node 0 of a is 3000 millicores over its cpu limit"));
+    assert_eq!(plan.actions[0].numa, [1]);
+    assert_eq!(plan.numa_placement["x"], [0, 1]);
+    assert_status(&plan, Status::Optimal);
+}
+
+#[test]
+fn vms_make_room_on_a_numa_node() {
+    // Room for 4 cores in all, but on no node.
+    let vms: &[(&str, &str, u32, u32, &[i64])] =
+        &[("v", "a", 3, 2, &[0]), ("w", "a", 2, 1, &[1]), ("x", "", 4, 1, &[0])];
+    let plan = solved_with(&on_nodes(&[("a", ONLINE)], vms, ""), &options());
+    assert_eq!(value(&plan, "VIOLATIONS"), 0.0);
+    let moves = actions(&plan);
+    assert!(moves[0].ends_with("makes room on a for x, which waits to be placed"), "{moves:?}");
+    // A limit of no moves leaves it waiting.
+    let plan =
+        solved_with(&on_nodes(&[("a", ONLINE)], vms, r#", "limits": {"max_migrations": 0}"#), &options());
+    assert_eq!((value(&plan, "VIOLATIONS"), plan.actions.len()), (100.0, 0));
+}
+
+#[test]
+fn what_fits_the_host_but_no_numa_node_is_impossible() {
+    let vms: &[(&str, &str, u32, u32, &[i64])] = &[("v", "a", 6, 2, &[0])];
+    let plan = solved_with(&on_nodes(&[("a", "DRAINING"), ("b", ONLINE)], vms, ""), &options());
+    assert_status(&plan, Status::Infeasible);
+    assert!(plan.reason.contains("with NUMA nodes too small or too few"), "{}", plan.reason);
+    let vms: &[(&str, &str, u32, u32, &[i64])] = &[("v", "a", 6, 2, &[0, 1])];
+    let plan = solved_with(&on_nodes(&[("a", "DRAINING"), ("b", ONLINE)], vms, ""), &options());
+    assert_eq!(plan.placement["v"], "b");
+    assert_eq!(plan.numa_placement["v"], [0, 1]);
+}
+
 #[test]
 fn an_overload_that_cannot_be_cured_still_gives_the_best_useful_plan() {
     // b can be relieved, a cannot; what waits cannot start, as it fits nowhere.

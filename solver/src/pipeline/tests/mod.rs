@@ -109,6 +109,9 @@ fn carried_out(problem: &Problem, plan: &Plan) -> Problem {
     for vm in &mut next.vms {
         if let Some(host) = plan.placement.get(&vm.name) {
             vm.host.clone_from(host);
+            if let Some(numa) = &mut vm.numa {
+                numa.nodes = plan.numa_placement.get(&vm.name).cloned().unwrap_or_default();
+            }
         }
         vm.demand.append(&mut vm.arrival_demand);
     }

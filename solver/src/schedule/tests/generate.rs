@@ -3,7 +3,7 @@
 use super::Case;
 use crate::constraints::Rules;
 use crate::file;
-use crate::model::{HostId, Placement};
+use crate::model::{Placement, Site, VmId};
 use crate::objective;
 use crate::testing::{self, KINDS};
 
@@ -27,6 +27,8 @@ pub(super) struct Size {
     pub(super) vms: usize,
     /// Hosts in other states, rules, odd bandwidths and limits.
     pub(super) odd: bool,
+    /// Half of the hosts have two NUMA nodes each.
+    pub(super) numa: bool,
 }
 
 /// A problem and a placement that a plan may end in; `None` if the seed gives none.
@@ -64,6 +66,12 @@ fn hosts(size: Size, random: &mut Random) -> file::Problem {
             max_migrations: size.odd.then(|| 1 + random.below(4) as i64),
             ..file::Host::default()
         });
+        if size.numa && random.one_in(2) {
+            let (host, cpu) = (&mut problem.hosts[i], 4 + random.below(3) as i64);
+            let capacity: file::Amounts = [("cpu".to_owned(), cpu)].into();
+            host.capacity.insert("cpu".to_owned(), 2 * cpu);
+            host.numa_nodes = vec![file::NumaNode { capacity }; 2];
+        }
     }
     if size.odd && random.one_in(3) {
         let limits = file::Limits { backbone_bandwidth: Some(600.0), ..file::Limits::default() };
@@ -73,22 +81,37 @@ fn hosts(size: Size, random: &mut Random) -> file::Problem {
 }
 
 fn vms(problem: &mut file::Problem, size: Size, random: &mut Random) {
-    let mut used = vec![(0, 0); size.hosts];
+    let mut used = vec![(0, 0, [0, 0]); size.hosts];
     for i in 0..size.vms {
         let (cpu, memory) = (random.below(6), 200 * random.below(8));
         let host = random.below(size.hosts);
         let (c, m) = (used[host].0 + cpu as i64, used[host].1 + memory as i64);
         let capacity = &problem.hosts[host].capacity;
-        let fits = c <= capacity["cpu"] && m <= capacity["memory"];
+        let mut fits = c <= capacity["cpu"] && m <= capacity["memory"];
+        let numa = !problem.hosts[host].numa_nodes.is_empty();
+        let count = if size.numa { 1 + random.below(4) as i64 / 3 } else { 1 };
+        let mut nodes = vec![random.below(2) as i64; usize::from(numa)];
+        let mut on = used[host].2;
+        if numa && count == 2 {
+            nodes.push(1 - nodes[0]);
+        }
+        for (j, node) in nodes.iter().enumerate() {
+            let rest = if j == 0 { cpu as i64 % count } else { 0 };
+            on[*node as usize] += cpu as i64 / count + rest;
+            fits &= 2 * on[*node as usize] <= capacity["cpu"];
+        }
         // A host is over now and then.
         let placed = fits || (size.odd && random.one_in(8));
         if placed {
-            used[host] = (c, m);
+            used[host] = (c, m, on);
+        } else {
+            nodes.clear();
         }
         problem.vms.push(file::Vm {
             name: format!("v{i}"),
             host: if placed { format!("h{host}") } else { String::new() },
             demand: amounts(cpu, memory),
+            numa: Some(file::VmNuma { count: Some(count), nodes }),
             arrival_demand: if size.odd && random.one_in(8) {
                 amounts(random.below(6), 200 * random.below(8))
             } else {
@@ -119,23 +142,32 @@ fn placement(case: &Case, random: &mut Random) -> Option<Placement> {
         let share = 2 + random.below(3);
         let moved: Vec<usize> = (0..to.len()).filter(|_| !random.one_in(share)).collect();
         for vm in &moved {
-            to[*vm] = None;
+            to.put(*vm, None);
         }
         for vm in moved {
-            let (start, width) = (problem.initial()[vm], problem.resources.len());
+            let start = problem.initial().site(vm);
             let used = objective::usage(problem, &to);
-            let fits = |host: &HostId| {
-                let room = problem.host(*host).usable.iter().zip(&used[host.index() * width..]);
-                room.zip(&problem.vms[vm].demand).all(|((usable, used), demand)| used + demand <= *usable)
+            let demand = &problem.vms[vm].demand;
+            let fits = |site: &Site| {
+                problem.bounds_of(site.host).all(|bound| {
+                    used[bound.cell] + problem.load(demand, Some(*site), bound.cell) <= bound.usable
+                })
             };
-            let hosts: Vec<HostId> = problem.host_ids().filter(fits).collect();
-            to[vm] = if hosts.is_empty() || problem.vms[vm].pinned {
+            let sites: Vec<Site> = (problem.host_ids())
+                .flat_map(|host| {
+                    let ways = problem.ways(VmId::from(vm), host).0;
+                    ways.into_iter().map(move |nodes| Site { host, nodes })
+                })
+                .filter(fits)
+                .collect();
+            let site = if sites.is_empty() || problem.vms[vm].pinned {
                 start
             } else {
-                Some(hosts[random.below(hosts.len())])
+                Some(sites[random.below(sites.len())])
             };
+            to.put(vm, site);
         }
-        let changed = to.iter().zip(problem.initial()).any(|(a, b)| *a != b);
+        let changed = to != problem.initial();
         if changed && objective::fault(problem, &rules, &to).is_none() {
             return Some(to);
         }

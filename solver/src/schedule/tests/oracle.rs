@@ -2,38 +2,63 @@
 
 use super::Case;
 use super::generate::{self, Size};
-use crate::model::{Body, Constraint, HostId, HostState, Placement, Problem, VmId};
+use crate::model::{Body, Constraint, HostId, HostState, Placement, Problem, Site, VmId};
 use crate::testing::holds;
 use std::collections::{BTreeSet, VecDeque};
 
-/// Whether a VM may go to a host now: a reading of the contract by itself.
-fn may_go(problem: &Problem, at: &Placement, vm: VmId, to: HostId) -> bool {
+/// What a VM holds of a node, or (`None`) of all that its host bounds as a whole.
+fn held(problem: &Problem, vm: VmId, site: Site, node: Option<usize>, r: usize) -> i64 {
+    let amount = problem.vm(vm).present[r];
+    let list = site.nodes.list();
+    let Some(node) = node else { return amount };
+    match list.iter().position(|n| *n == node as i64) {
+        Some(0) => amount / list.len() as i64 + amount % list.len() as i64,
+        Some(_) => amount / list.len() as i64,
+        None => 0,
+    }
+}
+
+/// Whether a VM may go to a place now: a reading of the contract by itself.
+fn may_go(problem: &Problem, at: &Placement, vm: VmId, to: Site) -> bool {
     let moved = problem.vm(vm);
-    let from = at[vm.index()];
-    if problem.host(to).state != HostState::Online
-        || from == Some(to)
+    let from = at.site(vm.index());
+    let stays = from.is_some_and(|from| from.host == to.host);
+    let host = problem.host(to.host);
+    if from == Some(to)
+        || (host.state != HostState::Online && !stays)
         || (moved.pinned && moved.host.is_some())
+        || (stays && host.max_migrations == 0)
     {
         return false;
     }
-    if let Some(from) = from
-        && !problem.can_migrate(vm, from, to)
+    if let Some(from) = from.filter(|_| !stays)
+        && !problem.can_migrate(vm, from.host, to.host)
     {
         return false;
     }
-    let on = |host: HostId| at.iter().enumerate().filter(move |(_, at)| **at == Some(host)).map(|(vm, _)| vm);
-    for (r, usable) in problem.host(to).usable.iter().enumerate() {
-        let used: i64 = on(to).map(|vm| problem.vms[vm].present[r]).sum();
-        if moved.present[r] > 0 && used + moved.present[r] > *usable {
-            return false;
+    let on = || problem.vm_ids().filter_map(|vm| Some((vm, at.site(vm.index())?)));
+    for (r, usable) in host.usable.iter().enumerate() {
+        let nodes = if host.numa.bounds(r) { (0..host.numa.count()).map(Some).collect() } else { vec![None] };
+        for node in nodes {
+            let usable = node.map_or(*usable, |node| host.numa.usable[node][r]);
+            let here = on().filter(|(_, site)| site.host == to.host);
+            let used: i64 = here.map(|(vm, site)| held(problem, vm, site, node, r)).sum();
+            let had = from.filter(|_| stays).map_or(0, |from| held(problem, vm, from, node, r));
+            let more = held(problem, vm, to, node, r) - had;
+            if more > 0 && used + more > usable {
+                return false;
+            }
         }
     }
     // In flight it is on both hosts.
     let mut places: Vec<(VmId, HostId)> =
         problem.vm_ids().filter_map(|vm| at[vm.index()].map(|host| (vm, host))).collect();
-    places.push((vm, to));
+    if !stays {
+        places.push((vm, to.host));
+    }
     let crosses = |hosts: &[HostId]| {
-        hosts.contains(&to) || from.or(moved.host).is_some_and(|from| hosts.contains(&from))
+        hosts.contains(&to.host)
+            || from.map(|from| from.host).or(moved.host).is_some_and(|from| hosts.contains(&from))
     };
     problem.constraints.iter().filter(|rule| rule.soft_weight.is_none()).all(|rule| {
         match &rule.body {
@@ -59,13 +84,17 @@ fn reachable(problem: &Problem, to: &Placement) -> bool {
             return true;
         }
         for vm in problem.vm_ids() {
-            for host in problem.host_ids() {
-                let start_elsewhere = at[vm.index()].is_none() && to[vm.index()] != Some(host);
-                if start_elsewhere || !may_go(problem, &at, vm, host) {
+            let sites = problem.host_ids().flat_map(|host| {
+                let ways = problem.ways(vm, host).0;
+                ways.into_iter().map(move |nodes| Site { host, nodes })
+            });
+            for site in sites {
+                let start_elsewhere = at[vm.index()].is_none() && to.site(vm.index()) != Some(site);
+                if start_elsewhere || !may_go(problem, &at, vm, site) {
                     continue;
                 }
                 let mut next = at.clone();
-                next[vm.index()] = Some(host);
+                next.put(vm.index(), Some(site));
                 if seen.insert(next.clone()) {
                     todo.push_back(next);
                 }
@@ -79,7 +108,9 @@ fn reachable(problem: &Problem, to: &Placement) -> bool {
 fn it_finds_a_way_exactly_if_there_is_one() {
     let (mut ways, mut none, mut pivots) = (0, 0, 0);
     for seed in 0..1500 {
-        let size = Size { hosts: 2 + seed as usize % 3, vms: 3 + seed as usize % 4, odd: seed % 2 == 0 };
+        let (numa, vms) = (seed % 3 == 0, 3 + seed as usize % 4);
+        let vms = if numa { vms.min(4) } else { vms };
+        let size = Size { hosts: 2 + seed as usize / 3 % 3, vms, odd: seed % 2 == 0, numa };
         let Some((case, to)) = generate::case(size, seed) else { continue };
         let soft = case.problem.constraints.iter().any(|rule| rule.soft_weight.is_some());
         let ordered = |rule: &Constraint| matches!(rule.body, Body::Before(_) | Body::Sync(_));

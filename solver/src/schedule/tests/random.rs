@@ -5,7 +5,7 @@ use crate::model::Placement;
 use proptest::prelude::*;
 
 fn case(hosts: usize, vms: usize, odd: bool, seed: u64) -> Option<(Case, Placement)> {
-    generate::case(Size { hosts, vms, odd }, seed)
+    generate::case(Size { hosts, vms, odd, numa: seed.is_multiple_of(3) }, seed)
 }
 
 proptest! {
