@@ -9,7 +9,9 @@ mod answer;
 pub mod budget;
 pub mod check;
 pub mod constraints;
+pub mod explain;
 pub mod file;
+pub mod fit;
 mod milp;
 pub mod model;
 mod objective;
@@ -21,6 +23,7 @@ mod screen;
 mod search;
 #[cfg(test)]
 mod testing;
+pub mod whatif;
 
 pub use budget::Cancel;
 pub use model::{Fault, Problem, Rejected};

@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::format::{count, safe};
 use super::output::Output;
-use super::solve::limit;
+use super::searching::limit;
 use dvms_proto::v1::host::AdminState;
 use dvms_proto::v1::{Host, SetHostStateRequest};
 use std::collections::BTreeSet;

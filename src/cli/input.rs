@@ -46,6 +46,11 @@ impl Input {
         Ok(Self { name, text })
     }
 
+    /// The text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The JSON document in it, by one of the strict readers of the solver.
     ///
     /// # Errors

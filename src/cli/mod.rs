@@ -10,7 +10,9 @@ mod completions;
 mod demo;
 mod events;
 mod exit;
+mod explain;
 mod failure;
+mod fit;
 mod forget;
 mod format;
 mod host_state;
@@ -23,12 +25,17 @@ mod output;
 mod paint;
 mod plan_view;
 mod plans;
+mod plot;
 mod progress;
+mod searching;
 mod serve;
 mod solve;
+mod specs;
 mod table;
+mod trace;
 mod version;
 mod vms;
+mod whatif;
 
 use clap::{Parser, Subcommand};
 use exit::Exit;
@@ -82,6 +89,9 @@ enum Command {
     Demo(demo::Arguments),
     Solve(solve::Arguments),
     Check(check::Arguments),
+    Explain(explain::Arguments),
+    Whatif(whatif::Arguments),
+    Fit(fit::Arguments),
     Hosts(hosts::Arguments),
     Vms(vms::Arguments),
     Plans(plans::Arguments),
@@ -124,6 +134,9 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Demo(arguments) => demo::run(arguments, output),
         Command::Solve(arguments) => solve::run(arguments, output),
         Command::Check(arguments) => check::run(arguments, output),
+        Command::Explain(arguments) => explain::run(arguments, output),
+        Command::Whatif(arguments) => whatif::run(arguments, output),
+        Command::Fit(arguments) => fit::run(arguments, output),
         Command::Hosts(arguments) => hosts::run(arguments, server, output),
         Command::Vms(arguments) => vms::run(arguments, server, output),
         Command::Plans(arguments) => plans::run(arguments, server, output),

@@ -60,7 +60,6 @@ pub(crate) struct Paint {
 
 impl Paint {
     /// Plain text only.
-    #[cfg(test)]
     pub(crate) const PLAIN: Self = Self { on: false };
 
     /// Decides for standard output.

@@ -14,12 +14,14 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Begins to show the time that has passed of a limit in seconds. `wanted` = false shows nothing.
-    pub(crate) fn start(wanted: bool, limit_s: f64) -> Self {
+    /// Begins to show what is done and the time that has passed of a limit in seconds. `wanted` = false shows
+    /// nothing.
+    pub(crate) fn start(wanted: bool, what: &str, limit_s: f64) -> Self {
         if !wanted || !std::io::stderr().is_terminal() {
             return Self { line: None };
         }
         let (sender, texts) = channel::<String>();
+        let what = what.to_owned();
         let thread = std::thread::spawn(move || {
             let began = Instant::now();
             let mut text = "no plan yet".to_owned();
@@ -30,7 +32,7 @@ impl Progress {
                     Err(RecvTimeoutError::Disconnected) => break draw(""),
                 }
                 let passed = began.elapsed().as_secs_f64();
-                draw(&format!("solving {passed:.1} s of {}: {text}", seconds(limit_s)));
+                draw(&format!("{what} {passed:.1} s of {}: {text}", seconds(limit_s)));
             }
         });
         Self { line: Some((sender, thread)) }
@@ -55,7 +57,9 @@ impl Drop for Progress {
 }
 
 fn draw(line: &str) {
-    let width = crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns).max(20));
+    // A terminal of width 0 does not tell.
+    let told = crossterm::terminal::size().ok().filter(|(columns, _)| *columns > 0);
+    let width = told.map_or(80, |(columns, _)| usize::from(columns).max(20));
     let line: String = line.chars().take(width - 1).collect();
     let _ = write!(std::io::stderr().lock(), "\r\x1b[K{line}");
 }

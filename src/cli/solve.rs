@@ -2,19 +2,15 @@
 
 use super::exit::Exit;
 use super::failure::{Failure, Fault};
-use super::format::figure;
 use super::input::Input;
 use super::out_file::OutFile;
 use super::output::Output;
 use super::plan_view;
-use super::progress::Progress;
-use crate::solving::{Backend, Engine, Order, Solver as _, Stop};
+use super::plot::picture;
+use super::searching::{Effort, Search};
+use super::trace::Trace;
 use dvms_solver::file::{Plan, Problem, Status};
 use std::path::PathBuf;
-use std::time::Duration;
-
-/// Seconds for a problem that does not say, as of the service.
-const DEFAULT_LIMIT_S: f64 = 10.0;
 
 /// Solves a problem file, without a server: which VMs to move where, in which order, and why
 #[derive(Debug, clap::Args)]
@@ -28,33 +24,22 @@ The first Ctrl-C ends the search with the best plan so far, the second one at on
 Examples:
   dvms solve rack.json
   dvms solve rack.json --time-limit 5 --out plan.json
+  dvms solve rack.json --trace trace.json --plot solve.svg
   dvms solve - --objective CONSOLIDATE --output json < rack.json")]
 pub(crate) struct Arguments {
     /// The problem, JSON; `-` = standard input
     file: String,
-    /// Seconds for the whole solve [default: the file's `limits.time_limit_s`, else 10]
-    #[arg(long, value_name = "SECONDS", value_parser = limit)]
-    time_limit: Option<f64>,
     /// Write the plan, JSON, to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Threads to use, at most. With more than one, searches run beside the exact back-end
-    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
-    threads: u16,
-    /// Where the search starts. The same problem, seed, threads and work limit give the same plan; with one thread
-    /// also without a work limit, if time does not run out
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-    seed: u64,
-    /// Most units of work (things tried); the clock then decides only when the time limit comes first
-    #[arg(long, value_name = "NUMBER")]
-    work_limit: Option<u64>,
-    /// Most MiB to move for each unit of what is gained: a host, a watt, a thousandth of load. What ends violations is
-    /// worth any move [default: so is all that the objective asks for]
-    #[arg(long, value_name = "MIB", value_parser = price)]
-    migration_price: Option<f64>,
-    /// What searches
-    #[arg(long, value_enum, default_value = "auto")]
-    backend: Backend,
+    /// Write how the solve went, JSON, to this file: time, phase, levels and bounds of each better plan
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Draw how the solve went, and the hosts before and after, into this SVG file
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    #[command(flatten)]
+    effort: Effort,
     /// What is best, instead of what the file says [default: the file's, else REPAIR]
     #[arg(long, value_enum, ignore_case = true)]
     objective: Option<Goal>,
@@ -83,60 +68,48 @@ impl Goal {
             Self::Power => "POWER",
         }
     }
-}
 
-/// Seconds that a solve may take.
-pub(super) fn limit(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(seconds),
-        _ => Err("it is a number of seconds above 0, at most 86400".to_owned()),
-    }
-}
-
-/// What a unit of a gain is worth.
-fn price(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(price) if price >= 0.0 => Ok(price),
-        _ => Err("it is a number of MiB, at least 0".to_owned()),
-    }
-}
-
-pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure> {
-    let input = Input::read(&arguments.file)?;
-    let mut problem = input.problem()?;
-    override_file(arguments, &mut problem);
-    // The file was judged: what is wrong now is what the command line says instead.
-    if let Err(rejected) = dvms_solver::Problem::new(&problem) {
+    /// Makes it the objective of a problem.
+    ///
+    /// # Errors
+    /// It is not planned with. The problem was judged before: what is wrong now is what is asked for instead.
+    pub(crate) fn apply(self, problem: &mut Problem) -> Result<(), Failure> {
+        self.name().clone_into(&mut problem.objective);
+        problem.objectives.clear();
+        let Err(rejected) = dvms_solver::Problem::new(problem) else { return Ok(()) };
         let fault = |fault: dvms_solver::Fault| Fault {
             path: if fault.path.starts_with("objective") { "--objective".into() } else { fault.path },
             message: fault.message,
             ..Fault::default()
         };
         let faults = rejected.faults.into_iter().map(fault).collect();
-        return Err(Failure::bad_input("the problem cannot be solved like this:").faults(faults));
+        Err(Failure::bad_input("the problem cannot be solved like this:").faults(faults))
     }
-    let out = arguments.out.as_deref().map(OutFile::prepare).transpose()?;
-    let limit_s = problem.limits.as_ref().and_then(|limits| limits.time_limit_s).unwrap_or(DEFAULT_LIMIT_S);
-    let order = Order {
-        time_limit: Duration::try_from_secs_f64(limit_s).unwrap_or(Duration::MAX),
-        threads: usize::from(arguments.threads),
-        seed: arguments.seed,
-        backend: arguments.backend,
-        work_limit: arguments.work_limit,
-        migration_price: arguments.migration_price,
-    };
-    let stop = Stop::default();
-    stop_on_interrupt(&stop)?;
-    let progress = Progress::start(!output.is_json(), limit_s);
-    let mut plans = 0;
-    let solved = Engine.solve(&problem, &order, &stop, &mut |plan| {
-        plans += 1;
-        progress.say(format!("plan {plans}: {}", in_short(plan)));
-    });
-    drop(progress);
-    let plan = solved.map_err(|rejected| input.rejected(&rejected))?;
+}
+
+pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure> {
+    let input = Input::read(&arguments.file)?;
+    let mut problem = input.problem()?;
+    if let Some(goal) = arguments.objective {
+        goal.apply(&mut problem)?;
+    }
+    let prepared = |path: &Option<PathBuf>| path.as_deref().map(OutFile::prepare).transpose();
+    let (out, traced, plot) =
+        (prepared(&arguments.out)?, prepared(&arguments.trace)?, prepared(&arguments.plot)?);
+    let search = Search::new(&arguments.effort, !output.is_json())?;
+    let mut trace = Trace::default();
+    let plan = search
+        .solve_and_tell(&problem, "solving", &mut |plan| trace.better(plan))
+        .map_err(|rejected| input.rejected(&rejected))?;
+    trace.end(&plan);
     if let Some(out) = out {
         out.write(&plan.to_json())?;
+    }
+    if let Some(traced) = traced {
+        traced.write(&format!("{:#}\n", trace.value(&problem)))?;
+    }
+    if let Some(plot) = plot {
+        plot.write(&picture(&problem, &plan, &trace))?;
     }
     match show(&plan, arguments, output) {
         // The plan is what it is, whoever reads about it.
@@ -146,49 +119,13 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
     Ok(exit_of(plan.status))
 }
 
-fn exit_of(status: Status) -> Exit {
+/// How a command ends that has solved a problem.
+pub(crate) fn exit_of(status: Status) -> Exit {
     match status {
         Status::Optimal | Status::Feasible | Status::NoChange => Exit::Success,
         Status::Infeasible => Exit::Infeasible,
         Status::Unknown => Exit::Unknown,
     }
-}
-
-fn override_file(arguments: &Arguments, problem: &mut Problem) {
-    if let Some(goal) = arguments.objective {
-        goal.name().clone_into(&mut problem.objective);
-        problem.objectives.clear();
-    }
-    if let Some(limit) = arguments.time_limit {
-        problem.limits.get_or_insert_default().time_limit_s = Some(limit);
-    }
-}
-
-/// The first interrupt asks for the best plan so far; the next one ends the process as if nobody listened.
-fn stop_on_interrupt(stop: &Stop) -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let failed = |error: std::io::Error| Failure::new(format!("cannot listen to signals: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let mut interrupts = {
-        let _entered = runtime.enter();
-        signal(SignalKind::interrupt()).map_err(failed)?
-    };
-    let stop = stop.clone();
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            interrupts.recv().await;
-            stop.now();
-            interrupts.recv().await;
-            std::process::exit(130);
-        });
-    });
-    Ok(())
-}
-
-/// The levels of a plan as a few words.
-fn in_short(plan: &Plan) -> String {
-    let level = |level: &dvms_solver::file::ObjectiveValue| format!("{} {}", level.name, figure(level.value));
-    plan.objectives.iter().map(level).collect::<Vec<_>>().join(", ")
 }
 
 fn show(plan: &Plan, arguments: &Arguments, output: Output) -> std::io::Result<()> {
@@ -217,14 +154,6 @@ mod tests {
         ];
         for (status, number) in numbers {
             assert_eq!(exit_of(status) as u8, number, "{status:?}");
-        }
-    }
-
-    #[test]
-    fn limits_are_seconds() {
-        assert_eq!((limit("5"), limit("0.25")), (Ok(5.0), Ok(0.25)));
-        for wrong in ["0", "-1", "nan", "inf", "1e9", "5s", ""] {
-            assert!(limit(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -110,3 +110,40 @@ fn a_hard_problem_in_no_time_has_an_honest_status() {
     let (plan, _) = solve(&text, &["--time-limit", "0.001"]);
     assert_ne!(plan["status"], "INFEASIBLE", "nobody can prove that: {}", plan["reason"]);
 }
+
+#[test]
+fn a_solve_is_traced_and_drawn() {
+    let text = std::fs::read_to_string(in_root("docs/examples/rack.json")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (traced, drawn) = (path("trace.json"), path("solve.svg"));
+    let (plan, _) = solve(&text, &["--trace", &traced, "--plot", &drawn]);
+    let trace: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&traced).unwrap()).unwrap();
+    assert_eq!(trace["levels"][0], "VIOLATIONS");
+    let points = trace["points"].as_array().unwrap();
+    assert!(!points.is_empty(), "{trace}");
+    let mut last = 0.0;
+    for point in points {
+        let number = |value: &serde_json::Value| value.as_f64().unwrap();
+        assert!(number(&point["time_s"]) >= last && !point["phase"].as_str().unwrap().is_empty(), "{point}");
+        last = number(&point["time_s"]);
+        let (values, bounds) = (point["values"].as_array().unwrap(), point["bounds"].as_array().unwrap());
+        assert_eq!((values.len(), bounds.len()), (3, 3));
+        assert!(values.iter().zip(bounds).all(|(value, bound)| number(bound) <= number(value)), "{point}");
+    }
+    let values: Vec<_> = plan["objectives"].as_array().unwrap().iter().map(|level| &level["value"]).collect();
+    assert_eq!(trace["end"]["values"].as_array().unwrap().iter().collect::<Vec<_>>(), values);
+    assert_eq!(trace["end"]["status"], plan["status"]);
+    let svg = std::fs::read_to_string(&drawn).unwrap();
+    let document = roxmltree::Document::parse(&svg).unwrap();
+    let titles =
+        document.descendants().filter(|node| node.has_tag_name("title")).filter_map(|node| node.text());
+    let titles: Vec<_> = titles.collect();
+    assert!(titles.contains(&"h1 before: 19000 of 16000 cpu (119 %)"), "{titles:?}");
+    assert!(
+        titles.iter().any(|title| title.starts_with("h4 (DRAINING) after: 0 of 16000 cpu")),
+        "{titles:?}"
+    );
+    // Where it cannot be written, nothing is solved.
+    run(&["solve", &in_root("docs/examples/rack.json"), "--plot", "/nonexistent/x.svg"]).expect(1);
+}

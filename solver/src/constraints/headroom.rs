@@ -138,6 +138,18 @@ impl Rule for Free<'_> {
         format!("{} has {free} {what} free, at least {} must stay", problem.host(at.host).name, self.rule.min)
     }
 
+    fn wants(&self, cells: &[i64], at: Seat) -> Option<(usize, Amount)> {
+        let ((end, now), room) = (halves(cells), self.room(at.host));
+        // With more of it the rule may hold at the start, and then has to all the time.
+        let used = [(end, self.need(at.vm)), (now, self.present(at.vm))];
+        let most = used.map(|(cells, need)| self.used(cells, at.host) + need).into_iter().max()?;
+        Some((self.rule.resource?, most - room))
+    }
+
+    fn adds_up(&self) -> bool {
+        false
+    }
+
     fn hosts(&self) -> &[HostId] {
         &self.rule.hosts
     }

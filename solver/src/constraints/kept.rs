@@ -1,7 +1,7 @@
 //! All rules of a problem, and their counters for a placement.
 
 use super::{Rule, Seat};
-use crate::model::{Constraint, HostId, Placement, Problem, VmId};
+use crate::model::{Amount, Constraint, HostId, Placement, Problem, VmId};
 
 /// A rule of the problem, with what is known of it.
 #[derive(Debug)]
@@ -19,6 +19,11 @@ pub(crate) struct Kept<'a> {
 }
 
 impl Kept<'_> {
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.constraint.name
+    }
+
     /// Whether breaking it makes a plan invalid.
     pub(crate) fn hard(&self) -> bool {
         self.constraint.soft_weight.is_none()
@@ -31,6 +36,21 @@ impl Kept<'_> {
     /// Whether it does not hold at the end, or cannot hold on the way there though it must.
     pub(crate) fn fails(&self, tally: &Tally) -> bool {
         self.rule.fails(self.cells(tally))
+    }
+
+    /// Whether a VM that is nowhere may come to a host without a new breach.
+    pub(crate) fn admits(&self, tally: &Tally, vm: VmId, host: HostId) -> bool {
+        self.rule.admits(self.cells(tally), tally.seat(vm, host, false))
+    }
+
+    /// Of which resource a host would have to have more for a VM that is nowhere to come to it.
+    pub(crate) fn wants(&self, tally: &Tally, vm: VmId, host: HostId) -> Option<(usize, Amount)> {
+        self.rule.wants(self.cells(tally), tally.seat(vm, host, false))
+    }
+
+    /// Whether it lets a running VM leave for a host, as it begins where it does.
+    pub(crate) fn lets_go(&self, vm: VmId, host: HostId) -> bool {
+        self.rule.lets_go(vm, host) && !self.rule.moors(vm)
     }
 
     /// Whether a VM on a host is part of why it does not hold.

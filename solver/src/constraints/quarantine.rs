@@ -72,6 +72,10 @@ impl Rule for Quarantined<'_> {
         format!("{vm} has come to {host} from or to a host in quarantine")
     }
 
+    fn adds_up(&self) -> bool {
+        false
+    }
+
     fn hosts(&self) -> &[HostId] {
         &self.quarantine.hosts
     }

@@ -1,7 +1,7 @@
 //! What the rest of the solver asks of a rule.
 
 use super::{Act, Course, Draft, HostSet, Impossible, Known};
-use crate::model::{HostId, Placement, Problem, ScopeId, VmId};
+use crate::model::{Amount, HostId, Placement, Problem, ScopeId, VmId};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -118,6 +118,17 @@ pub(crate) trait Rule: Debug + Send + Sync {
     /// Hosts of which it must know every VM.
     fn hosts(&self) -> &[HostId] {
         &[]
+    }
+
+    /// Of which resource the host would have to have more, and how much, for the rule to let a VM that is nowhere
+    /// come to it; `None` = that is no help.
+    fn wants(&self, _: &[i64], _: Seat) -> Option<(usize, Amount)> {
+        None
+    }
+
+    /// Whether what its other hosts run matters to a VM that comes to one of them.
+    fn adds_up(&self) -> bool {
+        true
     }
 
     /// Whether it must know, at present, of every VM that comes to the host or leaves it.

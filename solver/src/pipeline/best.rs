@@ -1,14 +1,16 @@
 //! The best plan so far. A placement becomes a plan here: scheduled, compared, explained, checked.
 
+use super::proof::{self, Known};
 use crate::answer::{self, Found};
 use crate::budget::Budget;
 use crate::check;
 use crate::constraints::Rules;
-use crate::file::{self, Plan, Status};
+use crate::file::{self, Plan, Statistic, Status};
 use crate::model::{Placement, Problem, VmId};
 use crate::objective::{self, Way};
 use crate::reasons;
 use crate::schedule::{self, Stuck};
+use crate::screen::{self, Facts, Space};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -43,16 +45,23 @@ pub(super) struct Best<'a> {
     price: Option<f64>,
     /// Why the last plan that was refused by the checker was refused.
     pub(super) refused: Option<String>,
+    /// What is being tried.
+    pub(super) phase: &'static str,
+    /// What the exact back-end has proved.
+    pub(super) exact: Vec<Known>,
+    space: &'a Space<'a>,
+    facts: &'a Facts,
 }
 
 impl<'a> Best<'a> {
     pub(super) fn new(
         file: &'a file::Problem,
-        problem: &'a Problem,
-        rules: &'a Rules<'a>,
+        space: &'a Space<'a>,
+        facts: &'a Facts,
         budget: &'a Budget,
         better: &'a mut dyn FnMut(&Plan),
     ) -> Self {
+        let (problem, rules) = (space.problem, space.rules);
         let stay = problem.initial();
         let found =
             (objective::fault(problem, rules, &stay).is_none()).then(|| Found::nothing(problem, rules, stay));
@@ -71,6 +80,10 @@ impl<'a> Best<'a> {
             after_schedule: estimate * 2,
             price: None,
             refused: None,
+            phase: "start",
+            exact: Vec::new(),
+            space,
+            facts,
         }
     }
 
@@ -81,6 +94,12 @@ impl<'a> Best<'a> {
 
     pub(super) fn found(&self) -> Option<&Found> {
         self.found.as_ref()
+    }
+
+    /// What is proved of each level, given the levels before it at these values.
+    pub(super) fn bounds(&self, values: &[f64]) -> Vec<Option<f64>> {
+        let screened = screen::bounds(self.space, self.facts, values);
+        proof::combine(self.problem, values, &screened, &self.exact)
     }
 
     /// Time to be kept for making a plan of a placement.
@@ -141,9 +160,11 @@ impl<'a> Best<'a> {
             return Offer::NotBetter;
         }
         reasons::explain(problem, rules, to, &mut found.actions);
-        let mut plan = answer::plan(problem, rules, &found, Status::Feasible, &[]);
+        let bounds = self.bounds(&found.values);
+        let mut plan = answer::plan(problem, rules, &found, Status::Feasible, &bounds);
         let now = self.budget.since_start();
         plan.statistics = answer::statistics(self.budget, Some(self.first_plan.unwrap_or(now)), "heuristic");
+        plan.statistics.insert("phase".to_owned(), Statistic::Text(self.phase.to_owned()));
         if let Some(violation) = check::check(self.file, &plan).violations.first() {
             self.refused = Some(violation.to_string());
             return Offer::NotBetter;

@@ -10,7 +10,7 @@ mod best;
 mod proof;
 mod stages;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::Options;
 use crate::answer;
@@ -39,8 +39,8 @@ pub(crate) fn run(
         plan.statistics = answer::statistics(budget, None, "screen");
         return plan;
     }
-    let best = Best::new(file, problem, &rules, budget, better).at_price(options.migration_price);
-    let mut stages = Stages::new(&space, &facts, options, budget, best);
+    let best = Best::new(file, &space, &facts, budget, better).at_price(options.migration_price);
+    let mut stages = Stages::new(&space, options, budget, best);
     stages.run();
     stages.answer()
 }

@@ -8,7 +8,7 @@ use crate::file::{Conflict, Plan, Status};
 use crate::milp;
 use crate::model::{HostId, HostState, Objective, Placement, VmId};
 use crate::objective::{self, Way};
-use crate::screen::{self, Facts, Space};
+use crate::screen::Space;
 use crate::search::{self, Random, State};
 use crate::{Backend, Options};
 use std::collections::BTreeSet;
@@ -18,14 +18,12 @@ const MOST_REVISIONS: usize = 8;
 
 pub(super) struct Stages<'a> {
     pub(super) space: &'a Space<'a>,
-    facts: &'a Facts,
     pub(super) options: &'a Options,
     pub(super) budget: &'a Budget,
     best: Best<'a>,
     pub(super) random: Random,
     /// VMs and hosts where no order was found for them to come there.
     dead_ends: BTreeSet<(VmId, HostId)>,
-    exact: Vec<Known>,
     backend: &'static str,
     infeasible: Option<Plan>,
     /// The exact back-end has proved that no placement is better than the best plan's.
@@ -35,20 +33,17 @@ pub(super) struct Stages<'a> {
 impl<'a> Stages<'a> {
     pub(super) fn new(
         space: &'a Space<'a>,
-        facts: &'a Facts,
         options: &'a Options,
         budget: &'a Budget,
         best: Best<'a>,
     ) -> Self {
         Self {
             space,
-            facts,
             options,
             budget,
             best,
             random: Random::new(options.seed),
             dead_ends: BTreeSet::new(),
-            exact: Vec::new(),
             backend: "heuristic",
             infeasible: None,
             closed: false,
@@ -56,6 +51,7 @@ impl<'a> Stages<'a> {
     }
 
     pub(super) fn run(&mut self) {
+        self.best.phase = "greedy";
         let makespan = self.space.problem.objectives.iter().position(|level| *level == Objective::Makespan);
         if makespan.is_some_and(|at| at + 1 < self.space.problem.objectives.len()) {
             // What follows MAKESPAN is worth no time: a placement is made for what comes before it.
@@ -97,8 +93,7 @@ impl<'a> Stages<'a> {
     }
 
     fn bounds(&self, values: &[f64]) -> Vec<Option<f64>> {
-        let screened = screen::bounds(self.space, self.facts, values);
-        proof::combine(self.space.problem, values, &screened, &self.exact)
+        self.best.bounds(values)
     }
 
     /// Offers a placement; if its moves find no order, revises it. Returns the placement that became a plan,
@@ -169,6 +164,7 @@ impl<'a> Stages<'a> {
 
     /// Improves a placement for as long as it helps; returns the last one.
     fn local_search(&mut self, from: Placement, share: f64) -> Placement {
+        self.best.phase = "local search";
         let part = self.budget.slice(share);
         let mut from = from;
         loop {
@@ -208,7 +204,9 @@ impl<'a> Stages<'a> {
             if budget.expired() {
                 return;
             }
+            self.best.phase = "local search";
             let outcome = self.exact_beside_search(&start, &stay, &budget);
+            self.best.phase = "exact";
             self.backend = "highs";
             if outcome.infeasible && stay.is_empty() && self.best.found().is_none() {
                 self.prove_infeasible();
@@ -216,7 +214,7 @@ impl<'a> Stages<'a> {
             }
             let reference = outcome.best.as_ref().unwrap_or(&start);
             let values = objective::values(self.space.problem, self.space.rules, reference, Way::default());
-            self.exact.push(Known { values, bounds: outcome.bounds });
+            self.best.exact.push(Known { values, bounds: outcome.bounds });
             let Some(to) = outcome.best else {
                 self.closed = outcome.proved && self.best.found().is_some_and(|found| found.to == start);
                 return;

@@ -9,7 +9,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::list;
 use super::output::Output;
-use super::solve::{Goal, limit};
+use super::searching::limit;
+use super::solve::Goal;
 use dvms_proto::v1::get_plan_request::View;
 use dvms_proto::v1::{
     ApprovePlanRequest, CancelPlanRequest, GetPlanRequest, ListPlansRequest, PlanRecord, WatchPlanRequest,

@@ -2,7 +2,7 @@ mod goals;
 mod golden;
 mod infeasible;
 mod promises;
-mod random;
+pub(crate) mod random;
 mod rules;
 
 use crate::file::{Plan, Problem, Status};

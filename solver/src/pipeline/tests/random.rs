@@ -94,7 +94,7 @@ fn rule(i: usize, (kind, seed, weight, continuous): Draft, problem: &Problem) ->
 }
 
 prop_compose! {
-    pub(super) fn problems()(
+    pub(crate) fn problems()(
         mut hosts in prop::collection::vec(host(), 1..5),
         vms in prop::collection::vec(vm(), 1..7),
         rules in prop::collection::vec(
@@ -284,5 +284,25 @@ proptest! {
                 prop_assert_eq!(again.status, Status::NoChange);
             }
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+
+    #[test]
+    fn each_better_plan_tells_its_phase_and_true_bounds(problem in problems()) {
+        let mut given: Vec<Plan> = Vec::new();
+        let plan = solve(&problem, &options(), &Cancel::default(), &mut |plan| given.push(plan.clone())).unwrap();
+        for better in &given {
+            let mut better = better.clone();
+            let phase = better.statistics.get("phase").cloned();
+            let known = ["greedy", "local search", "exact"].map(|phase| file::Statistic::Text(phase.to_owned()));
+            prop_assert!(better.actions.is_empty() || phase.is_some_and(|phase| known.contains(&phase)));
+            // Whatever is said of it, its bounds hold.
+            better.status = Status::Feasible;
+            judge(&problem, &better, false)?;
+        }
+        prop_assert!(given.is_empty() || plan.status.has_plan());
     }
 }
