@@ -1,5 +1,7 @@
-//! `PlacementService`: solving and judging without a cluster.
+//! `PlacementService`: solving, judging and asking without a cluster.
 
+mod ask;
+mod questions;
 mod solve;
 
 use super::convert::{plan_from_wire, problem_from_wire};
@@ -8,6 +10,7 @@ use super::error::{ApiError, Violation};
 use super::stream::{Answers, Ended, answers};
 use crate::config;
 use crate::solving::Solver;
+use ask::Solves;
 use dvms_proto::v1 as pb;
 use dvms_solver::file::{self, Plan};
 use dvms_solver::{Rejected, check};
@@ -15,7 +18,7 @@ use pb::placement_service_server::PlacementService;
 use solve::Solving;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
@@ -49,6 +52,29 @@ impl Placement {
         let limit = asked.unwrap_or(self.settings.default_time_limit_s).min(self.settings.max_time_limit_s);
         Duration::try_from_secs_f64(limit).unwrap_or(Duration::ZERO)
     }
+
+    /// The right to keep solver threads busy.
+    fn permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        if self.stopping.is_cancelled() {
+            return Err(ApiError::shutting_down());
+        }
+        self.permits.clone().try_acquire_owned().map_err(|_| {
+            let message =
+                format!("{} problems are being solved, as many as may be", self.settings.concurrent);
+            ApiError::busy(message, BUSY_RETRY)
+        })
+    }
+
+    /// At most so many solves of a problem and what is made of it.
+    fn solves(&self, problem: &file::Problem, deadline: Option<Deadline>, most: u32) -> Solves {
+        Solves {
+            solver: self.solver.clone(),
+            threads: self.settings.threads,
+            limit: self.time_limit(problem),
+            deadline,
+            most,
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -63,14 +89,7 @@ impl PlacementService for Placement {
             Ok(problem)
         })
         .await?;
-        if self.stopping.is_cancelled() {
-            return Err(ApiError::shutting_down().into());
-        }
-        let Ok(permit) = self.permits.clone().try_acquire_owned() else {
-            let message =
-                format!("{} problems are being solved, as many as may be", self.settings.concurrent);
-            return Err(ApiError::busy(message, BUSY_RETRY).into());
-        };
+        let permit = self.permit()?;
         let limit = self.time_limit(&problem);
         let solving =
             Solving::begin(self.solver.clone(), problem, self.settings.threads, limit, deadline, permit)?;
@@ -98,6 +117,24 @@ impl PlacementService for Placement {
         };
         let violations: Vec<_> = judgement.violations.into_iter().map(violation).collect();
         Ok(Response::new(pb::CheckResponse { valid: violations.is_empty(), violations }))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<pb::ExplainRequest>,
+    ) -> Result<Response<pb::ExplainResponse>, Status> {
+        Ok(Response::new(questions::explained(request).await?))
+    }
+
+    async fn what_if(
+        &self,
+        request: Request<pb::WhatIfRequest>,
+    ) -> Result<Response<pb::WhatIfResponse>, Status> {
+        Ok(Response::new(questions::compared(self, request).await?))
+    }
+
+    async fn fit(&self, request: Request<pb::FitRequest>) -> Result<Response<pb::FitResponse>, Status> {
+        Ok(Response::new(questions::fitted(self, request).await?))
     }
 }
 

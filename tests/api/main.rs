@@ -10,3 +10,4 @@ mod placement;
 mod plans;
 mod sessions;
 mod support;
+mod why;

@@ -55,7 +55,9 @@ fn host_from_wire(index: usize, host: wire::Host, faults: &mut Faults) -> file::
     }
 }
 
-fn vm_from_wire(vm: wire::Vm) -> file::Vm {
+/// The file form of a VM.
+#[must_use]
+pub fn vm_from_wire(vm: wire::Vm) -> file::Vm {
     file::Vm {
         name: vm.name,
         host: vm.host,

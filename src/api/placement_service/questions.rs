@@ -1,0 +1,155 @@
+//! Why, what if, how many more: answers about a problem that is not solved as it is, or not only.
+
+use super::{Placement, judged, rejected};
+use crate::api::convert::{
+    edits_from_wire, explanation_to_wire, fit_to_wire, plan_to_wire, problem_from_wire, problem_to_wire,
+    vm_from_wire,
+};
+use crate::api::deadline::Deadline;
+use crate::api::error::{ApiError, Violation};
+use dvms_proto::v1 as pb;
+use dvms_solver::Rejected;
+use dvms_solver::explain::{Unexplained, explain};
+use dvms_solver::file;
+use dvms_solver::fit::{Unfit, Wish, fit};
+use dvms_solver::whatif::{Edit, edit};
+use tonic::Request;
+
+/// Solves of a what-if: before and after.
+const BEFORE_AND_AFTER: u32 = 2;
+/// Solves of one count of what fits.
+const EACH_FIT: u32 = 2;
+/// VMs and hosts that one question adds.
+const MOST_ADDED: u64 = 100_000;
+
+pub(super) async fn explained(request: Request<pb::ExplainRequest>) -> Result<pb::ExplainResponse, ApiError> {
+    let pb::ExplainRequest { problem, vm, host } = request.into_inner();
+    judged(move || {
+        let problem = given(problem)?;
+        let to = Some(host.as_str()).filter(|host| !host.is_empty());
+        explain(&problem, &vm, to).map(explanation_to_wire).map_err(|error| match &error {
+            Unexplained::Rejected(found) => rejected(found.clone()).below("problem"),
+            Unexplained::Numa => {
+                ApiError::unsupported(vec![Violation::new("problem.hosts", error.to_string())])
+            }
+            Unexplained::NoVm(_) => ApiError::invalid_field("vm", error.to_string()),
+            Unexplained::NoHost(_) => ApiError::invalid_field("host", error.to_string()),
+        })
+    })
+    .await
+}
+
+pub(super) async fn compared(
+    service: &Placement,
+    request: Request<pb::WhatIfRequest>,
+) -> Result<pb::WhatIfResponse, ApiError> {
+    let deadline = Deadline::of(&request);
+    let pb::WhatIfRequest { problem, edits } = request.into_inner();
+    let (problem, edited, wire) = judged(move || {
+        let problem = valid(problem)?;
+        let edits = edits_from_wire(edits).map_err(ApiError::invalid)?;
+        let edited = edited(&problem, &edits)?;
+        // It was read from the wire, so that it has no name that the wire does not know.
+        let wire = problem_to_wire(&edited).map_err(ApiError::invalid)?;
+        Ok((problem, edited, wire))
+    })
+    .await?;
+    let permit = service.permit()?;
+    let solves = service.solves(&problem, deadline, BEFORE_AND_AFTER);
+    let both = solves.answer(service.stopping.clone(), permit, move |solve| {
+        let before = solve(&problem)?;
+        Ok::<_, Rejected>((before, solve(&edited)?))
+    });
+    let (before, after) = both.await?.map_err(rejected)?;
+    let [before, after] = [before, after].map(|plan| Some(plan_to_wire(&plan)));
+    Ok(pb::WhatIfResponse { problem: Some(wire), before, after })
+}
+
+pub(super) async fn fitted(
+    service: &Placement,
+    request: Request<pb::FitRequest>,
+) -> Result<pb::FitResponse, ApiError> {
+    let deadline = Deadline::of(&request);
+    let pb::FitRequest { problem, vm, spread, hosts, moves } = request.into_inner();
+    let problem = judged(move || valid(problem)).await?;
+    let vm = vm.map(vm_from_wire).ok_or_else(|| ApiError::invalid_field("vm", "must be given"))?;
+    let wish = Wish { vm, spread: spread.map(|spread| (spread.scope, spread.max)), hosts };
+    let permit = service.permit()?;
+    let most = if moves.is_some() { 2 * EACH_FIT } else { EACH_FIT };
+    let solves = service.solves(&problem, deadline, most);
+    let vms = problem.vms.len();
+    let answer = solves.answer(service.stopping.clone(), permit, move |solve| {
+        fit(&problem, &wish, moves.map(u64::from), solve)
+    });
+    answer.await?.map(fit_to_wire).map_err(|error| unfit(&error, vms))
+}
+
+/// A problem of a request, in its form only.
+fn given(problem: Option<pb::Problem>) -> Result<file::Problem, ApiError> {
+    let problem = problem.ok_or_else(|| ApiError::invalid_field("problem", "must be given"))?;
+    let below = |found: Vec<Violation>| found.into_iter().map(|fault| fault.below("problem")).collect();
+    problem_from_wire(problem).map_err(|found| ApiError::invalid(below(found)))
+}
+
+fn valid(problem: Option<pb::Problem>) -> Result<file::Problem, ApiError> {
+    let problem = given(problem)?;
+    dvms_solver::Problem::new(&problem).map_err(|found| rejected(found).below("problem"))?;
+    Ok(problem)
+}
+
+/// The problem with all edits made.
+fn edited(problem: &file::Problem, edits: &[Edit]) -> Result<file::Problem, ApiError> {
+    let place = |i: usize| format!("edits[{i}]");
+    let mut added = 0;
+    let mut edited = problem.clone();
+    for (i, change) in edits.iter().enumerate() {
+        if let Edit::AddHosts { count, .. } | Edit::AddVms { count, .. } = change {
+            added += u64::from(*count);
+            if added > MOST_ADDED {
+                let message = format!("all edits together add at most {MOST_ADDED} hosts and VMs");
+                return Err(ApiError::invalid_field(place(i), message));
+            }
+        }
+        edit(&mut edited, change)
+            .map_err(|refused| ApiError::invalid_field(place(i), refused.to_string()))?;
+    }
+    if dvms_solver::Problem::new(&edited).is_ok() {
+        return Ok(edited);
+    }
+    // The first after which it is no problem is to blame.
+    let mut edited = problem.clone();
+    for (i, change) in edits.iter().enumerate() {
+        let _ = edit(&mut edited, change);
+        let Err(found) = dvms_solver::Problem::new(&edited) else { continue };
+        let unsupported = found.faults.iter().all(|fault| fault.unsupported);
+        let mut faults: Vec<Violation> = Vec::new();
+        for fault in found.faults {
+            let fault = Violation::new(place(i), format!("{}: {}", fault.path, fault.message));
+            faults.push(fault);
+        }
+        // Of many that are alike the first tells enough.
+        faults.truncate(10);
+        return Err(if unsupported { ApiError::unsupported(faults) } else { ApiError::invalid(faults) });
+    }
+    Ok(edited)
+}
+
+/// What is wrong with the question; the problem itself was found valid.
+fn unfit(error: &Unfit, vms: usize) -> ApiError {
+    let Unfit::Rejected(found) = error else { return ApiError::invalid_field("vm", error.to_string()) };
+    let new_vm = format!("vms[{vms}]");
+    let place = |path: &str| {
+        if let Some(rest) = path.strip_prefix(&new_vm) {
+            return format!("vm{rest}");
+        }
+        for (part, field) in [("spread", "spread"), ("fence", "hosts")] {
+            if path.contains(part) {
+                return field.to_owned();
+            }
+        }
+        format!("problem.{path}")
+    };
+    let moved =
+        found.faults.iter().map(|fault| dvms_solver::Fault { path: place(&fault.path), ..fault.clone() });
+    rejected(Rejected { faults: moved.collect() })
+}

@@ -1,0 +1,210 @@
+//! `PlacementService`: why, what if, how many more.
+
+use crate::support::{Fake, Server, assert_fields, failure, until, within};
+use dvms::api::convert::{plan_from_wire, problem_from_wire};
+use dvms::api::server::Options;
+use dvms::solving::{Order, Stop};
+use dvms_proto::v1 as pb;
+use dvms_solver::file::{Plan, Status};
+use pb::what_if_request::edit::Edit;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tonic::{Code, Request};
+
+/// As in docs/examples/rack.json.
+fn rack() -> pb::Problem {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/rack.json");
+    dvms::json::from_text(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn why(vm: &str, host: &str) -> pb::ExplainRequest {
+    pb::ExplainRequest { problem: Some(rack()), vm: vm.into(), host: host.into() }
+}
+
+fn what_if(edits: Vec<Edit>) -> pb::WhatIfRequest {
+    let edits = edits.into_iter().map(|edit| pb::what_if_request::Edit { edit: Some(edit) }).collect();
+    pb::WhatIfRequest { problem: Some(rack()), edits }
+}
+
+fn add_hosts(count: u32, like: &str) -> Edit {
+    Edit::AddHosts(pb::what_if_request::AddHosts { count, like: like.into() })
+}
+
+fn room_for(cpu: i64) -> pb::FitRequest {
+    let demand = BTreeMap::from([("cpu".to_owned(), cpu)]);
+    let vm = pb::problem::Vm { demand, ..Default::default() };
+    pb::FitRequest { problem: Some(rack()), vm: Some(vm), ..Default::default() }
+}
+
+#[tokio::test]
+async fn a_vm_is_explained() {
+    use pb::explain_response::{cause, change};
+    let server = Server::start().await;
+    let mut client = server.placement().await;
+    let told = client.explain(why("web1", "h2")).await.unwrap().into_inner();
+    assert_eq!((told.vm.as_str(), told.host.as_str(), told.running), ("web1", "h1", true));
+    assert_eq!((told.wrong[0].kind(), told.wrong[0].short), (cause::Kind::Room, Some(3000)));
+    assert_eq!(told.hosts.iter().map(|host| host.host.as_str()).collect::<Vec<_>>(), ["h2", "h3", "h4"]);
+    let cause = &told.hosts[0].causes[0];
+    assert_eq!((cause.kind(), cause.subject.as_str()), (cause::Kind::Rule, "web-apart"));
+    assert!(told.rules.iter().any(|rule| rule.rule == "web-apart" && rule.kind == "spread" && rule.holds));
+    assert!(told.resources.iter().any(|need| need.resource == "cpu" && need.demand > 0));
+    let changes = told.changes.unwrap();
+    assert!(changes.minimal);
+    assert_eq!((changes.least[0].kind(), changes.least[0].subject.as_str()), (change::Kind::Leave, "web2"));
+    assert_eq!(changes.in_place[0].kind(), change::Kind::DropRule);
+    assert!(client.explain(why("web1", "")).await.unwrap().into_inner().changes.is_none());
+
+    assert_fields(&client.explain(why("nobody", "")).await.unwrap_err(), &["vm"]);
+    assert_fields(&client.explain(why("web1", "nowhere")).await.unwrap_err(), &["host"]);
+    assert_fields(&client.explain(pb::ExplainRequest::default()).await.unwrap_err(), &["problem"]);
+    let mut wrong = why("web1", "");
+    wrong.problem.as_mut().unwrap().vms[0].host = "nowhere".into();
+    assert_fields(&client.explain(wrong).await.unwrap_err(), &["problem.vms[0].host"]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_problem_is_compared_with_an_edited_one() {
+    let server = Server::start().await;
+    let mut client = server.placement().await;
+    let lose = pb::what_if_request::Lose { scope: "rack".into(), value: "a".into() };
+    let edits = vec![add_hosts(1, "h1"), Edit::Lose(lose), Edit::DropRule("web-apart".into())];
+    let told = client.what_if(what_if(edits)).await.unwrap().into_inner();
+    let (before, after) = (told.before.unwrap(), told.after.unwrap());
+    let edited = told.problem.unwrap();
+    assert_eq!((edited.hosts.len(), edited.hosts[4].name.as_str()), (5, "new-host-1"));
+    for (problem, plan) in [(rack(), before), (edited, after.clone())] {
+        let (problem, plan) = (problem_from_wire(problem).unwrap(), plan_from_wire(plan).unwrap());
+        assert!(plan.status.has_plan());
+        assert_eq!(dvms_solver::check::check(&problem, &plan).violations, []);
+    }
+    assert!(after.placement.values().all(|host| host != "h1" && host != "h2"), "{:?}", after.placement);
+
+    assert_fields(&client.what_if(what_if(vec![])).await.unwrap_err(), &["edits"]);
+    let nothing =
+        pb::WhatIfRequest { problem: Some(rack()), edits: vec![pb::what_if_request::Edit::default()] };
+    assert_fields(&client.what_if(nothing).await.unwrap_err(), &["edits[0]"]);
+    let ban = pb::problem::Ban { vms: vec!["nobody".into()], hosts: vec!["h1".into()], ..Default::default() };
+    let rule = pb::problem::Constraint {
+        name: "off".into(),
+        body: Some(pb::problem::constraint::Body::Ban(ban)),
+        ..Default::default()
+    };
+    for edit in [
+        add_hosts(0, ""),
+        add_hosts(100_000, ""),
+        Edit::RemoveHost("h9".into()),
+        Edit::DropRule("x".into()),
+        Edit::AddRule(rule),
+    ] {
+        let status = client.what_if(what_if(vec![add_hosts(1, ""), edit])).await.unwrap_err();
+        assert_fields(&status, &["edits[1]"]);
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn room_is_counted() {
+    let server = Server::start().await;
+    let mut client = server.placement().await;
+    let told = client.fit(room_for(5000)).await.unwrap().into_inner();
+    let room = told.as_it_is.unwrap();
+    assert_eq!((room.fits, room.bound, room.bound_by.as_str()), (4, 4, "counting"));
+    assert_eq!(room.hosts, BTreeMap::from([("h2".to_owned(), 2), ("h3".to_owned(), 2)]));
+    assert!(
+        told.with_moves.is_none() && told.notes.iter().any(|note| note.ends_with(": h4")),
+        "{:?}",
+        told.notes
+    );
+    let with = pb::FitRequest { moves: Some(1), ..room_for(16_000) };
+    let room = client.fit(with).await.unwrap().into_inner().with_moves.unwrap();
+    assert_eq!((room.moves, room.fits, room.bound), (1, 1, 1));
+    assert!(room.plan.unwrap().placement.contains_key("new-vm-1"));
+
+    let none = pb::FitRequest { vm: None, ..room_for(1) };
+    let spread = pb::fit_request::Spread { scope: "zone".into(), max: 1 };
+    let spread = pb::FitRequest { spread: Some(spread), ..room_for(1) };
+    let hosts = pb::FitRequest { hosts: vec!["h9".into()], ..room_for(1) };
+    for (request, field) in [
+        (none, "vm"),
+        (room_for(0), "vm"),
+        (room_for(-1), "vm.demand.cpu"),
+        (spread, "spread"),
+        (hosts, "hosts"),
+    ] {
+        assert_fields(&client.fit(request).await.unwrap_err(), &[field]);
+    }
+    server.stop().await;
+}
+
+/// The limits of all solves, and how many work.
+type Seen = Arc<Mutex<(Vec<Duration>, usize)>>;
+
+/// A solver that works until it is asked to stop, or for half as long as it may; tells the limits, and how many work.
+fn patient() -> (impl dvms::solving::Solver, Seen) {
+    let seen = Seen::default();
+    let notes = seen.clone();
+    let solver = Fake(move |order: &Order, stop: &Stop, _: &mut dyn FnMut(&Plan)| {
+        {
+            let mut notes = notes.lock().unwrap();
+            notes.0.push(order.time_limit);
+            notes.1 += 1;
+        }
+        let begun = std::time::Instant::now();
+        while !stop.is_asked() && begun.elapsed() < order.time_limit / 2 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        notes.lock().unwrap().1 -= 1;
+        Plan { status: Status::Unknown, reason: "as asked".into(), ..Plan::default() }
+    });
+    (solver, seen)
+}
+
+#[tokio::test]
+async fn the_solves_of_a_question_share_the_time_of_the_call() {
+    let (solver, seen) = patient();
+    let server = Server::solving_by(solver, Options::default()).await;
+    let mut request = Request::new(what_if(vec![add_hosts(1, "")]));
+    request.set_timeout(Duration::from_secs(2));
+    let told = server.placement().await.what_if(request).await.unwrap().into_inner();
+    assert_eq!(told.after.unwrap().reason, "as asked");
+    let limits = seen.lock().unwrap().0.clone();
+    assert_eq!(limits.len(), 2);
+    // The second has all that the first, which took half of its share, has left.
+    let most = [Duration::from_secs(1), Duration::from_millis(1500)];
+    assert!(limits[0] <= most[0] && limits[1] <= most[1], "{limits:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_question_that_nobody_waits_for_is_dropped() {
+    let (solver, seen) = patient();
+    let solve = dvms::config::Solve { concurrent: 1, ..dvms::config::Solve::default() };
+    let server = Server::solving_by(solver, Options { solve, ..Options::default() }).await;
+    let mut client = server.placement().await;
+    let asking = {
+        let mut client = client.clone();
+        tokio::spawn(async move { client.what_if(what_if(vec![add_hosts(1, "")])).await })
+    };
+    until("the solver works", async || seen.lock().unwrap().1 == 1).await;
+    // All threads are taken: come back later.
+    let status = client.fit(pb::FitRequest { moves: Some(1), ..room_for(16_000) }).await.unwrap_err();
+    let (code, reason, _) = failure(&status);
+    assert_eq!((code, reason.as_str()), (Code::ResourceExhausted, "BUSY"));
+    asking.abort();
+    until("the solver has stopped", async || seen.lock().unwrap().1 == 0).await;
+    let asked = within("its thread is free", async {
+        loop {
+            let asked = client.fit(room_for(5000)).await;
+            if asked.is_ok() {
+                return asked;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert_eq!(asked.await.unwrap().into_inner().as_it_is.unwrap().fits, 4);
+    server.stop().await;
+}
