@@ -1,8 +1,8 @@
 //! Rows of capacity: what runs on a host fits, or the host was over before and takes in nothing.
 
 use super::linear::Term;
-use super::model::Model;
-use crate::model::{Amount, Amounts, HostId, HostState, Vm};
+use super::model::{Cell, Model};
+use crate::model::{Amount, Amounts, Bound, HostId, HostState, Vm};
 use crate::objective;
 
 pub(super) fn add(model: &mut Model<'_>) {
@@ -43,11 +43,11 @@ fn add_at(model: &mut Model<'_>, when: When) {
         if !enters && model.problem.host(host).state != HostState::Cordoned {
             continue;
         }
-        for r in 0..width {
-            let i = host.index() * width + r;
-            let room = model.problem.host(host).usable[r].min(total[r]);
+        for bound in model.problem.bounds_of(host) {
+            let (i, r) = (bound.cell, bound.resource);
+            let room = bound.usable.min(total[r]);
             let (was, used, came) = (initial[i], fixed.used[i], fixed.came[i]);
-            let row = Row { host, r, when, room, was, used, came };
+            let row = Row { bound, when, room, was, used, came };
             let free = row.add(model);
             if model.pooled && enters {
                 all[r].terms.extend(free.terms);
@@ -71,15 +71,18 @@ struct Fixed {
 
 impl Fixed {
     fn new(model: &Model<'_>, when: When) -> Self {
-        let width = model.problem.resources.len();
-        let mut result = Self { used: vec![0; model.problem.hosts.len() * width], came: Vec::new() };
+        let problem = model.problem;
+        let mut result = Self { used: vec![0; problem.cells()], came: Vec::new() };
         result.came.clone_from(&result.used);
         for (vm, end) in &model.parts.fixed {
-            let Some(host) = end else { continue };
-            let (range, demand) = (host.index() * width.., when.takes(model.problem.vm(*vm)));
-            crate::model::add(&mut result.used[range.clone()], demand);
-            if model.ends.from(*vm) != Some(*host) {
-                crate::model::add(&mut result.came[range], demand);
+            let Some(site) = end else { continue };
+            let (takes, from) = (when.takes(problem.vm(*vm)), model.ends.from(*vm));
+            for (cell, amount) in problem.loads(takes, *site) {
+                result.used[cell] += amount;
+                // Who had as much of it has not come.
+                if problem.load(takes, from, cell) < amount {
+                    result.came[cell] += amount;
+                }
             }
         }
         result
@@ -93,10 +96,9 @@ struct Pool {
     terms: Vec<Term>,
 }
 
-/// One resource of one host.
+/// One resource of one host, or of one of its NUMA nodes.
 struct Row {
-    host: HostId,
-    r: usize,
+    bound: Bound,
     when: When,
     /// Usable.
     room: Amount,
@@ -114,13 +116,16 @@ impl Row {
         let weigh = |cell: usize| {
             let cell = model.cells[cell];
             let takes = if self.when == When::End { Model::demand } else { Model::present };
-            (cell, takes(model, cell.class, self.r))
+            (cell, self.bound.part(takes(model, cell.class, self.bound.resource), cell.site.nodes))
         };
-        let cells: Vec<_> =
-            model.of_host[self.host.index()].iter().map(|cell| weigh(*cell)).filter(|c| c.1 > 0).collect();
+        let cells: Vec<_> = model.of_host[self.bound.host.index()]
+            .iter()
+            .map(|cell| weigh(*cell))
+            .filter(|c| c.1 > 0)
+            .collect();
         let mut terms: Vec<Term> = cells.iter().map(|(cell, demand)| (cell.column, *demand)).collect();
         let mut free = Pool { room: self.room - self.used, terms: Vec::new() };
-        if let Some(on) = model.on[self.host.index()] {
+        if let Some(on) = model.on[self.bound.host.index()] {
             // Nothing is fixed here. A host is given no more than it can use.
             let most: i128 = (cells.iter())
                 .map(|(cell, demand)| {
@@ -133,9 +138,20 @@ impl Row {
         if self.was > self.room {
             let over = model.linear.column(1);
             let overs = if self.when == When::End { &mut model.over } else { &mut model.over_at_present };
-            overs.insert((self.host, self.r), over);
+            overs.insert(self.bound.cell, (self.bound, over));
             free.terms.push((over, self.was - self.room));
-            let arrivals = cells.iter().filter(|(cell, _)| !cell.stays);
+            // Who comes from other nodes of the host and had as much before may come all the same.
+            let had = |cell: &Cell, amount: Amount| {
+                let mut homes = model.parts.classes[cell.class].home.keys();
+                let takes = if self.when == When::End { Model::demand } else { Model::present };
+                let takes = takes(model, cell.class, self.bound.resource);
+                homes.any(|home| {
+                    home.host == self.bound.host
+                        && *home != cell.site
+                        && self.bound.part(takes, home.nodes) >= amount
+                })
+            };
+            let arrivals = cells.iter().filter(|(cell, amount)| !cell.stays && !had(cell, *amount));
             let mut arriving: Vec<Term> = arrivals.map(|(cell, demand)| (cell.column, *demand)).collect();
             if !arriving.is_empty() || self.came > 0 {
                 arriving.push((over, self.room));
@@ -145,7 +161,7 @@ impl Row {
                     model.linear.at_most(vec![(over, 1)], 0);
                 }
             }
-            if let Some(on) = model.on[self.host.index()] {
+            if let Some(on) = model.on[self.bound.host.index()] {
                 model.linear.at_most(vec![(over, 1), (on, -1)], 0);
             }
         }
@@ -178,7 +194,7 @@ fn together(model: &mut Model<'_>, r: usize, pool: &Pool) {
         let demand = model.demand(c, r);
         total += demand * class.size();
         for cell in &model.cells[model.of_class[c].clone()] {
-            if !model.problem.takes_vms(cell.host) {
+            if !model.problem.takes_vms(cell.site.host) {
                 terms.push((cell.column, -demand));
             }
         }

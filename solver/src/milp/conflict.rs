@@ -11,7 +11,7 @@ use super::{MOST_COLUMNS, MOST_NONZEROS, worker};
 use crate::budget::Budget;
 use crate::constraints::{Part, Rules};
 use crate::file;
-use crate::model::{Constraint, HostState, Objective, Problem, VmId};
+use crate::model::{Constraint, HostNodes, HostState, Nodes, Objective, Problem, VmId};
 use crate::objective;
 
 /// More than all VMs together can demand.
@@ -92,6 +92,7 @@ pub(super) fn part(problem: &Problem, rules: &Rules<'_>, things: &[Thing]) -> Pr
     for (host, _) in result.hosts.iter_mut().zip(&keep.2).filter(|(_, keep)| !**keep) {
         host.usable = vec![PLENTY; problem.resources.len()].into();
         host.state = HostState::Online;
+        host.numa = HostNodes::default();
         (host.migration_bandwidth, host.max_migrations) = (f64::INFINITY, u32::MAX);
     }
     let mut number = vec![None; problem.vms.len()];
@@ -101,8 +102,12 @@ pub(super) fn part(problem: &Problem, rules: &Rules<'_>, things: &[Thing]) -> Pr
         let mut vm = vm.clone();
         // What is down need not run, also when nothing is known of its host.
         vm.host = vm.host.filter(|h| keep.2[h.index()] || problem.host(*h).state != HostState::Failed);
+        if vm.host.is_some_and(|h| !keep.2[h.index()]) {
+            (vm.nodes, vm.node_list) = (Nodes::NONE, Vec::new());
+        }
         result.vms.push(vm);
     }
+    result.number_cells();
     let part = Part { vm: &|vm| number[vm.index()], host: &|host| keep.2[host.index()] };
     result.constraints = (rules.list.iter().zip(&keep.1))
         .filter(|(_, keep)| **keep)
@@ -134,7 +139,7 @@ fn has_no_end(problem: &Problem, budget: &Budget) -> Option<bool> {
         let model = Model::new(problem, &rules, &ends, &shape);
         model.filter(|model| model.linear.nonzeros <= MOST_NONZEROS && !model.linear.wide)
     };
-    let model = model(false).or_else(|| model(true))?;
+    let model = model(false).or_else(|| model(true).filter(|_| !problem.has_numa()))?;
     let seconds = budget.remaining().as_secs_f64() * SHARE;
     let nodes = budget.work_limit().map(|limit| limit.saturating_sub(budget.work_done()));
     let (pooled, columns) = (model.pooled, model.linear.columns() as u64);

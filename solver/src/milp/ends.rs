@@ -1,7 +1,7 @@
 //! Where VMs may end, as far as each can be told alone. Nothing is left out here that a plan could reach.
 
 use crate::constraints::Rules;
-use crate::model::{HostId, HostState, Placement, Problem, VmId};
+use crate::model::{HostId, HostState, Placement, Problem, Site, VmId};
 
 /// Answers for the VMs of one problem.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ impl<'a> Ends<'a> {
     }
 
     /// Where a VM runs at the start.
-    pub(super) fn from(&self, vm: VmId) -> Option<HostId> {
-        self.initial[vm.index()]
+    pub(super) fn from(&self, vm: VmId) -> Option<Site> {
+        self.initial.site(vm.index())
     }
 
     /// VMs with the same number converge on the same hosts.
@@ -38,14 +38,19 @@ impl<'a> Ends<'a> {
         self.problem.host(host).state != HostState::Draining && self.allowed(vm, host)
     }
 
-    /// Whether a VM may end elsewhere than it began: on another host, or on one at all if it is down.
+    /// Whether a VM may end on another host than it began, or on one at all if it is down.
     ///
     /// A live migration converges if it does at both ends, each taken alone, so that a detour over a third
     /// host opens no way.
     pub(super) fn may_move(&self, vm: VmId) -> bool {
         let known = self.problem.vm(vm);
         let held = known.pinned && known.host.is_some() || self.rules.moor(vm);
-        !held && self.from(vm).is_none_or(|from| self.problem.can_migrate(vm, from, from))
+        !held && self.from(vm).is_none_or(|from| self.problem.can_migrate(vm, from.host, from.host))
+    }
+
+    /// Whether a VM that runs may end on other NUMA nodes of its host.
+    pub(super) fn may_repin(&self, vm: VmId) -> bool {
+        self.from(vm).is_some_and(|from| self.problem.can_repin(vm, from.host)) && !self.rules.pin(vm)
     }
 
     /// Whether a VM that may move may end on a host where it did not begin.

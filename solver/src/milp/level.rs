@@ -102,7 +102,8 @@ fn violations(model: &Model<'_>) -> Option<Level> {
     }
     let units = |weight: f64| (weight * parts + 1e-9).floor() as i64;
     let priority = |vm: VmId| units(f64::from(model.problem.vm(vm).priority));
-    let mut terms: Vec<Term> = model.over.values().map(|over| (*over, units(OVERLOAD_WEIGHT))).collect();
+    let over = model.over.values();
+    let mut terms: Vec<Term> = over.map(|(_, over)| (*over, units(OVERLOAD_WEIGHT))).collect();
     for (class, down) in model.parts.classes.iter().zip(&model.down) {
         terms.extend(down.map(|column| (column, priority(class.one()))));
     }
@@ -119,14 +120,17 @@ fn violations(model: &Model<'_>) -> Option<Level> {
 fn cost(model: &Model<'_>) -> Level {
     let memory = |vm: VmId| model.problem.memory_of(vm);
     let classes = || model.parts.classes.iter().filter(|class| class.runs());
-    let all = classes().map(|class| memory(class.one())).chain(model.fixed_movers().map(memory));
+    let travellers = || model.fixed_movers().filter(|vm| model.travels(*vm));
+    let all = classes().map(|class| memory(class.one())).chain(travellers().map(memory));
     let unit = all.fold(0, gcd).max(1);
-    let stay = model.cells.iter().filter(|cell| cell.stays);
-    let terms = stay
-        .map(|cell| (cell.column, -memory(model.parts.classes[cell.class].one()) / unit))
+    // Who does not leave its host, on the same nodes or on others.
+    let stay = model.cells.iter().filter(|cell| cell.stays).map(|cell| (cell.class, cell.column));
+    let repin = model.repinned.iter().map(|repinned| (repinned.class, repinned.column));
+    let terms = (stay.chain(repin))
+        .map(|(class, column)| (column, -memory(model.parts.classes[class].one()) / unit))
         .filter(|(_, factor)| *factor != 0)
         .collect();
     let decided: i64 = classes().map(|class| class.size() * (memory(class.one()) / unit)).sum();
-    let constant = decided + model.fixed_movers().map(|vm| memory(vm) / unit).sum::<i64>();
+    let constant = decided + travellers().map(|vm| memory(vm) / unit).sum::<i64>();
     Level::in_units(terms, constant, unit as f64)
 }

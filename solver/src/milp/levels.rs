@@ -94,7 +94,8 @@ impl Search<'_> {
             let model = Model::new(request.problem, self.rules, self.ends, &shape);
             model.filter(|model| model.linear.nonzeros <= MOST_NONZEROS && !model.linear.wide)
         };
-        let pooled = (means.pooled && proves).then(|| whole(true)).flatten();
+        // Who goes to other nodes of its host is not known to it.
+        let pooled = (means.pooled && proves && !request.problem.has_numa()).then(|| whole(true)).flatten();
         let full = whole(false);
         let levels = &request.problem.objectives;
         for i in (0..levels.len()).filter(|i| levels[*i] != Objective::Makespan) {
@@ -138,6 +139,11 @@ impl Search<'_> {
         self.best.as_ref().unwrap_or(self.request.start)
     }
 
+    /// The host where a VM runs at the start.
+    pub(super) fn from(&self, vm: VmId) -> Option<HostId> {
+        self.ends.from(vm).map(|site| site.host)
+    }
+
     pub(super) fn must_stay(&self, vm: VmId) -> bool {
         self.request.stay.contains(&vm)
     }
@@ -149,7 +155,7 @@ impl Search<'_> {
             if self.must_stay(vm) {
                 Some(self.ends.from(vm))
             } else {
-                (!free[vm.index()]).then(|| best[vm.index()])
+                (!free[vm.index()]).then(|| best.site(vm.index()))
             }
         };
         let shape = Shape {
@@ -257,13 +263,14 @@ impl Search<'_> {
     /// Whether all VMs that move can, and are not asked to stay.
     fn reachable(&self, to: &Placement) -> bool {
         let problem = self.request.problem;
-        problem.vm_ids().zip(to).all(|(vm, to)| {
+        problem.vm_ids().zip(to.sites()).all(|(vm, to)| {
             let from = self.ends.from(vm);
             let goes = match (from, to) {
-                (Some(from), Some(to)) => problem.can_migrate(vm, from, *to),
+                (Some(from), Some(to)) if from.host == to.host => problem.can_repin(vm, to.host),
+                (Some(from), Some(to)) => problem.can_migrate(vm, from.host, to.host),
                 _ => true,
             };
-            from == *to || !self.must_stay(vm) && goes
+            from == to || !self.must_stay(vm) && goes
         })
     }
 

@@ -8,7 +8,8 @@
 //!
 //! Two models are used. The full one has exactly the ends that a plan may have. The pooled one weighs
 //! arrivals against what all hosts have together; it is small and allows more, so that its bounds hold for
-//! the problem, and often they are what the start already has. Whatever comes back from `HiGHS` is read as
+//! the problem, and often they are what the start already has. On a host with NUMA nodes VMs are counted by the
+//! nodes that they lie on; there is no pooled model of such problems. Whatever comes back from `HiGHS` is read as
 //! whole numbers and judged anew by [`crate::objective`]; what is not valid and better is dropped.
 //!
 //! The same request with the same seed gives the same outcome, if no solve is cut by time. Under a work limit
@@ -76,9 +77,5 @@ pub(crate) struct Outcome {
 /// Looks for a better placement until the budget is spent, and for a proof that there is none. Returns soon
 /// after the deadline or a request to stop, whatever `HiGHS` does.
 pub(crate) fn improve(request: &Request<'_>) -> Outcome {
-    if request.problem.has_numa() {
-        // The model knows hosts only.
-        return Outcome { bounds: vec![None; request.problem.objectives.len()], ..Outcome::default() };
-    }
     levels::run(request, levels::Means::default())
 }

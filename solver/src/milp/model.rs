@@ -2,10 +2,10 @@
 
 use super::class::{self, Class, Parts};
 use super::ends::Ends;
-use super::linear::{Column, Linear, count};
+use super::linear::{Column, Linear, Term, count};
 use super::{capacity, rows};
 use crate::constraints::Rules;
-use crate::model::{Amount, HostId, Objective, Placement, Problem, VmId};
+use crate::model::{Amount, Bound, HostId, Objective, Placement, Problem, Site, VmId};
 use crate::objective;
 use crate::objectives;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::ops::Range;
 #[derive(Clone, Copy)]
 pub(super) struct Shape<'s> {
     /// Where VMs end that are not to be decided.
-    pub(super) held: &'s dyn Fn(VmId) -> Option<Option<HostId>>,
+    pub(super) held: &'s dyn Fn(VmId) -> Option<Option<Site>>,
     /// Hosts that VMs may enter, as far as the problem lets them; `None` = all.
     pub(super) entered: Option<&'s [HostId]>,
     /// Arrivals are not counted by host but only weighed against what all hosts have together: far fewer
@@ -29,14 +29,22 @@ pub(super) struct Shape<'s> {
     pub(super) most_columns: usize,
 }
 
-/// VMs of a class on a host.
+/// VMs of a class on a host and, if it has NUMA nodes, certain ones of these.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cell {
     pub(super) class: usize,
-    pub(super) host: HostId,
+    pub(super) site: Site,
     pub(super) column: Column,
     /// They were there at the start; else they come.
     pub(super) stays: bool,
+}
+
+/// VMs of a class that go to other NUMA nodes of their host. They are among those that come to these.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Repinned {
+    pub(super) class: usize,
+    pub(super) host: HostId,
+    pub(super) column: Column,
 }
 
 /// A model of the ends that a plan may have, and what its columns mean.
@@ -60,10 +68,12 @@ pub(crate) struct Model<'a> {
     pub(super) on: Vec<Option<Column>>,
     /// Hosts that run a VM in any case.
     pub(super) always_on: Vec<bool>,
-    /// The host stays over its usable amount of the resource.
-    pub(super) over: BTreeMap<(HostId, usize), Column>,
+    /// How many do not leave their host though they move. Only where that is counted.
+    pub(super) repinned: Vec<Repinned>,
+    /// The host or NUMA node stays over its usable amount, by its cell.
+    pub(super) over: BTreeMap<usize, (Bound, Column)>,
     /// The same while the plan runs, where VMs are resized. It costs nothing.
-    pub(super) over_at_present: BTreeMap<(HostId, usize), Column>,
+    pub(super) over_at_present: BTreeMap<usize, (Bound, Column)>,
     /// The soft rule does not hold.
     pub(super) broken: Vec<Option<Column>>,
     /// Columns that a rule has of its own, by its position and its key.
@@ -94,6 +104,7 @@ impl<'a> Model<'a> {
             down: Vec::new(),
             on: vec![None; problem.hosts.len()],
             always_on: vec![false; problem.hosts.len()],
+            repinned: Vec::new(),
             over: BTreeMap::new(),
             over_at_present: BTreeMap::new(),
             broken: vec![None; rules.list.len()],
@@ -119,17 +130,20 @@ impl<'a> Model<'a> {
             let begin = self.cells.len();
             let class = self.parts.classes[c].clone();
             let vm = class.one();
-            let homes = class.home.keys().copied().filter(|host| self.ends.may_stay(vm, *host));
-            for host in homes.collect::<Vec<_>>() {
-                self.cell(c, host, true, class.here(host));
+            let homes = class.home.keys().copied().filter(|site| self.ends.may_stay(vm, site.host));
+            for site in homes.collect::<Vec<_>>() {
+                self.cell(c, site, true, class.here(site));
             }
             if self.ends.may_move(vm) && !shape.pooled {
-                for &host in entered {
-                    let most = class.size() - class.here(host);
-                    if most > 0 && self.ends.may_enter(vm, host) {
-                        self.cell(c, host, false, most.min(self.fitting(vm, host)));
+                for &host in entered.iter().filter(|host| self.ends.may_enter(vm, **host)) {
+                    for site in self.problem.sites(vm, host) {
+                        let most = class.size() - class.here(site);
+                        self.cell(c, site, false, most.min(self.fitting(vm, site)));
                     }
                 }
+            }
+            if self.ends.may_repin(vm) && !shape.pooled {
+                self.repins(c, &class, begin);
             }
             self.of_class.push(begin..self.cells.len());
             let down = (!class.runs()).then(|| self.linear.column(class.size()));
@@ -141,29 +155,65 @@ impl<'a> Model<'a> {
         Some(())
     }
 
-    fn cell(&mut self, class: usize, host: HostId, stays: bool, most: i64) {
-        if most > 0 {
-            let column = self.linear.column(most);
-            self.of_host[host.index()].push(self.cells.len());
-            self.cells.push(Cell { class, host, column, stays });
+    /// Where VMs of a class can go that stay on their host, and how many do. `begin` is the first of its cells.
+    fn repins(&mut self, c: usize, class: &Class, begin: usize) {
+        let (vm, problem) = (class.one(), self.problem);
+        for host in class.hosts() {
+            if !self.ends.may_stay(vm, host) {
+                continue;
+            }
+            // Where nobody else may come, those of the host may all the same.
+            let open = |site: Site| self.cells[begin..].iter().any(|cell| cell.site == site && !cell.stays);
+            let closed: Vec<Site> = problem.sites(vm, host).filter(|site| !open(*site)).collect();
+            let first = self.cells.len();
+            for site in closed {
+                self.cell(c, site, false, class.on(host) - class.here(site));
+            }
+            let own = first..self.cells.len();
+            let here: Vec<Cell> =
+                self.cells[begin..].iter().filter(|cell| cell.site.host == host).copied().collect();
+            let terms = |stays: bool, factor: i64| -> Vec<Term> {
+                let cells = here.iter().filter(|cell| cell.stays == stays);
+                cells.map(|cell| (cell.column, factor)).collect()
+            };
+            if !own.is_empty() {
+                let own = self.cells[own].iter().map(|cell| (cell.column, 1));
+                self.linear.at_most(own.chain(terms(true, 1)).collect(), class.on(host));
+            }
+            if problem.objectives.contains(&Objective::MigrationCost) && here.iter().any(|cell| !cell.stays) {
+                let column = self.linear.column(class.on(host));
+                self.linear.at_most([terms(false, -1), vec![(column, 1)]].concat(), 0);
+                self.linear.at_most([terms(true, 1), vec![(column, 1)]].concat(), class.on(host));
+                self.repinned.push(Repinned { class: c, host, column });
+            }
         }
     }
 
-    /// How many VMs of this kind the host could hold if it were empty.
-    fn fitting(&self, vm: VmId, host: HostId) -> i64 {
-        let usable = &self.problem.host(host).usable;
+    fn cell(&mut self, class: usize, site: Site, stays: bool, most: i64) {
+        if most > 0 {
+            let column = self.linear.column(most);
+            self.of_host[site.index()].push(self.cells.len());
+            self.cells.push(Cell { class, site, column, stays });
+        }
+    }
+
+    /// How many VMs of this kind the place could hold if it were empty.
+    fn fitting(&self, vm: VmId, site: Site) -> i64 {
         let takes = [&self.problem.vm(vm).demand, &self.problem.vm(vm).present];
-        (takes.into_iter())
-            .flat_map(|takes| takes.iter().zip(usable))
-            .filter(|(amount, _)| **amount > 0)
+        let bounds = self.problem.bounds_of(site.host);
+        bounds
+            .flat_map(|bound| {
+                takes.map(|takes| (bound.part(takes[bound.resource], site.nodes), bound.usable))
+            })
+            .filter(|(amount, _)| *amount > 0)
             .map(|(amount, room)| room / amount)
             .min()
             .unwrap_or(i64::MAX)
     }
 
     fn host_columns(&mut self) {
-        for host in self.parts.fixed.iter().filter_map(|(_, end)| *end) {
-            self.always_on[host.index()] = true;
+        for site in self.parts.fixed.iter().filter_map(|(_, end)| *end) {
+            self.always_on[site.index()] = true;
         }
         for host in self.problem.host_ids() {
             let i = host.index();
@@ -210,6 +260,13 @@ impl<'a> Model<'a> {
         moved.map(|(vm, _)| *vm)
     }
 
+    /// Whether a fixed VM that moves ends on another host.
+    pub(super) fn travels(&self, vm: VmId) -> bool {
+        let at = self.parts.fixed.binary_search_by_key(&vm, |(vm, _)| *vm).ok();
+        let end = at.and_then(|at| self.parts.fixed[at].1);
+        end.map(|site| site.host) != self.ends.from(vm).map(|site| site.host)
+    }
+
     /// What a VM of the class demands of a resource at the end.
     pub(super) fn demand(&self, class: usize, resource: usize) -> Amount {
         self.problem.vm(self.parts.classes[class].one()).demand[resource]
@@ -225,17 +282,17 @@ impl<'a> Model<'a> {
     pub(super) fn point(&self, at: &Placement) -> Option<Vec<i64>> {
         let mut point = self.linear.lower.clone();
         for (c, class) in self.parts.classes.iter().enumerate() {
-            let mut counts: BTreeMap<HostId, i64> = BTreeMap::new();
+            let mut counts: BTreeMap<Site, i64> = BTreeMap::new();
             let mut down = 0;
             for vm in &class.members {
-                match at[vm.index()] {
-                    Some(host) => *counts.entry(host).or_default() += 1,
+                match at.site(vm.index()) {
+                    Some(site) => *counts.entry(site).or_default() += 1,
                     None => down += 1,
                 }
             }
-            // Cells of a host at which some may stay come first.
+            // Cells of a place at which some may stay come first.
             for cell in &self.cells[self.of_class[c].clone()] {
-                if let Some(count) = counts.get_mut(&cell.host) {
+                if let Some(count) = counts.get_mut(&cell.site) {
                     let here = (*count).min(self.linear.upper[cell.column as usize]);
                     point[cell.column as usize] = here;
                     *count -= here;
@@ -250,7 +307,7 @@ impl<'a> Model<'a> {
                 return None;
             }
         }
-        if self.parts.fixed.iter().any(|(vm, end)| at[vm.index()] != *end) {
+        if self.parts.fixed.iter().any(|(vm, end)| at.site(vm.index()) != *end) {
             return None;
         }
         self.point_of_rest(at, &mut point);
@@ -263,11 +320,19 @@ impl<'a> Model<'a> {
                 point[column as usize] = 1;
             }
         }
-        let width = self.problem.resources.len();
-        let mut stay_over = |columns: &BTreeMap<(HostId, usize), Column>, usage: Vec<Amount>| {
-            for ((host, r), column) in columns {
-                let over = usage[host.index() * width + r] > self.problem.host(*host).usable[*r];
-                point[*column as usize] = i64::from(over);
+        for repinned in &self.repinned {
+            let class = &self.parts.classes[repinned.class];
+            let cells = self.cells[self.of_class[repinned.class].clone()].iter();
+            let sum = |stays: bool| -> i64 {
+                let cells =
+                    cells.clone().filter(|cell| cell.site.host == repinned.host && cell.stays == stays);
+                cells.map(|cell| point[cell.column as usize]).sum()
+            };
+            point[repinned.column as usize] = sum(false).min(class.on(repinned.host) - sum(true));
+        }
+        let mut stay_over = |columns: &BTreeMap<usize, (Bound, Column)>, usage: Vec<Amount>| {
+            for (bound, column) in columns.values() {
+                point[*column as usize] = i64::from(usage[bound.cell] > bound.usable);
             }
         };
         stay_over(&self.over, objective::usage(self.problem, at));
@@ -287,11 +352,11 @@ impl<'a> Model<'a> {
     /// The placement that a point stands for.
     pub(super) fn placement(&self, point: &[i64]) -> Placement {
         let mut to = Placement::nowhere(self.problem.vms.len());
-        self.parts.fixed.iter().for_each(|(vm, end)| to[vm.index()] = *end);
+        self.parts.fixed.iter().for_each(|(vm, end)| to.put(vm.index(), *end));
         for (c, class) in self.parts.classes.iter().enumerate() {
             let mut counts = BTreeMap::new();
             for cell in &self.cells[self.of_class[c].clone()] {
-                *counts.entry(cell.host).or_default() += point[cell.column as usize];
+                *counts.entry(cell.site).or_default() += point[cell.column as usize];
             }
             class::place(class, &counts, &mut to);
         }

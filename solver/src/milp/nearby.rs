@@ -87,9 +87,9 @@ fn choose(
 
 /// Where the VMs of a host come from, and where those are that came from it.
 fn linked(search: &Search<'_>, on: &[Vec<VmId>], host: HostId) -> Vec<HostId> {
-    let mut linked: Vec<HostId> = on[host.index()].iter().filter_map(|vm| search.ends.from(*vm)).collect();
+    let mut linked: Vec<HostId> = on[host.index()].iter().filter_map(|vm| search.from(*vm)).collect();
     let gone = search.base().iter().zip(search.request.problem.vm_ids());
-    linked.extend(gone.filter_map(|(at, vm)| at.filter(|_| search.ends.from(vm) == Some(host))));
+    linked.extend(gone.filter_map(|(at, vm)| at.filter(|_| search.from(vm) == Some(host))));
     linked.sort();
     linked.dedup();
     linked
@@ -118,12 +118,9 @@ fn focus(search: &Search<'_>, on: &[Vec<VmId>], level: Objective) -> Vec<HostId>
     let hosts = problem.host_ids();
     match level {
         Objective::Violations => {
-            let (width, usage) = (problem.resources.len(), objective::usage(problem, best));
+            let usage = objective::usage(problem, best);
             let tally = search.rules.tally(best);
-            let over = |host: HostId| {
-                let used = &usage[host.index() * width..][..width];
-                used.iter().zip(&problem.host(host).usable).any(|(used, usable)| used > usable)
-            };
+            let over = |host: HostId| problem.bounds_of(host).any(|bound| usage[bound.cell] > bound.usable);
             let at_fault = |host: HostId| {
                 on[host.index()].iter().any(|vm| {
                     let mut rules = search.rules.at(&tally, *vm, host);
@@ -140,7 +137,7 @@ fn focus(search: &Search<'_>, on: &[Vec<VmId>], level: Objective) -> Vec<HostId>
         }
         Objective::Migrations | Objective::MigrationCost => {
             let came = |host: HostId| {
-                on[host.index()].iter().any(|vm| search.ends.from(*vm).is_some_and(|from| from != host))
+                on[host.index()].iter().any(|vm| search.from(*vm).is_some_and(|from| from != host))
             };
             hosts.filter(|host| came(*host)).collect()
         }

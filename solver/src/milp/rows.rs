@@ -15,9 +15,9 @@ pub(super) fn add(model: &mut Model<'_>) {
     let mut fixed = vec![None; problem.vms.len()];
     let mut ended_on = vec![Vec::new(); problem.hosts.len()];
     for (vm, end) in &model.parts.fixed {
-        fixed[vm.index()] = *end;
-        if let Some(host) = end {
-            ended_on[host.index()].push(*vm);
+        fixed[vm.index()] = end.map(|site| site.host);
+        if let Some(site) = end {
+            ended_on[site.index()].push(*vm);
         }
     }
     let rules = model.rules;
@@ -44,13 +44,15 @@ struct RuleDraft<'m, 'a> {
 impl RuleDraft<'_, '_> {
     fn cell(&self, position: usize) -> Cell {
         let cell = self.model.cells[position];
+        let class = &self.model.parts.classes[cell.class];
         Cell {
             column: cell.column,
             most: self.model.linear.upper[cell.column as usize],
             class: cell.class,
-            vm: self.model.parts.classes[cell.class].one(),
-            host: cell.host,
-            stays: cell.stays,
+            vm: class.one(),
+            host: cell.site.host,
+            // Who goes to other NUMA nodes of its host has not left it.
+            stays: cell.stays || !cell.site.nodes.is_empty() && class.on(cell.site.host) > 0,
         }
     }
 }
@@ -79,7 +81,7 @@ impl Draft for RuleDraft<'_, '_> {
     }
 
     fn homes(&self, class: usize) -> Vec<HostId> {
-        self.model.parts.classes[class].home.keys().copied().collect()
+        self.model.parts.classes[class].hosts()
     }
 
     fn broken(&self) -> Option<u32> {

@@ -2,7 +2,7 @@
 
 use super::linear::{Column, Term};
 use super::model::Model;
-use crate::model::{Amount, HostId, Placement, Problem};
+use crate::model::{Amount, Bound, HostId, Placement, Problem};
 
 impl<'a> Model<'a> {
     pub(crate) fn problem(&self) -> &'a Problem {
@@ -31,17 +31,17 @@ impl<'a> Model<'a> {
     /// Where the VMs end that are not decided.
     pub(crate) fn placement_of_fixed(&self) -> Placement {
         let mut at = Placement::nowhere(self.problem.vms.len());
-        self.parts.fixed.iter().for_each(|(vm, end)| at[vm.index()] = *end);
+        self.parts.fixed.iter().for_each(|(vm, end)| at.put(vm.index(), *end));
         at
     }
 
-    /// What is in use of a resource at the end: by VMs that are decided, and by the others.
-    pub(crate) fn use_of(&self, host: HostId, resource: usize) -> (Vec<Term>, Amount) {
-        let cells = self.of_host[host.index()].iter().map(|cell| {
+    /// What is in use of a resource of a host or node at the end: by VMs that are decided, and by the others.
+    pub(crate) fn use_of(&self, bound: &Bound) -> (Vec<Term>, Amount) {
+        let cells = self.of_host[bound.host.index()].iter().map(|cell| {
             let cell = self.cells[*cell];
-            (cell.column, self.demand(cell.class, resource))
+            (cell.column, bound.part(self.demand(cell.class, bound.resource), cell.site.nodes))
         });
-        let fixed = self.gauges.fixed[host.index() * self.problem.resources.len() + resource];
+        let fixed = self.gauges.fixed[bound.cell];
         (cells.filter(|(_, amount)| *amount > 0).collect(), fixed)
     }
 
@@ -50,9 +50,9 @@ impl<'a> Model<'a> {
         self.gauges.was[host.index() * self.problem.resources.len() + resource]
     }
 
-    /// The column that is 1 if the host stays over its amount of a resource, if it may.
-    pub(crate) fn is_over(&self, host: HostId, resource: usize) -> Option<Column> {
-        self.over.get(&(host, resource)).copied()
+    /// The column that is 1 if a host or node stays over its amount, if it may.
+    pub(crate) fn is_over(&self, bound: &Bound) -> Option<Column> {
+        self.over.get(&bound.cell).map(|(_, column)| *column)
     }
 
     /// The column that is 1 if the host runs a VM, where that is counted and not known.

@@ -255,6 +255,11 @@ impl Problem {
         self.host(host).numa.count() > 0 && self.host(host).max_migrations > 0 && !self.vm(vm).pinned
     }
 
+    /// Numbers the cells of all nodes.
+    pub(crate) fn number_cells(&mut self) {
+        number_cells(&mut self.hosts, self.resources.len());
+    }
+
     /// Gives the present nodes of all VMs the order that [`Problem::nodes`] gives.
     pub(super) fn settle_nodes(&mut self) {
         for vm in self.vm_ids() {

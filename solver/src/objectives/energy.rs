@@ -182,7 +182,7 @@ pub(crate) fn add(model: &mut Model<'_>) {
             continue;
         }
         let amount = model.new_column(capacity);
-        let (terms, fixed) = model.use_of(host, cpu);
+        let (terms, fixed) = model.use_of(&problem.whole(host, cpu));
         let full = (slope > 0.0).then(|| model.new_column(1));
         if let Some(full) = full {
             // It is used, unless all is: amount >= used - (most - capacity) full, amount >= capacity full.
@@ -263,7 +263,7 @@ pub(crate) fn level(model: &Model<'_>) -> Option<Level> {
             // The amount is a single column, so that its factor may be small.
             terms.push((busy.amount, rate(1)));
         } else if slope != 0.0 {
-            let (cells, fixed) = model.use_of(host, cpu);
+            let (cells, fixed) = model.use_of(&problem.whole(host, cpu));
             constant += rate(fixed);
             for (column, amount) in cells {
                 weights[column as usize] += rate(amount);

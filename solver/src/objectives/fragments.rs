@@ -71,13 +71,14 @@ pub(crate) fn add(model: &mut Model<'_>) {
         return;
     }
     let total: Amount = problem.vms.iter().map(|vm| vm.demand[r]).sum();
-    for host in problem.host_ids().filter(|host| problem.host(*host).state == HostState::Online) {
-        let usable = problem.host(host).usable[r];
+    let online = problem.host_ids().filter(|host| problem.host(*host).state == HostState::Online);
+    for bound in online.flat_map(|host| problem.bounds_for(host, r)) {
+        let usable = bound.usable;
         let most = usable / unit;
         let units = model.new_column(most);
-        let (used, fixed) = model.use_of(host, r);
-        let over = model.is_over(host, r);
-        // used + unit * units <= usable, but for a host that stays over: it has no units.
+        let (used, fixed) = model.use_of(&bound);
+        let over = model.is_over(&bound);
+        // used + unit * units <= usable, but for one that stays over: it has no units.
         let mut row = used.clone();
         row.push((units, unit));
         row.extend(over.map(|over| (over, usable - total.max(usable))));
@@ -91,13 +92,13 @@ pub(crate) fn add(model: &mut Model<'_>) {
             model.new_row(row, fixed - usable);
             fragment
         });
-        model.gauges.units.insert(host, (units, fragment));
+        model.gauges.units.push((bound, units, fragment));
     }
 }
 
 pub(crate) fn level(model: &Model<'_>) -> Option<Level> {
     let problem = model.problem();
-    let Some((r, unit)) = wanted(problem) else {
+    let Some((_, unit)) = wanted(problem) else {
         return Some(Level::in_units(Vec::new(), 0, 1.0));
     };
     if model.is_pooled() || problem.limits.power_actions {
@@ -106,13 +107,13 @@ pub(crate) fn level(model: &Model<'_>) -> Option<Level> {
     let mut terms: Vec<Term> = Vec::new();
     let mut weights = vec![0_i64; model.columns()];
     let mut constant: i64 = 0;
-    for (host, (units, fragment)) in &model.gauges.units {
+    for (bound, units, fragment) in &model.gauges.units {
         if let Some(fragment) = fragment {
             terms.push((*fragment, 1));
             continue;
         }
-        let (cells, fixed) = model.use_of(*host, r);
-        constant += problem.host(*host).usable[r] - fixed;
+        let (cells, fixed) = model.use_of(bound);
+        constant += bound.usable - fixed;
         for (column, amount) in cells {
             weights[column as usize] -= amount;
         }
@@ -126,9 +127,9 @@ pub(crate) fn level(model: &Model<'_>) -> Option<Level> {
 /// The columns of a placement.
 pub(crate) fn point(model: &Model<'_>, used: &[Amount], point: &mut [i64]) {
     let problem = model.problem();
-    let Some((r, unit)) = wanted(problem) else { return };
-    for (host, (units, fragment)) in &model.gauges.units {
-        let free = (problem.host(*host).usable[r] - used[host.index() * problem.resources.len() + r]).max(0);
+    let Some((_, unit)) = wanted(problem) else { return };
+    for (bound, units, fragment) in &model.gauges.units {
+        let free = (bound.usable - used[bound.cell]).max(0);
         point[*units as usize] = free / unit;
         if let Some(fragment) = fragment {
             point[*fragment as usize] = free % unit;

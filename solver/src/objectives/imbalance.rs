@@ -257,7 +257,7 @@ fn add_peak(model: &mut Model<'_>, r: usize) -> Option<Peak> {
         // peak >= floor(scale * used / usable)
         let common = crate::milp::gcd(scale, usable(host));
         let (times, by) = (scale / common, usable(host) / common);
-        let (mut terms, fixed) = model.use_of(host, r);
+        let (mut terms, fixed) = model.use_of(&problem.whole(host, r));
         for (_, amount) in &mut terms {
             *amount *= times;
         }
@@ -308,7 +308,7 @@ pub(crate) fn level(model: &Model<'_>) -> Option<Level> {
                 let part = (i128::from(amount) * i128::from(units) + divisor - 1) / divisor;
                 i64::try_from(part).ok().filter(|part| *part < 1 << 50)
             };
-            let (cells, fixed) = model.use_of(host, r);
+            let (cells, fixed) = model.use_of(&problem.whole(host, r));
             constant = constant.checked_sub(part(fixed)?)?;
             for (column, amount) in cells {
                 means[column as usize] -= part(amount)?;

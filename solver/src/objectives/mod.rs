@@ -199,8 +199,8 @@ pub(crate) struct Columns {
     pub(crate) was: Vec<Amount>,
     /// `IMBALANCE`: for each resource the most that any host uses of it.
     peaks: Vec<Option<imbalance::Peak>>,
-    /// `FRAGMENTS`: for each host its whole units that are free and, if it may be over, its fragment.
-    units: BTreeMap<HostId, (Column, Option<Column>)>,
+    /// `FRAGMENTS`: for each host or node its whole units that are free and, if it may be over, its fragment.
+    units: Vec<(Bound, Column, Option<Column>)>,
     /// `ENERGY`: cpu in use, for hosts of which more may be in use than there is.
     busy: BTreeMap<HostId, energy::Busy>,
 }

@@ -67,7 +67,7 @@ impl<'a> Stages<'a> {
         if self.is_done() {
             return;
         }
-        let exact = self.options.backend != Backend::Heuristic && !self.space.problem.has_numa();
+        let exact = self.options.backend != Backend::Heuristic;
         let from = self.local_search(first, if exact { 0.5 } else { 1.0 });
         if exact && !self.is_done() {
             self.exact(&from);

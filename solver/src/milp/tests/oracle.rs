@@ -2,33 +2,46 @@
 
 use crate::constraints::Rules;
 use crate::file;
-use crate::model::{HostId, Placement, Problem};
+use crate::model::{Placement, Problem};
 use crate::objective::{self, Way};
 use crate::testing::{self, KINDS};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// Every placement that a plan may end in, found without any of the back-end's thoughts: all hosts for all
-/// VMs, judged by `objective::fault`, and with moves only where a live migration converges.
-pub(super) fn all_ends(problem: &Problem, rules: &Rules<'_>) -> Vec<Placement> {
-    let hosts = problem.hosts.len();
-    let initial = problem.initial();
+/// All placements whatever: all hosts for all VMs, and all NUMA nodes there.
+pub(super) fn all_placements(problem: &Problem) -> Vec<Placement> {
+    let sites: Vec<Vec<_>> = (problem.vm_ids())
+        .map(|vm| {
+            let sites = problem.host_ids().flat_map(|host| problem.sites(vm, host));
+            std::iter::once(None).chain(sites.map(Some)).collect()
+        })
+        .collect();
     let mut result = Vec::new();
     let mut choice = vec![0; problem.vms.len()];
     loop {
-        let to: Placement = choice.iter().map(|c| (*c > 0).then(|| HostId::from(*c - 1_usize))).collect();
-        let mut moves = problem.vm_ids().zip(&initial).zip(&to);
-        let reached = moves.all(|((vm, from), to)| match (from, to) {
-            (Some(from), Some(to)) => from == to || problem.can_migrate(vm, *from, *to),
-            _ => true,
-        });
-        if reached && objective::fault(problem, rules, &to).is_none() {
-            result.push(to);
-        }
-        let Some(next) = choice.iter().position(|c| *c < hosts) else { return result };
+        result.push(choice.iter().zip(&sites).map(|(c, sites)| sites[*c]).collect());
+        let Some(next) = (0..choice.len()).find(|vm| choice[*vm] + 1 < sites[*vm].len()) else {
+            return result;
+        };
         choice[..next].fill(0);
         choice[next] += 1;
     }
+}
+
+/// Every placement that a plan may end in, found without any of the back-end's thoughts: all of them judged by
+/// `objective::fault`, and with moves only where a live migration converges.
+pub(super) fn all_ends(problem: &Problem, rules: &Rules<'_>) -> Vec<Placement> {
+    let initial = problem.initial();
+    let reached = |to: &Placement| {
+        let mut moves = problem.vm_ids().zip(&initial).zip(to);
+        moves.all(|((vm, from), to)| match (from, to) {
+            (Some(from), Some(to)) => from == to || problem.can_migrate(vm, *from, *to),
+            _ => true,
+        })
+    };
+    let mut result = all_placements(problem);
+    result.retain(|to| reached(to) && objective::fault(problem, rules, to).is_none());
+    result
 }
 
 pub(super) fn values(problem: &Problem, rules: &Rules<'_>, at: &Placement) -> Vec<f64> {
@@ -66,9 +79,12 @@ fn vm() -> impl Strategy<Value = Value> {
     let resize = prop_oneof![
         6 => Just(json!({})), 1 => Just(json!({"cpu": 300})), 1 => Just(json!({"cpu": 100, "memory": 0})),
     ];
-    (0..6_usize, demand, pinned, dirty, priority, resize).prop_map(
-        |(at, (cpu, memory), pinned, dirty, priority, resize)| {
+    let nodes =
+        prop_oneof![2 => Just(vec![0]), 2 => Just(vec![1]), 1 => Just(vec![0, 1]), 1 => Just(vec![1, 0])];
+    (0..6_usize, demand, pinned, dirty, priority, resize, nodes).prop_map(
+        |(at, (cpu, memory), pinned, dirty, priority, resize, nodes)| {
             json!({"at": at, "demand": {"cpu": cpu, "memory": memory}, "pinned": pinned,
+                "numa": {"count": nodes.len(), "nodes": nodes},
                 "memory_dirty_rate": dirty, "priority": priority, "arrival_demand": resize})
         },
     )
@@ -103,7 +119,10 @@ pub(super) fn problem() -> impl Strategy<Value = file::Problem> {
     let vms = proptest::collection::vec(vm(), 1..=6);
     let rules = proptest::collection::vec(rule(), 0..=3);
     let most = prop_oneof![3 => Just(None), 1 => (0..4).prop_map(Some)];
-    (hosts, vms, rules, objectives(), most).prop_map(|(hosts, vms, rules, objectives, most)| {
+    let numa = prop_oneof![2 => Just(None), 1 => any::<u8>().prop_map(Some)];
+    (hosts, vms, rules, objectives(), most, numa).prop_map(|(hosts, vms, rules, objectives, most, numa)| {
+        let (mut hosts, mut vms) = (hosts, vms);
+        lay_out(&mut hosts, &mut vms, numa);
         let text = assemble(hosts, vms, &objectives, most).to_string();
         let mut problem = file::Problem::from_json(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
         problem.constraints = (rules.into_iter().enumerate())
@@ -120,6 +139,39 @@ pub(super) fn problem() -> impl Strategy<Value = file::Problem> {
         }
         problem
     })
+}
+
+/// Gives hosts NUMA nodes, by the bits of a number, and takes theirs from VMs elsewhere. A host is several
+/// places then, so that there are fewer of them.
+fn lay_out(hosts: &mut Vec<Value>, vms: &mut Vec<Value>, numa: Option<u8>) {
+    if numa.is_some() {
+        hosts.truncate(3);
+        vms.truncate(4);
+    }
+    for (i, host) in hosts.iter_mut().enumerate() {
+        let bits = numa.unwrap_or(0) >> (2 * i);
+        let capacity = host["capacity"].clone();
+        let (cpu, memory) = (capacity["cpu"].as_i64().unwrap(), capacity["memory"].as_i64().unwrap());
+        let node = |first: bool| {
+            let share = |all: i64| if first { all - all / 2 } else { all / 2 };
+            let mut capacity = json!({"cpu": share(cpu)});
+            if bits & 2 > 0 {
+                capacity["memory"] = json!(share(memory));
+            }
+            json!({"capacity": capacity})
+        };
+        if bits & 1 > 0 {
+            host["numa_nodes"] = json!([node(true), node(false)]);
+        }
+    }
+    for vm in vms {
+        let at = vm["at"].as_u64().unwrap() as usize;
+        let on_nodes =
+            hosts.get(at).is_some_and(|host| host["state"] != "OFFLINE" && host.get("numa_nodes").is_some());
+        if !on_nodes {
+            vm["numa"]["nodes"] = json!([]);
+        }
+    }
 }
 
 fn assemble(mut hosts: Vec<Value>, mut vms: Vec<Value>, objectives: &Value, most: Option<i32>) -> Value {
