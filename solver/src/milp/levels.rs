@@ -209,7 +209,9 @@ impl Search<'_> {
                 linear.at_most(done.terms, most);
             }
         }
-        if let Some(bound) = self.bounds[i] {
+        // That of FRAGMENTS is seldom near, and would only be a long row more.
+        let tight = objectives[i] != Objective::Fragments;
+        if let Some(bound) = self.bounds[i].filter(|_| tight) {
             // It holds anyway, but HiGHS gets far faster to where it is tight.
             let least = level.at_least(bound);
             linear.at_most(level.terms.iter().map(|(column, factor)| (*column, -factor)).collect(), -least);

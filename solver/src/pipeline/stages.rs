@@ -68,7 +68,16 @@ impl<'a> Stages<'a> {
             return;
         }
         let exact = self.options.backend != Backend::Heuristic;
-        let from = self.local_search(first, if exact { 0.5 } else { 1.0 });
+        // Free units are found by counting far sooner than move by move.
+        let counts = self.space.terms.is_some_and(|terms| terms.level == Objective::Fragments);
+        let share = if !exact {
+            1.0
+        } else if counts {
+            0.15
+        } else {
+            0.5
+        };
+        let from = self.local_search(first, share);
         if exact && !self.is_done() {
             self.exact(&from);
             if !self.is_done() && self.infeasible.is_none() {
