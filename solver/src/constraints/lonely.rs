@@ -102,6 +102,10 @@ impl Rule for Alone<'_> {
         self.mine(cells, host) > 0
     }
 
+    fn apart(&self) -> Option<&[VmId]> {
+        Some(self.vms)
+    }
+
     fn rows(&self, draft: &mut dyn Draft) {
         let members = draft.members(self.vms);
         let cells = members.cells.iter().map(|cell| cell.host);

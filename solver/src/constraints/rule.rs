@@ -174,6 +174,11 @@ pub(crate) trait Rule: Debug + Send + Sync {
         Vec::new()
     }
 
+    /// VMs that share hosts with no others.
+    fn apart(&self) -> Option<&[VmId]> {
+        None
+    }
+
     /// Adds its rows to a linear model.
     fn rows(&self, draft: &mut dyn Draft);
 

@@ -67,6 +67,10 @@ impl<'a> Stages<'a> {
         if self.is_done() {
             return;
         }
+        let first = self.rebuild(first);
+        if self.is_done() {
+            return;
+        }
         let exact = self.options.backend != Backend::Heuristic;
         // Free units are found by counting far sooner than move by move.
         let counts = self.space.terms.is_some_and(|terms| terms.level == Objective::Fragments);
@@ -169,6 +173,20 @@ impl<'a> Stages<'a> {
         let mut space = self.space.clone();
         self.dead_ends.iter().for_each(|(vm, host)| space.forbid(*vm, *host));
         space
+    }
+
+    /// Offers a placement that is made anew; returns the better one.
+    fn rebuild(&mut self, from: Placement) -> Placement {
+        let budget = self.budget.slice(0.3).earlier_by(self.best.margin());
+        let space = self.restricted();
+        let mut state = search::resume(&space, &from, &budget);
+        let (enough, before) = (self.enough_hosts(&state), state.score());
+        search::rebuild(&mut state, enough, &budget);
+        if !state.score().better_than(&before) {
+            return from;
+        }
+        let to = state.placement().clone();
+        self.offer(&to).unwrap_or(to)
     }
 
     /// Improves a placement for as long as it helps; returns the last one.

@@ -7,6 +7,7 @@ use super::space::Space;
 use crate::model::{Amount, Bound, HostId, HostState, Objective, VmId};
 use crate::objective::OVERLOAD_WEIGHT;
 use crate::objectives::{energy, fragments};
+use std::collections::BTreeSet;
 
 /// The pause that ends a live migration, in seconds.
 const SWITCH_S: f64 = 0.03;
@@ -118,16 +119,21 @@ fn takes_part(space: &Space<'_>, host: HostId) -> bool {
     }
 }
 
-/// Hosts with a VM that cannot leave, and the fewest others whose capacity covers the rest.
+/// Hosts with a VM that cannot leave, those of VMs that share theirs with no others, and the fewest more whose
+/// capacity covers the rest.
 fn active_hosts(space: &Space<'_>, given: Given) -> usize {
     let problem = space.problem;
     let mut held = vec![false; problem.hosts.len()];
     let mut total = vec![0; space.width];
     let mut any = false;
+    let (lone, lonely) = apart(space);
     for vm in problem.vm_ids() {
         let home = space.home[vm.index()];
         if let Some(home) = home.filter(|_| space.fixed[vm.index()]) {
             held[home.index()] = true;
+        }
+        if lone.contains(&vm) {
+            continue;
         }
         // Without a place it alone would be more than is given.
         let must_start =
@@ -164,7 +170,23 @@ fn active_hosts(space: &Space<'_>, given: Given) -> usize {
         })
         .max()
         .unwrap_or(0);
-    (certain + beyond).max(usize::from(any))
+    (certain + beyond).max(usize::from(any)) + lonely
+}
+
+/// Running VMs that share hosts with no others, and the hosts that they take at least: one for each of some rules
+/// that name none of the same VMs, and none that cannot leave.
+fn apart(space: &Space<'_>) -> (BTreeSet<VmId>, usize) {
+    let (mut lone, mut count) = (BTreeSet::new(), 0);
+    for kept in space.rules.list.iter().filter(|kept| kept.hard()) {
+        let Some(vms) = kept.rule.apart() else { continue };
+        let runs = |vm: &VmId| space.home[vm.index()].is_some();
+        let own = |vm: &VmId| !space.fixed[vm.index()] && !lone.contains(vm);
+        if vms.iter().any(runs) && vms.iter().all(own) {
+            lone.extend(vms);
+            count += 1;
+        }
+    }
+    (lone, count)
 }
 
 /// The sum, less the largest for hosts that may stay over.

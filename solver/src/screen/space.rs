@@ -34,6 +34,8 @@ pub(crate) struct Space<'a> {
     /// Hosts that VMs may enter.
     pub(crate) open: Vec<HostId>,
     is_open: Vec<bool>,
+    /// Hosts that are to be left, as if they were draining.
+    closed: Vec<bool>,
     /// VMs that run and can only stay as they are, or are down and can start nowhere.
     pub(crate) fixed: Vec<bool>,
     /// The first of the running VMs that hard gathers keep on one host with it.
@@ -111,6 +113,7 @@ impl<'a> Space<'a> {
             resizes,
             open,
             is_open,
+            closed: vec![false; problem.hosts.len()],
             fixed: Vec::new(),
             unit: units(problem, rules, &home),
             forbidden: BTreeSet::new(),
@@ -146,6 +149,17 @@ impl<'a> Space<'a> {
         self.frugal = powers || levels.contains(&Objective::ActiveHosts);
         self.terms = Terms::first(self.problem, &levels);
         self.levels = levels;
+    }
+
+    /// The same with hosts closed: what runs there leaves, as if they were draining.
+    pub(crate) fn closing(&self, hosts: impl IntoIterator<Item = HostId>) -> Self {
+        let mut space = self.clone();
+        for host in hosts {
+            space.closed[host.index()] = true;
+            space.is_open[host.index()] = false;
+        }
+        space.open.retain(|host| !space.closed[host.index()]);
+        space
     }
 
     /// Forbids a VM to end on a host.
@@ -218,7 +232,9 @@ impl<'a> Space<'a> {
 
     /// Whether a running VM has to leave its host, whatever the objective.
     pub(crate) fn must_leave(&self, vm: VmId) -> bool {
-        self.home[vm.index()].is_some_and(|host| self.problem.host(host).state == HostState::Draining)
+        self.home[vm.index()].is_some_and(|host| {
+            self.closed[host.index()] || self.problem.host(host).state == HostState::Draining
+        })
     }
 
     /// Whether states, links and rules about the way let the VM go to a host that is not its home.

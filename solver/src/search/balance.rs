@@ -23,20 +23,18 @@ const SMALL: f64 = 0.000_25;
 
 /// Makes the loads more even if `IMBALANCE` is a level of the search.
 pub(super) fn balance(state: &mut State<'_>, budget: &Budget) {
-    if !state.space.levels.contains(&Objective::Imbalance) {
-        return;
+    if state.space.levels.contains(&Objective::Imbalance) {
+        state.level_down(budget);
+        state.settle();
     }
-    if !state.balanced {
-        lower(state, budget);
-        state.balanced = true;
-    }
-    state.level_down(budget);
-    state.settle();
 }
 
-/// Repairs under lower limits.
-fn lower(state: &mut State<'_>, budget: &Budget) {
+/// Repairs under lower limits, if `IMBALANCE` is a level of the search.
+pub(super) fn lower(state: &mut State<'_>, budget: &Budget) {
     let space = state.space;
+    if !space.levels.contains(&Objective::Imbalance) {
+        return;
+    }
     let Some(gauge) = state.gauges().imbalance() else { return };
     let least: Vec<f64> =
         (0..space.width).map(|r| imbalance::least_highest(space, r).max(gauge.mean(r))).collect();

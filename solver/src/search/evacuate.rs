@@ -74,7 +74,9 @@ impl State<'_> {
 
     /// What is on a host, in mean hosts.
     pub(super) fn load(&self, host: HostId) -> f64 {
-        self.on(host).iter().map(|vm| self.space.size[vm.index()]).sum()
+        let shares = self.used(host).iter().zip(&self.space.scale).map(|(used, scale)| *used as f64 * scale);
+        let (sum, most) = shares.fold((0.0, 0.0_f64), |(sum, most), share| (sum + share, most.max(share)));
+        sum / self.space.width as f64 + most
     }
 
     /// What is to be moved to empty a host, for what is gained by it.

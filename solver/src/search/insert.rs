@@ -250,7 +250,9 @@ impl<'a> State<'a> {
         // Places where members have their homes come first, as staying is free.
         let homes: Vec<_> = members.iter().filter_map(|member| self.space.home[member.index()]).collect();
         let hosts: Vec<_> = homes.into_iter().chain(self.space.open.iter().copied()).collect();
-        for place in hosts.into_iter().flat_map(|host| places.of(host)) {
+        let pairs =
+            hosts.into_iter().flat_map(|host| places.of(host).into_iter().map(move |place| (host, place)));
+        for (seat, place) in pairs {
             if means.budget.expired() || !tried.insert(place) {
                 continue;
             }
@@ -258,6 +260,13 @@ impl<'a> State<'a> {
                 // With one host for all, none may stay where one may not be.
                 let never = avoid.filter(|_| places.are_hosts() || member == vm);
                 let bound = flock.vms.binary_search(&member).is_ok();
+                if bound && places.are_hosts() {
+                    let goes = Some(seat) != never && self.may_enter(member, seat);
+                    if goes {
+                        self.set(member, Some(seat));
+                    }
+                    return goes;
+                }
                 self.insert_within(member, direct, |host| {
                     (!bound || places.contains(place, host)) && Some(host) != never
                 })

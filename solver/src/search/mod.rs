@@ -10,10 +10,12 @@ mod insert;
 mod merge;
 mod neighbours;
 mod numa;
+mod pack;
 mod polish;
 mod random;
 mod repair;
 mod score;
+mod shrink;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -23,7 +25,7 @@ pub(crate) use random::Random;
 pub(crate) use state::State;
 
 use crate::budget::Budget;
-use crate::model::{Objective, Placement};
+use crate::model::{Objective, Placement, VmId};
 use crate::screen::Space;
 
 /// Pairs tried for an ejection by the greedy part.
@@ -52,6 +54,17 @@ pub(crate) fn first<'a>(space: &'a Space<'a>, budget: &Budget) -> State<'a> {
 
 /// Continues from a placement; what may not be where it is there is placed anew.
 pub(crate) fn resume<'a>(space: &'a Space<'a>, from: &Placement, budget: &Budget) -> State<'a> {
+    let (mut state, mut rest) = carry(space, from);
+    rest.retain(|vm| space.home[vm.index()].is_some());
+    let means = Means::direct(budget, Fit::Tight).with_ejection(2, TRIES);
+    state.insert_all(rest, means);
+    settle_down(&mut state, means);
+    state
+}
+
+/// Brings VMs to where they are in a placement, as far as they may be there; the others that are to move, or
+/// have to, are nowhere and returned.
+fn carry<'a>(space: &'a Space<'a>, from: &Placement) -> (State<'a>, Vec<VmId>) {
     let mut state = State::new(space);
     let mut out = state.evict_forced();
     for vm in space.problem.vm_ids() {
@@ -67,15 +80,26 @@ pub(crate) fn resume<'a>(space: &'a Space<'a>, from: &Placement, budget: &Budget
             _ => rest.push(vm),
         }
     }
-    rest.retain(|vm| space.home[vm.index()].is_some() && state.at(*vm).is_none());
-    let means = Means::direct(budget, Fit::Tight).with_ejection(2, TRIES);
-    state.insert_all(rest, means);
+    rest.retain(|vm| state.at(*vm).is_none());
+    (state, rest)
+}
+
+/// What is left to do once all VMs that run have a place.
+fn settle_down(state: &mut State<'_>, means: Means<'_>) {
     state.empty_hosts(means);
     state.relieve_all(means);
     state.start_waiting(means);
-    state.go_home(means);
+    state.go_home(Means { depth: 2, tries: TRIES, ..means });
     state.settle();
-    state
+}
+
+/// Makes a placement of its own for levels that ask for another look of the whole, if that is better: it does not
+/// depend much on where VMs are now, so once is enough. As for `enough`, see [`improve`].
+pub(crate) fn rebuild(state: &mut State<'_>, enough: u64, budget: &Budget) {
+    if state.homeless() == 0 {
+        shrink::shrink(state, enough, budget);
+        balance::lower(state, budget);
+    }
 }
 
 /// Makes a state better until nothing helps any more or the budget is spent; `enough` hosts in use are

@@ -35,8 +35,6 @@ pub(crate) struct State<'a> {
     movers: u64,
     cost: Amount,
     gauges: Gauges,
-    /// Whether loads were evened out under lower limits, which is worth its time once.
-    pub(super) balanced: bool,
     journal: Vec<(VmId, Option<Site>)>,
 }
 
@@ -63,7 +61,6 @@ impl<'a> State<'a> {
             movers: 0,
             cost: 0,
             gauges: Gauges::new(problem),
-            balanced: false,
             journal: Vec::new(),
             at: nowhere,
             space,

@@ -163,6 +163,10 @@ proptest! {
         };
         valid(&state);
         let before = state.score();
+        super::rebuild(&mut state, 0, &budget);
+        prop_assert!(!before.better_than(&state.score()), "it got worse");
+        valid(&state);
+        let before = state.score();
         super::improve(&mut state, 0, &mut Random::new(seed), &budget);
         prop_assert!(!before.better_than(&state.score()), "it got worse");
         valid(&state);
@@ -184,5 +188,62 @@ fn fits_differ_in_which_host_they_choose() {
         let mut state = State::new(&space);
         assert!(state.insert(VmId(1), None, Means::direct(&budget, fit)));
         assert_eq!(state.at(VmId(1)), Some(HostId(host)));
+    }
+}
+
+/// Hosts that take 10 and run one VM of 6 each, so that no VM fits beside another there, and larger ones that do not
+/// run anything. Emptying hosts one by one into those that are in use comes to nothing.
+fn scattered(rules: &str) -> Problem {
+    let small = (0..12).map(|i| format!(r#"{{"name": "s{i:02}", "capacity": {{"cpu": 10}}}}"#));
+    let large = (0..3).map(|i| format!(r#"{{"name": "t{i}", "capacity": {{"cpu": 36}}}}"#));
+    let hosts: Vec<String> = small.chain(large).collect();
+    let vms: Vec<String> = (0..12)
+        .map(|i| format!(r#"{{"name": "v{i:02}", "host": "s{i:02}", "demand": {{"cpu": 6}}}}"#))
+        .collect();
+    let json = format!(
+        r#"{{"hosts": [{}], "vms": [{}], "constraints": [{rules}],
+            "objectives": ["VIOLATIONS", "ACTIVE_HOSTS", "MIGRATION_COST"]}}"#,
+        hosts.join(", "),
+        vms.join(", "),
+    );
+    Problem::new(&file::Problem::from_json(&json).unwrap()).unwrap()
+}
+
+#[test]
+fn hosts_are_chosen_for_all_vms_at_once() {
+    let lonely = r#"{"name": "alone", "lonely": {"vms": ["v05"]}}"#;
+    let fence = r#"{"name": "kept", "fence": {"vms": ["v03"], "hosts": ["s07", "s08"]}}"#;
+    // Two large hosts take six each. Who must be alone stays so in a small host, and a fence costs a host.
+    for (rules, least) in [(String::new(), 2), (lonely.into(), 3), (format!("{lonely}, {fence}"), 4)] {
+        let problem = scattered(&rules);
+        let kept = Rules::new(&problem);
+        let space = Space::new(&problem, &kept);
+        let budget = budget();
+        let mut state = super::first(&space, &budget);
+        super::rebuild(&mut state, 0, &budget);
+        assert_eq!((state.active(), state.homeless()), (least, 0), "{rules}");
+        assert_counts(&state);
+    }
+}
+
+#[test]
+fn hosts_of_vms_that_share_them_with_no_others_count_in_the_bound() {
+    for (rules, least) in [
+        ("", 2),
+        (r#"{"name": "one", "lonely": {"vms": ["v05"]}}"#, 3),
+        // Both name v06: together they may need one host only.
+        (
+            r#"{"name": "one", "lonely": {"vms": ["v05", "v06"]}}, {"name": "two", "lonely": {"vms": ["v06", "v07"]}}"#,
+            3,
+        ),
+        (r#"{"name": "one", "lonely": {"vms": ["v05"]}}, {"name": "two", "lonely": {"vms": ["v07"]}}"#, 4),
+        (r#"{"name": "one", "lonely": {"vms": ["v05"]}, "soft_weight": 1}"#, 2),
+    ] {
+        let problem = scattered(rules);
+        let kept = Rules::new(&problem);
+        let space = Space::new(&problem, &kept);
+        let facts = crate::screen::Facts::new(&space);
+        let bounds = crate::screen::bounds(&space, &facts, &[0.0, 12.0, 0.0]);
+        assert_eq!(bounds[1], f64::from(least), "{rules}");
     }
 }
