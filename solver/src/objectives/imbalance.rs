@@ -52,18 +52,6 @@ impl Loads {
         self.tree[1].max(0)
     }
 
-    /// The first of the hosts with the highest load.
-    fn top(&self) -> Option<usize> {
-        if self.tree[1] == NONE {
-            return None;
-        }
-        let mut at = 1;
-        while at < self.leaves {
-            at = if self.tree[2 * at] == self.tree[at] { 2 * at } else { 2 * at + 1 };
-        }
-        Some(at - self.leaves)
-    }
-
     /// Highest less mean.
     fn gap(&self) -> f64 {
         let count = i128::from(self.count);
@@ -103,11 +91,6 @@ impl Gauge {
     /// The highest utilisation of a resource.
     pub(crate) fn highest(&self, resource: usize) -> f64 {
         self.resources[resource].highest() as f64 / ONE
-    }
-
-    /// The host with the highest utilisation of a resource.
-    pub(crate) fn top(&self, resource: usize) -> Option<HostId> {
-        self.resources[resource].top().map(HostId::from)
     }
 
     /// The utilisation of a resource on a host, if that counts.

@@ -1,7 +1,7 @@
 //! What no schedule of the same moves can end before, pivots or not.
 
 use super::ground::{Ground, Hop};
-use super::network::{SWITCH_S, duration_s, shortest_s};
+use super::network::{SWITCH_S, duration_s, shortest_s, through_s};
 use crate::model::{HostId, VmId};
 
 /// Seconds. Each VM that moves leaves its host once and enters its last one at least; between them it may
@@ -13,6 +13,7 @@ pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
     let fastest = |host: HostId| problem.host(host).migration_bandwidth.min(backbone);
     // MiB out of and into each host, seconds of its slots, MiB through the backbone.
     let mut ports = vec![([0.0; 2], 0.0); problem.hosts.len()];
+    let mut sizes: Vec<[Vec<f64>; 2]> = vec![<[Vec<f64>; 2]>::default(); problem.hosts.len()];
     let mut through = 0.0;
     let mut bound = 0.0_f64;
     for hop in &hops {
@@ -27,10 +28,14 @@ pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
             let (amounts, slots) = &mut ports[host.index()];
             amounts[way] += least_transfer(ground, hop.vm, fastest(host));
             *slots += duration_s(problem, hop.vm, fastest(host));
+            sizes[host.index()][way].push(problem.memory_of(hop.vm) as f64);
         }
         through += least_transfer(ground, hop.vm, backbone);
     }
-    for (host, (amounts, slots)) in problem.hosts.iter().zip(ports) {
+    for ((host, (amounts, slots)), sizes) in problem.hosts.iter().zip(ports).zip(sizes) {
+        for sizes in sizes {
+            bound = bound.max(through_s(sizes, host.migration_bandwidth, host.max_migrations));
+        }
         let busiest = amounts[0].max(amounts[1]);
         if busiest > 0.0 {
             bound = bound.max(busiest / host.migration_bandwidth);

@@ -27,7 +27,8 @@ use crate::file::Action;
 use crate::model::{Objective, Placement, Problem, VmId};
 use crate::objective::Way;
 use ground::Ground;
-use network::Sharing;
+pub(crate) use network::through_s;
+use network::{Shares, Sharing, level_shares};
 use rank::Order;
 use reach::Reached;
 use run::{Deadlock, Policy, Run, Step};
@@ -176,18 +177,22 @@ struct Style {
 impl Style {
     fn policy(self, ground: &Ground<'_>, starts_last: bool) -> Policy {
         let Self { order, sharing, eager } = self;
-        Policy { sharing, ranks: rank::ranks(ground, order), starts_last, eager }
+        let hops = || ground.movers().filter_map(|vm| ground.last_hop(vm, &ground.start)).collect::<Vec<_>>();
+        let shares = if sharing.level { level_shares(ground.problem, &hops()) } else { Shares::new() };
+        Policy { sharing, shares, ranks: rank::ranks(ground, order), starts_last, eager }
     }
 }
 
 /// What is tried, for so many moves.
 fn policies(moves: usize) -> impl Iterator<Item = Style> {
-    let alone = Sharing { least: 1.0, parts: 1.0 };
-    let what_is_left = Sharing { least: 0.5, parts: 1.0 };
-    let half = Sharing { least: 1.0, parts: 2.0 };
-    let quarter = Sharing { least: 1.0, parts: 4.0 };
+    let alone = Sharing { least: 1.0, parts: 1.0, level: false };
+    let what_is_left = Sharing { least: 0.5, ..alone };
+    let half = Sharing { parts: 2.0, ..alone };
+    let quarter = Sharing { parts: 4.0, ..alone };
+    let level = Sharing { level: true, ..alone };
     let all = [
         (Order::Busiest, alone, false),
+        (Order::Busiest, level, false),
         (Order::Busiest, alone, true),
         (Order::Row, alone, false),
         (Order::Row, alone, true),
@@ -200,8 +205,8 @@ fn policies(moves: usize) -> impl Iterator<Item = Style> {
     ];
     let most = match moves {
         0..=3000 => all.len(),
-        3001..=20_000 => 4,
-        _ => 2,
+        3001..=20_000 => 5,
+        _ => 3,
     };
     all.into_iter().take(most).map(|(order, sharing, eager)| Style { order, sharing, eager })
 }

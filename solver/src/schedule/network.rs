@@ -2,6 +2,7 @@
 
 use super::ground::Hop;
 use crate::model::{HostId, Problem, VmId};
+use std::collections::BTreeMap;
 
 /// The pause that ends a live migration, in seconds.
 pub(super) const SWITCH_S: f64 = 0.03;
@@ -9,6 +10,30 @@ pub(super) const SWITCH_S: f64 = 0.03;
 const QUICKEST_S: f64 = 1e-5;
 /// Sums of rates are this exact, relatively.
 const EXACT: f64 = 1e-9;
+
+/// Seconds before which VMs of these sizes in MiB cannot all have gone through one way of a port with a bandwidth in
+/// MiB/s, so many at once.
+///
+/// A migration of m MiB at the rate r lasts m / r + 0.03 s and holds r for as long, so that n of them take
+/// M + 0.03 Σ r of the bandwidth times T, and Σ m / r + 0.03 n of the slots times T. What Σ r is at least, by the second,
+/// is (Σ √m)² / (k T − 0.03 n); that makes the first a quadratic inequality of T. Pages that get dirty add to both.
+pub(crate) fn through_s(memory: impl IntoIterator<Item = f64>, bandwidth: f64, slots: u32) -> f64 {
+    let (mut count, mut sum, mut roots) = (0.0, 0.0, 0.0_f64);
+    for memory in memory {
+        count += 1.0;
+        sum += memory;
+        roots += memory.sqrt();
+    }
+    if sum == 0.0 || slots == 0 || bandwidth <= 0.0 || bandwidth.is_infinite() {
+        return 0.0;
+    }
+    let slots = f64::from(slots);
+    let (square, linear) = (slots * bandwidth, SWITCH_S * count * bandwidth + slots * sum);
+    let constant = SWITCH_S * (count * sum - roots * roots);
+    let root = (linear * linear - 4.0 * square * constant).max(0.0).sqrt();
+    // What is called a bound is none the greater for rounding.
+    (linear + root) / (2.0 * square) * (1.0 - 1e-12)
+}
 
 /// Seconds that a VM's migration takes at a rate in MiB/s. Pages that get dirty are sent again.
 pub(super) fn duration_s(problem: &Problem, vm: VmId, rate: f64) -> f64 {
@@ -30,6 +55,43 @@ pub(super) struct Sharing {
     pub(super) least: f64,
     /// A migration gets one of so many parts of a bandwidth.
     pub(super) parts: f64,
+    /// Each gets its part of the ports at both ends, so that what shares a port ends at the same time: the pauses that
+    /// end them are then one.
+    pub(super) level: bool,
+}
+
+/// For each VM one over its parts of the bandwidth at its source and at its destination.
+pub(super) type Shares = BTreeMap<VmId, [f64; 2]>;
+
+/// Deals what goes through each port out into as many lanes as it has slots, as even as can be; the part of a VM is
+/// what its lane has of all.
+pub(super) fn level_shares(problem: &Problem, hops: &[Hop]) -> Shares {
+    let mut ports: BTreeMap<(HostId, usize), Vec<(f64, VmId)>> = BTreeMap::new();
+    for hop in hops.iter().filter(|hop| hop.migrates()) {
+        let Some(from) = hop.from else { continue };
+        for (host, way) in ways(from.host, hop.to.host) {
+            let memory = problem.memory_of(hop.vm) as f64;
+            ports.entry((host, way)).or_default().push((memory, hop.vm));
+        }
+    }
+    let mut shares = Shares::new();
+    for ((host, way), mut vms) in ports {
+        vms.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let all: f64 = vms.iter().map(|(memory, _)| memory).sum();
+        let lanes = vms.len().min(problem.host(host).max_migrations.max(1) as usize);
+        let mut lane_of = Vec::with_capacity(vms.len());
+        let mut lanes = vec![0.0_f64; lanes];
+        for (memory, _) in &vms {
+            let least = (0..lanes.len()).min_by(|a, b| lanes[*a].total_cmp(&lanes[*b])).unwrap_or(0);
+            lanes[least] += memory;
+            lane_of.push(least);
+        }
+        for ((_, vm), lane) in vms.into_iter().zip(lane_of) {
+            let part = if lanes[lane] > 0.0 { all / lanes[lane] } else { 1.0 };
+            shares.entry(vm).or_insert([1.0; 2])[way] = part;
+        }
+    }
+    shares
 }
 
 #[derive(Debug, Clone)]
@@ -45,6 +107,7 @@ struct Port {
 pub(super) struct Network<'a> {
     problem: &'a Problem,
     sharing: Sharing,
+    shares: &'a Shares,
     ports: Vec<Port>,
     backbone: f64,
     under_way: u32,
@@ -60,11 +123,11 @@ pub(super) enum Busy {
 }
 
 impl<'a> Network<'a> {
-    pub(super) fn new(problem: &'a Problem, sharing: Sharing) -> Self {
+    pub(super) fn new(problem: &'a Problem, sharing: Sharing, shares: &'a Shares) -> Self {
         let port =
             |host: &crate::model::Host| Port { slots: host.max_migrations, rate: [0.0; 2], count: [0; 2] };
         let ports = problem.hosts.iter().map(port).collect();
-        Self { problem, sharing, ports, backbone: 0.0, under_way: 0 }
+        Self { problem, sharing, shares, ports, backbone: 0.0, under_way: 0 }
     }
 
     /// The rate that a migration can have from now on.
@@ -83,10 +146,11 @@ impl<'a> Network<'a> {
         }
         let dirty = self.problem.vm(vm).memory_dirty_rate;
         let limit = |host: HostId| self.problem.host(host).migration_bandwidth;
-        let part = |limit: f64| (limit / parts).max(slowest(dirty)).min(limit);
-        let best = part(limit(from)).min(part(limit(to)));
+        let part = |limit: f64, parts: f64| (limit / parts).max(slowest(dirty)).min(limit);
+        let own = self.shares.get(&vm).copied().unwrap_or([1.0; 2]);
+        let best = part(limit(from), parts * own[0]).min(part(limit(to), parts * own[1]));
         let backbone = self.problem.limits.backbone_bandwidth;
-        let best = backbone.map_or(best, |all| best.min(part(all)));
+        let best = backbone.map_or(best, |all| best.min(part(all, parts)));
         // Nothing faster can be told from times in floating point.
         let best = best.min((dirty + self.problem.memory_of(vm) as f64 / QUICKEST_S).max(slowest(dirty)));
         let enough = |rate: f64| {

@@ -2,7 +2,7 @@
 
 use super::ground::{Ground, Hop};
 use super::ledger::Ledger;
-use super::network::{Busy, Network, Sharing, hop_s};
+use super::network::{Busy, Network, Shares, Sharing, hop_s};
 use super::pivot::{self, View};
 use super::search::{self, Route, Scope};
 use crate::budget::Budget;
@@ -25,6 +25,8 @@ pub(super) struct Step {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Policy {
     pub(super) sharing: Sharing,
+    /// Parts of bandwidths, where each VM has its own.
+    pub(super) shares: Shares,
     pub(super) ranks: Vec<u32>,
     /// Waiting VMs are started when no migration waits any more: they take room and never give any back.
     pub(super) starts_last: bool,
@@ -95,7 +97,7 @@ impl<'g> Run<'g> {
             ground,
             policy,
             ledger: Ledger::new(ground),
-            network: Network::new(problem, policy.sharing),
+            network: Network::new(problem, policy.sharing, &policy.shares),
             at: ground.start.clone(),
             now: 0.0,
             steps: Vec::new(),

@@ -7,7 +7,8 @@ use super::space::Space;
 use crate::model::{Amount, Bound, HostId, HostState, Objective, VmId};
 use crate::objective::OVERLOAD_WEIGHT;
 use crate::objectives::{energy, fragments};
-use std::collections::BTreeSet;
+use crate::schedule::through_s;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The pause that ends a live migration, in seconds.
 const SWITCH_S: f64 = 0.03;
@@ -232,8 +233,16 @@ fn makespan_s(space: &Space<'_>, facts: &Facts, given: Given) -> f64 {
     for (host, memory) in &leaving {
         bound = bound.max(time(*memory, problem.host(*host).migration_bandwidth.min(backbone)));
     }
+    let mut sizes: BTreeMap<HostId, Vec<f64>> = BTreeMap::new();
     for &vm in &facts.forced {
         bound = bound.max(alone_s(space, vm));
+        if let Some(home) = space.home[vm.index()] {
+            sizes.entry(home).or_default().push(space.memory(vm) as f64);
+        }
+    }
+    for (host, sizes) in sizes {
+        let host = problem.host(host);
+        bound = bound.max(through_s(sizes, host.migration_bandwidth.min(backbone), host.max_migrations));
     }
     if leaving.is_empty() { bound } else { bound.max(time(leaving.values().sum(), backbone)) }
 }

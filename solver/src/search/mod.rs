@@ -7,6 +7,7 @@ mod balance;
 mod evacuate;
 mod home;
 mod insert;
+mod level;
 mod merge;
 mod neighbours;
 mod numa;

@@ -43,6 +43,31 @@ fn one_move_takes_what_the_contract_says() {
 }
 
 #[test]
+fn what_leaves_a_host_ends_together_so_that_its_pauses_are_one() {
+    // 1000 MiB/s, two at once. One after the other each adds its pause of 0.03 s.
+    for (sizes, best) in [
+        (&[1000, 1000][..], 2.03),
+        (&[4000, 2000], 6.03),
+        // Two lanes of 3000 MiB: one pause more.
+        (&[3000, 2000, 1000], 6.06),
+        (&[1000; 4], 4.06),
+    ] {
+        let vms: Vec<String> = (0..sizes.len()).map(|i| format!("v{i}")).collect();
+        let hosts = ["a", "t0", "t1", "t2", "t3"].map(|name| (name, 10, ""));
+        let running: Vec<_> =
+            vms.iter().zip(sizes).map(|(name, size)| (name.as_str(), "a", 1, *size, "")).collect();
+        let case = case(&hosts, &running, "");
+        let targets: Vec<String> = (0..sizes.len()).map(|i| format!("t{i}")).collect();
+        let to: Vec<_> = vms.iter().zip(&targets).map(|(vm, to)| (vm.as_str(), to.as_str())).collect();
+        let timed = case.valid(&case.to(&to));
+        assert!(close(timed.way.makespan_s, best), "{sizes:?}: {}", timed.way.makespan_s);
+        // Equal ones cannot be faster, and it is known.
+        let equal = sizes.iter().all(|size| *size == sizes[0]);
+        assert!(!equal || close(timed.makespan_bound, best), "{sizes:?}: bound {}", timed.makespan_bound);
+    }
+}
+
+#[test]
 fn a_vm_that_is_dirty_too_fast_or_has_a_host_without_slots_cannot_go() {
     for (host, vm) in [
         ("", r#", "memory_dirty_rate": 800"#),
