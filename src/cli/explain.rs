@@ -94,7 +94,6 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
 fn refused(input: &Input, error: &Unexplained) -> Failure {
     let path = match error {
         Unexplained::Rejected(rejected) => return input.rejected(rejected),
-        Unexplained::Numa => return Failure::bad_input(format!("{}: {error}", input.name)),
         Unexplained::NoVm(_) => "--vm",
         Unexplained::NoHost(_) => "--host",
     };
@@ -186,8 +185,8 @@ fn future(explanation: &Explanation, plan: &Plan) -> String {
         }
         (Some(to), because) => {
             let because = because.map_or_else(String::new, |because| format!(": {}", safe(because)));
-            let verb = if running.is_some() { "moves" } else { "starts" };
-            format!("A solve of the whole ({}) {verb} it to {}{because}.", plan.status.name(), safe(to))
+            let verb = if running.is_some() { "moves it to" } else { "starts it on" };
+            format!("A solve of the whole ({}) {verb} {}{because}.", plan.status.name(), safe(to))
         }
         (None, _) => format!("A solve of the whole ({}) finds no place for it.", plan.status.name()),
     }

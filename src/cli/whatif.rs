@@ -5,6 +5,7 @@ mod edits;
 
 use super::exit::Exit;
 use super::failure::{Failure, Fault};
+use super::format::safe;
 use super::input::Input;
 use super::out_file::OutFile;
 use super::output::Output;
@@ -113,7 +114,10 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
         let words: Vec<String> = edits.iter().map(edits::in_words).collect();
         output.value(&json!({"edits": words, "before": before.value(), "after": after.value()}))?;
     } else {
-        let mut text = compare::table(output.look, what, &before, &after);
+        let words: Vec<String> = edits.iter().map(|asked| safe(&edits::in_words(asked))).collect();
+        let mut text =
+            if words.is_empty() { String::new() } else { format!("What if: {}.\n\n", words.join("; ")) };
+        text.push_str(&compare::table(output.look, what, &before, &after));
         let paint = output.look.paint;
         let mut explanation = plan_view::explanation(paint, &after.plan);
         if !after.plan.status.has_plan() {

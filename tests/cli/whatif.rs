@@ -18,6 +18,7 @@ fn json(arguments: &[&str]) -> serde_json::Value {
 fn both_plans_are_shown_side_by_side() {
     let done = whatif(&["--add-hosts", "2:like=h1", "--drop-rule", "web-apart"]).expect(0);
     let told = &done.stdout;
+    assert!(told.starts_with("What if: without the rule web-apart; 2 more hosts like h1.\n\n"), "{told}");
     assert!(told.contains("AS IT IS") && told.contains("WHAT IF") && told.contains("DIFFERENCE"), "{told}");
     let row = |name: &str| {
         let line =

@@ -54,6 +54,13 @@ fn apply(problem: &mut Problem, model: &model::Problem, vm: &str, host: &str, ch
                 limits.backbone_bandwidth = limits.backbone_bandwidth.map(|all| all.max(amount as f64));
             }
         }
+        ChangeKind::FewerNodes => {
+            let vm = problem.vms.iter_mut().find(|other| other.name == vm);
+            for numa in vm.into_iter().filter_map(|vm| vm.numa.as_mut()) {
+                numa.count = Some(amount);
+                numa.nodes.truncate(amount as usize);
+            }
+        }
         ChangeKind::AllowMigration => {
             if let Some(limits) = &mut problem.limits {
                 limits.max_migrations = None;
@@ -62,10 +69,18 @@ fn apply(problem: &mut Problem, model: &model::Problem, vm: &str, host: &str, ch
         ChangeKind::AddCapacity => {
             let known = model.hosts.iter().find(|there| there.name == host);
             let r = model.resources.iter().position(|resource| *resource == change.subject);
-            let usable = known.zip(r).map_or(0, |(there, r)| there.usable[r]);
+            let Some((known, r)) = known.zip(r) else { return };
             for there in problem.hosts.iter_mut().filter(|there| there.name == host) {
                 there.overcommit.remove(&change.subject);
-                there.capacity.insert(change.subject.clone(), usable + amount);
+                let mut all = known.usable[r] + amount;
+                if known.numa.bounds(r) {
+                    let nodes: Vec<_> = known.numa.usable.iter().map(|node| node[r] + amount).collect();
+                    all = nodes.iter().sum();
+                    for (node, usable) in there.numa_nodes.iter_mut().zip(nodes) {
+                        node.capacity.insert(change.subject.clone(), usable);
+                    }
+                }
+                there.capacity.insert(change.subject.clone(), all);
             }
         }
         ChangeKind::DropRule => problem.constraints.retain(|rule| rule.name != change.subject),

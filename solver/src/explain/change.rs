@@ -2,7 +2,8 @@
 //!
 //! Other VMs can leave where they are, which is little; or something is changed that only an operator can
 //! change: a state, a pin, a link, a limit, a capacity, a rule. Least means: as few changes of the second sort
-//! as there can be, and with these as few VMs that leave as there can be. Pinned VMs never leave.
+//! as there can be, and with these as few VMs that leave as there can be. Pinned VMs never leave; that VMs change
+//! their NUMA nodes on the host is not looked at.
 //!
 //! What has to change whoever leaves (states, pins, links, limits) is changed first, and what speaks against the
 //! host is asked of the problem that comes of it: a host that comes online may break a rule.
@@ -12,7 +13,8 @@
 //! long as that needs no further change: then no part of what is told can be left out, but there may be
 //! another, smaller set.
 
-use super::ground::{CauseKind, Ground, Load};
+use super::ground::{CauseKind, Ground};
+use super::room::{Load, Short};
 use super::words;
 use crate::constraints::{Kept, Tally};
 use crate::model::{Amount, HostId, VmId};
@@ -48,9 +50,11 @@ pub enum ChangeKind {
     Unpin,
     /// Migrations between the hosts get more bandwidth, or are allowed.
     Link,
+    /// The VM is split over fewer NUMA nodes.
+    FewerNodes,
     /// The limits of the plan allow a migration.
     AllowMigration,
-    /// The host gets more of a resource.
+    /// The host gets more of a resource: each of its NUMA nodes so much, where they bound it.
     AddCapacity,
     /// A rule is dropped.
     DropRule,
@@ -110,7 +114,7 @@ struct Quest<'g, 'a> {
     /// VMs whose leaving may help, cheapest first.
     able: Vec<VmId>,
     /// Use of the host, and the rules' counters, without those that have left.
-    load: Load,
+    load: Load<'a>,
     tally: Tally,
     /// By resource, what `n` of the able VMs give at most, if it can be given enough.
     most: Vec<Vec<Amount>>,
@@ -158,9 +162,11 @@ impl<'g, 'a> Quest<'g, 'a> {
             quest.take(*vm);
         }
         let open = quest.open();
+        let floor = open.len();
         // What has to be had more of anyway may be short of more.
-        let hopeless: BTreeSet<usize> = open.short.keys().chain(&open.either).copied().collect();
-        quest.floor = open.len();
+        let mut hopeless: BTreeSet<usize> = open.short.keys().chain(&open.either).copied().collect();
+        hopeless.extend(quest.shorts().iter().flat_map(|short| short.keys()));
+        quest.floor = floor;
         for vm in &all {
             quest.put(*vm);
         }
@@ -218,22 +224,29 @@ impl<'g, 'a> Quest<'g, 'a> {
     }
 
     fn shift(&mut self, vm: VmId, sign: Amount) {
-        if self.ground.others[vm.index()] == Some(self.host) {
-            self.load.shift(self.ground.problem.vm(vm), sign);
+        if let Some(site) = self.ground.others.site(vm.index()).filter(|site| site.host == self.host) {
+            self.load.shift(self.ground.problem.vm(vm), site, sign);
         }
     }
 
-    fn short(&self) -> Vec<(usize, Amount)> {
-        self.ground.short(self.host, &self.load)
+    /// What can be short, whatever nodes the VM gets.
+    fn shorts(&self) -> Vec<Short> {
+        self.load.shorts(self.ground.vm)
     }
 
     fn blocking(&self) -> impl Iterator<Item = &Kept<'a>> {
         self.ground.blocking(&self.tally, self.host)
     }
 
-    /// What still speaks against the host.
+    /// What still speaks against the host, at least.
     fn open(&self) -> Open<'_, 'a> {
-        let mut open = Open { short: self.short().into_iter().collect(), ..Open::default() };
+        let all = self.shorts().into_iter().map(|short| self.open_with(short));
+        let least = all.min_by_key(|open| (open.len(), open.short.values().sum::<Amount>()));
+        least.unwrap_or_default()
+    }
+
+    fn open_with(&self, short: Short) -> Open<'_, 'a> {
+        let mut open = Open { short, ..Open::default() };
         let mut free: BTreeMap<usize, Vec<(&Kept<'a>, Amount)>> = BTreeMap::new();
         for kept in self.blocking() {
             match kept.wants(&self.tally, self.ground.vm, self.host) {
@@ -263,7 +276,8 @@ impl<'g, 'a> Quest<'g, 'a> {
         let Open { short, rules, .. } = self.open();
         let short = short.into_iter().map(|(r, short)| {
             let resource = problem.resources[r].clone();
-            let text = words::more_capacity(host, &resource, short);
+            let by_node = problem.host(self.host).numa.bounds(r);
+            let text = words::more_capacity(host, &resource, short, by_node);
             Change { kind: ChangeKind::AddCapacity, subject: resource, amount: Some(short), text }
         });
         let rules = rules.into_iter().map(|kept| {
@@ -308,7 +322,7 @@ impl<'g, 'a> Quest<'g, 'a> {
             let gains = &self.most[r];
             gains.get(more.min(gains.len().saturating_sub(1))).is_none_or(|most| *most >= short)
         };
-        if !self.short().into_iter().all(helps) {
+        if !self.shorts().into_iter().any(|short| short.into_iter().all(helps)) {
             self.tried += 1;
             return;
         }
@@ -351,6 +365,11 @@ pub(super) fn fixed(ground: &Ground<'_>, host: HostId) -> Vec<Change> {
             CauseKind::State => (ChangeKind::SetOnline, None, words::online(&cause.subject)),
             CauseKind::Pinned => (ChangeKind::Unpin, None, words::unpinned(&cause.subject)),
             CauseKind::Limit => (ChangeKind::AllowMigration, None, words::a_migration()),
+            CauseKind::Nodes => {
+                let most = ground.problem.host(host).numa.count();
+                let text = words::fewer_nodes(&ground.problem.vm(ground.vm).name, most);
+                (ChangeKind::FewerNodes, Amount::try_from(most).ok(), text)
+            }
             CauseKind::Link => {
                 let least = least_bandwidth(ground);
                 let home = ground.home.map_or("", |home| ground.problem.host(home).name.as_str());

@@ -1,8 +1,9 @@
 //! A placement without one of its VMs, and what speaks against each host for it.
 
+use super::room::Load;
 use super::words;
 use crate::constraints::{Kept, Rules, Tally};
-use crate::model::{Amount, HostId, HostState, Placement, Problem, Vm, VmId};
+use crate::model::{Amount, Bound, HostId, HostState, Placement, Problem, VmId};
 use crate::objective;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,8 @@ pub enum CauseKind {
     Link,
     /// The limits of the plan allow no migration.
     Limit,
+    /// The host has fewer NUMA nodes than the VM is split over.
+    Nodes,
     /// Too little of a resource is left.
     Room,
     /// A rule.
@@ -53,21 +56,6 @@ pub(super) struct Ground<'a> {
     pub(super) tally: Tally,
     /// Positions of rules that held before what was changed here, and do not any more.
     upset: Vec<usize>,
-}
-
-/// What VMs use of one host: at the end of a plan, and while it runs, as VMs are resized at its end.
-#[derive(Debug, Clone)]
-pub(super) struct Load {
-    end: Vec<Amount>,
-    present: Vec<Amount>,
-}
-
-impl Load {
-    /// A VM comes (1) or leaves (-1).
-    pub(super) fn shift(&mut self, vm: &Vm, sign: Amount) {
-        self.end.iter_mut().zip(&vm.demand).for_each(|(used, need)| *used += sign * need);
-        self.present.iter_mut().zip(&vm.present).for_each(|(used, need)| *used += sign * need);
-    }
 }
 
 impl<'a> Ground<'a> {
@@ -98,10 +86,8 @@ impl<'a> Ground<'a> {
     }
 
     /// What the other VMs use of a host.
-    pub(super) fn load(&self, host: HostId) -> Load {
-        let width = self.problem.resources.len();
-        let of = |used: &[Amount]| used[host.index() * width..][..width].to_vec();
-        Load { end: of(&self.end), present: of(&self.present) }
+    pub(super) fn load(&self, host: HostId) -> Load<'a> {
+        Load::new(self.problem, host, &self.end, &self.present)
     }
 
     /// The rules that name the VM, that look at it where it is, or that are among the others given; and whether
@@ -128,8 +114,13 @@ impl<'a> Ground<'a> {
     pub(super) fn causes(&self, host: HostId) -> Vec<Cause> {
         let mut causes = self.standing(host);
         let load = self.load(host);
-        let short = self.short(host, &load);
-        causes.extend(short.into_iter().map(|(r, short)| self.room(host, r, short, &load)));
+        // Where nodes leave a choice, the least of it is told.
+        let short = load
+            .shorts(self.vm)
+            .into_iter()
+            .min_by_key(|short| (short.len(), short.values().sum::<Amount>()));
+        causes
+            .extend(short.unwrap_or_default().into_iter().map(|(r, short)| self.room(host, r, short, &load)));
         let blocking = self.blocking(&self.tally, host);
         causes.extend(blocking.map(|kept| self.rule(kept, host)));
         causes
@@ -146,6 +137,10 @@ impl<'a> Ground<'a> {
         if !problem.takes_vms(host) {
             add(CauseKind::State, &there.name, words::closed(&there.name, there.state));
         }
+        let (have, want) = (there.numa.count(), vm.numa_count);
+        if have > 0 && (want as usize) > have {
+            add(CauseKind::Nodes, &there.name, words::nodes(&there.name, have, want));
+        }
         if vm.pinned && vm.host.is_some() {
             add(CauseKind::Pinned, &vm.name, words::pinned(&vm.name, self.home.is_some()));
         }
@@ -158,22 +153,6 @@ impl<'a> Ground<'a> {
             }
         }
         causes
-    }
-
-    /// The resources that are short on a host, and by how much.
-    pub(super) fn short(&self, host: HostId, load: &Load) -> Vec<(usize, Amount)> {
-        let usable = &self.problem.host(host).usable;
-        let short = |r: usize| {
-            let short = self.needs(r, load).map(|(need, used)| (need > 0).then_some(used + need - usable[r]));
-            short.into_iter().flatten().max().filter(|short| *short > 0)
-        };
-        (0..usable.len()).filter_map(|r| Some((r, short(r)?))).collect()
-    }
-
-    /// What the VM needs of a resource and what others use of it, at the end and while a plan runs.
-    fn needs(&self, r: usize, load: &Load) -> [(Amount, Amount); 2] {
-        let vm = self.problem.vm(self.vm);
-        [(vm.demand[r], load.end[r]), (vm.present[r], load.present[r])]
     }
 
     /// Whether a rule does not let the VM come to a host.
@@ -213,11 +192,17 @@ impl<'a> Ground<'a> {
         self.upset(&self.tally).filter(|kept| kept.hard()).map(cause).collect()
     }
 
-    fn room(&self, host: HostId, r: usize, short: Amount, load: &Load) -> Cause {
-        let (resource, there) = (&self.problem.resources[r], self.problem.host(host));
-        let tight = self.needs(r, load).into_iter().max_by_key(|(need, used)| (*need > 0, need + used));
-        let (need, used) = tight.unwrap_or_default();
-        let text = words::room(&there.name, resource, need, there.usable[r] - used, there.usable[r]);
+    fn room(&self, host: HostId, r: usize, short: Amount, load: &Load<'_>) -> Cause {
+        let (problem, vm) = (self.problem, self.problem.vm(self.vm));
+        let (resource, there) = (&problem.resources[r], problem.host(host));
+        let text = if there.numa.bounds(r) {
+            words::node_room(&there.name, resource, vm.numa_count, short)
+        } else {
+            let used = load.used(&problem.whole(host, r));
+            let needs = [vm.demand[r], vm.present[r]].into_iter().zip(used);
+            let (need, used) = needs.max_by_key(|(need, used)| (*need > 0, need + used)).unwrap_or_default();
+            words::room(&there.name, resource, need, there.usable[r] - used, there.usable[r])
+        };
         Cause { kind: CauseKind::Room, subject: resource.clone(), short: Some(short), text }
     }
 
@@ -253,9 +238,21 @@ impl<'a> Ground<'a> {
         if self.home.is_none() {
             return causes;
         }
-        for (r, short) in self.short(host, &self.load(host)) {
-            let resource = &problem.resources[r];
-            let text = words::over(&there.name, resource, short);
+        let mut load = self.load(host);
+        let home = problem.initial().site(self.vm.index());
+        if let Some(site) = home {
+            load.shift(problem.vm(self.vm), site, 1);
+        }
+        let needs = |bound: &Bound| {
+            let vm = problem.vm(self.vm);
+            [&vm.demand, &vm.present].map(|takes| problem.load(takes, home, bound.cell))
+        };
+        for bound in problem.bounds_of(host) {
+            let pairs = needs(&bound).into_iter().zip(load.used(&bound));
+            let over = pairs.filter(|(need, _)| *need > 0).map(|(_, used)| used - bound.usable).max();
+            let Some(short) = over.filter(|over| *over > 0) else { continue };
+            let resource = &problem.resources[bound.resource];
+            let text = words::over(&problem.place_name(host, bound.node), resource, short);
             causes.push(Cause { kind: CauseKind::Room, subject: resource.clone(), short: Some(short), text });
         }
         let tally = self.with(&self.tally, Some(host));

@@ -10,6 +10,7 @@
 mod apply;
 mod change;
 mod ground;
+mod room;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -34,9 +35,6 @@ pub enum Unexplained {
     /// No VM has that name.
     #[error("there is no VM {0:?} in the problem")]
     NoVm(String),
-    /// Hosts have NUMA nodes: what they leave free is not told of yet.
-    #[error("problems whose hosts have NUMA nodes are not explained yet")]
-    Numa,
     /// No host has that name.
     #[error("there is no host {0:?} in the problem")]
     NoHost(String),
@@ -118,9 +116,6 @@ pub struct Verdict {
 /// The problem is not one, or has no such VM or host.
 pub fn explain(file: &file::Problem, vm: &str, to: Option<&str>) -> Result<Explanation, Unexplained> {
     let problem = Problem::new(file)?;
-    if problem.has_numa() {
-        return Err(Unexplained::Numa);
-    }
     let vm = vm_named(&problem, vm)?;
     let to = to.map(|host| host_named(&problem, host)).transpose()?;
     let rules = Rules::new(&problem);

@@ -62,6 +62,23 @@ pub(super) fn room(host: &str, resource: &str, need: Amount, free: Amount, usabl
     format!("{host} has {free} of {all} {resource} free, and {need} are needed")
 }
 
+/// NUMA nodes of which none has enough left.
+pub(super) fn node_room(host: &str, resource: &str, count: u32, short: Amount) -> String {
+    let short = with_unit(resource, short);
+    let nodes = if count == 1 { "NUMA node".to_owned() } else { format!("{count} NUMA nodes") };
+    format!("{host} has no {nodes} with room for it: {short} {resource} are missing on the best")
+}
+
+/// Too few NUMA nodes.
+pub(super) fn nodes(host: &str, have: usize, want: u32) -> String {
+    format!("{host} has {have} of the {want} NUMA nodes that the VM is split over")
+}
+
+pub(super) fn fewer_nodes(vm: &str, most: usize) -> String {
+    let nodes = if most == 1 { "NUMA node" } else { "NUMA nodes" };
+    format!("{vm} is split over at most {most} {nodes}")
+}
+
 /// A host that has more in use than it has.
 pub(super) fn over(host: &str, resource: &str, excess: Amount) -> String {
     format!("{host} is {} over its {resource} limit", with_unit(resource, excess))
@@ -107,7 +124,13 @@ pub(super) fn bandwidth(from: &str, to: &str, least: Amount) -> String {
     format!("{from} and {to} take part in a migration at {least} MiB/s")
 }
 
-pub(super) fn more_capacity(host: &str, resource: &str, amount: Amount) -> String {
+pub(super) fn more_capacity(host: &str, resource: &str, amount: Amount, by_node: bool) -> String {
+    if by_node {
+        return format!(
+            "each NUMA node of {host} gets {} more usable {resource}",
+            with_unit(resource, amount)
+        );
+    }
     format!("{host} gets {} more usable {resource}", with_unit(resource, amount))
 }
 

@@ -56,6 +56,7 @@ fn cause_to_wire(cause: Cause) -> why::Cause {
         CauseKind::Limit => Kind::Limit,
         CauseKind::Room => Kind::Room,
         CauseKind::Rule => Kind::Rule,
+        CauseKind::Nodes => Kind::Nodes,
     };
     why::Cause { kind: kind.into(), subject: cause.subject, short: cause.short, text: cause.text }
 }
@@ -79,6 +80,7 @@ fn change_to_wire(change: Change) -> why::Change {
         ChangeKind::AllowMigration => Kind::AllowMigration,
         ChangeKind::AddCapacity => Kind::AddCapacity,
         ChangeKind::DropRule => Kind::DropRule,
+        ChangeKind::FewerNodes => Kind::FewerNodes,
     };
     why::Change { kind: kind.into(), subject: change.subject, amount: change.amount, text: change.text }
 }

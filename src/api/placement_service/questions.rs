@@ -29,9 +29,6 @@ pub(super) async fn explained(request: Request<pb::ExplainRequest>) -> Result<pb
         let to = Some(host.as_str()).filter(|host| !host.is_empty());
         explain(&problem, &vm, to).map(explanation_to_wire).map_err(|error| match &error {
             Unexplained::Rejected(found) => rejected(found.clone()).below("problem"),
-            Unexplained::Numa => {
-                ApiError::unsupported(vec![Violation::new("problem.hosts", error.to_string())])
-            }
             Unexplained::NoVm(_) => ApiError::invalid_field("vm", error.to_string()),
             Unexplained::NoHost(_) => ApiError::invalid_field("host", error.to_string()),
         })

@@ -44,7 +44,7 @@ impl Text {
 
 /// About how wide a text is.
 pub(super) fn width(text: &str, size: f64) -> f64 {
-    text.chars().count() as f64 * size * 0.54
+    text.chars().count() as f64 * size * 0.58
 }
 
 impl Svg {

@@ -256,6 +256,44 @@ fn with_too_many_sets_nothing_can_be_left_out() {
 }
 
 #[test]
+fn numa_nodes_are_counted_one_by_one() {
+    let json = r#"{"hosts": [{"name": "a", "capacity": {"cpu": 9, "memory": 9}},
+        {"name": "b", "capacity": {"cpu": 8, "memory": 9}, "numa_nodes": [{"capacity": {"cpu": 4}}, {"capacity": {"cpu": 4}}]}],
+      "vms": [{"name": "v", "host": "a", "demand": {"cpu": 3}}, {"name": "wide", "demand": {"cpu": 4}, "numa": {"count": 2}},
+        {"name": "three", "demand": {"cpu": 3}, "numa": {"count": 3}},
+        {"name": "x", "host": "b", "demand": {"cpu": 2, "memory": 1}, "numa": {"nodes": [0]}},
+        {"name": "y", "host": "b", "demand": {"cpu": 3, "memory": 2}, "numa": {"nodes": [1]}}]}"#;
+    let mut problem = Problem::from_json(json).unwrap();
+    // Of the 8 on b 3 are free, but not on one node.
+    let narrow = explain(&problem, "v", Some("b")).unwrap();
+    assert_eq!(
+        told(&narrow),
+        ["b: b has no NUMA node with room for it: 1 millicores cpu are missing on the best"]
+    );
+    assert_eq!(least(&narrow), ["x leaves b"]);
+    let in_place = &narrow.changes.as_ref().unwrap().in_place;
+    assert_eq!(in_place[0].text, "each NUMA node of b gets 1 millicores more usable cpu");
+    let eased = changed(&problem, "v", "b", in_place).unwrap();
+    assert!(explain(&eased, "v", None).unwrap().hosts[0].admits);
+    let wide = explain(&problem, "wide", Some("b")).unwrap();
+    assert_eq!(
+        told(&wide)[1],
+        "b: b has no 2 NUMA nodes with room for it: 1 millicores cpu are missing on the best"
+    );
+    assert_eq!(least(&wide), ["y leaves b"]);
+    let three = explain(&problem, "three", Some("b")).unwrap();
+    assert_eq!(
+        told(&three)[1].split(';').next(),
+        Some("b: b has 2 of the 3 NUMA nodes that the VM is split over")
+    );
+    assert_eq!(least(&three), ["three is split over at most 2 NUMA nodes"]);
+    // What is wrong is told of the node.
+    problem.vms[3].demand.insert("cpu".to_owned(), 5);
+    let over = explain(&problem, "x", None).unwrap();
+    assert_eq!(over.wrong[0].text, "NUMA node 0 of b is 1 millicores over its cpu limit");
+}
+
+#[test]
 fn what_is_not_there_cannot_be_explained() {
     let problem = problem(&vm("v", "a", 1, 1, ""), "");
     assert_eq!(explain(&problem, "nobody", None), Err(Unexplained::NoVm("nobody".into())));

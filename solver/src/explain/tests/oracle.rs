@@ -18,6 +18,7 @@ enum Knob {
     Pin,
     Link,
     Limit,
+    Nodes,
     Capacity(String),
     Rule(String),
 }
@@ -25,7 +26,11 @@ enum Knob {
 fn knobs(problem: &file::Problem) -> Vec<Knob> {
     let resources = ["cpu", "memory"].map(|name| Knob::Capacity(name.to_owned()));
     let rules = problem.constraints.iter().map(|rule| Knob::Rule(rule.name.clone()));
-    [Knob::State, Knob::Pin, Knob::Link, Knob::Limit].into_iter().chain(resources).chain(rules).collect()
+    [Knob::State, Knob::Pin, Knob::Link, Knob::Limit, Knob::Nodes]
+        .into_iter()
+        .chain(resources)
+        .chain(rules)
+        .collect()
 }
 
 fn turn(problem: &mut file::Problem, vm: usize, host: usize, knob: &Knob) {
@@ -34,28 +39,51 @@ fn turn(problem: &mut file::Problem, vm: usize, host: usize, knob: &Knob) {
             let there = &mut problem.hosts[host];
             // What was down stays so.
             let down = |vm: &&mut file::Vm| there.state == "FAILED" && vm.host == there.name;
-            problem.vms.iter_mut().filter(down).for_each(|vm| vm.host.clear());
+            problem.vms.iter_mut().filter(down).for_each(send_away);
             there.state.clear();
         }
         Knob::Pin => problem.vms[vm].pinned = false,
         Knob::Link => problem.vms[vm].memory_dirty_rate = None,
         Knob::Limit => problem.limits.get_or_insert_default().max_migrations = None,
-        Knob::Capacity(name) => *problem.hosts[host].capacity.entry(name.clone()).or_default() += PLENTY,
+        Knob::Nodes => {
+            let have = problem.hosts[host].numa_nodes.len();
+            if let Some(numa) = problem.vms[vm].numa.as_mut().filter(|_| have > 0) {
+                numa.count = Some(numa.count.unwrap_or(1).min(have as i64));
+                numa.nodes.truncate(have);
+            }
+        }
+        Knob::Capacity(name) => {
+            let there = &mut problem.hosts[host];
+            let bound = there.numa_nodes.iter().any(|node| node.capacity.contains_key(name));
+            for node in there.numa_nodes.iter_mut().filter(|_| bound) {
+                *node.capacity.entry(name.clone()).or_default() += PLENTY;
+            }
+            let times = if bound { there.numa_nodes.len() as i64 } else { 1 };
+            *there.capacity.entry(name.clone()).or_default() += PLENTY * times;
+        }
         Knob::Rule(name) => problem.constraints.retain(|rule| rule.name != *name),
     }
+}
+
+/// It runs nowhere.
+fn send_away(vm: &mut file::Vm) {
+    vm.host.clear();
+    vm.numa.iter_mut().for_each(|numa| numa.nodes.clear());
 }
 
 /// Whether the VM may be on the host when some others run nowhere.
 fn allowed(problem: &file::Problem, vm: usize, host: usize, gone: &[usize]) -> bool {
     let mut problem = problem.clone();
     for other in gone {
-        problem.vms[*other].host.clear();
+        send_away(&mut problem.vms[*other]);
     }
     let model = Problem::new(&problem).expect("what is changed stays a problem");
     let rules = Rules::new(&model);
-    let mut to = model.initial();
-    to[vm] = Some(host.into());
-    objective::fault(&model, &rules, &to).is_none()
+    model.sites(vm.into(), host.into()).any(|site| {
+        let mut to = model.initial();
+        to.put(vm, Some(site));
+        objective::fault(&model, &rules, &to).is_none()
+    })
 }
 
 fn subsets<T: Clone>(of: &[T]) -> impl Iterator<Item = Vec<T>> {
@@ -147,7 +175,7 @@ proptest! {
         // Faults of others would hide what is told of this VM.
         prop_assume!(objective::fault(&model, &rules, &model.initial()).is_none());
         let (vm, host) = (vm.index(problem.vms.len()), host.index(problem.hosts.len()));
-        prop_assume!(problem.vms[vm].host != problem.hosts[host].name && !model.has_numa());
+        prop_assume!(problem.vms[vm].host != problem.hosts[host].name);
         let name = &problem.vms[vm].name;
         let explanation = explain(&problem, name, Some(&problem.hosts[host].name)).unwrap();
         for verdict in &explanation.hosts {
