@@ -29,7 +29,7 @@ else
 run_tests = $(CARGO) test --no-fail-fast
 endif
 
-.PHONY: help demo demo-libvirt bench test lint fmt build doc release ci clean
+.PHONY: help demo demo-libvirt bench peers test lint fmt build doc release ci clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r verb what; \
@@ -51,9 +51,13 @@ test: build ## all tests; as root with real libvirt and QEMU
 	$(run_tests) $(AGENT) $(ARGS)
 	$(run_tests) $(PURE) $(ARGS)
 
-bench: release ## what an agent costs its host, and how long solves take
+bench: release ## the tables of docs/BENCHMARKS.md, and what an agent costs its host (ARGS="--row repair-64 --peers")
 	$(setup) test
 	DVMS_AGENT_BINARY=$(CURDIR)/target/release/dvms-agent $(CARGO) test -p dvms --test e2e -- --ignored --nocapture
+	target/release/dvms bench $(ARGS)
+
+peers: ## install the engines that `dvms bench --peers` compares with, from PyPI, into benches/peers/.venv
+	benches/peers/setup.sh
 
 lint: ## format, clippy, and cargo-deny where it is installed
 	$(setup) build agent

@@ -12,6 +12,7 @@ pub mod constraints;
 pub mod explain;
 pub mod file;
 pub mod fit;
+pub mod generate;
 mod milp;
 pub mod model;
 mod objective;

@@ -4,6 +4,7 @@
 //! that goes away ends a command silently.
 
 mod bars;
+mod bench;
 mod check;
 mod client;
 mod completions;
@@ -92,6 +93,7 @@ enum Command {
     Explain(explain::Arguments),
     Whatif(whatif::Arguments),
     Fit(fit::Arguments),
+    Bench(bench::Arguments),
     Hosts(hosts::Arguments),
     Vms(vms::Arguments),
     Plans(plans::Arguments),
@@ -137,6 +139,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Explain(arguments) => explain::run(arguments, output),
         Command::Whatif(arguments) => whatif::run(arguments, output),
         Command::Fit(arguments) => fit::run(arguments, output),
+        Command::Bench(arguments) => bench::run(arguments, output),
         Command::Hosts(arguments) => hosts::run(arguments, server, output),
         Command::Vms(arguments) => vms::run(arguments, server, output),
         Command::Plans(arguments) => plans::run(arguments, server, output),

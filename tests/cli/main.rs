@@ -2,6 +2,7 @@
 //! simulated agents behind it.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not there")]
 
+mod bench;
 mod check;
 mod client;
 mod cluster;

@@ -13,6 +13,7 @@ mod form;
 mod numa;
 mod order;
 mod overlap;
+mod placement;
 mod plans;
 mod proof;
 mod state;
@@ -22,6 +23,8 @@ mod tables;
 mod tests;
 mod weigh;
 mod world;
+
+pub use placement::check_placement;
 
 use crate::file::{Plan, Problem, Status};
 use std::collections::BTreeSet;
