@@ -6,6 +6,8 @@
 )]
 
 mod answer;
+#[doc(hidden)]
+pub mod bench;
 pub mod budget;
 pub mod check;
 pub mod constraints;

@@ -37,6 +37,7 @@ pub(crate) use linear::{Column, Term, count, gcd};
 pub(crate) use model::Model;
 
 use crate::budget::Budget;
+use crate::constraints::Rules;
 use crate::model::{Placement, Problem, VmId};
 use std::collections::BTreeSet;
 
@@ -78,4 +79,19 @@ pub(crate) struct Outcome {
 /// after the deadline or a request to stop, whatever `HiGHS` does.
 pub(crate) fn improve(request: &Request<'_>) -> Outcome {
     levels::run(request, levels::Means::default())
+}
+
+/// Columns and non-zeros of the whole model of a problem; `None` if it is too large to be built.
+pub(crate) fn size(problem: &Problem, rules: &Rules<'_>) -> Option<(usize, usize)> {
+    let ends = ends::Ends::new(problem, rules);
+    let shape = model::Shape {
+        held: &|_| None,
+        entered: None,
+        pooled: false,
+        whole: true,
+        named: false,
+        most_columns: MOST_COLUMNS,
+    };
+    let model = Model::new(problem, rules, &ends, &shape)?;
+    Some((model.columns(), model.linear.nonzeros))
 }

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::input::Input;
 use super::out_file::OutFile;
 use super::output::Output;
-use super::solve::limit;
+use super::searching::limit;
 use crate::solving::{Backend, Order};
 use compare::{Answer, Duel};
 use dvms_solver::file::Problem;
