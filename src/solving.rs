@@ -27,13 +27,15 @@ pub struct Order {
 /// What searches for a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Backend {
-    /// Heuristics first, then HiGHS on what they leave open.
+    /// Heuristics first, then the CP solver and HiGHS on what they leave open.
     #[default]
     Auto,
     /// Heuristics only: fast, without bounds of its own.
     Heuristic,
     /// Heuristics for a first plan, then HiGHS whatever they leave.
     Highs,
+    /// Heuristics for a first plan, then the CP solver whatever they leave.
+    Cp,
 }
 
 impl From<Backend> for dvms_solver::Backend {
@@ -42,6 +44,7 @@ impl From<Backend> for dvms_solver::Backend {
             Backend::Auto => Self::Auto,
             Backend::Heuristic => Self::Heuristic,
             Backend::Highs => Self::Highs,
+            Backend::Cp => Self::Cp,
         }
     }
 }

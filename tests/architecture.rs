@@ -297,8 +297,13 @@ fn packages_depend_on_purer_ones() {
     // package, what it must never be built from, what it must be built from (or the rule looks at nothing)
     let rules: &[(&str, &[&str], &str)] = &[
         ("dvms-proto", &["dvms", "dvms-solver", "dvms-agent"], "prost"),
-        ("dvms-solver", &["dvms", "dvms-proto", "dvms-agent", "tokio", "tonic", "prost", "rand"], "highs"),
-        ("dvms-agent", &["dvms", "dvms-solver", "highs", "highs-sys", "good_lp", "rusqlite"], "virt"),
+        // The CP solver brings `rand`, with a fixed seed; the solver's own sources do not mention it.
+        ("dvms-solver", &["dvms", "dvms-proto", "dvms-agent", "tokio", "tonic", "prost"], "highs"),
+        (
+            "dvms-agent",
+            &["dvms", "dvms-solver", "highs", "highs-sys", "good_lp", "pumpkin-core", "rusqlite"],
+            "virt",
+        ),
         ("dvms", &["virt", "virt-sys", "openssl-sys"], "highs"),
     ];
     for (package, forbidden, wanted) in rules {

@@ -1,4 +1,4 @@
-//! Solves problem files and prints a line for each: `table [--limit S] [--work N] [--backend B] [--out DIR] FILE…`.
+//! Solves problem files and prints a line for each: `table [--limit S] [--work N] [--threads N] [--backend B] [--out DIR] FILE…`.
 //! With `--out` each problem's last plan is written to that folder.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a tool for whoever works on the solver")]
 
@@ -19,12 +19,14 @@ fn main() {
         match arg.as_str() {
             "--limit" => options.time_limit = Duration::from_secs_f64(value().parse().unwrap()),
             "--work" => options.work_limit = Some(value().parse().unwrap()),
+            "--threads" => options.threads = value().parse().unwrap(),
             "--seed" => options.seed = value().parse().unwrap(),
             "--out" => out = Some(value().into()),
             "--backend" => {
                 options.backend = match value().as_str() {
                     "heuristic" => Backend::Heuristic,
                     "highs" => Backend::Highs,
+                    "cp" => Backend::Cp,
                     _ => Backend::Auto,
                 };
             }

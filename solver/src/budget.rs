@@ -92,6 +92,24 @@ impl Budget {
         part
     }
 
+    /// The same budget, for so long from now at most. Under a limit of work the clock decides nothing.
+    #[must_use]
+    pub fn within(&self, most: Duration) -> Self {
+        let mut part = self.clone();
+        if self.work_limit.is_none() {
+            let deadline = Instant::now().checked_add(most.min(self.remaining()));
+            part.deadline = deadline.or(self.deadline);
+        }
+        part
+    }
+
+    /// The same budget, for so much more work at most.
+    #[must_use]
+    pub fn working(&self, most: u64) -> Self {
+        let limit = self.work_done().saturating_add(most);
+        Self { work_limit: Some(self.work_limit.map_or(limit, |own| own.min(limit))), ..self.clone() }
+    }
+
     /// Counts units of work.
     pub fn spend(&self, units: u64) {
         self.work.fetch_add(units, Ordering::Relaxed);
@@ -112,8 +130,7 @@ impl Budget {
     /// Whether to stop: out of time, out of work, or asked to.
     #[must_use]
     pub fn expired(&self) -> bool {
-        self.cancel.is_asked()
-            || self.stop.as_ref().is_some_and(Cancel::is_asked)
+        self.is_stopped()
             || self.work_limit.is_some_and(|limit| self.work_done() >= limit)
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
@@ -122,6 +139,12 @@ impl Budget {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.cancel.is_asked()
+    }
+
+    /// Whether somebody has asked to stop, the solve or this part of it.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.cancel.is_asked() || self.stop.as_ref().is_some_and(Cancel::is_asked)
     }
 
     /// Time until the deadline; zero once it has passed, [`Duration::MAX`] without one.
@@ -173,6 +196,22 @@ mod tests {
         assert!(part.expired() && !budget.expired());
         assert_eq!(budget.work_done(), 40);
         assert!(budget.earlier_by(LONG).expired());
+        assert!(budget.within(Duration::ZERO).remaining() > LONG / 2, "nor does it here");
+        let budget = Budget::new(LONG, None, &Cancel::default());
+        assert!(
+            budget.within(LONG / 4).remaining() <= LONG / 4 && budget.within(LONG * 4).remaining() <= LONG
+        );
+    }
+
+    #[test]
+    fn a_part_may_be_given_less_work() {
+        let budget = Budget::new(LONG, None, &Cancel::default());
+        budget.spend(5);
+        assert_eq!(
+            (budget.working(7).work_limit(), budget.working(7).working(9).work_limit()),
+            (Some(12), Some(12))
+        );
+        assert!(budget.working(7).remaining() > LONG / 2);
     }
 
     #[test]
@@ -188,7 +227,7 @@ mod tests {
         let stop = Cancel::default();
         let part = other.until(&stop);
         stop.now();
-        assert!(part.expired() && !part.is_cancelled() && !other.expired());
+        assert!(part.expired() && part.is_stopped() && !part.is_cancelled() && !other.expired());
         assert_eq!(Budget::new(LONG, None, &Cancel::default()).apart(0.5).work_limit(), None);
     }
 }

@@ -6,11 +6,13 @@
 )]
 
 mod answer;
+mod backend;
 #[doc(hidden)]
 pub mod bench;
 pub mod budget;
 pub mod check;
 pub mod constraints;
+mod cp;
 pub mod explain;
 pub mod file;
 pub mod fit;
@@ -69,13 +71,15 @@ impl Default for Options {
 /// Who solves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Backend {
-    /// The heuristic, then the exact back-end if that can still help.
+    /// The heuristic, then one exact back-end after the other as long as that can still help.
     #[default]
     Auto,
     /// The heuristic only.
     Heuristic,
     /// The heuristic for a first plan, then `HiGHS`.
     Highs,
+    /// The heuristic for a first plan, then the CP solver.
+    Cp,
 }
 
 /// Solves a problem. `better` is given each plan that is better than those before it; the last one is also

@@ -124,6 +124,16 @@ fn every_named_list_of_objectives_is_planned_with() {
 }
 
 #[test]
+fn every_back_end_plans_and_says_that_it_did() {
+    let rack = in_root("docs/examples/rack.json");
+    for backend in ["auto", "heuristic", "highs", "cp"] {
+        let plan = run(&["solve", &rack, "--backend", backend, "--output", "json"]).expect(0).json();
+        let by = plan["statistics"]["backend"].as_str().unwrap();
+        assert!(["heuristic", backend].contains(&by) || backend == "auto", "{by} instead of {backend}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_known_before_the_solve() {
     let rack = in_root("docs/examples/rack.json");
     let done = run(&["solve", &rack, "--out", "/nonexistent/plan.json"]).expect(1);

@@ -5,9 +5,9 @@
 //! only allows more. (The limit of migrations stays; it has no name to be listed under.)
 
 use super::ends::Ends;
-use super::highs::{End, Task};
 use super::model::{Model, Shape};
-use super::{MOST_COLUMNS, MOST_NONZEROS, worker};
+use super::{MOST_COLUMNS, MOST_NONZEROS};
+use crate::backend::{End, Exact, Task};
 use crate::budget::Budget;
 use crate::constraints::{Part, Rules};
 use crate::file;
@@ -30,9 +30,14 @@ pub(super) enum Thing {
 /// A small set of things that have no solution together, given that the problem has none. The set is
 /// irreducible unless time or size forbids it: then it may name more than is needed, but what it names still
 /// has no solution. `None` if even for the whole problem that could not be shown.
-pub(crate) fn conflict(problem: &Problem, rules: &Rules<'_>, budget: &Budget) -> Option<file::Conflict> {
+pub(crate) fn conflict(
+    problem: &Problem,
+    rules: &Rules<'_>,
+    by: &dyn Exact,
+    budget: &Budget,
+) -> Option<file::Conflict> {
     let mut things = everything(problem, rules);
-    let hopeless = |things: &[Thing]| has_no_end(&part(problem, rules, things), budget);
+    let hopeless = |things: &[Thing]| has_no_end(&part(problem, rules, things), by, budget);
     if hopeless(&things) != Some(true) {
         return None;
     }
@@ -121,7 +126,7 @@ pub(super) fn part(problem: &Problem, rules: &Rules<'_>, things: &[Thing]) -> Pr
 }
 
 /// Whether a problem has no end at all; `None` if that did not come out.
-fn has_no_end(problem: &Problem, budget: &Budget) -> Option<bool> {
+fn has_no_end(problem: &Problem, by: &dyn Exact, budget: &Budget) -> Option<bool> {
     let rules = Rules::new(problem);
     if objective::fault(problem, &rules, &problem.initial()).is_none() {
         return Some(false);
@@ -140,13 +145,10 @@ fn has_no_end(problem: &Problem, budget: &Budget) -> Option<bool> {
         model.filter(|model| model.linear.nonzeros <= MOST_NONZEROS && !model.linear.wide)
     };
     let model = model(false).or_else(|| model(true).filter(|_| !problem.has_numa()))?;
-    let seconds = budget.remaining().as_secs_f64() * SHARE;
-    let nodes = budget.work_limit().map(|limit| limit.saturating_sub(budget.work_done()));
-    let (pooled, columns) = (model.pooled, model.linear.columns() as u64);
-    let task =
-        Task { linear: model.linear, goal: Vec::new(), start: None, seconds, nodes, seed: 0, gap: 0.0 };
-    let solved = worker::solve(task, budget)?;
-    budget.spend(1 + columns + solved.iterations);
+    let pooled = model.pooled;
+    let task = Task { linear: model.linear, goal: Vec::new(), start: None, seed: 0, gap: 0.0 };
+    let solved = by.solve(task, &budget.slice(SHARE), budget)?;
+    budget.spend(1);
     match solved.end {
         End::Infeasible => Some(true),
         End::Optimal if !pooled => Some(false),

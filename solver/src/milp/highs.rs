@@ -5,6 +5,7 @@
 //! `good_lp` does not hand it over with the model.)
 
 use super::linear::{Linear, Term, activity};
+use crate::backend::{End, GAP, Solved, Task};
 use good_lp::{Expression, ProblemVariables, SolverModel, variable};
 use highs::{HighsModelStatus, HighsSolutionStatus};
 
@@ -12,81 +13,42 @@ use highs::{HighsModelStatus, HighsSolutionStatus};
 /// small beside them and nothing is rounded.
 const LARGEST_FACTOR: i64 = 1 << 10;
 
-/// Solutions are optimal if their value (a whole number) is less than 1 above the bound.
-const GAP: f64 = 0.9;
-
 /// What is to be solved, and how long.
 #[derive(Debug)]
-pub(super) struct Task {
-    pub(super) linear: Linear,
-    /// Minimised.
-    pub(super) goal: Vec<Term>,
-    /// A point that keeps all rows.
-    pub(super) start: Option<Vec<i64>>,
+pub(super) struct Order {
+    pub(super) task: Task,
     pub(super) seconds: f64,
     /// Most nodes of the tree.
     pub(super) nodes: Option<u64>,
-    pub(super) seed: u64,
-    /// How far above the bound a solution may be to be called optimal, at least [`GAP`].
-    pub(super) gap: f64,
 }
 
-/// How a solve ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    Optimal,
-    Infeasible,
-    /// By a limit, or by trouble.
-    Stopped,
+/// Whether what is said to be optimal has the value of the bound, and keeps the rows.
+fn is_consistent(solved: &Solved, task: &Task) -> bool {
+    let (Some(point), Some(bound)) = (&solved.point, solved.bound) else { return true };
+    let value = activity(&task.goal, |column| point[column as usize]);
+    let most = i128::from(bound) + task.gap.max(GAP) as i128;
+    solved.end != End::Optimal || value <= most && task.linear.holds(point)
 }
 
-/// What came of it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Solved {
-    pub(super) end: End,
-    /// No point has a smaller goal. Rounded to be safe, as `HiGHS` works in floating point.
-    pub(super) bound: Option<i64>,
-    /// The best point found. Its rows are not checked here.
-    pub(super) point: Option<Vec<i64>>,
-    /// Simplex iterations.
-    pub(super) iterations: u64,
-}
-
-impl Solved {
-    fn without_point(end: End) -> Self {
-        Self { end, bound: None, point: None, iterations: 0 }
+/// Solves on this thread, and counts simplex iterations. Returns when `HiGHS` does, which may be long after the time
+/// limit.
+pub(super) fn solve(order: &Order) -> (Solved, u64) {
+    let task = &order.task;
+    if let Some(solved) = task.plain() {
+        return (solved, 0);
     }
-
-    /// Whether what is said to be optimal has the value of the bound, and keeps the rows.
-    fn is_consistent(&self, task: &Task) -> bool {
-        let (Some(point), Some(bound)) = (&self.point, self.bound) else { return true };
-        let value = activity(&task.goal, |column| point[column as usize]);
-        let most = i128::from(bound) + task.gap.max(GAP) as i128;
-        self.end != End::Optimal || value <= most && task.linear.holds(point)
-    }
-}
-
-/// Solves on this thread. Returns when `HiGHS` does, which may be long after the time limit.
-pub(super) fn solve(task: &Task) -> Solved {
-    let linear = &task.linear;
-    if linear.impossible {
-        return Solved::without_point(End::Infeasible);
-    }
-    if linear.columns() == 0 {
-        // Rows without columns were judged when they were made.
-        return Solved { bound: Some(0), point: Some(Vec::new()), ..Solved::without_point(End::Optimal) };
-    }
-    let solved = run(task, task.start.as_deref());
-    if task.start.is_some() && solved.as_ref().is_some_and(|solved| !solved.is_consistent(task)) {
+    let solved = run(order, task.start.as_deref());
+    if task.start.is_some() && solved.as_ref().is_some_and(|(solved, _)| !is_consistent(solved, task)) {
         // Seen in HiGHS 1.16: where presolve alone solves a model, the start comes back as its solution,
         // with the value and the bound of the optimum.
-        return run(task, None).unwrap_or(Solved::without_point(End::Stopped));
+        return run(order, None).unwrap_or((Solved::without_point(End::Stopped), 0));
     }
-    solved.unwrap_or(Solved::without_point(End::Stopped))
+    solved.unwrap_or((Solved::without_point(End::Stopped), 0))
 }
 
 /// `None` when `HiGHS` reports an error.
-fn run(task: &Task, start: Option<&[i64]>) -> Option<Solved> {
+fn run(order: &Order, start: Option<&[i64]>) -> Option<(Solved, u64)> {
+    let task = &order.task;
     let mut model = build(&task.linear, &task.goal).try_into_inner().ok()?;
     model.make_quiet();
     // One thread: other partitions are solved at the same time, and a solve that is left behind would leave
@@ -95,8 +57,8 @@ fn run(task: &Task, start: Option<&[i64]>) -> Option<Solved> {
     model.try_set_option("random_seed", (task.seed % (1 << 31)) as i32).ok()?;
     model.try_set_option("mip_rel_gap", 0.0).ok()?;
     model.try_set_option("mip_abs_gap", task.gap.max(GAP)).ok()?;
-    model.try_set_option("time_limit", task.seconds).ok()?;
-    if let Some(nodes) = task.nodes {
+    model.try_set_option("time_limit", order.seconds).ok()?;
+    if let Some(nodes) = order.nodes {
         model.try_set_option("mip_max_nodes", i32::try_from(nodes).unwrap_or(i32::MAX)).ok()?;
     }
     if let Some(start) = start {
@@ -112,15 +74,16 @@ fn run(task: &Task, start: Option<&[i64]>) -> Option<Solved> {
     };
     let iterations = solved.int_info_value(c"simplex_iteration_count").map_or(0, |n| n.max(0) as u64);
     if end == End::Infeasible {
-        return Some(Solved { iterations, ..Solved::without_point(end) });
+        return Some((Solved::without_point(end), iterations));
     }
+    // It works in floating point.
     let bound = solved.double_info_value(c"mip_dual_bound").ok().and_then(whole_bound);
     let feasible = solved.primal_solution_status() == HighsSolutionStatus::Feasible;
     let point = feasible.then(|| {
         let columns = solved.get_solution().columns().to_vec();
         columns.into_iter().map(|x| x.round() as i64).collect()
     });
-    Some(Solved { end, bound, point, iterations })
+    Some((Solved { end, bound, point }, iterations))
 }
 
 /// The smallest whole number that is surely not below a bound in floating point: its error is within the
@@ -164,10 +127,11 @@ fn scale(terms: &[Term]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{End, GAP, Linear, Task, solve, whole_bound};
+    use super::{End, GAP, Linear, Order, Solved, Task, whole_bound};
 
-    fn task(linear: Linear, goal: Vec<(u32, i64)>) -> Task {
-        Task { linear, goal, start: None, seconds: 10.0, nodes: None, seed: 0, gap: GAP }
+    fn solve(linear: Linear, goal: Vec<(u32, i64)>) -> Solved {
+        let task = Task { linear, goal, start: None, seed: 0, gap: GAP };
+        super::solve(&Order { task, seconds: 10.0, nodes: None }).0
     }
 
     #[test]
@@ -177,7 +141,7 @@ mod tests {
         let weights = [4000, 6000, 5000, 7000, 3000];
         linear.at_most(columns.iter().copied().zip(weights).collect(), 12_500);
         let goal: Vec<_> = columns.iter().copied().zip([-40, -65, -50, -70, -20]).collect();
-        let solved = solve(&task(linear.clone(), goal));
+        let solved = solve(linear.clone(), goal);
         assert_eq!((solved.end, solved.bound), (End::Optimal, Some(-120)));
         let point = solved.point.unwrap();
         assert!(linear.holds(&point));
@@ -189,10 +153,10 @@ mod tests {
         let mut linear = Linear::default();
         let (a, b) = (linear.column(3), linear.column(3));
         linear.equal(vec![(a, 2), (b, 4)], 7);
-        assert_eq!(solve(&task(linear, vec![(a, 1)])).end, End::Infeasible);
+        assert_eq!(solve(linear, vec![(a, 1)]).end, End::Infeasible);
         let mut linear = Linear::default();
         linear.at_most(Vec::new(), -1);
-        assert_eq!(solve(&task(linear, Vec::new())).end, End::Infeasible);
+        assert_eq!(solve(linear, Vec::new()).end, End::Infeasible);
     }
 
     #[test]

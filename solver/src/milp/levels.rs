@@ -1,11 +1,11 @@
 //! The levels of the objective one after the other: each is brought as low as can be, then held.
 
 use super::ends::Ends;
-use super::highs::{End, Task};
 use super::level::Level;
 use super::linear::gcd;
 use super::model::{Model, Shape};
-use super::{MOST_COLUMNS, MOST_NONZEROS, Outcome, Request, nearby, worker};
+use super::{MOST_COLUMNS, MOST_NONZEROS, Outcome, Request, nearby};
+use crate::backend::{End, Task};
 use crate::budget::Budget;
 use crate::constraints::Rules;
 use crate::model::{HostId, Objective, Placement, VmId};
@@ -18,9 +18,6 @@ const SHARE: f64 = 0.6;
 
 /// Share of a level that the pooled model may use, as others come after it.
 const POOLED: f64 = 0.3;
-
-/// Share of the time that `HiGHS` is given of what there is: it comes back later than it is told.
-const PUNCTUAL: f64 = 0.85;
 
 /// With less time than this it is not worth to build a model.
 const SHORT: Duration = Duration::from_millis(30);
@@ -48,6 +45,8 @@ pub(super) struct Search<'a> {
     /// Of `best`, one per level.
     pub(super) values: Vec<f64>,
     improved: bool,
+    /// What is better is told, from the second on.
+    told: bool,
     infeasible: bool,
     bounds: Vec<Option<f64>>,
     /// Levels that are done, with the value at which they are held.
@@ -64,12 +63,13 @@ pub(super) fn run(request: &Request<'_>, means: Means) -> Outcome {
         best: None,
         values: Vec::new(),
         improved: false,
+        told: false,
         infeasible: false,
         bounds: vec![None; request.problem.objectives.len()],
         held: Vec::new(),
     };
     search.accept(request.start.clone());
-    search.improved = false;
+    (search.improved, search.told) = (false, true);
     if request.budget.remaining() >= SHORT {
         search.run(means);
     }
@@ -172,18 +172,17 @@ impl Search<'_> {
     /// One solve of a whole model for a level, with the levels before at their values. Whether another one,
     /// that does not end `near` the optimum but there, could say more.
     fn solve(&mut self, model: &Model<'_>, i: usize, budget: &Budget, near: bool) -> bool {
-        let Some((mut task, common)) = self.task(model, i, budget, f64::INFINITY) else { return false };
+        let Some((mut task, common)) = self.task(model, i) else { return false };
         if !near {
             task.gap = 0.0;
         }
         let gap = task.gap;
-        let columns = task.linear.columns() as u64;
-        let Some(solved) = worker::solve(task, self.request.budget) else { return false };
-        budget.spend(columns + solved.iterations);
+        let request = self.request;
+        let Some(solved) = request.by.solve(task, budget, request.budget) else { return false };
         let ended = solved.end == End::Optimal;
         let level = Level::new(model, self.request.problem.objectives[i]);
         if model.whole && solved.end == End::Infeasible {
-            // With a placement in hand that can only be a failure of HiGHS.
+            // With a placement in hand that can only be a failure of the back-end.
             self.infeasible = self.best.is_none();
         } else if model.whole
             && let Some(level) = level
@@ -198,8 +197,8 @@ impl Search<'_> {
         ended && gap > 1.0
     }
 
-    /// What `HiGHS` is given, and by what its goal was divided.
-    fn task(&self, model: &Model<'_>, i: usize, budget: &Budget, most_seconds: f64) -> Option<(Task, i64)> {
+    /// What the back-end is given, and by what its goal was divided.
+    fn task(&self, model: &Model<'_>, i: usize) -> Option<(Task, i64)> {
         let objectives = &self.request.problem.objectives;
         let level = Level::new(model, objectives[i])?;
         let mut linear = model.linear.clone();
@@ -212,7 +211,7 @@ impl Search<'_> {
         // That of FRAGMENTS is seldom near, and would only be a long row more.
         let tight = objectives[i] != Objective::Fragments;
         if let Some(bound) = self.bounds[i].filter(|_| tight) {
-            // It holds anyway, but HiGHS gets far faster to where it is tight.
+            // It holds anyway, but a back-end gets far faster to where it is tight.
             let least = level.at_least(bound);
             linear.at_most(level.terms.iter().map(|(column, factor)| (*column, -factor)).collect(), -least);
         }
@@ -220,13 +219,10 @@ impl Search<'_> {
             return None;
         }
         let start = self.best.as_ref().and_then(|best| model.point(best)).filter(|point| linear.holds(point));
-        let (seconds, nodes) = allowance(budget, linear.columns() as u64)?;
         let common = level.terms.iter().fold(0, |common, (_, factor)| gcd(common, *factor)).max(1);
         let goal = level.terms.iter().map(|(column, factor)| (*column, factor / common)).collect();
-        // Under a work limit time decides nothing, as long as there is enough.
-        let seconds = if nodes.is_some() { seconds } else { seconds.min(most_seconds) };
         let gap = level.gap() / common as f64;
-        Some((Task { linear, goal, start, seconds, nodes, seed: self.request.seed, gap }, common))
+        Some((Task { linear, goal, start, seed: self.request.seed, gap }, common))
     }
 
     /// Solves a part for a level. Whether that has made anything better.
@@ -236,13 +232,11 @@ impl Search<'_> {
         hosts: &[HostId],
         i: usize,
         budget: &Budget,
-        (most_columns, most_seconds): (usize, f64),
+        most_columns: usize,
     ) -> bool {
         let found = self.part(free, hosts, most_columns).and_then(|model| {
-            let (task, _) = self.task(&model, i, budget, most_seconds)?;
-            let columns = task.linear.columns() as u64;
-            let solved = worker::solve(task, self.request.budget);
-            budget.spend(columns + solved.as_ref().map_or(0, |solved| solved.iterations));
+            let (task, _) = self.task(&model, i)?;
+            let solved = self.request.by.solve(task, budget, self.request.budget);
             solved?.point.map(|point| model.placement(&point))
         });
         found.is_some_and(|to| self.accept(to))
@@ -257,6 +251,9 @@ impl Search<'_> {
         let values = objective::values(problem, self.rules, &to, Way::default());
         if self.best.is_some() && objective::compare(problem, &values, &self.values) != Ordering::Less {
             return false;
+        }
+        if self.told {
+            (self.request.found)(&to);
         }
         (self.best, self.values, self.improved) = (Some(to), values, true);
         true
@@ -286,12 +283,4 @@ impl Search<'_> {
             infeasible: self.infeasible,
         }
     }
-}
-
-/// Seconds and nodes for a solve; `None` if it is not worth beginning.
-fn allowance(budget: &Budget, columns: u64) -> Option<(f64, Option<u64>)> {
-    let seconds = budget.remaining().as_secs_f64() * PUNCTUAL - 0.01;
-    // A node tries each column in some way.
-    let nodes = budget.work_limit().map(|limit| limit.saturating_sub(budget.work_done()) / columns.max(1));
-    (seconds > 0.005 && nodes != Some(0)).then_some((seconds, nodes))
 }

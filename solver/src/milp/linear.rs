@@ -8,10 +8,10 @@ pub(crate) type Term = (Column, i64);
 
 /// Σ factor × column is at most (or exactly) a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) terms: Vec<Term>,
-    pub(super) rhs: i64,
-    pub(super) equal: bool,
+pub(crate) struct Row {
+    pub(crate) terms: Vec<Term>,
+    pub(crate) rhs: i64,
+    pub(crate) equal: bool,
 }
 
 impl Row {
@@ -27,24 +27,24 @@ const WIDEST: u64 = 1 << 36;
 
 /// Columns are whole numbers within bounds.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Linear {
-    pub(super) lower: Vec<i64>,
-    pub(super) upper: Vec<i64>,
-    pub(super) rows: Vec<Row>,
+pub(crate) struct Linear {
+    pub(crate) lower: Vec<i64>,
+    pub(crate) upper: Vec<i64>,
+    pub(crate) rows: Vec<Row>,
     pub(super) nonzeros: usize,
     /// Some row cannot hold, whatever the columns.
-    pub(super) impossible: bool,
+    pub(crate) impossible: bool,
     /// The factors of some row are too far apart for proofs.
     pub(super) wide: bool,
 }
 
 impl Linear {
-    pub(super) fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         self.upper.len()
     }
 
     /// A new column within 0 and `upper`.
-    pub(super) fn column(&mut self, upper: i64) -> Column {
+    pub(crate) fn column(&mut self, upper: i64) -> Column {
         self.lower.push(0);
         self.upper.push(upper);
         (self.upper.len() - 1) as Column
@@ -55,14 +55,14 @@ impl Linear {
         self.lower[column as usize] = 1;
     }
 
-    pub(super) fn at_most(&mut self, terms: Vec<Term>, rhs: i64) {
+    pub(crate) fn at_most(&mut self, terms: Vec<Term>, rhs: i64) {
         if let Some(row) = self.small(terms, rhs) {
             self.nonzeros += row.terms.len();
             self.rows.push(row);
         }
     }
 
-    pub(super) fn equal(&mut self, terms: Vec<Term>, rhs: i64) {
+    pub(crate) fn equal(&mut self, terms: Vec<Term>, rhs: i64) {
         if terms.is_empty() {
             self.impossible |= rhs != 0;
         } else {
@@ -96,7 +96,7 @@ impl Linear {
     }
 
     /// Whether a point keeps all bounds and rows.
-    pub(super) fn holds(&self, point: &[i64]) -> bool {
+    pub(crate) fn holds(&self, point: &[i64]) -> bool {
         let within = point.iter().enumerate().all(|(i, x)| (self.lower[i]..=self.upper[i]).contains(x));
         !self.impossible && within && self.rows.iter().all(|row| row.holds(point))
     }
@@ -111,7 +111,7 @@ fn extreme(terms: &[Term], lower: &[i64], upper: &[i64]) -> i128 {
     terms.iter().map(end).sum()
 }
 
-pub(super) fn activity(terms: &[Term], value: impl Fn(Column) -> i64) -> i128 {
+pub(crate) fn activity(terms: &[Term], value: impl Fn(Column) -> i64) -> i128 {
     terms.iter().map(|(column, factor)| i128::from(*factor) * i128::from(value(*column))).sum()
 }
 

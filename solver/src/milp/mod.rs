@@ -1,16 +1,17 @@
-//! The exact back-end: a reduced mixed-integer model in `HiGHS` that starts from a known placement.
+//! The exact part: a reduced model in whole numbers that starts from a known placement, for a back-end that proves
+//! ([`crate::backend::Exact`]), and the one of them that is `HiGHS`.
 //!
 //! * [`ends`]: where each VM may end; [`class`]: VMs that are alike are counted.
 //! * [`linear`], [`model`], [`capacity`], [`rows`], [`level`]: the model, in whole numbers only.
-//! * [`highs`], [`worker`]: one solve, on a thread that can be left behind.
+//! * [`highs`], [`worker`]: one solve in `HiGHS`, on a thread that can be left behind.
 //! * [`levels`]: the levels of the objective one after the other; [`nearby`]: a few hosts at a time.
 //! * [`conflict`]: why there is no solution.
 //!
 //! Two models are used. The full one has exactly the ends that a plan may have. The pooled one weighs
 //! arrivals against what all hosts have together; it is small and allows more, so that its bounds hold for
 //! the problem, and often they are what the start already has. On a host with NUMA nodes VMs are counted by the
-//! nodes that they lie on; there is no pooled model of such problems. Whatever comes back from `HiGHS` is read as
-//! whole numbers and judged anew by [`crate::objective`]; what is not valid and better is dropped.
+//! nodes that they lie on; there is no pooled model of such problems. Whatever comes back from a back-end is
+//! judged anew by [`crate::objective`]; what is not valid and better is dropped.
 //!
 //! The same request with the same seed gives the same outcome, if no solve is cut by time. Under a work limit
 //! `HiGHS` is cut by nodes of its tree: one costs as much work as the model has columns.
@@ -33,9 +34,11 @@ mod worker;
 
 pub(crate) use conflict::conflict;
 pub(crate) use level::Level;
-pub(crate) use linear::{Column, Term, count, gcd};
+pub(crate) use linear::{Column, Linear, Row, Term, activity, count, gcd};
 pub(crate) use model::Model;
+pub(crate) use worker::{Highs, wait};
 
+use crate::backend::Exact;
 use crate::budget::Budget;
 use crate::constraints::Rules;
 use crate::model::{Placement, Problem, VmId};
@@ -45,12 +48,13 @@ use std::collections::BTreeSet;
 /// for: 18,000 columns (40 hosts, 440 VMs) are built in 0.01 s and come back within 0.05 s after their time;
 /// 36,000 (60, 600) in 0.03 s and 0.13 s late; 100,000 (100, 1,000) in 0.11 s and 0.55 s late, with nothing
 /// found. A model of this size takes less than 200 MB.
-const MOST_COLUMNS: usize = 20_000;
+pub(crate) const MOST_COLUMNS: usize = 20_000;
 const MOST_NONZEROS: usize = 200_000;
 
 /// What is to be improved, and with what means.
-#[derive(Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
+    pub(crate) by: &'a dyn Exact,
     pub(crate) problem: &'a Problem,
     /// A placement that a plan may end in; the search begins there. If it is none, any that is found is
     /// better.
@@ -59,6 +63,8 @@ pub(crate) struct Request<'a> {
     pub(crate) seed: u64,
     /// VMs that must not move, as no schedule was found for them. With any, nothing is proved.
     pub(crate) stay: &'a BTreeSet<VmId>,
+    /// Told each placement that is better than the start and those before it.
+    pub(crate) found: &'a dyn Fn(&Placement),
 }
 
 /// What the back-end came to.
@@ -76,7 +82,7 @@ pub(crate) struct Outcome {
 }
 
 /// Looks for a better placement until the budget is spent, and for a proof that there is none. Returns soon
-/// after the deadline or a request to stop, whatever `HiGHS` does.
+/// after the deadline or a request to stop, whatever the back-end does.
 pub(crate) fn improve(request: &Request<'_>) -> Outcome {
     levels::run(request, levels::Means::default())
 }

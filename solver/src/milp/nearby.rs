@@ -6,10 +6,11 @@ use crate::budget::Budget;
 use crate::model::{HostId, HostState, Objective, VmId};
 use crate::objective;
 use crate::objectives;
+use std::time::Duration;
 
 /// Columns of a part; `HiGHS` mostly needs less than a second for them.
 const MOST_COLUMNS: usize = 4_000;
-const MOST_SECONDS: f64 = 1.0;
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// So many parts in a row without gain end the search on a level.
 const PATIENCE: u32 = 24;
@@ -20,7 +21,7 @@ pub(super) fn improve(search: &mut Search<'_>, i: usize, budget: &Budget) {
     let mut size = 6;
     while failures < PATIENCE && !search.closed(i) && !budget.expired() {
         let Some((hosts, free)) = choose(search, i, size, &mut random) else { return };
-        if search.solve_part(&free, &hosts, i, budget, (MOST_COLUMNS * 2, MOST_SECONDS)) {
+        if search.solve_part(&free, &hosts, i, &budget.within(LONGEST), MOST_COLUMNS * 2) {
             failures = 0;
         } else {
             failures += 1;

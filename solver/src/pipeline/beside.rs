@@ -1,5 +1,6 @@
 //! The exact back-end and the search at the same time: one proves, the others improve.
 
+use super::provers::Prover;
 use super::stages::Stages;
 use crate::budget::{Budget, Cancel};
 use crate::milp;
@@ -22,20 +23,24 @@ impl Stages<'_> {
     /// searches end with the exact back-end.
     pub(super) fn exact_beside_search(
         &mut self,
+        prover: &Prover,
         start: &Placement,
         stay: &BTreeSet<VmId>,
         budget: &Budget,
     ) -> milp::Outcome {
         let problem = self.space.problem;
         let seed = self.options.seed;
-        let request = |budget: &Budget| milp::improve(&milp::Request { problem, start, budget, seed, stay });
+        let by = prover.by;
+        let limited =
+            |budget: &Budget| prover.most_work.map_or_else(|| budget.clone(), |most| budget.working(most));
         let searchers = self.options.threads.saturating_sub(1);
         if searchers == 0 {
-            return request(budget);
+            let budget = &limited(budget);
+            return milp::improve(&milp::Request { by, problem, start, budget, seed, stay, found: &|_| () });
         }
         let space = self.restricted();
         let enough = self.enough_hosts(&search::resume(&space, start, &budget.apart(1.0)));
-        let exact_budget = budget.apart(0.5);
+        let exact_budget = limited(&budget.apart(0.5));
         let stop = Cancel::default();
         let parts: Vec<_> = (0..searchers)
             .map(|_| {
@@ -46,9 +51,12 @@ impl Stages<'_> {
             .collect();
         let (mut found, outcome) = thread::scope(|scope| {
             let (give, take) = mpsc::channel();
-            let exact = scope.spawn(|| {
-                let _stop = StopAtEnd(&stop);
-                request(&exact_budget)
+            let told = give.clone();
+            let (stop, own) = (&stop, &exact_budget);
+            let exact = scope.spawn(move || {
+                let _stop = StopAtEnd(stop);
+                let found = |better: &Placement| drop(told.send((searchers, better.clone())));
+                milp::improve(&milp::Request { by, problem, start, budget: own, seed, stay, found: &found })
             });
             for (number, (part, random)) in parts.iter().enumerate() {
                 let (space, give) = (&space, give.clone());

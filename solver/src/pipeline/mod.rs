@@ -1,13 +1,14 @@
 //! The order in which things are tried, and what is given out. Nothing leaves here unchecked.
 //!
 //! screen (what is proved at once) → staying put, if that is a valid end → greedy → local search → exact
-//! back-end, with searches beside it where there are threads for them ([`beside`]) → local search again. Every
+//! back-ends ([`provers`]), with searches beside them where there are threads ([`beside`]) → local search again. Every
 //! better placement is scheduled, explained and checked before it counts ([`Best`]); where no order of its moves is
 //! found, it is revised, and never reported as success.
 
 mod beside;
 mod best;
 mod proof;
+mod provers;
 mod stages;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -2,7 +2,10 @@
 
 use super::best::{Best, Offer};
 use super::proof::{self, Known};
+use super::provers::{Prover, provers};
+use crate::Options;
 use crate::answer::{self, Found};
+use crate::backend::Exact;
 use crate::budget::Budget;
 use crate::file::{Conflict, Plan, Status};
 use crate::milp;
@@ -10,7 +13,6 @@ use crate::model::{HostId, HostState, Objective, Placement, VmId};
 use crate::objective::{self, Way};
 use crate::screen::Space;
 use crate::search::{self, Random, State};
-use crate::{Backend, Options};
 use std::collections::BTreeSet;
 
 /// How often a placement is revised whose moves find no order.
@@ -71,10 +73,10 @@ impl<'a> Stages<'a> {
         if self.is_done() {
             return;
         }
-        let exact = self.options.backend != Backend::Heuristic;
+        let provers = provers(self.options.backend, self.space.problem);
         // Free units are found by counting far sooner than move by move.
         let counts = self.space.terms.is_some_and(|terms| terms.level == Objective::Fragments);
-        let share = if !exact {
+        let share = if provers.is_empty() {
             1.0
         } else if counts {
             0.15
@@ -82,8 +84,13 @@ impl<'a> Stages<'a> {
             0.5
         };
         let from = self.local_search(first, share);
-        if exact && !self.is_done() {
-            self.exact(&from);
+        if !provers.is_empty() && !self.is_done() {
+            for prover in &provers {
+                self.exact(prover, &from);
+                if self.is_done() || self.infeasible.is_some() {
+                    break;
+                }
+            }
             if !self.is_done() && self.infeasible.is_none() {
                 let from = self.best.found().map_or(from, |found| found.to.clone());
                 self.local_search(from, 1.0);
@@ -223,20 +230,20 @@ impl<'a> Stages<'a> {
         self.bounds(&values)[at].map_or(0, |bound| bound.ceil() as u64)
     }
 
-    fn exact(&mut self, from: &Placement) {
+    fn exact(&mut self, prover: &Prover, from: &Placement) {
         let start = self.best.found().map_or(from, |found| &found.to).clone();
         let mut stay = BTreeSet::new();
         for _ in 0..2 {
-            let budget = self.search_budget();
+            let budget = prover.budget(&self.search_budget());
             if budget.expired() {
                 return;
             }
             self.best.phase = "local search";
-            let outcome = self.exact_beside_search(&start, &stay, &budget);
+            let outcome = self.exact_beside_search(prover, &start, &stay, &budget);
             self.best.phase = "exact";
-            self.backend = "highs";
+            self.backend = prover.by.name();
             if outcome.infeasible && stay.is_empty() && self.best.found().is_none() {
-                self.prove_infeasible();
+                self.prove_infeasible(prover.by);
                 return;
             }
             let reference = outcome.best.as_ref().unwrap_or(&start);
@@ -246,6 +253,11 @@ impl<'a> Stages<'a> {
                 self.closed = outcome.proved && self.best.found().is_some_and(|found| found.to == start);
                 return;
             };
+            if self.best.found().is_some_and(|found| found.to == to) {
+                // It was told before the end.
+                self.closed = outcome.proved;
+                return;
+            }
             match self.best.offer(&to) {
                 Offer::Better => {
                     self.closed = outcome.proved;
@@ -263,8 +275,8 @@ impl<'a> Stages<'a> {
         }
     }
 
-    fn prove_infeasible(&mut self) {
-        let conflict = milp::conflict(self.space.problem, self.space.rules, self.budget)
+    fn prove_infeasible(&mut self, by: &dyn Exact) {
+        let conflict = milp::conflict(self.space.problem, self.space.rules, by, self.budget)
             .unwrap_or_else(|| self.broad_conflict());
         let reason = answer::conflict_reason(&conflict);
         self.infeasible = Some(answer::without(Status::Infeasible, reason, Some(conflict)));

@@ -1,9 +1,12 @@
 //! What is named as a conflict has no solution, and is no larger than need be.
 
 use super::oracle::{all_ends, problem};
+use crate::backend::Exact;
 use crate::budget::{Budget, Cancel};
 use crate::constraints::Rules;
+use crate::cp::Cp;
 use crate::file;
+use crate::milp::Highs;
 use crate::milp::conflict::{self, Thing};
 use crate::model::Problem;
 use proptest::prelude::*;
@@ -33,10 +36,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn conflicts_are_true_and_irreducible(file in problem()) {
+    fn conflicts_are_true_and_irreducible(file in problem(), cp in any::<bool>()) {
+        let by: &dyn Exact = if cp { &Cp } else { &Highs };
         let problem = Problem::new(&file).unwrap();
         let rules = Rules::new(&problem);
-        let found = conflict::conflict(&problem, &rules, &plenty());
+        let found = conflict::conflict(&problem, &rules, by, &plenty());
         if !all_ends(&problem, &rules).is_empty() {
             prop_assert!(found.is_none());
             return Ok(());
@@ -74,7 +78,7 @@ fn a_conflict_names_what_matters_only() {
     )
     .unwrap();
     let problem = Problem::new(&file).unwrap();
-    let found = conflict::conflict(&problem, &Rules::new(&problem), &plenty()).unwrap();
+    let found = conflict::conflict(&problem, &Rules::new(&problem), &Highs, &plenty()).unwrap();
     assert_eq!((found.vms.join(" "), found.hosts.join(" ")), ("v w".into(), "a b".into()));
     assert_eq!(found.constraints, ["n"]);
 }

@@ -1,15 +1,17 @@
 //! The back-end against all placements of tiny problems.
 
 use super::oracle::{all_ends, all_placements, problem, values};
+use crate::backend::Exact;
 use crate::budget::{Budget, Cancel};
 use crate::constraints::Rules;
+use crate::cp::Cp;
 use crate::file;
 use crate::milp::ends::Ends;
 use crate::milp::level::Level;
 use crate::milp::levels::{self, Means};
 use crate::milp::linear::activity;
 use crate::milp::model::{Model, Shape};
-use crate::milp::{Outcome, Request};
+use crate::milp::{Highs, Outcome, Request};
 use crate::model::{Objective, Placement, Problem};
 use crate::objective;
 use proptest::prelude::*;
@@ -21,8 +23,13 @@ use std::time::Duration;
 const PLENTY: Duration = Duration::from_mins(10);
 
 fn solve(problem: &Problem, start: &Placement, seed: u64, means: Means) -> Outcome {
+    solve_by(&Highs, problem, start, seed, means)
+}
+
+fn solve_by(by: &dyn Exact, problem: &Problem, start: &Placement, seed: u64, means: Means) -> Outcome {
     let budget = Budget::new(PLENTY, None, &Cancel::default());
-    let request = Request { problem, start, budget: &budget, seed, stay: &BTreeSet::new() };
+    let stay = BTreeSet::new();
+    let request = Request { by, problem, start, budget: &budget, seed, stay: &stay, found: &|_| () };
     levels::run(&request, means)
 }
 
@@ -119,6 +126,21 @@ proptest! {
     }
 
     #[test]
+    fn the_cp_solver_proves_the_same(file in problem(), seed in 0..3_u64) {
+        let problem = Problem::new(&file).unwrap();
+        let ends = all_ends(&problem, &Rules::new(&problem));
+        let initial = problem.initial();
+        for start in [&initial].into_iter().chain(ends.get(ends.len() / 2)) {
+            for named in [false, true] {
+                for pooled in [false, true] {
+                    let means = Means { named, pooled, ..Means::default() };
+                    judge(&problem, &ends, start, &solve_by(&Cp, &problem, start, seed, means), means);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn parts_improve_and_claim_nothing(file in problem(), seed in 0..3_u64) {
         let problem = Problem::new(&file).unwrap();
         let rules = Rules::new(&problem);
@@ -154,7 +176,7 @@ proptest! {
         let budget = Budget::new(PLENTY, None, &Cancel::default());
         let start = ends.first().unwrap_or(&initial);
         let outcome = levels::run(
-            &Request { problem: &problem, start, budget: &budget, seed: 0, stay: &stay },
+            &Request { by: &Highs, problem: &problem, start, budget: &budget, seed: 0, stay: &stay, found: &|_| () },
             Means::default(),
         );
         if stay.is_empty() {

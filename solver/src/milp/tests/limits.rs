@@ -1,10 +1,12 @@
 //! Deadlines, requests to stop, work limits: on instances that `HiGHS` would take minutes for.
 
+use crate::backend::Exact;
 use crate::budget::{Budget, Cancel};
 use crate::constraints::Rules;
+use crate::cp::Cp;
 use crate::file;
 use crate::milp::levels::{self, Means};
-use crate::milp::{Outcome, Request, conflict, improve};
+use crate::milp::{Highs, Outcome, Request, conflict, improve};
 use crate::model::{HostState, Problem};
 use crate::objective::{self, Way};
 use serde_json::json;
@@ -16,7 +18,7 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_millis(1500);
 
 /// No two VMs alike, two resources, all hosts in use: the hosts that are needed can hardly be proved.
-fn hard(hosts: usize, vms: usize) -> Problem {
+pub(super) fn hard(hosts: usize, vms: usize) -> Problem {
     let mut state = 1_u64;
     let mut draw = |low: u64, high: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -43,9 +45,9 @@ fn hard(hosts: usize, vms: usize) -> Problem {
     Problem::new(&file::Problem::from_json(&text.to_string()).unwrap()).unwrap()
 }
 
-fn run(problem: &Problem, budget: &Budget, seed: u64) -> Outcome {
+fn run(by: &dyn Exact, problem: &Problem, budget: &Budget, seed: u64) -> Outcome {
     let start = problem.initial();
-    improve(&Request { problem, start: &start, budget, seed, stay: &BTreeSet::new() })
+    improve(&Request { by, problem, start: &start, budget, seed, stay: &BTreeSet::new(), found: &|_| () })
 }
 
 /// What comes back is an end and better, however the solve was cut.
@@ -68,31 +70,41 @@ fn assert_valid(problem: &Problem, outcome: &Outcome) {
 #[test]
 fn deadlines_and_requests_to_stop_are_kept() {
     // The full model is used for the first, parts for the others.
-    for (hosts, vms) in [(40, 440), (100, 1000), (400, 4000)] {
+    let (highs, cp): (&dyn Exact, &dyn Exact) = (&Highs, &Cp);
+    for (by, hosts, vms) in [
+        (highs, 40, 440),
+        (highs, 100, 1000),
+        (highs, 400, 4000),
+        (cp, 20, 200),
+        (cp, 40, 440),
+        (cp, 400, 4000),
+    ] {
         let problem = hard(hosts, vms);
         let limit = Duration::from_millis(400);
         let budget = Budget::new(limit, None, &Cancel::default());
-        let outcome = run(&problem, &budget, 0);
+        let outcome = run(by, &problem, &budget, 0);
         let took = budget.since_start();
-        assert!(took < limit + GRACE, "{hosts} hosts: {took:?} instead of {limit:?}");
+        assert!(took < limit + GRACE, "{} {hosts} hosts: {took:?} instead of {limit:?}", by.name());
         assert!(!outcome.proved);
         assert_valid(&problem, &outcome);
-        eprintln!("{hosts} hosts: back after {took:?} of {limit:?}");
+        eprintln!("{} {hosts} hosts: back after {took:?} of {limit:?}", by.name());
     }
     let problem = hard(40, 440);
-    let cancel = Cancel::default();
-    let budget = Budget::new(Duration::from_mins(10), None, &cancel);
-    let stopper = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(700));
-        cancel.now();
-        Instant::now()
-    });
-    let outcome = run(&problem, &budget, 0);
-    let late = stopper.join().unwrap().elapsed();
-    assert!(late < GRACE, "back {late:?} after it was asked to stop");
-    eprintln!("back {late:?} after the request");
-    assert!(!outcome.proved);
-    assert_valid(&problem, &outcome);
+    for by in [highs, cp] {
+        let cancel = Cancel::default();
+        let budget = Budget::new(Duration::from_mins(10), None, &cancel);
+        let stopper = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(700));
+            cancel.now();
+            Instant::now()
+        });
+        let outcome = run(by, &problem, &budget, 0);
+        let late = stopper.join().unwrap().elapsed();
+        assert!(late < GRACE, "{} was back {late:?} after it was asked to stop", by.name());
+        eprintln!("{}: back {late:?} after the request", by.name());
+        assert!(!outcome.proved);
+        assert_valid(&problem, &outcome);
+    }
 }
 
 /// Too large for the full model, so that the pooled one must do.
@@ -102,13 +114,14 @@ fn a_conflict_in_a_large_problem_is_small() {
     problem.hosts[7].state = HostState::Draining;
     problem.vms[107].pinned = true;
     let budget = Budget::new(Duration::from_mins(10), None, &Cancel::default());
-    let found = conflict(&problem, &Rules::new(&problem), &budget).expect("v107 can neither stay nor leave");
+    let found =
+        conflict(&problem, &Rules::new(&problem), &Highs, &budget).expect("v107 can neither stay nor leave");
     assert_eq!((found.hosts, found.vms), (vec!["h7".to_owned()], vec!["v107".to_owned()]));
     assert_eq!(found.constraints, Vec::<String>::new());
     eprintln!("found in {:?}", budget.since_start());
     // Time for the first answer, hardly for more: what is named is then more than is needed.
     let budget = Budget::new(Duration::from_millis(400), None, &Cancel::default());
-    let found = conflict(&problem, &Rules::new(&problem), &budget);
+    let found = conflict(&problem, &Rules::new(&problem), &Highs, &budget);
     assert!(budget.since_start() < Duration::from_millis(400) + GRACE);
     assert!(found.is_none_or(|found| found.vms.contains(&"v107".to_owned())));
 }
@@ -126,7 +139,7 @@ fn nothing_wrong_is_proved_of_amounts_that_are_far_apart() {
     ));
     let problem = Problem::new(&file.unwrap()).unwrap();
     let budget = Budget::new(Duration::from_mins(10), None, &Cancel::default());
-    let outcome = run(&problem, &budget, 0);
+    let outcome = run(&Highs, &problem, &budget, 0);
     assert!(!outcome.infeasible);
     if outcome.proved {
         // The large one moves; then only memory is short where it was, as there is none.
@@ -143,26 +156,30 @@ fn without_time_nothing_is_done() {
     let problem = hard(10, 100);
     for limit in [Duration::ZERO, Duration::from_millis(1)] {
         let budget = Budget::new(limit, None, &Cancel::default());
-        let outcome = run(&problem, &budget, 0);
+        let outcome = run(&Highs, &problem, &budget, 0);
         assert!(outcome.best.is_none() && !outcome.proved && !outcome.infeasible);
-        assert!(conflict(&problem, &Rules::new(&problem), &budget).is_none());
+        assert!(conflict(&problem, &Rules::new(&problem), &Highs, &budget).is_none());
     }
 }
 
 #[test]
 fn a_work_limit_gives_the_same_each_time() {
     let problem = hard(8, 40);
-    for means in [Means::default(), Means { most_columns: 0, ..Means::default() }] {
+    let (highs, cp): (&dyn Exact, &dyn Exact) = (&Highs, &Cp);
+    let parts = Means { most_columns: 0, ..Means::default() };
+    for (by, means) in [(highs, Means::default()), (highs, parts), (cp, Means::default()), (cp, parts)] {
         for seed in 0..2 {
             let outcome = || {
                 let budget = Budget::new(Duration::from_mins(10), Some(20_000), &Cancel::default());
                 let start = problem.initial();
                 let request = Request {
+                    by,
                     problem: &problem,
                     start: &start,
                     budget: &budget,
                     seed,
                     stay: &BTreeSet::new(),
+                    found: &|_| (),
                 };
                 let outcome = levels::run(&request, means);
                 assert_valid(&problem, &outcome);

@@ -2,5 +2,6 @@
 
 mod conflicts;
 mod exhaustive;
+mod lateness;
 mod limits;
 mod oracle;

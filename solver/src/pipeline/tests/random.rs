@@ -268,7 +268,11 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(120) })]
 
     #[test]
-    fn the_pipeline_keeps_to_the_contract(problem in problems()) {
+    fn the_pipeline_keeps_to_the_contract(
+        problem in problems(),
+        backend in prop::sample::select(vec![Backend::Auto, Backend::Highs, Backend::Cp]),
+    ) {
+        let options = || Options { backend, ..options() };
         let plan = solved_with(&problem, &options());
         judge(&problem, &plan, true)?;
         // What VMs that have shrunk give back may be of use to others.
