@@ -4,11 +4,15 @@ use crate::Backend;
 use crate::backend::Exact;
 use crate::budget::Budget;
 use crate::cp::Cp;
-use crate::milp::{Highs, MOST_COLUMNS};
+use crate::milp::Highs;
 use crate::model::Problem;
 
 /// Decisions and conflicts of the CP solver before `HiGHS` has its turn.
 const CP_STEPS: u64 = 100_000;
+
+/// VMs times hosts up to which it has a turn at all: where it was measured to be ahead. On larger models one of its steps
+/// can take long.
+const CP_CELLS: usize = 2_000;
 
 /// The share of the time that it may take for them.
 const CP_SHARE: f64 = 0.25;
@@ -31,10 +35,9 @@ impl Prover {
 }
 
 /// Where rules decide, the CP solver has proved what can be in a fraction of the time that `HiGHS` takes to begin;
-/// where many amounts must be weighed it comes to no end. So it goes first where the whole model can be built, and not
-/// for long.
+/// where many amounts must be weighed it comes to no end. So it goes first on small problems, and not for long.
 pub(super) fn provers(backend: Backend, problem: &Problem) -> Vec<Prover> {
-    let small = problem.vms.len() * problem.hosts.len() <= MOST_COLUMNS;
+    let small = problem.vms.len() * problem.hosts.len() <= CP_CELLS;
     match backend {
         Backend::Heuristic => Vec::new(),
         Backend::Cp => vec![Prover::whole(&Cp)],
