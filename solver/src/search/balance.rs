@@ -50,7 +50,10 @@ pub(super) fn lower(state: &mut State<'_>, budget: &Budget) {
         }
         let share = f64::midpoint(low, high);
         let from = state.placement().clone();
-        if attempt(state, &limits(share), &from, budget) {
+        // Where others have gone already, what must stay together may find no room any more.
+        if attempt(state, &limits(share), &from, budget)
+            || attempt(state, &limits(share), &space.home.clone(), budget)
+        {
             high = share;
             reached = Some(share);
         } else {
@@ -64,7 +67,7 @@ pub(super) fn lower(state: &mut State<'_>, budget: &Budget) {
 }
 
 /// Repairs a placement under limits; whether that has made the state better.
-fn attempt(state: &mut State<'_>, limits: &[f64], from: &Placement, budget: &Budget) -> bool {
+pub(super) fn attempt(state: &mut State<'_>, limits: &[f64], from: &Placement, budget: &Budget) -> bool {
     let space = state.space;
     let lowered = lowered(space, limits);
     let mut trial = resume(&lowered, from, budget);

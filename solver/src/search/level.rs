@@ -4,6 +4,7 @@
 //! the host with the largest excess, or exchanges it; what counts is the excess of both hosts, not the highest load
 //! alone, so that one host from which nothing can go does not end it all.
 
+use super::balance;
 use super::state::State;
 use crate::budget::Budget;
 use crate::model::{Amount, HostId, Site, VmId};
@@ -53,15 +54,21 @@ impl State<'_> {
                 .collect();
             let (mark, before) = (self.mark(), self.score());
             self.lessen(&limits, budget);
-            if self.pays_since(&before) {
-                failures = 0;
+            let better = self.pays_since(&before);
+            if better {
                 self.settle();
             } else {
+                let from = self.placement().clone();
                 self.undo(mark);
-                failures += 1;
-                // Nearer to what there is.
-                share = f64::midpoint(share, 1.0);
+                // What no single step takes off a host may leave it together, now that others have room.
+                if !balance::attempt(self, &limits, &from, budget) {
+                    failures += 1;
+                    // Nearer to what there is.
+                    share = f64::midpoint(share, 1.0);
+                    continue;
+                }
             }
+            failures = 0;
         }
     }
 
