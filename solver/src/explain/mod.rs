@@ -3,9 +3,9 @@
 //! All of it is told of the placement as it is at the start, with every other VM where it is: it needs no
 //! search and is exact. Whether the others could make way is for a solve of [`requiring`] to say.
 //!
-//! * [`Ground`]: the placement without the VM, and what speaks against each host;
-//! * [`change`]: the least that would have to change;
-//! * [`apply`]: a problem with such changes, or with the VM held to a host.
+//! * `Ground`: the placement without the VM, and what speaks against each host;
+//! * `change`: the least that would have to change;
+//! * `apply`: a problem with such changes, or with the VM held to a host.
 
 mod apply;
 mod change;

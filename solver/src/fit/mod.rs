@@ -1,6 +1,6 @@
 //! How many more VMs of one size fit: as things are, and with a number of migrations.
 //!
-//! What fits is shown by a placement or by a checked plan. What cannot is proved by counting ([`bound`]), and
+//! What fits is shown by a placement or by a checked plan. What cannot is proved by counting (`bound`), and
 //! where that leaves a gap, by the bound of a solve in which as many VMs wait as counting allows.
 //!
 //! States and rules are kept, with a few exceptions, which are told: hosts to be emptied keep their VMs (nothing

@@ -1,8 +1,8 @@
 //! Problems made up for benchmarks: clusters of a given size and load, in which something is wrong.
 //!
-//! The same [`Recipe`] gives the same problem on every machine. A cluster ([`cluster`]) is filled so that all is
-//! within capacity and every rule ([`rules`]) holds; then the scenario breaks what it breaks ([`disturb`]). The two
-//! scenarios about tiered applications have a generator of their own ([`tiers`]).
+//! The same [`Recipe`] gives the same problem on every machine. A cluster (`cluster`) is filled so that all is
+//! within capacity and every rule (`rules`) holds; then the scenario breaks what it breaks (`disturb`). The two
+//! scenarios about tiered applications have a generator of their own (`tiers`).
 
 mod cluster;
 mod disturb;
