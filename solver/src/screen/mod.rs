@@ -12,4 +12,4 @@ pub(crate) use bounds::bounds;
 pub(crate) use cover::{Item, cover};
 pub(crate) use facts::Facts;
 pub(crate) use impossible::impossible;
-pub(crate) use space::Space;
+pub(crate) use space::{Space, bulk};

@@ -95,13 +95,7 @@ impl<'a> Space<'a> {
                 if total > 0 { open.len() as f64 / total as f64 } else { 0.0 }
             })
             .collect();
-        let size = (0..problem.vms.len())
-            .map(|vm| {
-                let shares = demand[vm * width..][..width].iter().zip(&scale).map(|(d, s)| *d as f64 * s);
-                let (sum, most) = shares.fold((0.0, 0.0_f64), |(sum, most), s| (sum + s, most.max(s)));
-                sum / width.max(1) as f64 + most
-            })
-            .collect();
+        let size = (0..problem.vms.len()).map(|vm| bulk(&demand[vm * width..][..width], &scale)).collect();
         let memory = problem.vm_ids().map(|vm| problem.memory_of(vm)).collect();
         let mut space = Self {
             home_used,
@@ -320,6 +314,13 @@ impl<'a> Space<'a> {
             || self.rules.pin(vm)
             || !(self.problem.can_repin(vm, home) || !self.rules.moor(vm) && leaves())
     }
+}
+
+/// How large amounts are, each times its scale: the mean of them, and the most.
+pub(crate) fn bulk(amounts: &[Amount], scale: &[f64]) -> f64 {
+    let shares = amounts.iter().zip(scale).map(|(amount, scale)| *amount as f64 * scale);
+    let (sum, most) = shares.fold((0.0, 0.0_f64), |(sum, most), share| (sum + share, most.max(share)));
+    sum / scale.len().max(1) as f64 + most
 }
 
 fn levels(problem: &Problem, in_haste: bool) -> Vec<Objective> {

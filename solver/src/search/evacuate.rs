@@ -4,6 +4,7 @@ use super::insert::{Fit, Means};
 use super::random::Random;
 use super::state::State;
 use crate::model::{Bound, HostId, Objective, VmId};
+use crate::screen::bulk;
 
 /// Failures in a row after which no further host is tried.
 const MOST_FAILURES: usize = 24;
@@ -74,9 +75,7 @@ impl State<'_> {
 
     /// What is on a host, in mean hosts.
     pub(super) fn load(&self, host: HostId) -> f64 {
-        let shares = self.used(host).iter().zip(&self.space.scale).map(|(used, scale)| *used as f64 * scale);
-        let (sum, most) = shares.fold((0.0, 0.0_f64), |(sum, most), share| (sum + share, most.max(share)));
-        sum / self.space.width as f64 + most
+        bulk(self.used(host), &self.space.scale)
     }
 
     /// What is to be moved to empty a host, for what is gained by it.

@@ -5,6 +5,7 @@ use super::insert::{Fit, Means};
 use super::state::State;
 use crate::constraints::Kept;
 use crate::model::{Amount, HostId, VmId};
+use crate::screen::bulk;
 
 /// VMs in a row for which no other could be made to go elsewhere, after which there is no room for any.
 const MOST_FAILURES: usize = 12;
@@ -33,11 +34,7 @@ impl Rooms {
     fn new(state: &State<'_>, vms: &[VmId], way: Way) -> Self {
         let space = state.space;
         let hosts = space.open.clone();
-        let free = hosts.iter().flat_map(|host| {
-            let (used, usable) = (state.used(*host), state.usable(*host));
-            usable.iter().zip(used).map(|(usable, used)| usable - used)
-        });
-        let free: Vec<Amount> = free.collect();
+        let free = free(state, &hosts);
         let (mut need, mut all) = (vec![0; space.width], vec![0; space.width]);
         for vm in vms {
             crate::model::add(&mut need, space.demand(*vm));
@@ -76,17 +73,12 @@ impl Rooms {
 
     /// How much of what is scarce a VM needs.
     fn size(&self, demand: &[Amount]) -> f64 {
-        let shares = demand.iter().zip(&self.scale).map(|(need, scale)| *need as f64 * scale);
-        let (sum, most) = shares.fold((0.0, 0.0_f64), |(sum, most), share| (sum + share, most.max(share)));
-        sum / self.width as f64 + most
+        bulk(demand, &self.scale)
     }
 
     /// Sees what is free now.
     fn look(&mut self, state: &State<'_>) {
-        for (host, free) in self.hosts.iter().zip(self.free.chunks_exact_mut(self.width)) {
-            let amounts = state.usable(*host).iter().zip(state.used(*host));
-            free.iter_mut().zip(amounts).for_each(|(free, (usable, used))| *free = usable - used);
-        }
+        self.free = free(state, &self.hosts);
     }
 
     fn take(&mut self, i: usize, demand: &[Amount]) {
@@ -95,15 +87,19 @@ impl Rooms {
     }
 }
 
+/// What hosts have free, `host * width + resource`.
+fn free(state: &State<'_>, hosts: &[HostId]) -> Vec<Amount> {
+    let of = |host: &HostId| {
+        let (used, usable) = (state.used(*host), state.usable(*host));
+        usable.iter().zip(used).map(|(usable, used)| usable - used)
+    };
+    hosts.iter().flat_map(of).collect()
+}
+
 impl State<'_> {
-    /// Places VMs that are nowhere; returns those that found no place.
+    /// Places VMs that are nowhere, of a problem with resources; returns those that found no place.
     pub(super) fn pack(&mut self, mut vms: Vec<VmId>, way: Way, means: Means<'_>) -> Vec<VmId> {
         let space = self.space;
-        if space.width == 0 {
-            self.insert_all(vms.clone(), means);
-            vms.retain(|vm| self.at(*vm).is_none());
-            return vms;
-        }
         let mut rooms = Rooms::new(self, &vms, way);
         // First what rules leave few hosts, as long as there is room there: what must be together, then others.
         let rank = |vm: &VmId| match space.flocks_of(*vm).next() {

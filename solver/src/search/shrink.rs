@@ -150,7 +150,6 @@ impl Choice {
         let (mut state, mut rest) = super::carry(space, &to);
         rest.retain(|vm| space.home[vm.index()].is_some());
         open_for(&mut state, &closed, rest, means)?;
-
         super::settle_down(&mut state, means);
         (state.homeless() == 0).then_some(state)
     }

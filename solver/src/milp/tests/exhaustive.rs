@@ -65,6 +65,22 @@ fn judge(problem: &Problem, ends: &[Placement], start: &Placement, outcome: &Out
     assert!(!open, "{reached:?} instead of {optimum:?}, {means:?} {problem:?}");
 }
 
+/// Solves a problem in each way, and judges what comes out by all ends that there are.
+fn judge_solves(by: &dyn Exact, file: &file::Problem, seed: u64) {
+    let problem = Problem::new(file).unwrap();
+    let ends = all_ends(&problem, &Rules::new(&problem));
+    let initial = problem.initial();
+    // From where it is, if that is an end at all, and from any end.
+    for start in [&initial].into_iter().chain(ends.get(ends.len() / 2)) {
+        for named in [false, true] {
+            for pooled in [false, true] {
+                let means = Means { named, pooled, ..Means::default() };
+                judge(&problem, &ends, start, &solve_by(by, &problem, start, seed, means), means);
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
@@ -111,33 +127,12 @@ proptest! {
 
     #[test]
     fn optima_bounds_and_infeasibility_are_true(file in problem(), seed in 0..3_u64) {
-        let problem = Problem::new(&file).unwrap();
-        let ends = all_ends(&problem, &Rules::new(&problem));
-        let initial = problem.initial();
-        // From where it is, if that is an end at all, and from any end.
-        for start in [&initial].into_iter().chain(ends.get(ends.len() / 2)) {
-            for named in [false, true] {
-                for pooled in [false, true] {
-                    let means = Means { named, pooled, ..Means::default() };
-                    judge(&problem, &ends, start, &solve(&problem, start, seed, means), means);
-                }
-            }
-        }
+        judge_solves(&Highs, &file, seed);
     }
 
     #[test]
     fn the_cp_solver_proves_the_same(file in problem(), seed in 0..3_u64) {
-        let problem = Problem::new(&file).unwrap();
-        let ends = all_ends(&problem, &Rules::new(&problem));
-        let initial = problem.initial();
-        for start in [&initial].into_iter().chain(ends.get(ends.len() / 2)) {
-            for named in [false, true] {
-                for pooled in [false, true] {
-                    let means = Means { named, pooled, ..Means::default() };
-                    judge(&problem, &ends, start, &solve_by(&Cp, &problem, start, seed, means), means);
-                }
-            }
-        }
+        judge_solves(&Cp, &file, seed);
     }
 
     #[test]
