@@ -21,6 +21,11 @@ pub fn encode(problem: &Problem) -> Option<(usize, usize)> {
     crate::milp::size(problem, &Rules::new(problem))
 }
 
+/// How many exact solves of this process are left behind and still run.
+pub fn left_behind() -> usize {
+    crate::milp::left_behind()
+}
+
 /// The first placement.
 pub fn greedy(problem: &Problem) -> End {
     let rules = Rules::new(problem);

@@ -153,6 +153,13 @@ impl Budget {
         self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
+    /// Whether the deadline has passed by so much.
+    #[must_use]
+    pub fn is_overdue(&self, by: Duration) -> bool {
+        let until = self.deadline.and_then(|deadline| deadline.checked_add(by));
+        until.is_some_and(|until| Instant::now() >= until)
+    }
+
     /// Time since the solve began.
     #[must_use]
     pub fn since_start(&self) -> Duration {
@@ -171,7 +178,8 @@ mod tests {
     fn it_expires_by_time_work_or_request() {
         let cancel = Cancel::default();
         assert!(Budget::new(Duration::ZERO, None, &cancel).expired());
-        assert_eq!(Budget::new(Duration::ZERO, None, &cancel).remaining(), Duration::ZERO);
+        let over = Budget::new(Duration::ZERO, None, &cancel);
+        assert!(over.remaining().is_zero() && over.is_overdue(Duration::ZERO) && !over.is_overdue(LONG));
         let budget = Budget::new(LONG, Some(10), &cancel);
         budget.spend(9);
         assert!(!budget.expired());

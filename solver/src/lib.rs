@@ -26,8 +26,8 @@ mod reasons;
 mod schedule;
 mod screen;
 mod search;
-#[cfg(test)]
-mod testing;
+#[doc(hidden)]
+pub mod testing;
 pub mod whatif;
 
 pub use budget::Cancel;
@@ -39,7 +39,7 @@ use std::time::Duration;
 /// How to solve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// The solve returns within it, whatever its back-end does. A smaller `time_limit_s` of the problem wins.
+    /// The solve returns within it, or up to 50 ms later, whatever its parts do. A smaller `time_limit_s` of the problem wins.
     pub time_limit: Duration,
     /// Threads to use, at least 1: one for the exact back-end, the others for searches beside it.
     pub threads: usize,
@@ -82,8 +82,9 @@ pub enum Backend {
     Cp,
 }
 
-/// Solves a problem. `better` is given each plan that is better than those before it; the last one is also
-/// returned, with what was proved of it. Every plan with actions has passed [`check::check`].
+/// Solves a problem. `better` is given each plan that is better than those before it, and the last one again when more
+/// is proved of it (its `phase` then is `bounds`; not under a limit of work); the last one is also returned, with what
+/// was proved of it. Every plan with actions has passed [`check::check`].
 ///
 /// # Errors
 /// Every fault of a problem that does not follow the contract or asks for what is not supported.
@@ -96,6 +97,15 @@ pub fn solve(
     let own_limit = problem.limits.as_ref().and_then(|l| Duration::try_from_secs_f64(l.time_limit_s?).ok());
     let limit = own_limit.map_or(options.time_limit, |own| own.min(options.time_limit));
     let budget = Budget::new(limit, options.work_limit, cancel);
-    let model = Problem::new(problem)?;
-    Ok(pipeline::run(problem, &model, options, &budget, better))
+    pipeline::on_time(whole, problem, options, &budget, better)
+}
+
+fn whole(
+    problem: &file::Problem,
+    options: &Options,
+    budget: &Budget,
+    better: &mut dyn FnMut(&file::Plan),
+) -> Result<file::Plan, Rejected> {
+    let model = Problem::new(problem)?.without_twins();
+    Ok(pipeline::run(problem, &model, options, budget, better))
 }

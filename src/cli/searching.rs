@@ -5,7 +5,7 @@ use super::format::figure;
 use super::progress::Progress;
 use crate::solving::{Backend, Engine, Order, Solver as _, Stop};
 use dvms_solver::Rejected;
-use dvms_solver::file::{ObjectiveValue, Plan, Problem};
+use dvms_solver::file::{ObjectiveValue, Plan, Problem, Statistic};
 use std::time::Duration;
 
 /// Seconds for a problem that does not say, as of the service.
@@ -78,7 +78,7 @@ impl Search {
         self.solve_and_tell(problem, what, &mut |_| {})
     }
 
-    /// The same; each better plan is told.
+    /// The same; each better plan is told, and each time that more is proved of the last one.
     ///
     /// # Errors
     /// Every fault of the problem.
@@ -105,11 +105,16 @@ impl Search {
         let progress = Progress::start(self.show, what, limit_s);
         let mut plans = 0;
         Engine.solve(&problem, &order, &self.stop, &mut |plan| {
-            plans += 1;
+            plans += usize::from(!is_of_bounds(plan));
             progress.say(format!("plan {plans}: {}", in_short(plan)));
             better(plan);
         })
     }
+}
+
+/// Whether a plan is told again only because more is proved of it.
+fn is_of_bounds(plan: &Plan) -> bool {
+    plan.statistics.get("phase") == Some(&Statistic::Text("bounds".to_owned()))
 }
 
 /// The first interrupt asks for the best plan so far; the next one ends the process as if nobody listened.

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// Write the plan, JSON, to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write how the solve went, JSON, to this file: time, phase, levels and bounds of each better plan
+    /// Write how the solve went, JSON, to this file: time, phase, levels and bounds of each better plan and of each better bound
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// Draw how the solve went, and the hosts before and after, into this SVG file

@@ -1,4 +1,5 @@
-//! How a solve went: each better plan with its time, what found it, its levels and what was proved of them.
+//! How a solve went: each better plan with its time, what found it, its levels and what was proved of them; the last one
+//! again each time that more is proved of it.
 
 use dvms_solver::file::{Plan, Problem, Statistic, Status};
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// A better plan is there.
+    /// A better plan is there, or more is proved of the last one.
     pub(crate) fn better(&mut self, plan: &Plan) {
         self.name_levels(plan);
         self.points.push(point(plan));

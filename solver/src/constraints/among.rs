@@ -12,7 +12,7 @@ use crate::model::{HostId, Placement, Problem, VmId};
 use std::collections::BTreeMap;
 
 /// All VMs of the set run inside one single host group.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Among {
     /// Sorted.
     pub vms: Vec<VmId>,

@@ -9,7 +9,7 @@ use crate::model::{HostId, Problem, VmId};
 use std::sync::Arc;
 
 /// No VM runs on any of the hosts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ban {
     /// Sorted.
     pub vms: Vec<VmId>,

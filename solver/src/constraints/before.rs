@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 const SAME_S: f64 = 1e-6;
 
 /// Every action on a VM of `first` ends before any on a VM of `second` starts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Before {
     /// Sorted.
     pub first: Vec<VmId>,

@@ -10,7 +10,7 @@ use crate::model::{HostId, Problem, VmId};
 use std::sync::Arc;
 
 /// Every VM runs on one of the hosts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fence {
     /// Sorted.
     pub vms: Vec<VmId>,

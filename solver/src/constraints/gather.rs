@@ -13,7 +13,7 @@ use crate::model::{HostId, Placement, Problem, Scope, ScopeId, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All placed VMs of the set share one value of the scope.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Gather {
     /// Sorted.
     pub vms: Vec<VmId>,

@@ -8,7 +8,7 @@ use crate::file;
 use crate::model::{Amount, HostId, Problem, VmId};
 
 /// Usable minus used stays at least `min` on each of the hosts that runs a VM.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Headroom {
     /// Sorted.
     pub hosts: Vec<HostId>,

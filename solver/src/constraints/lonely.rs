@@ -12,7 +12,7 @@ use crate::model::{HostId, Placement, Problem, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Hosts that run a VM of the set run no VM outside it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lonely {
     /// Sorted.
     pub vms: Vec<VmId>,

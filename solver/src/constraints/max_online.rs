@@ -10,7 +10,7 @@ use crate::file;
 use crate::model::{HostId, HostState, Problem, VmId};
 
 /// At most `max` of the hosts are online.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MaxOnline {
     /// Sorted.
     pub hosts: Vec<HostId>,

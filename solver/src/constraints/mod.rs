@@ -51,7 +51,7 @@ macro_rules! register {
         $(pub use $file::$kind;)+
 
         /// What a rule demands. Lists are sorted and free of duplicates; selectors are resolved.
-        #[derive(Debug, Clone, PartialEq)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Body {
             $(#[doc = $words] $kind($kind),)+
         }

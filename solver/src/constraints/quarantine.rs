@@ -8,7 +8,7 @@ use crate::file;
 use crate::model::{HostId, Problem, VmId};
 
 /// No VM enters or leaves the hosts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Quarantine {
     /// Sorted.
     pub hosts: Vec<HostId>,

@@ -4,7 +4,10 @@ use super::Body;
 use crate::file;
 use crate::model::build::Faults;
 use crate::model::{Constraint, HostId, Scope, ScopeId, VmId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+/// More places in rules are refused, so that what they name fits in memory; each costs four bytes and more.
+const MOST_NAMED: usize = 1 << 27;
 
 /// Position of every host and VM by name; the resources, sorted.
 pub(crate) struct Names<'a> {
@@ -19,7 +22,10 @@ pub(crate) fn build(
     scopes: &mut Vec<Scope>,
     faults: &mut Faults,
 ) -> Vec<Constraint> {
-    let mut reader = Reader { file, names, scopes, faults, at: String::new() };
+    let hosts = Labelled::new(file.hosts.iter().map(|host| &host.labels));
+    let vms = Labelled::new(file.vms.iter().map(|vm| &vm.labels));
+    let left = MOST_NAMED;
+    let mut reader = Reader { file, names, scopes, faults, at: String::new(), hosts, vms, left };
     file.constraints.iter().enumerate().filter_map(|(i, rule)| reader.constraint(i, rule)).collect()
 }
 
@@ -31,6 +37,36 @@ pub(crate) struct Reader<'a> {
     faults: &'a mut Faults,
     /// Path of the body.
     at: String,
+    hosts: Labelled<'a>,
+    vms: Labelled<'a>,
+    /// So many places more may be named.
+    left: usize,
+}
+
+/// Where each label is, each list sorted.
+struct Labelled<'a>(BTreeMap<&'a str, BTreeMap<&'a str, Vec<usize>>>);
+
+impl<'a> Labelled<'a> {
+    fn new(all: impl Iterator<Item = &'a file::Labels>) -> Self {
+        let mut places: BTreeMap<&str, BTreeMap<&str, Vec<usize>>> = BTreeMap::new();
+        for (i, labels) in all.enumerate() {
+            for (key, value) in labels {
+                places.entry(key).or_default().entry(value).or_default().push(i);
+            }
+        }
+        Self(places)
+    }
+
+    /// Positions that have all of these labels; begins with the rarest.
+    fn find(&self, selector: &file::Labels) -> Vec<usize> {
+        let with = |(key, value): (&String, &String)| self.0.get(key.as_str())?.get(value.as_str());
+        let lists: Option<Vec<&Vec<usize>>> = selector.iter().map(with).collect();
+        let Some(mut lists) = lists else { return Vec::new() };
+        lists.sort_by_key(|list| list.len());
+        let Some((rarest, others)) = lists.split_first() else { return Vec::new() };
+        let all = |i: &usize| others.iter().all(|list| list.binary_search(i).is_ok());
+        rarest.iter().copied().filter(all).collect()
+    }
 }
 
 impl Reader<'_> {
@@ -75,18 +111,30 @@ impl Reader<'_> {
 
     /// The VMs of a set, sorted; `part` is where in the body it is.
     pub(super) fn vms_at(&mut self, part: &str, set: &file::Vms) -> Vec<VmId> {
-        let at = format!("{}{part}", self.at);
-        let labels = |i: usize| &self.file.vms[i].labels;
-        let found = resolve(&at, "vm", (&set.vms, &set.vm_selector), self.names.vms, &labels, self.faults);
-        found.into_iter().map(VmId::from).collect()
+        let (names, labels) = (self.names.vms, &self.vms);
+        let found = resolve(&self.at, part, "vm", (&set.vms, &set.vm_selector), names, labels, self.faults);
+        self.counted(part, found).into_iter().map(VmId::from).collect()
     }
 
     fn hosts_at(&mut self, part: &str, set: &file::Hosts) -> Vec<HostId> {
-        let at = format!("{}{part}", self.at);
-        let labels = |i: usize| &self.file.hosts[i].labels;
+        let (names, labels) = (self.names.hosts, &self.hosts);
         let found =
-            resolve(&at, "host", (&set.hosts, &set.host_selector), self.names.hosts, &labels, self.faults);
-        found.into_iter().map(HostId::from).collect()
+            resolve(&self.at, part, "host", (&set.hosts, &set.host_selector), names, labels, self.faults);
+        self.counted(part, found).into_iter().map(HostId::from).collect()
+    }
+
+    /// What is found, if it is not too much by now.
+    fn counted(&mut self, part: &str, found: Vec<usize>) -> Vec<usize> {
+        if let Some(left) = self.left.checked_sub(found.len()) {
+            self.left = left;
+            return found;
+        }
+        if self.left > 0 {
+            let message = format!("here the rules name more than {MOST_NAMED} VMs and hosts in all");
+            self.faults.wrong(format!("{}{part}", self.at), message);
+        }
+        self.left = 0;
+        Vec::new()
     }
 
     /// A number of things within 0..2^32.
@@ -151,29 +199,31 @@ impl Reader<'_> {
 }
 
 /// Positions named by a list or by a selector, sorted, each once.
-fn resolve<'l>(
+fn resolve(
     at: &str,
+    part: &str,
     kind: &str,
     (list, selector): (&[String], &file::Labels),
     names: &BTreeMap<String, usize>,
-    labels: &dyn Fn(usize) -> &'l file::Labels,
+    labels: &Labelled<'_>,
     faults: &mut Faults,
-) -> BTreeSet<usize> {
+) -> Vec<usize> {
     if list.is_empty() == selector.is_empty() {
-        faults.wrong(at, format!("give either {kind}s or {kind}_selector, and not an empty one"));
-        return BTreeSet::new();
+        faults.wrong(
+            format!("{at}{part}"),
+            format!("give either {kind}s or {kind}_selector, and not an empty one"),
+        );
+        return Vec::new();
     }
-    let mut result = BTreeSet::new();
+    let mut result = Vec::with_capacity(list.len());
     for (i, name) in list.iter().enumerate() {
         match names.get(name) {
-            Some(&found) => _ = result.insert(found),
-            None => faults.wrong(format!("{at}.{kind}s[{i}]"), format!("unknown {kind} {name:?}")),
+            Some(&found) => result.push(found),
+            None => faults.wrong(format!("{at}{part}.{kind}s[{i}]"), format!("unknown {kind} {name:?}")),
         }
     }
-    if !selector.is_empty() {
-        let matches =
-            |labels: &file::Labels| selector.iter().all(|(key, value)| labels.get(key) == Some(value));
-        result.extend(names.values().copied().filter(|&i| matches(labels(i))));
-    }
+    result.sort_unstable();
+    result.dedup();
+    result.extend(labels.find(selector));
     result
 }

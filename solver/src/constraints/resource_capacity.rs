@@ -11,7 +11,7 @@ use crate::file;
 use crate::model::{Amount, HostId, Problem, VmId};
 
 /// The VMs on the hosts use at most `max` of the resource together.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResourceCapacity {
     /// Sorted.
     pub hosts: Vec<HostId>,

@@ -8,7 +8,7 @@ use crate::file;
 use crate::model::{HostId, Problem, VmId};
 
 /// The VMs do not move while the plan runs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Root {
     /// Sorted.
     pub vms: Vec<VmId>,

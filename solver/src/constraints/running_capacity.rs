@@ -10,7 +10,7 @@ use crate::file;
 use crate::model::{Amount, HostId, Problem, VmId};
 
 /// At most `max` VMs run on the hosts together.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunningCapacity {
     /// Sorted.
     pub hosts: Vec<HostId>,

@@ -10,7 +10,7 @@ use crate::model::{HostId, HostState, Placement, Problem, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// At least `min` of the hosts are online and run no VM.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SpareHosts {
     /// Sorted.
     pub hosts: Vec<HostId>,

@@ -10,7 +10,7 @@ use crate::model::{HostId, Placement, Problem, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// No host runs VMs of two different groups.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Split {
     /// Each sorted.
     pub groups: Vec<Vec<VmId>>,

@@ -13,7 +13,7 @@ use crate::model::{HostId, Placement, Problem, VmId};
 use std::collections::BTreeMap;
 
 /// Each VM group inside one host group, no two in the same one.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SplitAmong {
     /// Each sorted.
     pub groups: Vec<Vec<VmId>>,

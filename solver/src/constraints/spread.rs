@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const MANY: u32 = 500;
 
 /// No value of the scope runs more than `max` of the VMs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spread {
     /// Sorted.
     pub vms: Vec<VmId>,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 const TOGETHER_S: f64 = 1.0 + 1e-6;
 
 /// The VMs' migrations end together, within 1 s.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sync {
     /// Sorted.
     pub vms: Vec<VmId>,

@@ -1,6 +1,7 @@
 //! Columns and rows as variables, clauses and propagators.
 
 use crate::backend::Task;
+use crate::budget::Budget;
 use crate::milp::{Column, Linear, Row, Term};
 use pumpkin_constraints::less_than_or_equals;
 use pumpkin_core::Solver;
@@ -40,10 +41,16 @@ pub(super) fn columns(solver: &mut Solver, linear: &Linear) -> Vec<DomainId> {
     bounds.map(|(lower, upper)| solver.new_bounded_integer(small(*lower), small(*upper))).collect()
 }
 
-/// All rows; stops where they turn out to contradict each other.
-pub(super) fn rows(solver: &mut Solver, columns: &[DomainId], linear: &Linear) {
+/// How often the budget is looked at while rows are posted.
+const ROWS_AT_ONCE: usize = 64;
+
+/// All rows; stops where they turn out to contradict each other. Whether that was done before the budget ended.
+pub(super) fn rows(solver: &mut Solver, columns: &[DomainId], linear: &Linear, budget: &Budget) -> bool {
     let tag = solver.new_constraint_tag();
-    for row in &linear.rows {
+    for (i, row) in linear.rows.iter().enumerate() {
+        if i % ROWS_AT_ONCE == 0 && budget.expired() {
+            return false;
+        }
         let terms = merged(&row.terms);
         at_most(solver, columns, linear, &terms, row.rhs, tag);
         if row.equal {
@@ -51,9 +58,10 @@ pub(super) fn rows(solver: &mut Solver, columns: &[DomainId], linear: &Linear) {
             at_most(solver, columns, linear, &opposite, -row.rhs, tag);
         }
         if solver.is_inconsistent() {
-            return;
+            return true;
         }
     }
+    true
 }
 
 /// Each column once, if it counts.

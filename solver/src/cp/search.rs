@@ -169,7 +169,10 @@ impl<'t> Search<'t> {
     /// Whether all that can be proved is.
     fn run(&mut self, budget: &Budget) -> bool {
         let task = self.task;
-        post::rows(&mut self.solver, &self.columns, &task.linear);
+        if !post::rows(&mut self.solver, &self.columns, &task.linear, budget) {
+            // What is left out could be what matters.
+            return false;
+        }
         if !task.goal.is_empty() && !self.solver.is_inconsistent() {
             let goal = task
                 .goal

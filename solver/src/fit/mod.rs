@@ -18,7 +18,7 @@ use crate::model::{self, HostId, Rejected};
 use crate::objective;
 use crate::screen::Space;
 use crate::search::State;
-use question::{Asked, Question};
+use question::{Asked, MOST_NAMED, Question};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -93,7 +93,12 @@ pub fn fit(
         None => None,
         Some(moves) => Some(room(&question, moves, Some(&as_it_is), solve)?),
     };
-    Ok(Fit { as_it_is, with_moves, notes: question.notes })
+    let mut notes = question.notes;
+    let rooms = || std::iter::once(&as_it_is).chain(&with_moves);
+    if rooms().any(|room| !room.proved && room.fits >= MOST_NAMED) {
+        notes.push(format!("no more than {MOST_NAMED} are placed; what is beyond is only counted"));
+    }
+    Ok(Fit { as_it_is, with_moves, notes })
 }
 
 fn room(

@@ -12,7 +12,7 @@ use crate::whatif::fresh_names;
 use std::collections::BTreeSet;
 
 /// More VMs are not named; what is beyond is only counted.
-const MOST_NAMED: u64 = 5_000;
+pub(super) const MOST_NAMED: u64 = 50_000;
 
 /// What a VM that finds no place costs: as much as can be.
 const PRIORITY: i64 = 1000;

@@ -161,8 +161,14 @@ fn what_cannot_be_asked_is_refused() {
 #[test]
 fn very_many_are_counted_without_names() {
     let problem = problem(r#"{"hosts": [{"name": "a", "capacity": {"cpu": 9000000}}]}"#);
-    let room = fitted(&problem, &wish(1, 0), None).as_it_is;
-    assert_eq!((room.fits, room.bound, room.proved), (5_000, 9_000_000, false));
+    let found = fitted(&problem, &wish(1, 0), None);
+    let room = found.as_it_is;
+    assert_eq!((room.fits, room.bound, room.proved), (50_000, 9_000_000, false));
+    assert!(
+        found.notes.iter().any(|note| note.starts_with("no more than 50000 are placed")),
+        "{:?}",
+        found.notes
+    );
 }
 
 /// The most that fit, by trying every placement.

@@ -181,6 +181,7 @@ impl Search<'_> {
         let Some(solved) = request.by.solve(task, budget, request.budget) else { return false };
         let ended = solved.end == End::Optimal;
         let level = Level::new(model, self.request.problem.objectives[i]);
+        let known = self.bounds[i];
         if model.whole && solved.end == End::Infeasible {
             // With a placement in hand that can only be a failure of the back-end.
             self.infeasible = self.best.is_none();
@@ -193,6 +194,9 @@ impl Search<'_> {
         }
         if let Some(point) = solved.point.filter(|_| !model.pooled) {
             self.accept(model.placement(&point));
+        }
+        if self.bounds[i] > known && !self.values.is_empty() {
+            (request.proved)(&self.values, &self.bounds);
         }
         ended && gap > 1.0
     }

@@ -36,7 +36,7 @@ pub(crate) use conflict::conflict;
 pub(crate) use level::Level;
 pub(crate) use linear::{Column, Linear, Row, Term, activity, count, gcd};
 pub(crate) use model::Model;
-pub(crate) use worker::{Highs, wait};
+pub(crate) use worker::{Highs, left_behind, wait};
 
 use crate::backend::Exact;
 use crate::budget::Budget;
@@ -65,7 +65,13 @@ pub(crate) struct Request<'a> {
     pub(crate) stay: &'a BTreeSet<VmId>,
     /// Told each placement that is better than the start and those before it.
     pub(crate) found: &'a dyn Fn(&Placement),
+    /// Told each time that more is proved: the values of the best placement so far, and a bound of each level given
+    /// that those before it have these values, as in [`Outcome::bounds`].
+    pub(crate) proved: &'a Proved<'a>,
 }
+
+/// Takes values and bounds of all levels.
+pub(crate) type Proved<'a> = dyn Fn(&[f64], &[Option<f64>]) + 'a;
 
 /// What the back-end came to.
 #[derive(Debug, Clone, Default)]

@@ -51,6 +51,11 @@ fn allowance(budget: &Budget, columns: u64) -> Option<(f64, Option<u64>)> {
     (seconds > 0.005 && nodes != Some(0)).then_some((seconds, nodes))
 }
 
+/// How many are left behind and still run.
+pub(crate) fn left_behind() -> usize {
+    LATE.load(Ordering::Acquire)
+}
+
 /// Works on a thread of that name, but returns by the deadline of the budget and soon after a request to stop. `None`:
 /// nothing came of it.
 pub(crate) fn wait<T: Send + 'static>(

@@ -43,18 +43,43 @@ impl fmt::Display for Rejected {
     }
 }
 
+/// So many faults are told of one problem; of more, how many there are.
+const MOST_FAULTS: usize = 1000;
+
 /// Collects faults while a problem is read.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<Fault>);
+pub(crate) struct Faults {
+    list: Vec<Fault>,
+    /// How many more there are, and whether some of them is wrong rather than unsupported.
+    more: usize,
+    more_wrong: bool,
+}
 
 impl Faults {
     pub(crate) fn wrong(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Fault { path: path.into(), message: message.into(), unsupported: false });
+        self.add(Fault { path: path.into(), message: message.into(), unsupported: false });
+    }
+
+    fn add(&mut self, fault: Fault) {
+        if self.list.len() < MOST_FAULTS {
+            self.list.push(fault);
+        } else {
+            self.more += 1;
+            self.more_wrong |= !fault.unsupported;
+        }
+    }
+
+    fn all(mut self) -> Vec<Fault> {
+        if self.more > 0 {
+            let message = format!("{} faults more, which are not told", self.more);
+            self.list.push(Fault { path: ".".to_owned(), message, unsupported: !self.more_wrong });
+        }
+        self.list
     }
 
     pub(super) fn unsupported(&mut self, path: impl Into<String>, what: &str) {
         let message = format!("{what} is part of the contract but this version does not plan with it");
-        self.0.push(Fault { path: path.into(), message, unsupported: true });
+        self.add(Fault { path: path.into(), message, unsupported: true });
     }
 
     pub(super) fn name(&mut self, path: &str, name: &str) {
@@ -87,7 +112,8 @@ impl Problem {
     pub fn new(file: &file::Problem) -> Result<Self, Rejected> {
         let mut faults = Faults::default();
         let problem = build(file, &mut faults);
-        if faults.0.is_empty() { Ok(problem) } else { Err(Rejected { faults: faults.0 }) }
+        let faults = faults.all();
+        if faults.is_empty() { Ok(problem) } else { Err(Rejected { faults }) }
     }
 }
 

@@ -13,6 +13,7 @@ mod placement;
 mod power;
 #[cfg(test)]
 mod tests;
+mod twins;
 
 pub use crate::constraints::Body;
 pub(crate) use amounts::add;

@@ -1,5 +1,6 @@
 //! The exact back-end and the search at the same time: one proves, the others improve.
 
+use super::proof::Known;
 use super::provers::Prover;
 use super::stages::Stages;
 use crate::budget::{Budget, Cancel};
@@ -7,6 +8,7 @@ use crate::milp;
 use crate::model::{Placement, VmId};
 use crate::screen::Space;
 use crate::search::{self, Random};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::mpsc;
 use std::thread;
@@ -35,8 +37,18 @@ impl Stages<'_> {
             |budget: &Budget| prover.most_work.map_or_else(|| budget.clone(), |most| budget.working(most));
         let searchers = self.options.threads.saturating_sub(1);
         if searchers == 0 {
-            let budget = &limited(budget);
-            return milp::improve(&milp::Request { by, problem, start, budget, seed, stay, found: &|_| () });
+            let own = &limited(budget);
+            let streams = budget.work_limit().is_none();
+            let this = RefCell::new(self);
+            let bounded = |values: &[f64], bounds: &[Option<f64>]| {
+                if streams {
+                    this.borrow_mut().learn(Known::new(values, bounds));
+                }
+            };
+            let found = &|_: &Placement| ();
+            let request =
+                milp::Request { by, problem, start, budget: own, seed, stay, found, proved: &bounded };
+            return milp::improve(&request);
         }
         let space = self.restricted();
         let enough = self.enough_hosts(&search::resume(&space, start, &budget.apart(1.0)));
@@ -55,25 +67,33 @@ impl Stages<'_> {
             let (stop, own) = (&stop, &exact_budget);
             let exact = scope.spawn(move || {
                 let _stop = StopAtEnd(stop);
-                let found = |better: &Placement| drop(told.send((searchers, better.clone())));
-                milp::improve(&milp::Request { by, problem, start, budget: own, seed, stay, found: &found })
+                // Nobody listens any more only when the solve is over.
+                let found = |better: &Placement| drop(told.send((searchers, News::Better(better.clone()))));
+                let bounded = |values: &[f64], bounds: &[Option<f64>]| {
+                    drop(told.send((searchers, News::Proved(Known::new(values, bounds)))));
+                };
+                let found = &found;
+                let request =
+                    milp::Request { by, problem, start, budget: own, seed, stay, found, proved: &bounded };
+                milp::improve(&request)
             });
             for (number, (part, random)) in parts.iter().enumerate() {
                 let (space, give) = (&space, give.clone());
                 scope.spawn(move || {
                     wander(space, start, enough, random.clone(), part, &mut |better| {
-                        // Nobody listens any more only when the solve is over.
-                        let _ = give.send((number, better));
+                        let _ = give.send((number, News::Better(better)));
                     });
                 });
             }
             drop(give);
             let mut found = Vec::new();
-            for (number, better) in take {
-                if budget.work_limit().is_some() {
-                    found.push((number, better));
-                } else {
-                    self.offer(&better);
+            for (number, news) in take {
+                match news {
+                    News::Better(better) if budget.work_limit().is_some() => found.push((number, better)),
+                    News::Better(better) => _ = self.offer(&better),
+                    // What is proved in all comes back with the outcome.
+                    News::Proved(known) if budget.work_limit().is_none() => self.learn(known),
+                    News::Proved(_) => {}
                 }
             }
             (found, exact.join())
@@ -86,6 +106,12 @@ impl Stages<'_> {
         }
         outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
+}
+
+/// What those who work beside each other tell.
+enum News {
+    Better(Placement),
+    Proved(Known),
 }
 
 /// Asks the searches to end when the exact back-end has, however it ends.

@@ -37,10 +37,9 @@ pub(super) struct Best<'a> {
     /// As last given out.
     plan: Option<Plan>,
     pub(super) first_plan: Option<Duration>,
-    /// What the dearest plan so far took from placement to checked plan, and of that what came after its
-    /// schedule.
-    cost: Duration,
-    after_schedule: Duration,
+    /// What a plan takes until there is a schedule, and after that until it is checked.
+    to_schedule: Taken,
+    after_schedule: Taken,
     /// MiB that one unit of a gain is worth; `None` = any number.
     price: Option<f64>,
     /// Why the last plan that was refused by the checker was refused.
@@ -65,8 +64,9 @@ impl<'a> Best<'a> {
         let stay = problem.initial();
         let found =
             (objective::fault(problem, rules, &stay).is_none()).then(|| Found::nothing(problem, rules, stay));
-        // Until a plan has been made: judging one takes about twice as long as reading the problem did.
-        let estimate = budget.since_start();
+        // Until a plan has been made: one takes about as long as reading the problem and all before this did. No more
+        // than half of the time is kept for it, so that there is some to look for one.
+        let estimate = Taken::estimate(budget.since_start().min(budget.remaining() / 5));
         Self {
             file,
             problem,
@@ -76,8 +76,8 @@ impl<'a> Best<'a> {
             found,
             plan: None,
             first_plan: None,
-            cost: estimate * 3,
-            after_schedule: estimate * 2,
+            to_schedule: estimate,
+            after_schedule: estimate,
             price: None,
             refused: None,
             phase: "start",
@@ -104,7 +104,7 @@ impl<'a> Best<'a> {
 
     /// Time to be kept for making a plan of a placement.
     pub(super) fn margin(&self) -> Duration {
-        self.cost.mul_f64(1.25) + Duration::from_millis(2)
+        (self.to_schedule.most + self.after_schedule.most).mul_f64(1.25) + Duration::from_millis(2)
     }
 
     /// Makes a plan of a placement, if it can be better than the best and there is time to judge it.
@@ -112,15 +112,12 @@ impl<'a> Best<'a> {
         if !self.may_be_better(to) || objective::fault(self.problem, self.rules, to).is_some() {
             return Offer::NotBetter;
         }
-        if self.budget.remaining() < self.after_schedule {
+        // The first plan is worth a try in any time: nothing but an estimate says that it is too short.
+        let left = self.budget.remaining();
+        if left.is_zero() || self.after_schedule.measured && left < self.after_schedule.most {
             return Offer::NotBetter;
         }
-        let began = self.budget.since_start();
-        let offer = self.make(to);
-        if offer == Offer::Better {
-            self.cost = self.cost.max(self.budget.since_start().saturating_sub(began));
-        }
-        offer
+        self.make(to)
     }
 
     /// By the levels that the way does not change, which come before the first that it does.
@@ -141,7 +138,8 @@ impl<'a> Best<'a> {
 
     fn make(&mut self, to: &Placement) -> Offer {
         let (problem, rules) = (self.problem, self.rules);
-        let until = self.budget.earlier_by(self.after_schedule.mul_f64(1.25));
+        let began = self.budget.since_start();
+        let until = self.budget.earlier_by(self.after_schedule.most.mul_f64(1.25));
         let timed = match schedule::schedule(problem, rules, to, &until) {
             Ok(timed) => timed,
             Err(Stuck { vms, .. }) => return Offer::Stuck(vms),
@@ -169,7 +167,8 @@ impl<'a> Best<'a> {
             self.refused = Some(violation.to_string());
             return Offer::NotBetter;
         }
-        self.after_schedule = self.after_schedule.max(self.budget.since_start().saturating_sub(scheduled));
+        self.to_schedule.note(timed.first.saturating_sub(began));
+        self.after_schedule.note(self.budget.since_start().saturating_sub(scheduled));
         self.first_plan.get_or_insert(self.budget.since_start());
         (self.better)(&plan);
         self.found = Some(found);
@@ -177,12 +176,35 @@ impl<'a> Best<'a> {
         Offer::Better
     }
 
+    /// Gives the last plan out once more if more is proved of it by now.
+    pub(super) fn tell_bounds(&mut self) {
+        let Some(found) = &self.found else { return };
+        let bounds = self.bounds(&found.values);
+        let Some(plan) = &mut self.plan else { return };
+        let mut more = false;
+        for ((level, bound), value) in plan.objectives.iter_mut().zip(bounds).zip(&found.values) {
+            // As in `answer::plan`: never above what was found.
+            let bound = bound.unwrap_or(0.0).clamp(0.0, *value);
+            if level.bound.is_none_or(|known| bound > known) {
+                level.bound = Some(bound);
+                more = true;
+            }
+        }
+        if more {
+            let now = self.budget.since_start();
+            plan.statistics =
+                answer::statistics(self.budget, Some(self.first_plan.unwrap_or(now)), "heuristic");
+            plan.statistics.insert("phase".to_owned(), Statistic::Text("bounds".to_owned()));
+            (self.better)(plan);
+        }
+    }
+
     /// The last plan, with what was proved of it; `None` if there is none.
     pub(super) fn finish(&mut self, status: Status, bounds: &[Option<f64>], backend: &str) -> Option<Plan> {
         let found = self.found.as_ref()?;
         let mut plan = answer::plan(self.problem, self.rules, found, status, bounds);
         // That nothing is done needs no judge when there is no time for one.
-        let time = !self.budget.expired() && self.budget.remaining() >= self.after_schedule;
+        let time = !self.budget.expired() && self.budget.remaining() >= self.after_schedule.most;
         if self.plan.is_none() && time {
             let violations = check::check(self.file, &plan).violations;
             if let Some(violation) = violations.first() {
@@ -199,6 +221,26 @@ impl<'a> Best<'a> {
     }
 }
 
+/// What something takes, as far as is known.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    most: Duration,
+    /// It has been done once; else it is a guess.
+    measured: bool,
+}
+
+impl Taken {
+    fn estimate(most: Duration) -> Self {
+        Self { most, measured: false }
+    }
+
+    /// It took so long now. What was dearer counts less each time: it need not have been its own fault.
+    fn note(&mut self, took: Duration) {
+        self.most = if self.measured { took.max(self.most / 2) } else { took };
+        self.measured = true;
+    }
+}
+
 /// The VMs that move more than once, or for others.
 fn pivots(problem: &Problem, actions: &[file::Action], to: &Placement) -> BTreeSet<VmId> {
     let ends_there = |vm: VmId, action: &file::Action| {
@@ -211,4 +253,24 @@ fn pivots(problem: &Problem, actions: &[file::Action], to: &Placement) -> BTreeS
         (!ends_there(vm, action)).then_some(vm)
     };
     actions.iter().filter_map(aside).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Taken;
+    use std::time::Duration;
+
+    #[test]
+    fn a_guess_gives_way_to_what_was_measured_and_that_fades() {
+        let [one, two, eight] = [1, 2, 8].map(Duration::from_secs);
+        let mut taken = Taken::estimate(eight);
+        taken.note(two);
+        assert_eq!((taken.most, taken.measured), (two, true));
+        taken.note(eight);
+        assert_eq!(taken.most, eight);
+        taken.note(one);
+        assert_eq!(taken.most, eight / 2);
+        (0..5).for_each(|_| taken.note(one));
+        assert_eq!(taken.most, one);
+    }
 }

@@ -9,6 +9,7 @@ mod beside;
 mod best;
 mod proof;
 mod provers;
+mod punctual;
 mod stages;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -21,6 +22,7 @@ use crate::file::{self, Plan, Status};
 use crate::model::Problem;
 use crate::screen::{self, Facts, Space};
 use best::Best;
+pub(crate) use punctual::solve as on_time;
 use stages::Stages;
 
 /// Solves a validated problem; `file` is the same problem in its file form, for the checker.

@@ -10,6 +10,12 @@ pub(super) struct Known {
     pub(super) bounds: Vec<Option<f64>>,
 }
 
+impl Known {
+    pub(super) fn new(values: &[f64], bounds: &[Option<f64>]) -> Self {
+        Self { values: values.to_vec(), bounds: bounds.to_vec() }
+    }
+}
+
 /// The best bound of each level for a plan with these values.
 pub(super) fn combine(
     problem: &Problem,

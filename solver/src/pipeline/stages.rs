@@ -61,11 +61,7 @@ impl<'a> Stages<'a> {
             let state = search::first(&space, &self.search_budget());
             self.offer(state.placement());
         }
-        let first = {
-            let state = search::first(self.space, &self.search_budget());
-            state.placement().clone()
-        };
-        let first = self.offer(&first).unwrap_or(first);
+        let first = self.first();
         if self.is_done() {
             return;
         }
@@ -98,6 +94,20 @@ impl<'a> Stages<'a> {
         }
     }
 
+    /// The first placement, as it is offered.
+    fn first(&mut self) -> Placement {
+        loop {
+            let budget = self.search_budget();
+            let to = search::first(self.space, &budget).placement().clone();
+            let cut = budget.expired();
+            let to = self.offer(&to).unwrap_or(to);
+            // What it takes to make a plan was only guessed: if that is why it was cut short, there may be time for more.
+            if !cut || self.search_budget().expired() {
+                return to;
+            }
+        }
+    }
+
     /// What the search may spend, so that a plan can be made of what it finds.
     fn search_budget(&self) -> Budget {
         self.budget.earlier_by(self.best.margin())
@@ -110,6 +120,12 @@ impl<'a> Stages<'a> {
             proof::proved(self.space.problem, &found.values, &bounds).1
         };
         self.closed || self.search_budget().expired() || self.best.found().is_some_and(proved)
+    }
+
+    /// Takes what is proved, and tells it if that is more than was told.
+    pub(super) fn learn(&mut self, known: Known) {
+        self.best.exact.push(known);
+        self.best.tell_bounds();
     }
 
     fn bounds(&self, values: &[f64]) -> Vec<Option<f64>> {

@@ -34,6 +34,7 @@ use reach::Reached;
 use run::{Deadlock, Policy, Run, Step};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Actions with times.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +44,8 @@ pub(crate) struct Timed {
     pub(crate) way: Way,
     /// No schedule of the same moves ends before, in seconds.
     pub(crate) makespan_bound: f64,
+    /// When the first schedule was there, from the start of the solve; what came then was polish.
+    pub(crate) first: Duration,
 }
 
 /// No order was found.
@@ -86,6 +89,7 @@ fn on_ground(ground: &Ground<'_>, budget: &Budget) -> Result<Timed, Stuck> {
     }
     let bound = bound::makespan_s(ground);
     let mut best: Option<Outcome> = None;
+    let mut first: Option<Duration> = None;
     let mut left: Option<BTreeSet<VmId>> = None;
     for (i, style) in policies(ground.movers().count()).enumerate() {
         if i > 0 && budget.expired() {
@@ -98,7 +102,10 @@ fn on_ground(ground: &Ground<'_>, budget: &Budget) -> Result<Timed, Stuck> {
         }
         match try_policy(ground, style, budget) {
             Ok(steps) => match Outcome::new(ground, steps) {
-                Ok(outcome) => keep_better(&mut best, outcome, problem),
+                Ok(outcome) => {
+                    first.get_or_insert_with(|| budget.since_start());
+                    keep_better(&mut best, outcome, problem);
+                }
                 Err(broken) => _ = left.get_or_insert(broken),
             },
             Err(Deadlock { left: vms }) if left.as_ref().is_none_or(|left| vms.len() < left.len()) => {
@@ -137,7 +144,9 @@ fn on_ground(ground: &Ground<'_>, budget: &Budget) -> Result<Timed, Stuck> {
     }
     match best {
         Some(best) => {
-            Ok(Timed { actions: power::actions(ground, &best.steps), way: best.way, makespan_bound: bound })
+            let actions = power::actions(ground, &best.steps);
+            let first = first.unwrap_or_else(|| budget.since_start());
+            Ok(Timed { actions, way: best.way, makespan_bound: bound, first })
         }
         None => Err(Stuck { vms: left.unwrap_or_default(), proved: false }),
     }

@@ -1,7 +1,14 @@
-//! For tests only: rules drawn at random, and a reading of what they mean that shares nothing with the solver's.
+//! For tests only: rules drawn at random, a reading of what they mean that shares nothing with the solver's, texts
+//! that are nearly right, and what must hold of any input ([`fuzz`]).
 
+#[cfg(test)]
 mod draw;
+pub mod fuzz;
+#[cfg(test)]
 mod meaning;
+pub mod mutate;
 
+#[cfg(test)]
 pub(crate) use draw::{KINDS, constraint};
+#[cfg(test)]
 pub(crate) use meaning::{broken_by_end, holds};

@@ -29,7 +29,16 @@ fn solve(problem: &Problem, start: &Placement, seed: u64, means: Means) -> Outco
 fn solve_by(by: &dyn Exact, problem: &Problem, start: &Placement, seed: u64, means: Means) -> Outcome {
     let budget = Budget::new(PLENTY, None, &Cancel::default());
     let stay = BTreeSet::new();
-    let request = Request { by, problem, start, budget: &budget, seed, stay: &stay, found: &|_| () };
+    let request = Request {
+        by,
+        problem,
+        start,
+        budget: &budget,
+        seed,
+        stay: &stay,
+        found: &|_| (),
+        proved: &|_, _| (),
+    };
     levels::run(&request, means)
 }
 
@@ -171,7 +180,7 @@ proptest! {
         let budget = Budget::new(PLENTY, None, &Cancel::default());
         let start = ends.first().unwrap_or(&initial);
         let outcome = levels::run(
-            &Request { by: &Highs, problem: &problem, start, budget: &budget, seed: 0, stay: &stay, found: &|_| () },
+            &Request { by: &Highs, problem: &problem, start, budget: &budget, seed: 0, stay: &stay, found: &|_| (), proved: &|_, _| () },
             Means::default(),
         );
         if stay.is_empty() {

@@ -47,7 +47,16 @@ pub(super) fn hard(hosts: usize, vms: usize) -> Problem {
 
 fn run(by: &dyn Exact, problem: &Problem, budget: &Budget, seed: u64) -> Outcome {
     let start = problem.initial();
-    improve(&Request { by, problem, start: &start, budget, seed, stay: &BTreeSet::new(), found: &|_| () })
+    improve(&Request {
+        by,
+        problem,
+        start: &start,
+        budget,
+        seed,
+        stay: &BTreeSet::new(),
+        found: &|_| (),
+        proved: &|_, _| (),
+    })
 }
 
 /// What comes back is an end and better, however the solve was cut.
@@ -180,6 +189,7 @@ fn a_work_limit_gives_the_same_each_time() {
                     seed,
                     stay: &BTreeSet::new(),
                     found: &|_| (),
+                    proved: &|_, _| (),
                 };
                 let outcome = levels::run(&request, means);
                 assert_valid(&problem, &outcome);

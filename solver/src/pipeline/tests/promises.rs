@@ -81,3 +81,47 @@ fn a_repaired_cluster_stays_as_it_is() {
         }
     }
 }
+
+#[test]
+fn what_is_proved_is_told_also_without_a_better_plan() {
+    // Both hosts that are over would rather send `a`, but there is room for one: no bound of the screen sees that.
+    let vms = |i: usize| {
+        format!(
+            r#"{{"name": "a{i}", "host": "h{i}", "demand": {{"cpu": 6000, "memory": 1024}}}},
+               {{"name": "b{i}", "host": "h{i}", "demand": {{"cpu": 3000, "memory": 5120}}}},
+               {{"name": "c{i}", "host": "h{i}", "demand": {{"cpu": 4000, "memory": 1024}}, "pinned": true}}"#
+        )
+    };
+    let host = |i: usize, cpu: usize| {
+        format!(r#"{{"name": "h{i}", "capacity": {{"cpu": {cpu}, "memory": 65536}}}}"#)
+    };
+    let problem = parse(&format!(
+        r#"{{"hosts": [{}, {}, {}], "vms": [{}, {}]}}"#,
+        host(0, 10_000),
+        host(1, 10_000),
+        host(2, 9_000),
+        vms(0),
+        vms(1)
+    ));
+    for threads in [1, 2] {
+        let options = Options { time_limit: Duration::from_mins(2), threads, ..Options::default() };
+        let mut given: Vec<Plan> = Vec::new();
+        let last =
+            solve(&problem, &options, &Cancel::default(), &mut |plan| given.push(plan.clone())).unwrap();
+        let levels = |plan: &Plan| plan.objectives.iter().map(|o| (o.value, o.bound)).collect::<Vec<_>>();
+        let alike = given.windows(2).filter(|pair| pair[0].placement == pair[1].placement);
+        let mut told = 0;
+        for (before, after) in alike.map(|pair| (levels(&pair[0]), levels(&pair[1]))) {
+            assert!(before.iter().zip(&after).all(|(a, b)| a.0 == b.0 && a.1 <= b.1), "{before:?} {after:?}");
+            assert!(before != after, "the same was told twice: {before:?}");
+            told += 1;
+        }
+        assert!(told > 0, "with {threads} threads only plans were told: {given:?}");
+        let latest = given.last().map(levels).unwrap();
+        let end = levels(&last);
+        assert!(
+            latest.iter().zip(&end).all(|(told, end)| told.0 == end.0 && told.1 <= end.1),
+            "{latest:?} {end:?}"
+        );
+    }
+}

@@ -1,8 +1,9 @@
 use super::generate::{self, Size};
-use super::{Case, judge_all};
+use super::{Case, Timed, judge_all};
 use crate::constraints::Rules;
 use crate::model::Placement;
 use proptest::prelude::*;
+use std::time::Duration;
 
 fn case(hosts: usize, vms: usize, odd: bool, seed: u64) -> Option<(Case, Placement)> {
     generate::case(Size { hosts, vms, odd, numa: seed.is_multiple_of(3) }, seed)
@@ -23,7 +24,9 @@ proptest! {
     #[test]
     fn a_schedule_is_the_same_each_time(hosts in 2_usize..6, vms in 1_usize..14, seed: u64) {
         if let Some((case, to)) = case(hosts, vms, true, seed) {
-            prop_assert_eq!(case.schedule(&to), case.schedule(&to));
+            // When it was there is not part of it.
+            let schedule = || case.schedule(&to).map(|timed| Timed { first: Duration::ZERO, ..timed });
+            prop_assert_eq!(schedule(), schedule());
         }
     }
 }
