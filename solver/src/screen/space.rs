@@ -41,6 +41,10 @@ pub(crate) struct Space<'a> {
     /// The first of the running VMs that hard gathers keep on one host with it.
     unit: Vec<VmId>,
     forbidden: BTreeSet<(VmId, HostId)>,
+    /// Running VMs that can migrate between their home and every host, as far as rates and slots go.
+    roams: Vec<bool>,
+    /// A VM takes its demand of its host and nothing else: there are no NUMA nodes, and no VM is resized.
+    pub(crate) plain: bool,
     /// MiB that moving each VM transfers.
     memory: Vec<Amount>,
     /// MIGRATE actions that may be used; `u64::MAX` without a limit.
@@ -111,6 +115,8 @@ impl<'a> Space<'a> {
             fixed: Vec::new(),
             unit: units(problem, rules, &home),
             forbidden: BTreeSet::new(),
+            roams: roams(problem, &home),
+            plain: !resizes && !problem.has_numa(),
             memory,
             most_moves: problem.limits.max_migrations.unwrap_or(u64::MAX),
             levels: Vec::new(),
@@ -249,7 +255,8 @@ impl<'a> Space<'a> {
     /// Whether links and rules about the way let the VM go to a host.
     pub(crate) fn reaches(&self, vm: VmId, host: HostId) -> bool {
         let Some(home) = self.home[vm.index()] else { return true };
-        self.problem.can_migrate(vm, home, host) && self.rules.holding(vm, host).next().is_none()
+        (self.roams[vm.index()] || self.problem.can_migrate(vm, home, host))
+            && self.rules.holding(vm, host).next().is_none()
     }
 
     /// The hard rules that let the VM be on the host in no placement.
@@ -337,6 +344,19 @@ fn levels(problem: &Problem, in_haste: bool) -> Vec<Objective> {
         }
     }
     levels
+}
+
+/// Which running VMs can migrate from their home to whatever host and back.
+fn roams(problem: &Problem, home: &Placement) -> Vec<bool> {
+    let Some(slowest) = problem.host_ids().min_by(|a, b| {
+        let rate = |host: &HostId| problem.host(*host).migration_bandwidth;
+        rate(a).total_cmp(&rate(b))
+    }) else {
+        return Vec::new();
+    };
+    let all = problem.hosts.iter().all(|host| host.max_migrations > 0);
+    let roams = |vm: VmId| home[vm.index()].is_some_and(|home| problem.can_migrate(vm, home, slowest));
+    problem.vm_ids().map(|vm| all && roams(vm)).collect()
 }
 
 /// For each VM the first of the running ones that hard gathers keep on one host with it.

@@ -23,10 +23,7 @@ impl State<'_> {
         let mut failures = 0;
         let mut failed = vec![false; self.space.problem.hosts.len()];
         while failures < MOST_FAILURES && self.active() > enough && !means.budget.expired() {
-            let candidate = (self.space.problem.host_ids())
-                .filter(|host| !failed[host.index()] && self.may_be_emptied(*host))
-                .min_by(|a, b| self.effort(*a).total_cmp(&self.effort(*b)).then(a.cmp(b)));
-            let Some(host) = candidate else { return };
+            let Some(host) = self.easiest(&failed) else { return };
             if self.evacuate(host, means) {
                 failures = 0;
                 self.settle();
@@ -35,6 +32,20 @@ impl State<'_> {
                 failures += 1;
             }
         }
+    }
+
+    /// The host that takes the least to empty, but for some.
+    fn easiest(&self, but: &[bool]) -> Option<HostId> {
+        let mut best: Option<(f64, HostId)> = None;
+        for host in
+            self.space.problem.host_ids().filter(|host| !but[host.index()] && !self.on(*host).is_empty())
+        {
+            let effort = self.effort(host);
+            if best.is_none_or(|(least, _)| effort.total_cmp(&least).is_lt()) && self.may_be_emptied(host) {
+                best = Some((effort, host));
+            }
+        }
+        best.map(|(_, host)| host)
     }
 
     /// Squeezes the hosts with the least on them, each time with resources weighed in another way, until

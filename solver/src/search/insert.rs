@@ -110,9 +110,15 @@ impl<'a> State<'a> {
         let terms = self.space.terms;
         let sum_at = terms.and_then(|terms| at(terms.level)).unwrap_or(usize::MAX);
         let frugal = at(Objective::ActiveHosts).is_some_and(|at| at < sum_at);
+        // Where the key costs less to tell than whether the VM may come, it is told first.
+        let early = terms.is_none() && !soft;
         let mut best: Option<(Key, HostId)> = None;
         for &host in &self.space.open {
-            if avoid == Some(host) || !within(host) || !self.may_enter(vm, host) {
+            if avoid == Some(host)
+                || !self.may_have_room(vm, host)
+                || !within(host)
+                || !early && !self.may_enter(vm, host)
+            {
                 continue;
             }
             let key = Key {
@@ -123,7 +129,9 @@ impl<'a> State<'a> {
                 boots: self.on(host).is_empty() && self.space.problem.boots(host),
                 fit: self.fit(vm, host, means.fit),
             };
-            if best.as_ref().is_none_or(|(least, _)| key.compare(least) == Ordering::Less) {
+            if best.as_ref().is_none_or(|(least, _)| key.compare(least) == Ordering::Less)
+                && (!early || self.may_enter(vm, host))
+            {
                 best = Some((key, host));
             }
         }

@@ -206,9 +206,19 @@ impl<'a> State<'a> {
                 self.pick(vm, host, Pick::default()).is_some()
             }
         };
-        (if at_home { !self.space.must_leave(vm) } else { self.space.may_go(vm, host) })
+        self.may_have_room(vm, host)
+            && (if at_home { !self.space.must_leave(vm) } else { self.space.may_go(vm, host) })
             && has_room()
             && self.space.rules.admit(&self.tally, vm, host)
+    }
+
+    /// A first look: whether there is room on a host for what a VM that is nowhere takes of it as a whole.
+    pub(super) fn may_have_room(&self, vm: VmId, host: HostId) -> bool {
+        let (space, base) = (self.space, host.index() * self.space.width);
+        let (used, limit) = (&self.used[base..], &space.limit[base..]);
+        let mut cells = space.demand(vm).iter().zip(used).zip(limit);
+        space.home[vm.index()] == Some(host)
+            || cells.all(|((need, used), limit)| *need == 0 || used + need <= *limit)
     }
 
     /// Whether a VM that is nowhere may come to a host and certain NUMA nodes of it.
@@ -228,11 +238,9 @@ impl<'a> State<'a> {
     pub(super) fn fits(&self, vm: VmId, site: Site) -> bool {
         let (space, base) = (self.space, site.index() * self.space.width);
         let at_home = space.home[vm.index()] == Some(site.host);
-        let demand = space.demand(vm).iter().enumerate();
-        demand
-            .map(|(r, &need)| (base + r, need, if at_home { need } else { 0 }))
-            .chain(space.besides(vm, site))
-            .all(|(cell, need, had)| self.admits(cell, need, had))
+        let mut demand = space.demand(vm).iter().enumerate();
+        demand.all(|(r, &need)| self.admits(base + r, need, if at_home { need } else { 0 }))
+            && (space.plain || space.besides(vm, site).all(|(cell, need, had)| self.admits(cell, need, had)))
     }
 
     /// Whether a cell has room for an amount of a VM that had so much of it at the start.
@@ -295,7 +303,7 @@ impl<'a> State<'a> {
             self.over -= u64::from(was_over && self.used[cell] <= space.limit[cell]);
             self.foreign[cell] -= u32::from(stranger && need > 0);
         }
-        for (cell, need, had) in space.besides(vm, site) {
+        for (cell, need, had) in self.besides(vm, site) {
             let was_over = cell < space.cells && self.used[cell] > space.limit[cell];
             self.used[cell] -= need;
             self.over -= u64::from(was_over && self.used[cell] <= space.limit[cell]);
@@ -335,7 +343,7 @@ impl<'a> State<'a> {
             self.over += u64::from(!was_over && self.used[cell] > space.limit[cell]);
             self.foreign[cell] += u32::from(stranger && need > 0);
         }
-        for (cell, need, had) in space.besides(vm, site) {
+        for (cell, need, had) in self.besides(vm, site) {
             let was_within = cell < space.cells && self.used[cell] <= space.limit[cell];
             self.used[cell] += need;
             self.over += u64::from(was_within && self.used[cell] > space.limit[cell]);
@@ -358,6 +366,12 @@ impl<'a> State<'a> {
                 self.cost += space.memory(vm);
             }
         }
+    }
+
+    /// What a VM takes besides its demand of its host.
+    fn besides(&self, vm: VmId, site: Site) -> impl Iterator<Item = (usize, Amount, Amount)> + use<'a> {
+        let space = self.space;
+        (!space.plain).then(|| space.besides(vm, site)).into_iter().flatten()
     }
 
     fn gauge(&mut self, host: HostId) {
