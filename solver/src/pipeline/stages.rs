@@ -204,7 +204,9 @@ impl<'a> Stages<'a> {
         let space = self.restricted();
         let mut state = search::resume(&space, &from, &budget);
         let (enough, before) = (self.enough_hosts(&state), state.score());
-        search::rebuild(&mut state, enough, &budget);
+        search::rebuild(&mut state, enough, &budget, &mut |first| {
+            self.offer(first.placement());
+        });
         if !state.score().better_than(&before) {
             return from;
         }

@@ -1,6 +1,7 @@
 //! Lower bounds of the objective's levels that need no search. Each holds given the levels before it at the
 //! values they have.
 
+use super::closing::Counted;
 use super::cover::{Item, cover};
 use super::facts::Facts;
 use super::space::Space;
@@ -24,7 +25,7 @@ pub(crate) fn bounds(space: &Space<'_>, facts: &Facts, values: &[f64]) -> Vec<f6
             Objective::Migrations => {
                 let forced = facts.forced.len() as f64;
                 let relief = facts.relief.values().map(|relief| relief.moves).collect();
-                let emptied = emptied(space, given, |_| 1);
+                let emptied = emptied(space, facts, given, Counted::Moves);
                 (forced + still_needed(relief, given) as f64).max(emptied as f64)
             }
             Objective::MigrationCost => migration_cost(space, facts, given) as f64,
@@ -112,7 +113,7 @@ fn violations(space: &Space<'_>) -> f64 {
 }
 
 /// Whether a host can run VMs at the end.
-fn takes_part(space: &Space<'_>, host: HostId) -> bool {
+pub(super) fn takes_part(space: &Space<'_>, host: HostId) -> bool {
     match space.problem.host(host).state {
         HostState::Online => true,
         HostState::Cordoned => space.home_count[host.index()] > 0,
@@ -138,8 +139,8 @@ fn active_hosts(space: &Space<'_>, given: Given) -> usize {
         }
         // Without a place it alone would be more than is given.
         let must_start =
-            f64::from(problem.vm(vm).priority) > given.violations + 1e-6 && space.could_go_somewhere(vm);
-        if home.is_some() || must_start {
+            || f64::from(problem.vm(vm).priority) > given.violations + 1e-6 && space.could_go_somewhere(vm);
+        if home.is_some() || must_start() {
             any = true;
             crate::model::add(&mut total, space.demand(vm));
         }
@@ -176,7 +177,7 @@ fn active_hosts(space: &Space<'_>, given: Given) -> usize {
 
 /// Running VMs that share hosts with no others, and the hosts that they take at least: one for each of some rules
 /// that name none of the same VMs, and none that cannot leave.
-fn apart(space: &Space<'_>) -> (BTreeSet<VmId>, usize) {
+pub(super) fn apart(space: &Space<'_>) -> (BTreeSet<VmId>, usize) {
     let (mut lone, mut count) = (BTreeSet::new(), 0);
     for kept in space.rules.list.iter().filter(|kept| kept.hard()) {
         let Some(vms) = kept.rule.apart() else { continue };
@@ -198,24 +199,19 @@ fn still_needed(mut needs: Vec<Amount>, given: Given) -> Amount {
     needs[..kept].iter().sum()
 }
 
-/// What must move so that no more hosts are in use than given: all of the hosts that are emptied.
-fn emptied(space: &Space<'_>, given: Given, cost: impl Fn(VmId) -> Amount) -> Amount {
-    let mut loads: Vec<Option<Amount>> = vec![None; space.problem.hosts.len()];
-    for vm in space.problem.vm_ids() {
-        if let Some(home) = space.home[vm.index()] {
-            *loads[home.index()].get_or_insert(0) += cost(vm);
-        }
+/// What must move so that no more hosts are in use than given.
+fn emptied(space: &Space<'_>, facts: &Facts, given: Given, of: Counted) -> Amount {
+    if given.active.is_infinite() {
+        return 0;
     }
-    let mut loads: Vec<Amount> = loads.into_iter().flatten().collect();
-    loads.sort_unstable();
-    let count = (loads.len() as f64 - given.active).max(0.0) as usize;
-    loads[..count.min(loads.len())].iter().sum()
+    let over = given.may_be_over() >= 1.0;
+    facts.emptied.get(space, &facts.forced, of, over, given.active.max(0.0) as usize)
 }
 
 fn migration_cost(space: &Space<'_>, facts: &Facts, given: Given) -> Amount {
     let forced: Amount = facts.leaving.values().sum();
     let relief = facts.relief.values().map(|relief| relief.cost).collect();
-    (forced + still_needed(relief, given)).max(emptied(space, given, |vm| space.memory(vm)))
+    (forced + still_needed(relief, given)).max(emptied(space, facts, given, Counted::Memory))
 }
 
 /// What leaves a host together needs its bandwidth: if it is M MiB, at least M / bandwidth + 0.03 s, as

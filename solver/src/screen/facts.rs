@@ -1,5 +1,6 @@
 //! Who has to go, and what that costs at least.
 
+use super::closing::Emptied;
 use super::cover::{Item, cover};
 use super::space::Space;
 use crate::model::{Amount, Bound, HostId, Objective, VmId};
@@ -17,6 +18,8 @@ pub(crate) struct Facts {
     pub(crate) relief: BTreeMap<HostId, Relief>,
     /// What `IMBALANCE` is at least, if it is a level.
     pub(crate) imbalance: f64,
+    /// What must move at least for so many hosts to be in use.
+    pub(super) emptied: Emptied,
 }
 
 /// What must leave a host, beyond its forced VMs, for it to be over on no resource.
@@ -75,7 +78,7 @@ impl Facts {
             .collect();
         let balances = problem.objectives.contains(&Objective::Imbalance);
         let imbalance = if balances { imbalance::bound(space) } else { 0.0 };
-        Self { forced, leaving, relief, imbalance }
+        Self { forced, leaving, relief, imbalance, emptied: Emptied::default() }
     }
 }
 

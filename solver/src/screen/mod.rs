@@ -3,12 +3,15 @@
 
 mod bounds;
 mod circle;
+mod closing;
+mod closing_tree;
 mod cover;
 mod facts;
 mod impossible;
 mod space;
 
 pub(crate) use bounds::bounds;
+pub(crate) use closing::{Closing, Counted};
 pub(crate) use cover::{Item, cover};
 pub(crate) use facts::Facts;
 pub(crate) use impossible::impossible;

@@ -95,10 +95,16 @@ fn settle_down(state: &mut State<'_>, means: Means<'_>) {
 }
 
 /// Makes a placement of its own for levels that ask for another look of the whole, if that is better: it does not
-/// depend much on where VMs are now, so once is enough. As for `enough`, see [`improve`].
-pub(crate) fn rebuild(state: &mut State<'_>, enough: u64, budget: &Budget) {
+/// depend much on where VMs are now, so once is enough. As for `enough`, see [`improve`]. The first one that is better
+/// is told while others are tried.
+pub(crate) fn rebuild(
+    state: &mut State<'_>,
+    enough: u64,
+    budget: &Budget,
+    found: &mut dyn FnMut(&State<'_>),
+) {
     if state.homeless() == 0 {
-        shrink::shrink(state, enough, budget);
+        shrink::shrink(state, enough, budget, found);
         balance::lower(state, budget);
     }
 }

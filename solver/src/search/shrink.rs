@@ -7,7 +7,7 @@ use super::pack::Way;
 use super::state::State;
 use crate::budget::Budget;
 use crate::model::{Amount, HostId, HostState, Objective, VmId};
-use crate::screen::Space;
+use crate::screen::{Closing, Counted, Space};
 use std::collections::BTreeSet;
 
 /// Sets of hosts that are tried.
@@ -18,44 +18,89 @@ const TRIES: usize = 60;
 const WASTE: u64 = 15;
 
 /// How VMs are packed, one after the other.
-const WAYS: [Way; 3] = [
-    Way { scarcity: 1, proportion: 3.0 },
-    Way { scarcity: 8, proportion: 1.0 },
-    Way { scarcity: 8, proportion: 4.0 },
+const WAYS: [Way; 4] = [
+    Way::Even(12.0),
+    Way::Tight { scarcity: 1, proportion: 3.0 },
+    Way::Tight { scarcity: 8, proportion: 1.0 },
+    Way::Tight { scarcity: 8, proportion: 4.0 },
 ];
+/// How many of them are tried with other sets of hosts.
+const MOST_WAYS: usize = 2;
+/// How much more room than is needed is kept with hosts that are worth more, in parts of a thousand.
+const SPARES: [u16; 6] = [3, 7, 12, 20, 30, 45];
 
-/// Tries to do with fewer hosts; `enough` are known to be the least.
-pub(super) fn shrink(state: &mut State<'_>, enough: u64, budget: &Budget) {
+/// Tries to do with fewer hosts, then with as many but others, on which more may stay; `enough` are known to be the
+/// least. The first set of hosts that will do is told at once.
+pub(super) fn shrink(state: &mut State<'_>, enough: u64, budget: &Budget, found: &mut dyn FnMut(&State<'_>)) {
     let space = state.space;
     if !space.levels.contains(&Objective::ActiveHosts) || space.width == 0 {
         return;
     }
     let choice = Choice::new(space);
+    let mut ways: Vec<(i64, Way)> = WAYS.iter().map(|way| (0, *way)).collect();
     let mut low = enough.max(choice.kept.len() as u64);
     let mut at = low + low * WASTE / 1000;
+    let mut told = false;
     for _ in 0..MOST_SETS {
         if low >= state.active() || budget.expired() {
-            return;
+            break;
         }
         at = at.min(state.active() - 1).max(low);
+        let keep = choice.kept(at as usize);
         let mut reached = u64::MAX;
-        for way in WAYS {
+        for (excess, way) in &mut ways {
             if budget.expired() {
                 return;
             }
-            let Some(trial) = choice.attempt(space, at as usize, way, budget) else { continue };
+            let Some(trial) = choice.attempt(space, &keep, *way, budget) else { continue };
+            *excess = trial.active() as i64 - at as i64;
             reached = reached.min(trial.active());
             if trial.pays_since(&state.score()) {
                 *state = trial;
+                if !told {
+                    found(state);
+                    told = true;
+                }
             }
             if reached <= at {
                 break;
             }
         }
+        // The best way is the first next time; those that are much worse are tried no more.
+        ways.sort_by_key(|(excess, _)| *excess);
+        let most = ways.first().map_or(0, |(least, _)| least + 1 + at as i64 / 100);
+        ways.retain(|(excess, _)| *excess <= most);
         if reached > at {
             low = at + 1;
         }
         at = u64::midpoint(low, state.active());
+    }
+    ways.truncate(MOST_WAYS);
+    cheapen(state, &choice, &ways, budget);
+}
+
+/// Tries sets of as many hosts as are in use that are worth more to be kept, with more and more room to spare.
+fn cheapen(state: &mut State<'_>, choice: &Choice, ways: &[(i64, Way)], budget: &Budget) {
+    let (space, count) = (state.space, state.active());
+    let closing = Closing::new(space, &[], Counted::Memory, false);
+    let mut tried: Vec<BTreeSet<HostId>> = vec![choice.kept(count as usize)];
+    for spare in SPARES {
+        let Some(keep) = closing.keep(count as usize, f64::from(spare) / 1000.0) else { return };
+        let keep: BTreeSet<HostId> = keep.into_iter().chain(choice.kept.iter().copied()).collect();
+        if tried.contains(&keep) {
+            continue;
+        }
+        for (_, way) in ways {
+            if budget.expired() {
+                return;
+            }
+            let Some(trial) = choice.attempt(space, &keep, *way, budget) else { continue };
+            if trial.pays_since(&state.score()) {
+                *state = trial;
+                return;
+            }
+        }
+        tried.push(keep);
     }
 }
 
@@ -122,15 +167,14 @@ impl Choice {
         keep
     }
 
-    /// All VMs in `count` hosts, and as few more as it takes.
+    /// All VMs in the hosts to be kept and those of VMs that are alone, and as few more as it takes.
     fn attempt<'a>(
         &self,
         space: &'a Space<'a>,
-        count: usize,
+        keep: &BTreeSet<HostId>,
         way: Way,
         budget: &Budget,
     ) -> Option<State<'a>> {
-        let keep = self.kept(count);
         let stay = |host: &HostId| keep.contains(host) || self.apart.contains(host);
         let closed: Vec<HostId> = self.order.iter().copied().filter(|host| !stay(host)).collect();
         let means = Means::direct(budget, Fit::Tight).with_ejection(1, TRIES);
@@ -172,7 +216,7 @@ fn open_for(state: &mut State<'_>, closed: &[HostId], mut vms: Vec<VmId>, means:
             state.set(vm, Some(host));
             continue;
         }
-        // Who shares with no others does not need a good one.
+        // Who shares with no others but some does not need a good one.
         let lonely = space.rules.of(vm).any(|kept| kept.hard() && kept.rule.apart().is_some());
         let enters = |host: &HostId| state.on(*host).is_empty() && state.may_enter(vm, *host);
         let host = if lonely {
@@ -183,9 +227,7 @@ fn open_for(state: &mut State<'_>, closed: &[HostId], mut vms: Vec<VmId>, means:
         match host {
             Some(host) => {
                 state.set(vm, Some(host));
-                if !lonely {
-                    opened.push(host);
-                }
+                opened.push(host);
             }
             None if state.insert(vm, None, means) => {}
             None => return None,

@@ -1,6 +1,7 @@
 use super::{Fit, Means, Random, State};
 use crate::budget::{Budget, Cancel};
 use crate::constraints::Rules;
+use crate::generate::{Fleet, Recipe, Scenario};
 use crate::model::{HostId, Problem, VmId};
 use crate::objective::{self, Way};
 use crate::screen::Space;
@@ -163,7 +164,7 @@ proptest! {
         };
         valid(&state);
         let before = state.score();
-        super::rebuild(&mut state, 0, &budget);
+        super::rebuild(&mut state, 0, &budget, &mut |_| ());
         prop_assert!(!before.better_than(&state.score()), "it got worse");
         valid(&state);
         let before = state.score();
@@ -220,7 +221,7 @@ fn hosts_are_chosen_for_all_vms_at_once() {
         let space = Space::new(&problem, &kept);
         let budget = budget();
         let mut state = super::first(&space, &budget);
-        super::rebuild(&mut state, 0, &budget);
+        super::rebuild(&mut state, 0, &budget, &mut |_| ());
         assert_eq!((state.active(), state.homeless()), (least, 0), "{rules}");
         assert_counts(&state);
     }
@@ -246,4 +247,22 @@ fn hosts_of_vms_that_share_them_with_no_others_count_in_the_bound() {
         let bounds = crate::screen::bounds(&space, &facts, &[0.0, 12.0, 0.0]);
         assert_eq!(bounds[1], f64::from(least), "{rules}");
     }
+}
+
+/// Hosts of sizes 1, 2 and 4 to which cpu and memory are left in equal shares only if VMs are chosen for that.
+#[test]
+fn hosts_fill_in_proportion_and_who_is_alone_together_shares_one() {
+    let recipe = Recipe { fleet: Fleet::Mixed, load: 0.42, ..Recipe::new(Scenario::Consolidate, 150) };
+    let problem = Problem::new(&recipe.problem().unwrap()).unwrap();
+    let rules = Rules::new(&problem);
+    let space = Space::new(&problem, &rules);
+    let facts = crate::screen::Facts::new(&space);
+    let budget = budget();
+    let mut state = super::first(&space, &budget);
+    let mut told = Vec::new();
+    super::rebuild(&mut state, 0, &budget, &mut |first| told.push(first.active()));
+    assert_counts(&state);
+    let least = crate::screen::bounds(&space, &facts, &[0.0, state.active() as f64, 0.0, 0.0])[1];
+    assert!(state.active() as f64 <= least * 1.06, "{} hosts, at least {least}", state.active());
+    assert!(told.len() == 1 && told[0] >= state.active(), "{told:?}");
 }
