@@ -37,7 +37,7 @@ pub(super) fn shrink(state: &mut State<'_>, enough: u64, budget: &Budget, found:
         return;
     }
     let choice = Choice::new(space);
-    let mut ways: Vec<(i64, Way)> = WAYS.iter().map(|way| (0, *way)).collect();
+    let mut ways: Vec<(u64, Way)> = WAYS.iter().map(|way| (0, *way)).collect();
     let mut low = enough.max(choice.kept.len() as u64);
     let mut at = low + low * WASTE / 1000;
     let mut told = false;
@@ -53,7 +53,7 @@ pub(super) fn shrink(state: &mut State<'_>, enough: u64, budget: &Budget, found:
                 return;
             }
             let Some(trial) = choice.attempt(space, &keep, *way, budget) else { continue };
-            *excess = trial.active() as i64 - at as i64;
+            *excess = trial.active().saturating_sub(at);
             reached = reached.min(trial.active());
             if trial.pays_since(&state.score()) {
                 *state = trial;
@@ -68,7 +68,7 @@ pub(super) fn shrink(state: &mut State<'_>, enough: u64, budget: &Budget, found:
         }
         // The best way is the first next time; those that are much worse are tried no more.
         ways.sort_by_key(|(excess, _)| *excess);
-        let most = ways.first().map_or(0, |(least, _)| least + 1 + at as i64 / 100);
+        let most = ways.first().map_or(0, |(least, _)| least + 1 + at / 100);
         ways.retain(|(excess, _)| *excess <= most);
         if reached > at {
             low = at + 1;
@@ -80,8 +80,11 @@ pub(super) fn shrink(state: &mut State<'_>, enough: u64, budget: &Budget, found:
 }
 
 /// Tries sets of as many hosts as are in use that are worth more to be kept, with more and more room to spare.
-fn cheapen(state: &mut State<'_>, choice: &Choice, ways: &[(i64, Way)], budget: &Budget) {
+fn cheapen(state: &mut State<'_>, choice: &Choice, ways: &[(u64, Way)], budget: &Budget) {
     let (space, count) = (state.space, state.active());
+    if state.score().value(Objective::MigrationCost) == Some(0.0) {
+        return;
+    }
     let closing = Closing::new(space, &[], Counted::Memory, false);
     let mut tried: Vec<BTreeSet<HostId>> = vec![choice.kept(count as usize)];
     for spare in SPARES {
