@@ -1,8 +1,9 @@
 //! What no schedule of the same moves can end before, pivots or not.
 
 use super::ground::{Ground, Hop};
-use super::network::{SWITCH_S, duration_s, shortest_s, through_s};
-use crate::model::{HostId, VmId};
+use super::network::{SWITCH_S, duration_s, shortest_s};
+use super::port::{Parcel, least_s};
+use crate::model::VmId;
 
 /// Seconds. Each VM that moves leaves its host once and enters its last one at least; between them it may
 /// go where it likes.
@@ -10,10 +11,8 @@ pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
     let problem = ground.problem;
     let hops: Vec<Hop> = ground.movers().filter_map(|vm| ground.last_hop(vm, &ground.start)).collect();
     let backbone = problem.limits.backbone_bandwidth.unwrap_or(f64::INFINITY);
-    let fastest = |host: HostId| problem.host(host).migration_bandwidth.min(backbone);
-    // MiB out of and into each host, seconds of its slots, MiB through the backbone.
-    let mut ports = vec![([0.0; 2], 0.0); problem.hosts.len()];
-    let mut sizes: Vec<[Vec<f64>; 2]> = vec![<[Vec<f64>; 2]>::default(); problem.hosts.len()];
+    // What goes out of and into each host, and seconds of its slots; MiB through the backbone.
+    let mut ports = vec![(<[Vec<Parcel>; 2]>::default(), 0.0); problem.hosts.len()];
     let mut through = 0.0;
     let mut bound = 0.0_f64;
     for hop in &hops {
@@ -25,20 +24,22 @@ pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
             continue;
         }
         for (host, way) in [(from.host, 0), (hop.to.host, 1)] {
-            let (amounts, slots) = &mut ports[host.index()];
-            amounts[way] += least_transfer(ground, hop.vm, fastest(host));
-            *slots += duration_s(problem, hop.vm, fastest(host));
-            sizes[host.index()][way].push(problem.memory_of(hop.vm) as f64);
+            let (parcels, slots) = &mut ports[host.index()];
+            let parcel = Parcel {
+                memory: problem.memory_of(hop.vm) as f64,
+                dirty: problem.vm(hop.vm).memory_dirty_rate,
+                // On the way it may go where it likes.
+                fastest: problem.rate_limit(host, host),
+            };
+            *slots += parcel.alone_s();
+            parcels[way].push(parcel);
         }
         through += least_transfer(ground, hop.vm, backbone);
     }
-    for ((host, (amounts, slots)), sizes) in problem.hosts.iter().zip(ports).zip(sizes) {
-        for sizes in sizes {
-            bound = bound.max(through_s(sizes, host.migration_bandwidth, host.max_migrations));
-        }
-        let busiest = amounts[0].max(amounts[1]);
-        if busiest > 0.0 {
-            bound = bound.max(busiest / host.migration_bandwidth);
+    for (host, (parcels, slots)) in problem.hosts.iter().zip(ports) {
+        let bandwidth = host.migration_bandwidth.min(backbone);
+        for parcels in parcels {
+            bound = bound.max(least_s(&parcels, bandwidth, host.max_migrations));
         }
         if slots > 0.0 {
             bound = bound.max(slots / f64::from(host.max_migrations));

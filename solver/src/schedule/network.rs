@@ -1,6 +1,7 @@
 //! Slots and bandwidth of hosts and of the backbone at one instant, and how long a migration lasts.
 
 use super::ground::Hop;
+use super::port;
 use crate::model::{HostId, Problem, VmId};
 use std::collections::BTreeMap;
 
@@ -10,30 +11,6 @@ pub(super) const SWITCH_S: f64 = 0.03;
 const QUICKEST_S: f64 = 1e-5;
 /// Sums of rates are this exact, relatively.
 const EXACT: f64 = 1e-9;
-
-/// Seconds before which VMs of these sizes in MiB cannot all have gone through one way of a port with a bandwidth in
-/// MiB/s, so many at once.
-///
-/// A migration of m MiB at the rate r lasts m / r + 0.03 s and holds r for as long, so that n of them take
-/// M + 0.03 Σ r of the bandwidth times T, and Σ m / r + 0.03 n of the slots times T. What Σ r is at least, by the second,
-/// is (Σ √m)² / (k T − 0.03 n); that makes the first a quadratic inequality of T. Pages that get dirty add to both.
-pub(crate) fn through_s(memory: impl IntoIterator<Item = f64>, bandwidth: f64, slots: u32) -> f64 {
-    let (mut count, mut sum, mut roots) = (0.0, 0.0, 0.0_f64);
-    for memory in memory {
-        count += 1.0;
-        sum += memory;
-        roots += memory.sqrt();
-    }
-    if sum == 0.0 || slots == 0 || bandwidth <= 0.0 || bandwidth.is_infinite() {
-        return 0.0;
-    }
-    let slots = f64::from(slots);
-    let (square, linear) = (slots * bandwidth, SWITCH_S * count * bandwidth + slots * sum);
-    let constant = SWITCH_S * (count * sum - roots * roots);
-    let root = (linear * linear - 4.0 * square * constant).max(0.0).sqrt();
-    // What is called a bound is none the greater for rounding.
-    (linear + root) / (2.0 * square) * (1.0 - 1e-12)
-}
 
 /// Seconds that a VM's migration takes at a rate in MiB/s. Pages that get dirty are sent again.
 pub(super) fn duration_s(problem: &Problem, vm: VmId, rate: f64) -> f64 {
@@ -63,32 +40,44 @@ pub(super) struct Sharing {
 /// For each VM one over its parts of the bandwidth at its source and at its destination.
 pub(super) type Shares = BTreeMap<VmId, [f64; 2]>;
 
-/// Deals what goes through each port out into as many lanes as it has slots, as even as can be; the part of a VM is
-/// what its lane has of all.
+/// What goes through one way of a port.
+#[derive(Debug, Default)]
+struct Queue {
+    /// Of all of it at full speed.
+    seconds: f64,
+    /// VMs that make no pages dirty, with their MiB.
+    clean: Vec<(f64, VmId)>,
+}
+
+/// Deals what goes through each port out into lanes; the part of a VM is that of its lane. One that makes pages dirty
+/// has all, as it sends the less the faster it is. Of its two ports only the busier one has a say.
 pub(super) fn level_shares(problem: &Problem, hops: &[Hop]) -> Shares {
-    let mut ports: BTreeMap<(HostId, usize), Vec<(f64, VmId)>> = BTreeMap::new();
-    for hop in hops.iter().filter(|hop| hop.migrates()) {
-        let Some(from) = hop.from else { continue };
-        for (host, way) in ways(from.host, hop.to.host) {
-            let memory = problem.memory_of(hop.vm) as f64;
-            ports.entry((host, way)).or_default().push((memory, hop.vm));
+    let mut ports: BTreeMap<(HostId, usize), Queue> = BTreeMap::new();
+    let hops = || hops.iter().filter(|hop| hop.migrates()).filter_map(|hop| Some((hop, hop.from?.host)));
+    for (hop, from) in hops() {
+        let (memory, dirty) = (problem.memory_of(hop.vm) as f64, problem.vm(hop.vm).memory_dirty_rate);
+        for (host, way) in ways(from, hop.to.host) {
+            let queue = ports.entry((host, way)).or_default();
+            queue.seconds += memory / problem.host(host).migration_bandwidth;
+            if dirty == 0.0 && memory > 0.0 {
+                queue.clean.push((memory, hop.vm));
+            }
         }
     }
     let mut shares = Shares::new();
-    for ((host, way), mut vms) in ports {
-        vms.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let all: f64 = vms.iter().map(|(memory, _)| memory).sum();
-        let lanes = vms.len().min(problem.host(host).max_migrations.max(1) as usize);
-        let mut lane_of = Vec::with_capacity(vms.len());
-        let mut lanes = vec![0.0_f64; lanes];
-        for (memory, _) in &vms {
-            let least = (0..lanes.len()).min_by(|a, b| lanes[*a].total_cmp(&lanes[*b])).unwrap_or(0);
-            lanes[least] += memory;
-            lane_of.push(least);
+    for ((host, way), queue) in &mut ports {
+        let known = problem.host(*host);
+        queue.clean.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let sizes: Vec<f64> = queue.clean.iter().map(|(memory, _)| *memory).collect();
+        let dealt = port::lanes(&sizes, known.max_migrations.max(1) as usize, known.migration_bandwidth);
+        for ((_, vm), part) in queue.clean.iter().zip(dealt) {
+            shares.entry(*vm).or_insert([1.0; 2])[*way] = 1.0 / part.max(1e-6);
         }
-        for ((_, vm), lane) in vms.into_iter().zip(lane_of) {
-            let part = if lanes[lane] > 0.0 { all / lanes[lane] } else { 1.0 };
-            shares.entry(vm).or_insert([1.0; 2])[way] = part;
+    }
+    for (hop, from) in hops() {
+        let busy = |host: HostId, way: usize| ports.get(&(host, way)).map_or(0.0, |queue| queue.seconds);
+        if let Some(share) = shares.get_mut(&hop.vm) {
+            share[usize::from(busy(from, 0) >= busy(hop.to.host, 1))] = 1.0;
         }
     }
     shares

@@ -4,19 +4,16 @@
 use super::closing::Counted;
 use super::cover::{Item, cover};
 use super::facts::Facts;
+use super::makespan;
 use super::space::Space;
 use crate::model::{Amount, Bound, HostId, HostState, Objective, VmId};
 use crate::objective::OVERLOAD_WEIGHT;
 use crate::objectives::{energy, fragments};
-use crate::schedule::through_s;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// The pause that ends a live migration, in seconds.
-const SWITCH_S: f64 = 0.03;
+use std::collections::BTreeSet;
 
 /// A bound per level; 0 where nothing is known. `values` are those of the plan, level by level.
 pub(crate) fn bounds(space: &Space<'_>, facts: &Facts, values: &[f64]) -> Vec<f64> {
-    let mut given = Given { violations: f64::INFINITY, active: f64::INFINITY };
+    let mut given = Given::default();
     let mut result = Vec::new();
     for (level, value) in space.problem.objectives.iter().zip(values) {
         result.push(match level {
@@ -32,11 +29,17 @@ pub(crate) fn bounds(space: &Space<'_>, facts: &Facts, values: &[f64]) -> Vec<f6
             Objective::Energy => energy::bound(space, active_hosts(space, given)),
             Objective::Imbalance => facts.imbalance,
             Objective::Fragments => fragments::bound(space),
-            Objective::Makespan => makespan_s(space, facts, given),
+            Objective::Makespan => {
+                let may_stay_over = given.may_be_over() >= 1.0;
+                let all_relieved = Given { violations: 0.0, ..Given::default() };
+                let beyond = given.cost - migration_cost(space, facts, all_relieved) as f64;
+                makespan::bound_s(space, facts, (!may_stay_over).then_some(beyond))
+            }
         });
         match level {
             Objective::Violations => given.violations = *value,
             Objective::ActiveHosts => given.active = *value,
+            Objective::MigrationCost => given.cost = *value,
             _ => {}
         }
     }
@@ -48,6 +51,13 @@ pub(crate) fn bounds(space: &Space<'_>, facts: &Facts, values: &[f64]) -> Vec<f6
 struct Given {
     violations: f64,
     active: f64,
+    cost: f64,
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        Self { violations: f64::INFINITY, active: f64::INFINITY, cost: f64::INFINITY }
+    }
 }
 
 impl Given {
@@ -212,43 +222,4 @@ fn migration_cost(space: &Space<'_>, facts: &Facts, given: Given) -> Amount {
     let forced: Amount = facts.leaving.values().sum();
     let relief = facts.relief.values().map(|relief| relief.cost).collect();
     (forced + still_needed(relief, given)).max(emptied(space, facts, given, Counted::Memory))
-}
-
-/// What leaves a host together needs its bandwidth: if it is M MiB, at least M / bandwidth + 0.03 s, as
-/// every migration holds its rate for 0.03 s longer than its transfer takes.
-fn makespan_s(space: &Space<'_>, facts: &Facts, given: Given) -> f64 {
-    let problem = space.problem;
-    let backbone = problem.limits.backbone_bandwidth.unwrap_or(f64::INFINITY);
-    let time = |memory: Amount, rate: f64| if rate > 0.0 { memory as f64 / rate + SWITCH_S } else { 0.0 };
-    let all_relieved = given.may_be_over() < 1.0;
-    let mut leaving = facts.leaving.clone();
-    if all_relieved {
-        facts.relief.iter().for_each(|(host, relief)| *leaving.entry(*host).or_default() += relief.cost);
-    }
-    let mut bound = 0.0_f64;
-    for (host, memory) in &leaving {
-        bound = bound.max(time(*memory, problem.host(*host).migration_bandwidth.min(backbone)));
-    }
-    let mut sizes: BTreeMap<HostId, Vec<f64>> = BTreeMap::new();
-    for &vm in &facts.forced {
-        bound = bound.max(alone_s(space, vm));
-        if let Some(home) = space.home[vm.index()] {
-            sizes.entry(home).or_default().push(space.memory(vm) as f64);
-        }
-    }
-    for (host, sizes) in sizes {
-        let host = problem.host(host);
-        bound = bound.max(through_s(sizes, host.migration_bandwidth.min(backbone), host.max_migrations));
-    }
-    if leaving.is_empty() { bound } else { bound.max(time(leaving.values().sum(), backbone)) }
-}
-
-/// Seconds that moving one VM takes at its best.
-fn alone_s(space: &Space<'_>, vm: VmId) -> f64 {
-    let Some(home) = space.home[vm.index()] else { return 0.0 };
-    let rates =
-        space.open.iter().filter(|host| **host != home).map(|host| space.problem.rate_limit(home, *host));
-    let rate = rates.fold(0.0, f64::max);
-    let dirty = space.problem.vm(vm).memory_dirty_rate;
-    if rate > dirty { space.memory(vm) as f64 / (rate - dirty) + SWITCH_S } else { 0.0 }
 }

@@ -26,6 +26,25 @@ const MOST_NODES: usize = 5_000;
 /// With more items than this the tree is not searched.
 const MOST_SEARCHED: usize = 1_000;
 
+/// Nodes of the tree after which not all covers are told.
+const MOST_LISTED: usize = 20_000;
+
+/// Tells all sets of items that cover `need` for `most` at most, and nothing without any of their items; other covers as
+/// well. False if there were too many to be sure that these are all.
+pub(crate) fn each_cover(
+    need: &[Amount],
+    items: &[Item<'_>],
+    most: Amount,
+    tell: &mut dyn FnMut(&[usize]),
+) -> bool {
+    let mut tree = Tree::new(need, items);
+    if tree.order.len() > MOST_SEARCHED {
+        return false;
+    }
+    tree.list(&mut need.to_vec(), 0, most, tell);
+    tree.nodes < MOST_LISTED
+}
+
 /// Items whose amounts add up to `need` at least cost; `None` when all together do not. Of two sets with
 /// the same cost the one with fewer items is taken.
 pub(crate) fn cover(need: &[Amount], items: &[Item<'_>]) -> Option<Cover> {
@@ -33,24 +52,7 @@ pub(crate) fn cover(need: &[Amount], items: &[Item<'_>]) -> Option<Cover> {
     if (0..need.len()).any(|r| need[r] > total(r)) {
         return None;
     }
-    let useful = |i: &usize| (0..need.len()).any(|r| need[r] > 0 && items[*i].amounts[r] > 0);
-    let mut order: Vec<usize> = (0..items.len()).filter(useful).collect();
-    // By cost for what it helps, in shares of the need.
-    let price = |i: usize| {
-        let help = |r: usize| items[i].amounts[r].min(need[r]) as f64 / need[r] as f64;
-        let benefit: f64 = (0..need.len()).filter(|r| need[*r] > 0).map(help).sum();
-        items[i].cost as f64 / benefit
-    };
-    order.sort_by(|&a, &b| price(a).total_cmp(&price(b)).then(a.cmp(&b)));
-    let by_resource = (0..need.len())
-        .map(|r| {
-            let mut list: Vec<usize> = (0..order.len()).filter(|&p| items[order[p]].amounts[r] > 0).collect();
-            let ratio = |p: usize| items[order[p]].cost as f64 / items[order[p]].amounts[r] as f64;
-            list.sort_by(|&a, &b| ratio(a).total_cmp(&ratio(b)).then(a.cmp(&b)));
-            list
-        })
-        .collect();
-    let mut tree = Tree { items, order, by_resource, nodes: 0, taken: Vec::new(), best: None };
+    let mut tree = Tree::new(need, items);
     let root = tree.bound(need, 0);
     let mut left = need.to_vec();
     if tree.order.len() > MOST_SEARCHED {
@@ -75,7 +77,29 @@ struct Tree<'a> {
     best: Option<(Amount, Vec<usize>)>,
 }
 
-impl Tree<'_> {
+impl<'a> Tree<'a> {
+    fn new(need: &[Amount], items: &'a [Item<'a>]) -> Self {
+        let useful = |i: &usize| (0..need.len()).any(|r| need[r] > 0 && items[*i].amounts[r] > 0);
+        let mut order: Vec<usize> = (0..items.len()).filter(useful).collect();
+        // By cost for what it helps, in shares of the need.
+        let price = |i: usize| {
+            let help = |r: usize| items[i].amounts[r].min(need[r]) as f64 / need[r] as f64;
+            let benefit: f64 = (0..need.len()).filter(|r| need[*r] > 0).map(help).sum();
+            items[i].cost as f64 / benefit
+        };
+        order.sort_by(|&a, &b| price(a).total_cmp(&price(b)).then(a.cmp(&b)));
+        let by_resource = (0..need.len())
+            .map(|r| {
+                let mut list: Vec<usize> =
+                    (0..order.len()).filter(|&p| items[order[p]].amounts[r] > 0).collect();
+                let ratio = |p: usize| items[order[p]].cost as f64 / items[order[p]].amounts[r] as f64;
+                list.sort_by(|&a, &b| ratio(a).total_cmp(&ratio(b)).then(a.cmp(&b)));
+                list
+            })
+            .collect();
+        Self { items, order, by_resource, nodes: 0, taken: Vec::new(), best: None }
+    }
+
     /// Least cost to cover what is left with items from `from` on: the dearest resource alone, in parts.
     fn bound(&self, left: &[Amount], from: usize) -> Amount {
         let alone = |r: usize| {
@@ -116,6 +140,29 @@ impl Tree<'_> {
         self.best = Some((taken.iter().map(|&i| self.items[i].cost).sum(), taken));
     }
 
+    fn list(&mut self, left: &mut [Amount], from: usize, most: Amount, tell: &mut dyn FnMut(&[usize])) {
+        if left.iter().all(|need| *need <= 0) {
+            let mut chosen: Vec<usize> = self.taken.iter().map(|&p| self.order[p]).collect();
+            chosen.sort_unstable();
+            tell(&chosen);
+            return;
+        }
+        self.nodes += 1;
+        if from == self.order.len() || self.nodes >= MOST_LISTED || self.bound(left, from) > most {
+            return;
+        }
+        let item = self.items[self.order[from]].clone();
+        let helps = (0..left.len()).any(|r| left[r] > 0 && item.amounts[r] > 0);
+        if helps && item.cost <= most {
+            left.iter_mut().zip(item.amounts).for_each(|(l, a)| *l -= a);
+            self.taken.push(from);
+            self.list(left, from + 1, most - item.cost, tell);
+            self.taken.pop();
+            left.iter_mut().zip(item.amounts).for_each(|(l, a)| *l += a);
+        }
+        self.list(left, from + 1, most, tell);
+    }
+
     fn descend(&mut self, left: &mut [Amount], from: usize, cost: Amount) {
         if left.iter().all(|need| *need <= 0) {
             let better = self.best.as_ref().is_none_or(|(best, chosen)| {
@@ -154,7 +201,7 @@ impl Tree<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Amount, Item, cover};
+    use super::{Amount, Item, cover, each_cover};
     use proptest::prelude::*;
 
     proptest! {
@@ -179,6 +226,30 @@ mod tests {
                 prop_assert!(found.least <= found.cost && found.least == brute.unwrap());
                 let sum = |r: usize| found.chosen.iter().map(|i| items[*i].1[r]).sum::<Amount>();
                 prop_assert!((0..2).all(|r| sum(r) >= need[r]));
+            }
+        }
+
+        #[test]
+        fn all_covers_that_need_each_of_their_items_are_told(
+            need in prop::collection::vec(-3_i64..12, 2),
+            items in prop::collection::vec((0_i64..9, prop::collection::vec(0_i64..6, 2)), 0..8),
+            most in 0_i64..30,
+        ) {
+            let list: Vec<_> = items.iter().map(|(cost, amounts)| Item { cost: *cost, amounts }).collect();
+            let covers = |set: &[usize]| {
+                (0..2).all(|r| set.iter().map(|i| items[*i].1[r]).sum::<Amount>() >= need[r])
+            };
+            let mut told: Vec<Vec<usize>> = Vec::new();
+            prop_assert!(each_cover(&need, &list, most, &mut |set| told.push(set.to_vec())));
+            for set in &told {
+                prop_assert!(covers(set) && set.iter().map(|i| items[*i].0).sum::<Amount>() <= most);
+            }
+            for bits in 0_u32..1 << items.len() {
+                let set: Vec<usize> = (0..items.len()).filter(|i| bits >> i & 1 == 1).collect();
+                let without = |i: usize| set.iter().copied().filter(|j| *j != i).collect::<Vec<_>>();
+                let needed = set.iter().all(|i| !covers(&without(*i)));
+                let cheap = set.iter().map(|i| items[*i].0).sum::<Amount>() <= most;
+                prop_assert!(!(covers(&set) && needed && cheap) || told.contains(&set), "{set:?}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Who has to go, and what that costs at least.
 
 use super::closing::Emptied;
-use super::cover::{Item, cover};
+use super::cover::{Item, cover, each_cover};
 use super::space::Space;
 use crate::model::{Amount, Bound, HostId, Objective, VmId};
 use crate::objectives::imbalance;
@@ -16,6 +16,8 @@ pub(crate) struct Facts {
     pub(crate) leaving: BTreeMap<HostId, Amount>,
     /// For each host that is over even without its forced VMs: what it takes to relieve it.
     pub(crate) relief: BTreeMap<HostId, Relief>,
+    /// For each of these hosts, what can relieve it.
+    pub(crate) wants: BTreeMap<HostId, Want>,
     /// What `IMBALANCE` is at least, if it is a level.
     pub(crate) imbalance: f64,
     /// What must move at least for so many hosts to be in use.
@@ -29,6 +31,28 @@ pub(crate) struct Relief {
     pub(crate) cost: Amount,
     /// VMs to move, at least.
     pub(crate) moves: Amount,
+}
+
+/// What has to leave a host, and what can.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Want {
+    /// Amounts by resource, beyond those of the forced VMs; what is not above 0 is not wanted.
+    need: Vec<Amount>,
+    /// VMs that leave together or not at all, what they take, and what moving them costs in MiB.
+    units: Vec<(Vec<VmId>, Vec<Amount>, Amount)>,
+}
+
+impl Want {
+    /// Tells all sets of VMs that relieve the host for so many MiB at most, and each of which is needed for it; others as
+    /// well. False if they are too many to be told.
+    pub(crate) fn each(&self, most: Amount, tell: &mut dyn FnMut(&[VmId])) -> bool {
+        let items: Vec<_> =
+            (self.units.iter()).map(|(_, amounts, cost)| Item { cost: *cost, amounts }).collect();
+        each_cover(&self.need, &items, most, &mut |chosen| {
+            let vms: Vec<VmId> = chosen.iter().flat_map(|i| self.units[*i].0.iter().copied()).collect();
+            tell(&vms);
+        })
+    }
 }
 
 impl Facts {
@@ -57,6 +81,7 @@ impl Facts {
                 list.push(vm);
             }
         }
+        let mut wants = BTreeMap::new();
         let relief = (over.into_iter())
             .filter_map(|host| {
                 let base = host.index() * space.width;
@@ -73,12 +98,18 @@ impl Facts {
                 };
                 // A host that cannot be relieved stays over, which the bound of VIOLATIONS knows.
                 let moves = least(&|_| 1)?.max(between_nodes(space, host, &residents[&host], &used)?);
-                Some((host, Relief { cost: least(&|vm| space.memory(vm))?, moves }))
+                let cost = least(&|vm| space.memory(vm))?;
+                let priced = units.into_iter().zip(amounts).map(|(unit, amounts)| {
+                    let cost = unit.iter().map(|vm| space.memory(*vm)).sum();
+                    (unit, amounts, cost)
+                });
+                wants.insert(host, Want { need, units: priced.collect() });
+                Some((host, Relief { cost, moves }))
             })
             .collect();
         let balances = problem.objectives.contains(&Objective::Imbalance);
         let imbalance = if balances { imbalance::bound(space) } else { 0.0 };
-        Self { forced, leaving, relief, imbalance, emptied: Emptied::default() }
+        Self { forced, leaving, relief, wants, imbalance, emptied: Emptied::default() }
     }
 }
 

@@ -8,6 +8,7 @@ mod closing_tree;
 mod cover;
 mod facts;
 mod impossible;
+mod makespan;
 mod space;
 
 pub(crate) use bounds::bounds;
@@ -15,4 +16,5 @@ pub(crate) use closing::{Closing, Counted};
 pub(crate) use cover::{Item, cover};
 pub(crate) use facts::Facts;
 pub(crate) use impossible::impossible;
+pub(crate) use makespan::out_of_s;
 pub(crate) use space::{Space, bulk};

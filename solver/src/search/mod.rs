@@ -5,6 +5,7 @@
 
 mod balance;
 mod evacuate;
+mod hasten;
 mod home;
 mod insert;
 mod level;
@@ -41,6 +42,7 @@ pub(crate) fn first<'a>(space: &'a Space<'a>, budget: &Budget) -> State<'a> {
         let mut state = start.clone();
         state.repair(Means::direct(budget, fit).with_ejection(2, TRIES));
         state.go_home(Means::direct(budget, fit));
+        state.hasten(Means::direct(budget, Fit::Wide));
         state.settle();
         let clean = state.homeless() == 0 && state.score().value(Objective::Violations) == Some(0.0);
         if best.as_ref().is_none_or(|best| state.score().better_than(&best.score())) {

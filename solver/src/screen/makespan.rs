@@ -1,0 +1,137 @@
+//! What no plan can end before: what leaves a host together needs the bandwidth and the slots of its port.
+
+use super::facts::Facts;
+use super::space::Space;
+use crate::model::{Amount, HostId, VmId};
+use crate::schedule::{Parcel, least_s};
+use std::collections::BTreeMap;
+
+/// The pause that ends a live migration, in seconds.
+const SWITCH_S: f64 = 0.03;
+
+/// Seconds. `beyond` is how many MiB a plan moves at most beyond what must leave the hosts that are over and those that
+/// VMs have to leave; `None` = hosts may stay over, so that only the VMs are certain that have to leave.
+pub(super) fn bound_s(space: &Space<'_>, facts: &Facts, beyond: Option<f64>) -> f64 {
+    let problem = space.problem;
+    let mut leaving = facts.leaving.clone();
+    if beyond.is_some() {
+        facts.relief.iter().for_each(|(host, relief)| *leaving.entry(*host).or_default() += relief.cost);
+    }
+    let backbone = problem.limits.backbone_bandwidth.unwrap_or(f64::INFINITY);
+    // All of the last one's pause comes after the rest.
+    let at_once = |memory: Amount, rate: f64| if rate > 0.0 { memory as f64 / rate + SWITCH_S } else { 0.0 };
+    let mut bound = if leaving.is_empty() { 0.0 } else { at_once(leaving.values().sum(), backbone) };
+    let mut forced: BTreeMap<HostId, Vec<VmId>> = BTreeMap::new();
+    for &vm in &facts.forced {
+        if let Some(home) = space.home[vm.index()] {
+            forced.entry(home).or_default().push(vm);
+        }
+    }
+    for (host, memory) in &leaving {
+        let certain = forced.get(host).map_or(&[][..], Vec::as_slice);
+        let rate = problem.host(*host).migration_bandwidth.min(backbone);
+        let known = at_once(*memory, rate).max(out_of_s(space, *host, certain));
+        let most =
+            beyond.map(|beyond| beyond + facts.relief.get(host).map_or(0.0, |relief| relief.cost as f64));
+        bound = bound.max(match (facts.wants.get(host), most) {
+            (Some(want), Some(most)) if most.is_finite() => {
+                let mut least = f64::INFINITY;
+                let all = want.each(most as Amount, &mut |vms| {
+                    let vms: Vec<VmId> = certain.iter().chain(vms).copied().collect();
+                    // The bandwidth alone may tell that it is no faster.
+                    let memory = vms.iter().map(|vm| space.memory(*vm)).sum();
+                    let quickest = at_once(memory, rate);
+                    if quickest < least {
+                        least = least.min(out_of_s(space, *host, &vms).max(quickest));
+                    }
+                });
+                if all && least.is_finite() { known.max(least) } else { known }
+            }
+            _ => known,
+        });
+    }
+    bound
+}
+
+/// Seconds before which not all of some VMs can have left their host.
+pub(crate) fn out_of_s(space: &Space<'_>, host: HostId, vms: &[VmId]) -> f64 {
+    let problem = space.problem;
+    let others = space.open.iter().filter(|other| **other != host);
+    let fastest = others.map(|other| problem.rate_limit(host, *other)).fold(0.0, f64::max);
+    let parcels: Vec<Parcel> = (vms.iter())
+        .map(|vm| Parcel {
+            memory: space.memory(*vm) as f64,
+            dirty: problem.vm(*vm).memory_dirty_rate,
+            fastest,
+        })
+        .collect();
+    least_s(&parcels, problem.rate_limit(host, host), problem.host(host).max_migrations)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::budget::{Budget, Cancel};
+    use crate::constraints::Rules;
+    use crate::file;
+    use crate::model::{HostId, Problem, Site};
+    use crate::objective;
+    use crate::schedule::schedule;
+    use crate::screen::{Facts, Space, bounds};
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    /// A host that is over or to be left with some VMs (cpu, memory, dirty rate), and two with room.
+    fn problem(vms: &[(i64, i64, f64)], cpu: i64, state: &str, slots: u32) -> Problem {
+        let host = |name: &str, cpu: i64, state: &str| {
+            format!(
+                r#"{{"name": "{name}", "capacity": {{"cpu": {cpu}, "memory": 99000}}, "state": "{state}", "max_migrations": {slots}}}"#
+            )
+        };
+        let vms: Vec<String> = (vms.iter().enumerate())
+            .map(|(i, (cpu, memory, dirty))| {
+                format!(
+                    r#"{{"name": "v{i}", "host": "a", "demand": {{"cpu": {cpu}, "memory": {memory}}}, "memory_dirty_rate": {dirty}}}"#
+                )
+            })
+            .collect();
+        let hosts = [host("a", cpu, state), host("b", 40, "ONLINE"), host("c", 40, "ONLINE")].join(", ");
+        let json = format!(r#"{{"hosts": [{hosts}], "vms": [{}]}}"#, vms.join(", "));
+        Problem::new(&file::Problem::from_json(&json).unwrap()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn no_plan_of_the_same_values_takes_less(
+            vms in prop::collection::vec(
+                (1_i64..5, prop_oneof![Just(1000_i64), 500_i64..9000], prop_oneof![3 => Just(0.0), 1 => 20.0..300.0_f64]),
+                1..5,
+            ),
+            cpu in 2_i64..10,
+            drains in prop::bool::weighted(0.2),
+            slots in 1_u32..4,
+        ) {
+            let problem = problem(&vms, cpu, if drains { "DRAINING" } else { "ONLINE" }, slots);
+            let rules = Rules::new(&problem);
+            let space = Space::new(&problem, &rules);
+            let facts = Facts::new(&space);
+            let budget = Budget::new(Duration::from_hours(1), Some(1_000_000), &Cancel::default());
+            for number in 0..3_usize.pow(vms.len() as u32) {
+                let mut to = problem.initial();
+                for i in 0..vms.len() {
+                    let host = HostId::from(number / 3_usize.pow(i as u32) % 3);
+                    to.put(i, Some(Site::plain(host)));
+                }
+                if objective::fault(&problem, &rules, &to).is_some() {
+                    continue;
+                }
+                let Ok(timed) = schedule(&problem, &rules, &to, &budget) else { continue };
+                let values = objective::values(&problem, &rules, &to, timed.way);
+                let bounds = bounds(&space, &facts, &values);
+                for (bound, value) in bounds.iter().zip(&values) {
+                    prop_assert!(*bound <= value + 1e-6, "{bounds:?} for {values:?}");
+                }
+                prop_assert!(timed.makespan_bound <= timed.way.makespan_s + 1e-6);
+            }
+        }
+    }
+}
