@@ -4,6 +4,7 @@
 //! every step is an attempt that is kept if the [`Score`] does not get worse, and undone otherwise.
 
 mod balance;
+mod chain;
 mod evacuate;
 mod hasten;
 mod home;
@@ -16,6 +17,7 @@ mod pack;
 mod polish;
 mod random;
 mod repair;
+mod reroute;
 mod score;
 mod shrink;
 mod state;
@@ -32,6 +34,9 @@ use crate::screen::Space;
 
 /// Pairs tried for an ejection by the greedy part.
 const TRIES: usize = 200;
+
+/// Tries in vain after which no cheaper moves are looked for.
+const PATIENCE: usize = 150;
 
 /// The first placement: greedy, twice if the first way of choosing hosts leaves something undone.
 pub(crate) fn first<'a>(space: &'a Space<'a>, budget: &Budget) -> State<'a> {
@@ -129,7 +134,15 @@ pub(crate) fn improve(state: &mut State<'_>, enough: u64, random: &mut Random, b
         state.polish(random, budget);
         balance::balance(state, budget);
     }
-    state.shake(patience, random, budget);
+    if state.may_reroute() {
+        if !state.is_clean() {
+            state.shake(patience, random, budget);
+        }
+        state.reroute(PATIENCE, random, budget);
+        state.shake(patience / 4, random, budget);
+    } else {
+        state.shake(patience, random, budget);
+    }
     state.go_home(direct);
     state.settle();
     state.score().better_than(&before)

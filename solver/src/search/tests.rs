@@ -9,6 +9,7 @@ use crate::testing::{self, KINDS};
 use crate::{Options, file};
 use proptest::prelude::*;
 
+const LONG: std::time::Duration = std::time::Duration::from_hours(1);
 const ALL: &str = "VIOLATIONS ACTIVE_HOSTS ENERGY IMBALANCE FRAGMENTS MIGRATIONS MIGRATION_COST MAKESPAN";
 
 /// A problem with hosts of three kinds, rules of all kinds, some hosts over and some VMs waiting.
@@ -265,4 +266,55 @@ fn hosts_fill_in_proportion_and_who_is_alone_together_shares_one() {
     let least = crate::screen::bounds(&space, &facts, &[0.0, state.active() as f64, 0.0, 0.0])[1];
     assert!(state.active() as f64 <= least * 1.06, "{} hosts, at least {least}", state.active());
     assert!(told.len() == 1 && told[0] >= state.active(), "{told:?}");
+}
+
+/// Hosts and VMs of which one is over, and none has room for what can leave it: others make room.
+const FULL: &str = r#"{"hosts": [
+    {"name": "a", "capacity": {"cpu": 10, "memory": 20}}, {"name": "b", "capacity": {"cpu": 10, "memory": 20}},
+    {"name": "c", "capacity": {"cpu": 10, "memory": 20}}], "vms": [
+    {"name": "a1", "host": "a", "demand": {"cpu": 4, "memory": 6}},
+    {"name": "a2", "host": "a", "demand": {"cpu": 9, "memory": 12}},
+    {"name": "b1", "host": "b", "demand": {"cpu": 1, "memory": 3}}, {"name": "b2", "host": "b", "demand": {"cpu": 1, "memory": 3}},
+    {"name": "b3", "host": "b", "demand": {"cpu": 1, "memory": 14}},
+    {"name": "c1", "host": "c", "demand": {"cpu": 8, "memory": 2}}, {"name": "c2", "host": "c", "demand": {"cpu": 0, "memory": 9}}
+]}"#;
+
+#[test]
+fn others_make_room_in_a_chain_as_cheap_as_can_be() {
+    let problem = Problem::new(&file::Problem::from_json(FULL).unwrap()).unwrap();
+    let rules = Rules::new(&problem);
+    let space = Space::new(&problem, &rules);
+    let budget = Budget::new(LONG, Some(1_000_000), &Cancel::default());
+    let mut state = State::new(&space);
+    let before = state.score();
+    assert!(state.may_reroute() && !state.is_clean());
+    state.reroute(50, &mut Random::new(1), &budget);
+    assert!(state.is_clean() && state.score().better_than(&before));
+    // a1 goes to c, c1 to b, b1 to a; or a1 to b, and b1 and b2 to c, for one more.
+    assert_eq!(state.score().value(crate::model::Objective::MigrationCost), Some(11.0));
+    assert_counts(&state);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn cheaper_moves_keep_all_that_holds_and_make_nothing_worse(
+        seed in 0_u64..1_000_000, hosts in 2_usize..6, vms in 2_usize..16,
+    ) {
+        let problem = problem(seed, hosts, vms, "VIOLATIONS MIGRATION_COST MAKESPAN");
+        let rules = Rules::new(&problem);
+        let space = Space::new(&problem, &rules);
+        let budget = Budget::new(LONG, Some(20_000), &Cancel::default());
+        let mut state = super::first(&space, &budget);
+        if state.may_reroute() {
+            let before = state.score();
+            state.reroute(20, &mut Random::new(seed), &budget);
+            prop_assert!(!before.better_than(&state.score()));
+            assert_counts(&state);
+            if objective::fault(&problem, &rules, &problem.initial()).is_none() {
+                prop_assert_eq!(objective::fault(&problem, &rules, state.placement()), None);
+            }
+        }
+    }
 }
