@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod btrplace;
 pub mod cli;
 pub mod config;
 pub mod coordinator;

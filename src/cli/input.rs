@@ -5,10 +5,13 @@ use super::format::count;
 use super::locate::{end_of, position};
 use dvms_solver::file::{Problem, ReadError};
 use dvms_solver::{Problem as Model, Rejected};
+use flate2::read::GzDecoder;
 use std::io::{self, Read};
 
 /// Nobody writes problems of this size; it is the wrong file.
 const LARGEST: u64 = 1 << 30;
+/// What files packed by gzip begin with.
+const GZIP: &[u8] = &[0x1f, 0x8b];
 /// Faults that get their line and column.
 const PLACES: usize = 200;
 
@@ -21,10 +24,10 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Reads a file; `-` = standard input.
+    /// Reads a file, packed by gzip or not; `-` = standard input.
     ///
     /// # Errors
-    /// It cannot be read, is larger than 1 GiB or no text.
+    /// It cannot be read or unpacked, is larger than 1 GiB or no text.
     pub(crate) fn read(path: &str) -> Result<Self, Failure> {
         let name = if path == "-" { "standard input".to_owned() } else { path.to_owned() };
         let mut bytes = Vec::new();
@@ -35,6 +38,14 @@ impl Input {
         };
         if let Err(error) = read {
             return Err(Failure::bad_input(format!("cannot read {name}: {}", plain(&error))));
+        }
+        if bytes.starts_with(GZIP) {
+            let mut packed = GzDecoder::new(bytes.as_slice()).take(LARGEST + 1);
+            let mut unpacked = Vec::new();
+            if let Err(error) = packed.read_to_end(&mut unpacked) {
+                return Err(Failure::bad_input(format!("cannot unpack {name}: {}", plain(&error))));
+            }
+            bytes = unpacked;
         }
         if bytes.len() as u64 > LARGEST {
             return Err(Failure::bad_input(format!("{name} is larger than 1 GiB: surely the wrong file")));

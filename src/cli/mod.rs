@@ -14,6 +14,7 @@ mod exit;
 mod explain;
 mod failure;
 mod fit;
+mod foreign;
 mod forget;
 mod format;
 mod host_state;
@@ -93,6 +94,8 @@ enum Command {
     Explain(explain::Arguments),
     Whatif(whatif::Arguments),
     Fit(fit::Arguments),
+    Import(foreign::import::Arguments),
+    Export(foreign::export::Arguments),
     Bench(bench::Arguments),
     Hosts(hosts::Arguments),
     Vms(vms::Arguments),
@@ -139,6 +142,8 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Explain(arguments) => explain::run(arguments, output),
         Command::Whatif(arguments) => whatif::run(arguments, output),
         Command::Fit(arguments) => fit::run(arguments, output),
+        Command::Import(arguments) => foreign::import::run(arguments, output, Paint::for_stderr(*color)),
+        Command::Export(arguments) => foreign::export::run(arguments, output, Paint::for_stderr(*color)),
         Command::Bench(arguments) => bench::run(arguments, output),
         Command::Hosts(arguments) => hosts::run(arguments, server, output),
         Command::Vms(arguments) => vms::run(arguments, server, output),

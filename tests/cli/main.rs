@@ -10,6 +10,7 @@ mod command;
 mod demo;
 mod explain;
 mod fit;
+mod foreign;
 mod grpcurl;
 mod plans;
 mod readme;
