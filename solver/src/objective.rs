@@ -160,7 +160,7 @@ pub(crate) fn fault(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> Opt
                 if vm.pinned && vm.host.is_some() {
                     return Some(format!("{name} is pinned and would go to {}", host.name));
                 }
-                if let Some(from) = from.filter(|from| !problem.can_migrate(VmId::from(i), *from, *to)) {
+                if let Some(from) = from.filter(|from| !problem.can_reach(VmId::from(i), *from, *to)) {
                     let from = &problem.host(from).name;
                     return Some(format!(
                         "no migration of {name} from {from} to {} can come to an end",

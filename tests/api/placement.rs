@@ -117,14 +117,31 @@ async fn every_fault_of_a_problem_has_its_place() {
 }
 
 #[tokio::test]
-async fn a_network_that_is_not_planned_with_is_refused_by_name() {
+async fn a_network_is_planned_with() {
     let server = Server::start().await;
     let mut problem = rack();
-    problem.network = Some(pb::problem::Network::default());
+    // All hosts behind one switch that carries 10 MiB/s.
+    let switch = pb::problem::network::Switch { name: "s".into(), bandwidth: Some(10.0) };
+    let link = |host: &pb::Host| pb::problem::network::Link {
+        name: format!("l-{}", host.name),
+        a: host.name.clone(),
+        b: "s".into(),
+        bandwidth: Some(1000.0),
+        ..Default::default()
+    };
+    let links = problem.hosts.iter().map(link).collect();
+    problem.network = Some(pb::problem::Network { switches: vec![switch], links });
+    let plans =
+        all(server.placement().await.solve(problem.clone()).await.unwrap().into_inner()).await.unwrap();
+    let plan = plans.last().unwrap().plan.as_ref().unwrap();
+    let slow = plan.actions.iter().filter(|action| action.end_s - action.start_s > 100.0);
+    assert!(slow.count() > 0, "{plan:?}");
+    // A link to nowhere is told with its place.
+    problem.network.as_mut().unwrap().links[0].b = "t".into();
     let status = server.placement().await.solve(problem).await.unwrap_err();
-    let (code, reason, details) = failure(&status);
-    assert_eq!((code, reason.as_str()), (Code::Unimplemented, "UNSUPPORTED"));
-    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "network");
+    let (code, _, details) = failure(&status);
+    assert_eq!(code, Code::InvalidArgument);
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "network.links[0].b");
     server.stop().await;
 }
 

@@ -10,6 +10,7 @@ mod bits;
 mod cut;
 mod end;
 mod form;
+mod links;
 mod numa;
 mod order;
 mod overlap;
@@ -23,6 +24,9 @@ mod tables;
 mod tests;
 mod weigh;
 mod world;
+
+#[cfg(test)]
+pub(crate) use links::Links;
 
 pub use placement::check_placement;
 

@@ -1,5 +1,6 @@
 //! A sweep over a plan by its own times.
 
+use super::links::{Line, Links};
 use super::order::Order;
 use super::tables::{Rule, Step, Tables};
 use super::world::World;
@@ -37,6 +38,8 @@ struct Sweep<'t, 'a> {
     rate_out: BTreeMap<&'a str, f64>,
     rate_in: BTreeMap<&'a str, f64>,
     backbone: f64,
+    links: Option<Links<'a>>,
+    rate_through: BTreeMap<Line<'a>, f64>,
 }
 
 impl<'t, 'a> Sweep<'t, 'a> {
@@ -65,6 +68,8 @@ impl<'t, 'a> Sweep<'t, 'a> {
             rate_out: BTreeMap::new(),
             rate_in: BTreeMap::new(),
             backbone: 0.0,
+            links: Links::of(tables.problem),
+            rate_through: BTreeMap::new(),
         }
     }
 
@@ -227,6 +232,23 @@ impl<'t, 'a> Sweep<'t, 'a> {
         {
             report.add(3, subject, format!("makes all transfers {:.1} of {limit} MiB/s", self.backbone));
         }
+        self.take_links(step, rate, subject, report);
+    }
+
+    fn take_links(&mut self, step: &Step<'a>, rate: f64, subject: &str, report: &mut Report) {
+        let Some(links) = self.links.as_ref().filter(|_| rate > 0.0) else { return };
+        let Some(lines) = links.lines(step.source, step.destination) else {
+            let message = format!("goes from {} to {}, which no links join", step.source, step.destination);
+            return report.add(3, subject, message);
+        };
+        for line in lines {
+            let (all, limit) = (self.rate_through.entry(line).or_default(), links.limit(&line));
+            *all += rate;
+            if *all > limit * RATE_TOLERANCE + EPSILON_S {
+                let message = format!("makes the transfers {} {all:.1} of {limit} MiB/s", line.words());
+                report.add(3, subject, message);
+            }
+        }
     }
 
     fn end(&mut self, step: &Step<'a>) {
@@ -247,6 +269,11 @@ impl<'t, 'a> Sweep<'t, 'a> {
             *self.rate_out.entry(step.source).or_default() -= rate;
             *self.rate_in.entry(step.destination).or_default() -= rate;
             self.backbone -= rate;
+            let used = |links: &Links<'a>| links.lines(step.source, step.destination);
+            let lines = self.links.as_ref().filter(|_| rate > 0.0).and_then(used);
+            for line in lines.into_iter().flatten() {
+                *self.rate_through.entry(line).or_default() -= rate;
+            }
         }
     }
 }

@@ -123,18 +123,9 @@ impl<'a> Tables<'a> {
             rules: Vec::new(),
         };
         let before = report.found.len();
-        tables.refuse(report);
         tables.read_rules(report);
         tables.read_steps(plan, report);
         (report.found.len() == before).then_some(tables)
-    }
-
-    /// What this version cannot judge.
-    fn refuse(&self, report: &mut Report) {
-        let mut cannot = |subject: &str| report.add(0, subject, "this checker cannot judge it");
-        if self.problem.network.is_some() {
-            cannot("network");
-        }
     }
 
     fn read_rules(&mut self, report: &mut Report) {

@@ -53,6 +53,7 @@ fn apply(problem: &mut Problem, model: &model::Problem, vm: &str, host: &str, ch
             if let Some(limits) = &mut problem.limits {
                 limits.backbone_bandwidth = limits.backbone_bandwidth.map(|all| all.max(amount as f64));
             }
+            widen(problem, model, &from, host, amount as f64);
         }
         ChangeKind::FewerNodes => {
             let vm = problem.vms.iter_mut().find(|other| other.name == vm);
@@ -104,4 +105,27 @@ pub fn requiring(problem: &Problem, vm: &str, host: &str) -> (Problem, String) {
         ..file::Constraint::default()
     });
     (problem, name)
+}
+
+/// Links and switches between two hosts carry as much; hosts that no links join get one.
+fn widen(problem: &mut Problem, model: &model::Problem, from: &str, to: &str, bandwidth: f64) {
+    let Some(network) = &mut problem.network else { return };
+    let id = |name: &str| model.host_ids().find(|id| model.host(*id).name == name);
+    let (Some(a), Some(b)) = (id(from), id(to)) else { return };
+    let Some(channels) = model.topology.channels_between(a, b) else {
+        let taken = |name: &String| network.links.iter().any(|link| link.name == *name);
+        let names = (0..).map(|i| format!("new-link-{i}"));
+        let name = names.into_iter().find(|name| !taken(name)).unwrap_or_default();
+        let (a, b) = (from.to_owned(), to.to_owned());
+        network.links.push(file::Link { name, a, b, bandwidth: Some(bandwidth), ..file::Link::default() });
+        return;
+    };
+    for channel in channels {
+        let name = &model.topology.channels[channel as usize].name;
+        let links = network.links.iter_mut().map(|link| (&link.name, &mut link.bandwidth));
+        let switches = network.switches.iter_mut().map(|switch| (&switch.name, &mut switch.bandwidth));
+        for (_, present) in links.chain(switches).filter(|(other, _)| *other == name) {
+            *present = present.map(|present| present.max(bandwidth));
+        }
+    }
 }

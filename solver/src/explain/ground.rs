@@ -148,7 +148,7 @@ impl<'a> Ground<'a> {
             if problem.limits.max_migrations == Some(0) {
                 add(CauseKind::Limit, "max_migrations", words::no_migrations());
             }
-            if !problem.can_migrate(self.vm, home, host) {
+            if !problem.can_reach(self.vm, home, host) {
                 add(CauseKind::Link, &there.name, words::link(problem, self.vm, home, host));
             }
         }

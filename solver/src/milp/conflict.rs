@@ -11,7 +11,7 @@ use crate::backend::{End, Exact, Task};
 use crate::budget::Budget;
 use crate::constraints::{Part, Rules};
 use crate::file;
-use crate::model::{Constraint, HostNodes, HostState, Nodes, Objective, Problem, VmId};
+use crate::model::{Constraint, HostNodes, HostState, Nodes, Objective, Problem, Topology, VmId};
 use crate::objective;
 
 /// More than all VMs together can demand.
@@ -94,6 +94,8 @@ pub(super) fn part(problem: &Problem, rules: &Rules<'_>, things: &[Thing]) -> Pr
     }
     let mut result = problem.clone();
     result.objectives = vec![Objective::Violations];
+    // A path may lead through what is left out.
+    result.topology = Topology::default();
     for (host, _) in result.hosts.iter_mut().zip(&keep.2).filter(|(_, keep)| !**keep) {
         host.usable = vec![PLENTY; problem.resources.len()].into();
         host.state = HostState::Online;

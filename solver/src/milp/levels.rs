@@ -270,7 +270,7 @@ impl Search<'_> {
             let from = self.ends.from(vm);
             let goes = match (from, to) {
                 (Some(from), Some(to)) if from.host == to.host => problem.can_repin(vm, to.host),
-                (Some(from), Some(to)) => problem.can_migrate(vm, from.host, to.host),
+                (Some(from), Some(to)) => problem.can_reach(vm, from.host, to.host),
                 _ => true,
             };
             from == to || !self.must_stay(vm) && goes

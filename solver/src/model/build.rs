@@ -1,8 +1,8 @@
 //! From the file form to the validated model: every fault is found, each with its JSON path.
 
 use super::{
-    Amount, Amounts, Fragment, Host, HostId, HostState, Limits, Objective, Problem, Scope, Vm, Watts,
-    build_numa as numa,
+    Amount, Amounts, Fragment, Host, HostId, HostState, Limits, Objective, Problem, Scope, Topology, Vm,
+    Watts, build_numa as numa,
 };
 use crate::constraints;
 use crate::file;
@@ -89,7 +89,7 @@ impl Faults {
     }
 
     /// A number that must be finite and at least `least`.
-    fn at_least(&mut self, path: String, value: Option<f64>, least: f64) {
+    pub(super) fn at_least(&mut self, path: String, value: Option<f64>, least: f64) {
         if let Some(value) = value
             && !(value.is_finite() && value >= least)
         {
@@ -129,9 +129,6 @@ fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
         .map(|(i, vm)| build_vm(i, vm, &resources, &host_ids, &hosts, faults))
         .collect();
     refuse_overflow(&hosts, &vms, &resources, faults);
-    if file.network.is_some() {
-        faults.unsupported("network", "a network topology");
-    }
     let mut scopes = vec![host_scope(hosts.len())];
     let names = constraints::Names { hosts: &host_ids, vms: &vm_ids, resources: &resources };
     let constraints = constraints::build(file, &names, &mut scopes, faults);
@@ -149,6 +146,7 @@ fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
         scopes,
         objectives: objectives(file, faults),
         limits: limits(file.limits.as_ref(), faults),
+        topology: Topology::new(file.network.as_ref(), &host_ids, faults),
     };
     problem.settle_nodes();
     problem
@@ -163,7 +161,8 @@ fn resources(file: &file::Problem) -> Vec<String> {
     of_hosts.chain(standard).cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn index<'a>(
+/// Numbers by name; names of no form and those used twice are faults.
+pub(super) fn index<'a>(
     kind: &str,
     names: impl Iterator<Item = &'a String>,
     faults: &mut Faults,

@@ -13,6 +13,7 @@ mod placement;
 mod power;
 #[cfg(test)]
 mod tests;
+mod topology;
 mod twins;
 
 pub use crate::constraints::Body;
@@ -22,6 +23,7 @@ pub use ids::{ConstraintId, HostId, ResourceId, ScopeId, VmId};
 pub use numa::HostNodes;
 pub(crate) use numa::{Bound, part};
 pub use placement::{Nodes, Placement, Site};
+pub use topology::{Channel, Topology};
 
 /// An amount of one resource, in the unit of `problem-format` (milli-cores, MiB, Mbit/s, GiB …).
 /// Never negative in a problem; differences of amounts may be.
@@ -52,6 +54,8 @@ pub struct Problem {
     pub limits: Limits,
     /// What `FRAGMENTS` counts.
     pub fragment: Option<Fragment>,
+    /// Links and switches that transfers share.
+    pub topology: Topology,
 }
 
 /// A hypervisor.
@@ -274,18 +278,35 @@ impl Problem {
         self.vms.iter().any(|vm| vm.demand != vm.present)
     }
 
-    /// Fastest rate in MiB/s between two hosts.
+    /// Fastest rate in MiB/s of a migration from one host to another; 0 where no links join them.
     #[must_use]
     pub fn rate_limit(&self, source: HostId, destination: HostId) -> f64 {
+        self.ends_limit(source, destination).min(self.topology.rate_limit(source, destination))
+    }
+
+    /// What the ends of a migration and the backbone allow.
+    fn ends_limit(&self, source: HostId, destination: HostId) -> f64 {
         let ends = self.host(source).migration_bandwidth.min(self.host(destination).migration_bandwidth);
         ends.min(self.limits.backbone_bandwidth.unwrap_or(f64::INFINITY))
     }
 
-    /// Whether a live migration can converge: dirty rate below 0.8 of the rate (contract, rule 3).
+    /// Whether a live migration from one host to another can converge: dirty rate below 0.8 of the rate (contract,
+    /// rule 3).
     #[must_use]
     pub fn can_migrate(&self, vm: VmId, source: HostId, destination: HostId) -> bool {
+        self.converges(vm, source, destination, self.rate_limit(source, destination))
+    }
+
+    /// Whether a VM may come from one host to another at all, by one migration or by several over other hosts. Where
+    /// it says no there is no way; a yes is a promise of none, as narrow links are not looked at.
+    #[must_use]
+    pub fn can_reach(&self, vm: VmId, source: HostId, destination: HostId) -> bool {
+        self.topology.joins(source, destination)
+            && self.converges(vm, source, destination, self.ends_limit(source, destination))
+    }
+
+    fn converges(&self, vm: VmId, source: HostId, destination: HostId, rate: f64) -> bool {
         let slots = self.host(source).max_migrations > 0 && self.host(destination).max_migrations > 0;
-        let rate = self.rate_limit(source, destination);
         slots && rate > 0.0 && self.vm(vm).memory_dirty_rate < 0.8 * rate
     }
 }

@@ -1,9 +1,9 @@
 //! What no schedule of the same moves can end before, pivots or not.
 
 use super::ground::{Ground, Hop};
-use super::network::{SWITCH_S, duration_s, shortest_s};
+use super::network::{SWITCH_S, duration_s, hop_s, line_limits, sure_lines};
 use super::port::{Parcel, least_s};
-use crate::model::VmId;
+use crate::model::{HostId, Problem, VmId};
 
 /// Seconds. Each VM that moves leaves its host once and enters its last one at least; between them it may
 /// go where it likes.
@@ -11,13 +11,14 @@ pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
     let problem = ground.problem;
     let hops: Vec<Hop> = ground.movers().filter_map(|vm| ground.last_hop(vm, &ground.start)).collect();
     let backbone = problem.limits.backbone_bandwidth.unwrap_or(f64::INFINITY);
-    // What goes out of and into each host, and seconds of its slots; MiB through the backbone.
+    let limits: Vec<f64> = line_limits(problem).collect();
+    // What goes out of and into each host, and seconds of its slots; MiB through each line.
     let mut ports = vec![(<[Vec<Parcel>; 2]>::default(), 0.0); problem.hosts.len()];
-    let mut through = 0.0;
+    let mut through = vec![0.0; limits.len()];
     let mut bound = 0.0_f64;
     for hop in &hops {
         let opens = ground.opens_s(hop.to.host).unwrap_or(0.0);
-        bound = bound.max(arrival_s(ground, *hop).max(opens) + shortest_s(problem, *hop));
+        bound = bound.max(arrival_s(ground, *hop).max(opens) + shortest_s(problem, *hop, &limits));
         let Some(from) = hop.from else { continue };
         if hop.repins() {
             ports[from.index()].1 += SWITCH_S;
@@ -34,7 +35,9 @@ pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
             *slots += parcel.alone_s();
             parcels[way].push(parcel);
         }
-        through += least_transfer(ground, hop.vm, backbone);
+        for line in sure_lines(problem, from.host, hop.to.host) {
+            through[line] += least_transfer(ground, hop.vm, limits[line]);
+        }
     }
     for (host, (parcels, slots)) in problem.hosts.iter().zip(ports) {
         let bandwidth = host.migration_bandwidth.min(backbone);
@@ -45,7 +48,17 @@ pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
             bound = bound.max(slots / f64::from(host.max_migrations));
         }
     }
-    if through > 0.0 { bound.max(through / backbone) } else { bound }
+    let busy = through.iter().zip(&limits).filter(|(amount, _)| **amount > 0.0);
+    busy.map(|(amount, limit)| amount / limit).fold(bound, f64::max)
+}
+
+/// Seconds that one of a VM's hops to its place takes at least: through the narrowest line that it surely goes through.
+fn shortest_s(problem: &Problem, hop: Hop, limits: &[f64]) -> f64 {
+    let Some(from) = hop.from else { return 0.0 };
+    let port = |host: HostId| problem.host(host).migration_bandwidth;
+    let ends = port(from.host).min(port(hop.to.host));
+    let rate = sure_lines(problem, from.host, hop.to.host).map(|line| limits[line]).fold(ends, f64::min);
+    if hop.repins() || rate > problem.vm(hop.vm).memory_dirty_rate { hop_s(problem, hop, rate) } else { 0.0 }
 }
 
 /// The least product of rate and duration that a VM's migration can have, in MiB: b·m/(b − d) + 0.03·b

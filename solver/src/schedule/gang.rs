@@ -63,12 +63,13 @@ impl Run<'_> {
     /// Rates that all can have at once.
     fn gang_rates(&self, hops: &[(Hop, HostId)]) -> Option<Vec<f64>> {
         let mut network = self.network.clone();
-        let backbone = self.ground.problem.limits.backbone_bandwidth.is_some();
+        let problem = self.ground.problem;
+        let shares = problem.limits.backbone_bandwidth.is_some() || !problem.topology.is_empty();
         let mut rates = Vec::new();
         for (hop, from) in hops {
             let out = hops.iter().filter(|(_, other)| other == from).count();
             let into = hops.iter().filter(|(other, _)| other.to.host == hop.to.host).count();
-            let parts = if backbone { hops.len() } else { out.max(into) };
+            let parts = if shares { hops.len() } else { out.max(into) };
             let rate = network.offer_part(hop.vm, *from, hop.to.host, parts as f64).ok()?;
             network.begin(*from, hop.to.host, rate);
             rates.push(rate);

@@ -1,4 +1,5 @@
-//! Slots and bandwidth of hosts and of the backbone at one instant, and how long a migration lasts.
+//! Slots and bandwidth of hosts, and of what transfers share besides (the backbone, links, switches), at one
+//! instant, and how long a migration lasts.
 
 use super::ground::Hop;
 use super::port;
@@ -98,8 +99,36 @@ pub(super) struct Network<'a> {
     sharing: Sharing,
     shares: &'a Shares,
     ports: Vec<Port>,
-    backbone: f64,
-    under_way: u32,
+    /// The backbone, then the channels of the topology.
+    shared: Vec<Line>,
+}
+
+/// What transfers share between the ports of hosts.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    limit: f64,
+    rate: f64,
+    count: u32,
+}
+
+/// What a transfer uses between the ports of its hosts, as numbers of lines: the backbone is 0, if there is one.
+pub(super) fn lines(problem: &Problem, from: HostId, to: HostId) -> impl Iterator<Item = usize> + use<> {
+    let backbone = problem.limits.backbone_bandwidth.is_some() && from != to;
+    let links = problem.topology.channels_between(from, to).unwrap_or_default();
+    backbone.then_some(0).into_iter().chain(links.into_iter().map(|channel| channel as usize + 1))
+}
+
+/// Those of them that the VM surely goes through, whatever hosts it goes over.
+pub(super) fn sure_lines(problem: &Problem, from: HostId, to: HostId) -> impl Iterator<Item = usize> + use<> {
+    let backbone = problem.limits.backbone_bandwidth.is_some() && from != to;
+    let links = problem.topology.surely_between(from, to);
+    backbone.then_some(0).into_iter().chain(links.into_iter().map(|channel| channel as usize + 1))
+}
+
+/// The bandwidths of all lines, in MiB/s.
+pub(super) fn line_limits(problem: &Problem) -> impl Iterator<Item = f64> + '_ {
+    let backbone = problem.limits.backbone_bandwidth.unwrap_or(f64::INFINITY);
+    std::iter::once(backbone).chain(problem.topology.channels.iter().map(|channel| channel.bandwidth))
 }
 
 /// Why a migration cannot begin now.
@@ -107,8 +136,8 @@ pub(super) struct Network<'a> {
 pub(super) enum Busy {
     /// Slots or bandwidth of one of the two hosts.
     Host,
-    /// Bandwidth of the backbone.
-    Backbone,
+    /// Bandwidth of this line.
+    Line(usize),
 }
 
 impl<'a> Network<'a> {
@@ -116,7 +145,8 @@ impl<'a> Network<'a> {
         let port =
             |host: &crate::model::Host| Port { slots: host.max_migrations, rate: [0.0; 2], count: [0; 2] };
         let ports = problem.hosts.iter().map(port).collect();
-        Self { problem, sharing, shares, ports, backbone: 0.0, under_way: 0 }
+        let shared = line_limits(problem).map(|limit| Line { limit, rate: 0.0, count: 0 }).collect();
+        Self { problem, sharing, shares, ports, shared }
     }
 
     /// The rate that a migration can have from now on.
@@ -138,8 +168,8 @@ impl<'a> Network<'a> {
         let part = |limit: f64, parts: f64| (limit / parts).max(slowest(dirty)).min(limit);
         let own = self.shares.get(&vm).copied().unwrap_or([1.0; 2]);
         let best = part(limit(from), parts * own[0]).min(part(limit(to), parts * own[1]));
-        let backbone = self.problem.limits.backbone_bandwidth;
-        let best = backbone.map_or(best, |all| best.min(part(all, parts)));
+        let on_the_way: Vec<usize> = lines(self.problem, from, to).collect();
+        let best = on_the_way.iter().fold(best, |best, line| best.min(part(self.shared[*line].limit, parts)));
         // Nothing faster can be told from times in floating point.
         let best = best.min((dirty + self.problem.memory_of(vm) as f64 / QUICKEST_S).max(slowest(dirty)));
         let enough = |rate: f64| {
@@ -149,8 +179,12 @@ impl<'a> Network<'a> {
         if !enough(rate) {
             return Err(Busy::Host);
         }
-        let rate = backbone.map_or(rate, |all| rate.min(all - self.backbone));
-        if enough(rate) { Ok(rate) } else { Err(Busy::Backbone) }
+        let free = |line: &&usize| self.shared[**line].limit - self.shared[**line].rate;
+        let Some(narrowest) = on_the_way.iter().min_by(|a, b| free(a).total_cmp(&free(b))) else {
+            return Ok(rate);
+        };
+        let rate = rate.min(free(&narrowest));
+        if enough(rate) { Ok(rate) } else { Err(Busy::Line(*narrowest)) }
     }
 
     pub(super) fn begin(&mut self, from: HostId, to: HostId, rate: f64) {
@@ -160,8 +194,10 @@ impl<'a> Network<'a> {
             port.rate[way] += rate;
             port.count[way] += 1;
         }
-        self.backbone += rate;
-        self.under_way += 1;
+        for line in lines(self.problem, from, to) {
+            self.shared[line].rate += rate;
+            self.shared[line].count += 1;
+        }
     }
 
     pub(super) fn end(&mut self, from: HostId, to: HostId, rate: f64) {
@@ -172,8 +208,11 @@ impl<'a> Network<'a> {
             // Sums of floats drift; nothing is exactly nothing.
             port.rate[way] = if port.count[way] == 0 { 0.0 } else { port.rate[way] - rate };
         }
-        self.under_way -= 1;
-        self.backbone = if self.under_way == 0 { 0.0 } else { self.backbone - rate };
+        for line in lines(self.problem, from, to) {
+            let line = &mut self.shared[line];
+            line.count -= 1;
+            line.rate = if line.count == 0 { 0.0 } else { line.rate - rate };
+        }
     }
 }
 

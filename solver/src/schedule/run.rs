@@ -2,7 +2,7 @@
 
 use super::ground::{Ground, Hop};
 use super::ledger::Ledger;
-use super::network::{Busy, Network, Shares, Sharing, hop_s};
+use super::network::{Busy, Network, Shares, Sharing, hop_s, lines};
 use super::pivot::{self, View};
 use super::search::{self, Route, Scope};
 use crate::budget::Budget;
@@ -67,8 +67,8 @@ pub(super) struct Run<'g> {
     /// VMs that wait to leave or to enter each host, and to enter each value of a spread.
     at_host: Vec<Vec<VmId>>,
     at_pool: BTreeMap<usize, Vec<VmId>>,
-    /// VMs for which only the backbone had too little, by rank.
-    at_backbone: BTreeMap<u32, VmId>,
+    /// VMs for which only a line had too little, for each such line by rank.
+    at_line: BTreeMap<usize, BTreeMap<u32, VmId>>,
     /// What breaks a deadlock, in this order; nobody else may enter the pools that it needs.
     forced: VecDeque<Hop>,
     /// Hosts that are still being booted, with the time when they are up; the last first.
@@ -107,7 +107,7 @@ impl<'g> Run<'g> {
             last_step: BTreeMap::new(),
             at_host: vec![Vec::new(); problem.hosts.len()],
             at_pool: BTreeMap::new(),
-            at_backbone: BTreeMap::new(),
+            at_line: BTreeMap::new(),
             forced: VecDeque::new(),
             boots: ground.booted().filter_map(|host| Some((ground.opens_s(host)?, host))).collect(),
             reserved: BTreeMap::new(),
@@ -370,12 +370,17 @@ impl<'g> Run<'g> {
         if offered == Err(Busy::Host) || !self.ground.fits(&self.ledger.room, hop) || reserved() {
             return false;
         }
-        let Ok(rate) = offered else {
-            self.at_backbone.insert(self.policy.ranks[vm.index()], vm);
-            return false;
-        };
-        self.begin(hop, rate, duration(self.ground, hop, rate));
-        true
+        match offered {
+            Ok(rate) => {
+                self.begin(hop, rate, duration(self.ground, hop, rate));
+                true
+            }
+            Err(Busy::Line(line)) => {
+                self.at_line.entry(line).or_default().insert(self.policy.ranks[vm.index()], vm);
+                false
+            }
+            Err(Busy::Host) => false,
+        }
     }
 
     pub(super) fn begin(&mut self, hop: Hop, rate: f64, duration_s: f64) {
@@ -460,10 +465,12 @@ impl<'g> Run<'g> {
         self.ended += ended.len();
         let mut hosts: Vec<HostId> = Vec::new();
         let mut pools: Vec<usize> = Vec::new();
+        let mut freed: BTreeSet<usize> = BTreeSet::new();
         for step in ended {
             let Step { hop, rate, .. } = self.steps[step as usize];
             let Some(from) = hop.from else { continue };
             self.network.end(from.host, hop.to.host, rate);
+            freed.extend(lines(self.ground.problem, from.host, hop.to.host));
             self.ledger.give_back(self.ground, hop, step);
             self.arrive(hop);
             hosts.extend([from.host, hop.to.host]);
@@ -472,7 +479,7 @@ impl<'g> Run<'g> {
         let mut woken = Vec::new();
         if self.ends.is_empty() || self.migrations_left == 0 {
             woken.extend(self.left_vms());
-            self.at_backbone.clear();
+            self.at_line.clear();
             return woken;
         }
         hosts.sort_unstable();
@@ -488,9 +495,12 @@ impl<'g> Run<'g> {
         for pool in pools {
             self.wake_pool(pool, &mut woken);
         }
-        // The first of those that wait for the backbone; all of them get their turn when nothing else goes.
-        let next: Vec<u32> = self.at_backbone.keys().take(64).copied().collect();
-        woken.extend(next.into_iter().filter_map(|rank| self.at_backbone.remove(&rank)));
+        // The first of those that wait for a line; all of them get their turn when nothing else goes.
+        for line in freed {
+            let Some(waiting) = self.at_line.get_mut(&line) else { continue };
+            let next: Vec<u32> = waiting.keys().take(64).copied().collect();
+            woken.extend(next.into_iter().filter_map(|rank| waiting.remove(&rank)));
+        }
         woken
     }
 }

@@ -113,7 +113,7 @@ fn obstacle<'a>(space: &Space<'a>, vm: VmId, home: HostId, host: HostId) -> (Str
     if let Some(kept) = space.forbidding(vm, host).next() {
         return (format!("ruled out by {}", kept.constraint.name), Some(&kept.constraint.name));
     }
-    if !problem.can_migrate(vm, home, host) {
+    if !problem.can_reach(vm, home, host) {
         return ("to which no migration of it can come to an end".into(), None);
     }
     match space.rules.holding(vm, host).next() {

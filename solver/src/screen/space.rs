@@ -255,7 +255,7 @@ impl<'a> Space<'a> {
     /// Whether links and rules about the way let the VM go to a host.
     pub(crate) fn reaches(&self, vm: VmId, host: HostId) -> bool {
         let Some(home) = self.home[vm.index()] else { return true };
-        (self.roams[vm.index()] || self.problem.can_migrate(vm, home, host))
+        (self.roams[vm.index()] || self.problem.can_reach(vm, home, host))
             && self.rules.holding(vm, host).next().is_none()
     }
 
@@ -354,7 +354,7 @@ fn roams(problem: &Problem, home: &Placement) -> Vec<bool> {
     }) else {
         return Vec::new();
     };
-    let all = problem.hosts.iter().all(|host| host.max_migrations > 0);
+    let all = problem.hosts.iter().all(|host| host.max_migrations > 0) && problem.topology.is_empty();
     let roams = |vm: VmId| home[vm.index()].is_some_and(|home| problem.can_migrate(vm, home, slowest));
     problem.vm_ids().map(|vm| all && roams(vm)).collect()
 }

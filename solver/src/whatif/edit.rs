@@ -1,6 +1,6 @@
 //! Edits of a problem.
 
-use crate::file::{Amounts, Constraint, Host, Problem, Vm};
+use crate::file::{Amounts, Constraint, Host, Link, Problem, Vm};
 use std::collections::BTreeSet;
 
 /// More of a kind are surely a mistake.
@@ -115,7 +115,26 @@ fn add_hosts(problem: &mut Problem, count: u32, like: Option<&str>) -> Result<()
     let model = Host { state: String::new(), ..model.clone() };
     let taken = problem.hosts.iter().map(|host| host.name.as_str());
     let names = fresh_names("new-host", taken, count)?;
+    for name in &names {
+        attach(problem, &model.name, name)?;
+    }
     problem.hosts.extend(names.into_iter().map(|name| Host { name, ..model.clone() }));
+    Ok(())
+}
+
+/// Gives a new host the links of another one.
+fn attach(problem: &mut Problem, model: &str, name: &str) -> Result<(), Refused> {
+    let Some(network) = &mut problem.network else { return Ok(()) };
+    let mine = |link: &&Link| link.a == model || link.b == model;
+    let mut links: Vec<Link> = network.links.iter().filter(mine).cloned().collect();
+    let taken = network.links.iter().map(|link| link.name.as_str());
+    let names = fresh_names("new-link", taken, links.len() as u32)?;
+    for (link, fresh) in links.iter_mut().zip(names) {
+        let end = if link.a == model { &mut link.a } else { &mut link.b };
+        name.clone_into(end);
+        link.name = fresh;
+    }
+    network.links.extend(links);
     Ok(())
 }
 

@@ -77,7 +77,30 @@ fn hosts(size: Size, random: &mut Random) -> file::Problem {
         let limits = file::Limits { backbone_bandwidth: Some(600.0), ..file::Limits::default() };
         problem.limits = Some(limits);
     }
+    if size.odd && random.one_in(3) {
+        problem.network = Some(network(&problem, random));
+    }
     problem
+}
+
+/// Two switches and a narrow link between them; perhaps one of them blocks, too.
+fn network(problem: &file::Problem, random: &mut Random) -> file::Network {
+    let switch = |name: &str, bandwidth| file::Switch { name: name.to_owned(), bandwidth };
+    let link = |name: String, a: &str, b: &str, bandwidth| file::Link {
+        name,
+        a: a.to_owned(),
+        b: b.to_owned(),
+        bandwidth: Some(bandwidth),
+        ..file::Link::default()
+    };
+    let blocking = random.one_in(2).then_some(800.0);
+    let mut links = vec![link("up".to_owned(), "left", "right", 400.0)];
+    links[0].half_duplex = random.one_in(2);
+    for (i, host) in problem.hosts.iter().enumerate() {
+        let side = if i % 2 == 0 { "left" } else { "right" };
+        links.push(link(format!("l{i}"), &host.name, side, 700.0));
+    }
+    file::Network { switches: vec![switch("left", None), switch("right", blocking)], links }
 }
 
 fn vms(problem: &mut file::Problem, size: Size, random: &mut Random) {
