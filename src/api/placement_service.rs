@@ -3,6 +3,7 @@
 mod ask;
 mod questions;
 mod solve;
+mod wishes;
 
 use super::convert::{plan_from_wire, problem_from_wire};
 use super::deadline::Deadline;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
+use wishes::Wishes;
 
 /// Plans on their way to a caller; it skips some of the improving ones when it reads slowly.
 const QUEUE: usize = 4;
@@ -66,9 +68,16 @@ impl Placement {
     }
 
     /// At most so many solves of a problem and what is made of it.
-    fn solves(&self, problem: &file::Problem, deadline: Option<Deadline>, most: u32) -> Solves {
+    fn solves(
+        &self,
+        problem: &file::Problem,
+        wishes: Wishes,
+        deadline: Option<Deadline>,
+        most: u32,
+    ) -> Solves {
         Solves {
             solver: self.solver.clone(),
+            wishes,
             threads: self.settings.threads,
             limit: self.time_limit(problem),
             deadline,
@@ -83,6 +92,7 @@ impl PlacementService for Placement {
 
     async fn solve(&self, request: Request<pb::Problem>) -> Result<Response<Self::SolveStream>, Status> {
         let deadline = Deadline::of(&request);
+        let wishes = Wishes::of(request.metadata())?;
         let problem = judged(move || {
             let problem = problem_from_wire(request.into_inner()).map_err(ApiError::invalid)?;
             dvms_solver::Problem::new(&problem).map_err(rejected)?;
@@ -90,9 +100,8 @@ impl PlacementService for Placement {
         })
         .await?;
         let permit = self.permit()?;
-        let limit = self.time_limit(&problem);
-        let solving =
-            Solving::begin(self.solver.clone(), problem, self.settings.threads, limit, deadline, permit)?;
+        let order = wishes.order(self.time_limit(&problem), self.settings.threads);
+        let solving = Solving::begin(self.solver.clone(), problem, order, deadline, permit)?;
         let stopping = self.stopping.clone();
         // The end of the server ends the solve, which then has an answer: it is not cut off.
         let never = CancellationToken::new();

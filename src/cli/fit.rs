@@ -89,6 +89,8 @@ fn wish(arguments: &Arguments, problem: &Problem) -> Result<Wish, Failure> {
             found.ok_or_else(|| bad("--vm", format!("there is no VM {name:?} in the problem")))?
         }
     };
+    // What is asked for is what it has, at the end as well.
+    vm.arrival_demand.retain(|name, _| !demand.contains_key(name));
     vm.demand.extend(demand.iter().map(|(name, amount)| (name.clone(), *amount)));
     vm.labels.extend(arguments.label.iter().map(|pair| (pair.name.clone(), pair.value.clone())));
     Ok(Wish { vm, spread: arguments.spread.clone(), hosts: arguments.host.clone() })

@@ -118,6 +118,9 @@ pub struct Planning {
     pub seed: u64,
     /// Hosts of a consolidation, at most.
     pub consolidate_hosts: usize,
+    /// MiB that may be moved for one unit of what is gained (a host, a thousandth of load …); no plan is made that costs
+    /// more. What ends an overload or a broken rule is worth any move; infinite, so is the rest.
+    pub migration_price: f64,
 }
 
 impl Default for Planning {
@@ -129,6 +132,7 @@ impl Default for Planning {
             threads: 1,
             seed: 0,
             consolidate_hosts: 64,
+            migration_price: f64::INFINITY,
         }
     }
 }
@@ -197,6 +201,7 @@ impl Settings {
             ("planning.time_limit_s", self.planning.time_limit_s, 0.1, 600.0),
             ("planning.concurrent", self.planning.concurrent as f64, 1.0, 256.0),
             ("planning.threads", self.planning.threads as f64, 1.0, 256.0),
+            ("planning.migration_price", self.planning.migration_price, 0.0, f64::INFINITY),
             ("planning.consolidate_hosts", self.planning.consolidate_hosts as f64, 2.0, 100_000.0),
             ("execution.deadline_factor", self.execution.deadline_factor, 1.0, 1000.0),
             ("execution.deadline_s", self.execution.deadline_s, 1.0, 86_400.0),

@@ -136,6 +136,21 @@ impl<'a> Best<'a> {
         objective::pays(self.price, pairs, cost(found) - cost(best))
     }
 
+    /// The way with the soft rules that it breaks, of which a schedule that keeps none knows nothing: the checker
+    /// tells.
+    fn settled(&self, to: &Placement, timed: &schedule::Timed) -> Way {
+        let (problem, rules) = (self.problem, self.rules);
+        let found = Found::new(problem, rules, to.clone(), timed.actions.clone(), timed.way);
+        let plan = answer::plan(problem, rules, &found, Status::Feasible, &[]);
+        let levels = check::check(self.file, &plan).levels;
+        let kept = Way { broken: 0.0, ..timed.way };
+        let without = objective::values(problem, rules, to, kept);
+        let judged = (problem.objectives.iter().zip(&without).zip(&levels))
+            .find(|((level, _), _)| **level == Objective::Violations)
+            .map(|((_, without), (_, _, value))| (value - without).max(0.0));
+        judged.map_or(timed.way, |broken| Way { broken, ..timed.way })
+    }
+
     fn make(&mut self, to: &Placement) -> Offer {
         let (problem, rules) = (self.problem, self.rules);
         let began = self.budget.since_start();
@@ -150,7 +165,8 @@ impl<'a> Best<'a> {
             let pivots = pivots(problem, &timed.actions, to);
             return Offer::Stuck(pivots);
         }
-        let mut found = Found::new(problem, rules, to.clone(), timed.actions, timed.way);
+        let way = if timed.loose { self.settled(to, &timed) } else { timed.way };
+        let mut found = Found::new(problem, rules, to.clone(), timed.actions, way);
         if let Some(best) = &self.found
             && (objective::compare(problem, &found.values, &best.values) != Ordering::Less
                 || !self.pays(best, &found))

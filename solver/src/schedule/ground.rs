@@ -89,8 +89,10 @@ pub(super) struct Ground<'a> {
     pub(super) gang_of: BTreeMap<VmId, usize>,
     /// A soft rule is among those that are kept, as the plan's value counts on it.
     pub(super) keeps_soft: bool,
-    /// One of these is about plans: a plan may break it after all, at its price.
+    /// A soft rule is among those that hold at both ends: a plan may break it on the way after all, at its price.
     pub(super) may_break: bool,
+    /// Weights of those that are not kept here on the way, and so may or may not be broken there.
+    pub(super) loose: f64,
     /// More is asked than rules demand: that there is no way proves nothing.
     pub(super) narrow: bool,
     /// VMs that cannot come to their place as rules are kept here.
@@ -101,7 +103,7 @@ pub(super) struct Ground<'a> {
 }
 
 impl<'a> Ground<'a> {
-    /// With `soft`, soft rules about plans are kept as well.
+    /// With `soft`, soft rules that hold at both ends are kept as well.
     pub(super) fn new(problem: &'a Problem, rules: &'a Rules<'a>, to: &'a Placement, soft: bool) -> Self {
         let (width, start) = (problem.resources.len(), problem.initial());
         let used = crate::objective::present_usage(problem, &start);
@@ -109,7 +111,7 @@ impl<'a> Ground<'a> {
         let mut room = vec![Amount::MAX / 4; used.len()];
         problem.bounds().for_each(|bound| room[bound.cell] = bound.usable - used[bound.cell]);
         let mut course = Course::new(problem, &start, to);
-        let (mut keeps_soft, mut may_break, mut of_plans) = (false, false, Vec::new());
+        let (mut keeps_soft, mut may_break, mut loose, mut of_plans) = (false, false, 0.0, Vec::new());
         let end = rules.tally(to);
         for kept in &rules.list {
             if !kept.always && !kept.rule.is_of_plans() || !kept.hard() && kept.fails(&end) {
@@ -117,10 +119,14 @@ impl<'a> Ground<'a> {
             }
             if kept.rule.is_of_plans() {
                 of_plans.push(kept);
-                may_break |= !kept.hard();
-                if !kept.hard() && !soft {
-                    continue;
+            }
+            may_break |= !kept.hard();
+            if !kept.hard() && !soft {
+                // What a plan does to a rule about plans is told by its actions.
+                if !kept.rule.is_of_plans() {
+                    loose += kept.constraint.soft_weight.unwrap_or(0.0);
                 }
+                continue;
             }
             keeps_soft |= !kept.hard();
             kept.rule.course(&mut course);
@@ -146,6 +152,7 @@ impl<'a> Ground<'a> {
             together,
             keeps_soft,
             may_break,
+            loose,
             narrow,
             blocked,
             of_plans,

@@ -43,6 +43,8 @@ pub(crate) struct Timed {
     /// Boots, then moves in the order of start, then shutdowns; ids from 1; `because` is left empty.
     pub(crate) actions: Vec<Action>,
     pub(crate) way: Way,
+    /// Soft rules were not looked at on the way: `way.broken` counts all of them, broken or not.
+    pub(crate) loose: bool,
     /// No schedule of the same moves ends before, in seconds.
     pub(crate) makespan_bound: f64,
     /// When the first schedule was there, from the start of the solve; what came then was polish.
@@ -71,7 +73,7 @@ pub(crate) fn schedule(
     let ground = Ground::new(problem, rules, to, true);
     match on_ground(&ground, budget) {
         Err(stuck) if ground.may_break && !budget.expired() => {
-            // A soft rule about plans may be what stands in the way.
+            // A soft rule may be what stands in the way.
             let ground = Ground::new(problem, rules, to, false);
             on_ground(&ground, budget).map_err(|other| if other.vms.is_empty() { stuck } else { other })
         }
@@ -147,7 +149,7 @@ fn on_ground(ground: &Ground<'_>, budget: &Budget) -> Result<Timed, Stuck> {
         Some(best) => {
             let actions = power::actions(ground, &best.steps);
             let first = first.unwrap_or_else(|| budget.since_start());
-            Ok(Timed { actions, way: best.way, makespan_bound: bound, first })
+            Ok(Timed { actions, way: best.way, loose: ground.loose > 0.0, makespan_bound: bound, first })
         }
         None => Err(Stuck { vms: left.unwrap_or_default(), proved: false }),
     }
@@ -254,7 +256,7 @@ impl Outcome {
             pivots: (migrations.count() - needed) as u64,
             detour_mib: aside.map(|vm| ground.problem.memory_of(*vm)).sum(),
             makespan_s: steps.iter().map(|step| step.end_s).fold(0.0, f64::max),
-            broken,
+            broken: broken + ground.loose,
         };
         let sum_of_ends_s = steps.iter().map(|step| step.end_s).sum();
         Ok(Self { steps, way, sum_of_ends_s })

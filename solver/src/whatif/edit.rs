@@ -150,6 +150,8 @@ fn add_vms(problem: &mut Problem, count: u32, like: Option<&str>, demand: &Amoun
     if let Some(numa) = &mut model.numa {
         numa.nodes.clear();
     }
+    // What is asked for is what they have, at the end as well.
+    model.arrival_demand.retain(|name, _| !demand.contains_key(name));
     model.demand.extend(demand.iter().map(|(name, amount)| (name.clone(), *amount)));
     let taken = problem.vms.iter().map(|vm| vm.name.as_str());
     let names = fresh_names("new-vm", taken, count)?;

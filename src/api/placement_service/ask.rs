@@ -1,8 +1,9 @@
 //! Questions whose answers need solves: a thread that works for as long as somebody waits for the answer.
 
+use super::wishes::Wishes;
 use crate::api::deadline::Deadline;
 use crate::api::error::ApiError;
-use crate::solving::{Backend, Order, Solver, Stop};
+use crate::solving::{Solver, Stop};
 use dvms_solver::Rejected;
 use dvms_solver::file::{Plan, Problem};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ const SLACK: Duration = Duration::from_millis(20);
 /// How the solves of a question are made.
 pub(super) struct Solves {
     pub(super) solver: Arc<dyn Solver>,
+    pub(super) wishes: Wishes,
     pub(super) threads: usize,
     /// Wall clock for each.
     pub(super) limit: Duration,
@@ -58,14 +60,8 @@ impl Solves {
                     |until: Instant| until.saturating_duration_since(Instant::now()).saturating_sub(SLACK);
                 let share = until.map(|until| time(until) / left.max(1));
                 left = left.saturating_sub(1);
-                let order = Order {
-                    time_limit: share.map_or(self.limit, |share| self.limit.min(share)),
-                    threads: self.threads,
-                    seed: 0,
-                    work_limit: None,
-                    migration_price: None,
-                    backend: Backend::default(),
-                };
+                let limit = share.map_or(self.limit, |share| self.limit.min(share));
+                let order = self.wishes.order(limit, self.threads);
                 self.solver.solve(problem, &order, &stop, &mut |_| {})
             });
             let _ = sender.send(answer);

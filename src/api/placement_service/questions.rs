@@ -1,5 +1,6 @@
 //! Why, what if, how many more: answers about a problem that is not solved as it is, or not only.
 
+use super::wishes::Wishes;
 use super::{Placement, judged, rejected};
 use crate::api::convert::{
     edits_from_wire, explanation_to_wire, fit_to_wire, plan_to_wire, problem_from_wire, problem_to_wire,
@@ -41,6 +42,7 @@ pub(super) async fn compared(
     request: Request<pb::WhatIfRequest>,
 ) -> Result<pb::WhatIfResponse, ApiError> {
     let deadline = Deadline::of(&request);
+    let wishes = Wishes::of(request.metadata())?;
     let pb::WhatIfRequest { problem, edits } = request.into_inner();
     let (problem, edited, wire) = judged(move || {
         let problem = valid(problem)?;
@@ -52,7 +54,7 @@ pub(super) async fn compared(
     })
     .await?;
     let permit = service.permit()?;
-    let solves = service.solves(&problem, deadline, BEFORE_AND_AFTER);
+    let solves = service.solves(&problem, wishes, deadline, BEFORE_AND_AFTER);
     let both = solves.answer(service.stopping.clone(), permit, move |solve| {
         let before = solve(&problem)?;
         Ok::<_, Rejected>((before, solve(&edited)?))
@@ -67,13 +69,14 @@ pub(super) async fn fitted(
     request: Request<pb::FitRequest>,
 ) -> Result<pb::FitResponse, ApiError> {
     let deadline = Deadline::of(&request);
+    let wishes = Wishes::of(request.metadata())?;
     let pb::FitRequest { problem, vm, spread, hosts, moves } = request.into_inner();
     let problem = judged(move || valid(problem)).await?;
     let vm = vm.map(vm_from_wire).ok_or_else(|| ApiError::invalid_field("vm", "must be given"))?;
     let wish = Wish { vm, spread: spread.map(|spread| (spread.scope, spread.max)), hosts };
     let permit = service.permit()?;
     let most = if moves.is_some() { 2 * EACH_FIT } else { EACH_FIT };
-    let solves = service.solves(&problem, deadline, most);
+    let solves = service.solves(&problem, wishes, deadline, most);
     let vms = problem.vms.len();
     let answer = solves.answer(service.stopping.clone(), permit, move |solve| {
         fit(&problem, &wish, moves.map(u64::from), solve)

@@ -2,7 +2,7 @@
 
 use crate::api::deadline::Deadline;
 use crate::api::error::ApiError;
-use crate::solving::{Backend, Order, Solver, Stop};
+use crate::solving::{Order, Solver, Stop};
 use dvms_solver::Rejected;
 use dvms_solver::file::{Plan, Problem, Status};
 use std::sync::Arc;
@@ -33,8 +33,7 @@ impl Solving {
     pub(super) fn begin(
         solver: Arc<dyn Solver>,
         problem: Problem,
-        threads: usize,
-        limit: Duration,
+        order: Order,
         deadline: Option<Deadline>,
         permit: OwnedSemaphorePermit,
     ) -> Result<Self, ApiError> {
@@ -42,9 +41,9 @@ impl Solving {
         if left.is_some_and(|left| left <= SLACK) {
             return Err(ApiError::deadline("no time is left to solve the problem; allow for more"));
         }
+        let limit = order.time_limit;
         let time_limit = left.map_or(limit, |left| limit.min(left.saturating_sub(SLACK)));
-        let backend = Backend::default();
-        let order = Order { time_limit, threads, seed: 0, work_limit: None, migration_price: None, backend };
+        let order = Order { time_limit, ..order };
         let stop = Stop::default();
         let (better_sender, better) = mpsc::channel(AHEAD);
         let (last_sender, last) = oneshot::channel();

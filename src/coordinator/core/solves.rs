@@ -141,7 +141,7 @@ impl Core {
             time_limit: limit,
             threads: self.settings.planning.threads,
             work_limit: None,
-            migration_price: None,
+            migration_price: Some(self.settings.planning.migration_price).filter(|price| price.is_finite()),
             seed: self.settings.planning.seed,
             backend: solving::Backend::Auto,
         };

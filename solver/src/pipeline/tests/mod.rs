@@ -1,9 +1,11 @@
 mod goals;
 mod golden;
 mod infeasible;
+mod monotone;
 mod promises;
 pub(crate) mod random;
 mod rules;
+mod soft;
 
 use crate::file::{Plan, Problem, Status};
 use crate::{Backend, Cancel, Options, check, solve};
