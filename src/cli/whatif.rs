@@ -14,8 +14,7 @@ use super::searching::{Effort, Search};
 use super::solve::{Goal, exit_of};
 use super::specs::{Many, Pair, VmSpec, hosts, pair, vms};
 use compare::Side;
-use dvms_solver::check::check;
-use dvms_solver::file::{ObjectiveValue, Plan, Problem, Status};
+use dvms_solver::file::{Plan, Problem};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -132,29 +131,17 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
     Ok(exit)
 }
 
-/// A plan of the problem, judged; its levels are those of the problem, as the checker finds them.
+/// A plan of the problem, judged.
 fn given(problem: &Problem, path: &str) -> Result<Plan, Failure> {
     let input = Input::read(path)?;
     let plan = input.json("plan", Plan::from_json)?;
-    let levels = check(problem, &plan).levels;
-    // It may have been made for another objective: then nothing is proved of it.
-    let same = plan.objectives.iter().map(|level| &level.name).eq(levels.iter().map(|(name, _, _)| name));
-    let level = |(i, (name, before, value)): (usize, (String, f64, f64))| {
-        let bound = if same { plan.objectives[i].bound } else { None };
-        ObjectiveValue { name, before, value, bound }
-    };
-    let objectives = levels.into_iter().enumerate().map(level).collect();
-    let status = if same || plan.status != Status::Optimal { plan.status } else { Status::Feasible };
-    let plan = Plan { objectives, status, ..plan.clone() };
-    let violations = check(problem, &plan).violations;
-    if violations.is_empty() {
-        return Ok(plan);
-    }
-    let fault = |violation: dvms_solver::check::Violation| Fault {
-        path: violation.subject,
-        message: violation.message,
-        ..Fault::default()
-    };
-    let faults = violations.into_iter().map(fault).collect();
-    Err(Failure::bad_input(format!("{} is not a valid plan of the problem:", input.name)).faults(faults))
+    dvms_solver::whatif::given(problem, &plan).map_err(|violations| {
+        let fault = |violation: dvms_solver::check::Violation| Fault {
+            path: violation.subject,
+            message: violation.message,
+            ..Fault::default()
+        };
+        let faults = violations.into_iter().map(fault).collect();
+        Failure::bad_input(format!("{} is not a valid plan of the problem:", input.name)).faults(faults)
+    })
 }

@@ -25,7 +25,7 @@ fn why(vm: &str, host: &str) -> pb::ExplainRequest {
 
 fn what_if(edits: Vec<Edit>) -> pb::WhatIfRequest {
     let edits = edits.into_iter().map(|edit| pb::what_if_request::Edit { edit: Some(edit) }).collect();
-    pb::WhatIfRequest { problem: Some(rack()), edits }
+    pb::WhatIfRequest { problem: Some(rack()), edits, plan: None }
 }
 
 fn add_hosts(count: u32, like: &str) -> Edit {
@@ -84,8 +84,7 @@ async fn a_problem_is_compared_with_an_edited_one() {
     assert!(after.placement.values().all(|host| host != "h1" && host != "h2"), "{:?}", after.placement);
 
     assert_fields(&client.what_if(what_if(vec![])).await.unwrap_err(), &["edits"]);
-    let nothing =
-        pb::WhatIfRequest { problem: Some(rack()), edits: vec![pb::what_if_request::Edit::default()] };
+    let nothing = pb::WhatIfRequest { edits: vec![pb::what_if_request::Edit::default()], ..what_if(vec![]) };
     assert_fields(&client.what_if(nothing).await.unwrap_err(), &["edits[0]"]);
     let ban = pb::problem::Ban { vms: vec!["nobody".into()], hosts: vec!["h1".into()], ..Default::default() };
     let rule = pb::problem::Constraint {
@@ -103,6 +102,32 @@ async fn a_problem_is_compared_with_an_edited_one() {
         let status = client.what_if(what_if(vec![add_hosts(1, ""), edit])).await.unwrap_err();
         assert_fields(&status, &["edits[1]"]);
     }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_that_is_given_is_compared_over_the_api() {
+    let server = Server::start().await;
+    let mut client = server.placement().await;
+    let solved = client.what_if(what_if(vec![add_hosts(1, "")])).await.unwrap().into_inner().before.unwrap();
+    let stay = pb::Plan {
+        status: pb::plan::Status::NoChange.into(),
+        placement: rack().vms.iter().map(|vm| (vm.name.clone(), vm.host.clone())).collect(),
+        ..solved.clone()
+    };
+    let nothing = pb::Plan { actions: vec![], objectives: vec![], ..stay };
+    let given = pb::WhatIfRequest { plan: Some(solved.clone()), ..what_if(vec![]) };
+    let told = client.what_if(given.clone()).await.unwrap().into_inner();
+    assert_eq!((told.before, told.problem), (Some(solved), Some(rack())));
+    assert!(told.after.unwrap().status() != pb::plan::Status::Unspecified);
+    // It is one of the problem as it is: host h1 is over there, so that nothing may stay as it is only if that is valid.
+    let mut wrong = given.clone();
+    wrong.plan.as_mut().unwrap().actions[0].destination = "nowhere".into();
+    let status = client.what_if(wrong).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains("plan"), "{status:?}");
+    let nameless = pb::WhatIfRequest { plan: Some(pb::Plan { status: 99, ..nothing }), ..what_if(vec![]) };
+    assert_fields(&client.what_if(nameless).await.unwrap_err(), &["plan.status"]);
     server.stop().await;
 }
 

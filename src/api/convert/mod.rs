@@ -3,6 +3,8 @@
 
 mod cluster;
 mod constraint;
+#[doc(hidden)]
+pub mod fuzz;
 mod life;
 mod order;
 mod plan;

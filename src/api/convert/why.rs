@@ -88,11 +88,8 @@ fn change_to_wire(change: Change) -> why::Change {
 /// The edits of a request.
 ///
 /// # Errors
-/// A violation for each that says nothing, or that there are none.
+/// A violation for each that says nothing.
 pub fn edits_from_wire(edits: Vec<pb::what_if_request::Edit>) -> Result<Vec<Edit>, Vec<Violation>> {
-    if edits.is_empty() {
-        return Err(vec![Violation::new("edits", "there must be one at least")]);
-    }
     let some = |text: String| (!text.is_empty()).then_some(text);
     let mut faults = Vec::new();
     let mut list = Vec::with_capacity(edits.len());

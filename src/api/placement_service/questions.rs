@@ -3,17 +3,18 @@
 use super::wishes::Wishes;
 use super::{Placement, judged, rejected};
 use crate::api::convert::{
-    edits_from_wire, explanation_to_wire, fit_to_wire, plan_to_wire, problem_from_wire, problem_to_wire,
-    vm_from_wire,
+    edits_from_wire, explanation_to_wire, fit_to_wire, plan_from_wire, plan_to_wire, problem_from_wire,
+    problem_to_wire, vm_from_wire,
 };
 use crate::api::deadline::Deadline;
 use crate::api::error::{ApiError, Violation};
 use dvms_proto::v1 as pb;
 use dvms_solver::Rejected;
+use dvms_solver::check;
 use dvms_solver::explain::{Unexplained, explain};
 use dvms_solver::file;
 use dvms_solver::fit::{Unfit, Wish, fit};
-use dvms_solver::whatif::{Edit, edit};
+use dvms_solver::whatif::{self, Edit, edit};
 use tonic::Request;
 
 /// Solves of a what-if: before and after.
@@ -43,20 +44,25 @@ pub(super) async fn compared(
 ) -> Result<pb::WhatIfResponse, ApiError> {
     let deadline = Deadline::of(&request);
     let wishes = Wishes::of(request.metadata())?;
-    let pb::WhatIfRequest { problem, edits } = request.into_inner();
-    let (problem, edited, wire) = judged(move || {
+    let pb::WhatIfRequest { problem, edits, plan } = request.into_inner();
+    let (problem, compared, edited, wire) = judged(move || {
         let problem = valid(problem)?;
+        if edits.is_empty() && plan.is_none() {
+            return Err(ApiError::invalid_field("edits", "there must be one at least, or a plan"));
+        }
         let edits = edits_from_wire(edits).map_err(ApiError::invalid)?;
+        let compared = plan.map(|plan| given_plan(&problem, plan)).transpose()?;
         let edited = edited(&problem, &edits)?;
         // It was read from the wire, so that it has no name that the wire does not know.
         let wire = problem_to_wire(&edited).map_err(ApiError::invalid)?;
-        Ok((problem, edited, wire))
+        Ok((problem, compared, edited, wire))
     })
     .await?;
     let permit = service.permit()?;
-    let solves = service.solves(&problem, wishes, deadline, BEFORE_AND_AFTER);
+    let most = if compared.is_some() { 1 } else { BEFORE_AND_AFTER };
+    let solves = service.solves(&problem, wishes, deadline, most);
     let both = solves.answer(service.stopping.clone(), permit, move |solve| {
-        let before = solve(&problem)?;
+        let before = compared.map_or_else(|| solve(&problem), Ok)?;
         Ok::<_, Rejected>((before, solve(&edited)?))
     });
     let (before, after) = both.await?.map_err(rejected)?;
@@ -95,6 +101,16 @@ fn valid(problem: Option<pb::Problem>) -> Result<file::Problem, ApiError> {
     let problem = given(problem)?;
     dvms_solver::Problem::new(&problem).map_err(|found| rejected(found).below("problem"))?;
     Ok(problem)
+}
+
+/// A plan of a request, judged.
+fn given_plan(problem: &file::Problem, plan: pb::Plan) -> Result<file::Plan, ApiError> {
+    let below = |found: Vec<Violation>| found.into_iter().map(|fault| fault.below("plan")).collect();
+    let plan = plan_from_wire(plan).map_err(|found| ApiError::invalid(below(found)))?;
+    whatif::given(problem, &plan).map_err(|found| {
+        let fault = |violation: check::Violation| Violation::new(violation.subject, violation.message);
+        ApiError::invalid(below(found.into_iter().map(fault).collect()))
+    })
 }
 
 /// The problem with all edits made.

@@ -23,7 +23,8 @@ impl Wishes {
     /// `INVALID_ARGUMENT` with a violation for each that makes no sense, its field the name of the metadata.
     pub(super) fn of(metadata: &MetadataMap) -> Result<Self, ApiError> {
         let mut faults = Vec::new();
-        let whole = |text: &str| text.parse::<u64>().map_err(|_| "must be a whole number of at least 0".to_owned());
+        let whole =
+            |text: &str| text.parse::<u64>().map_err(|_| "must be a whole number of at least 0".to_owned());
         let price = |text: &str| match text.parse::<f64>() {
             Ok(price) if price.is_finite() && price >= 0.0 => Ok(price),
             _ => Err("must be a number of MiB, at least 0".to_owned()),
@@ -90,7 +91,10 @@ mod tests {
         ]);
         let order = Wishes::of(&said).unwrap().order(Duration::from_secs(3), 2);
         assert_eq!((order.seed, order.work_limit, order.migration_price), (7, Some(1000), Some(2.5)));
-        assert_eq!((order.backend, order.threads, order.time_limit), (Backend::Cp, 2, Duration::from_secs(3)));
+        assert_eq!(
+            (order.backend, order.threads, order.time_limit),
+            (Backend::Cp, 2, Duration::from_secs(3))
+        );
     }
 
     #[test]

@@ -27,13 +27,21 @@ fn assert_no_worse(free: &Problem, strict: &Problem) -> Result<(), TestCaseError
     if !other.status.has_plan() {
         return Ok(());
     }
-    prop_assert!(best.status != Status::Infeasible, "{}\nis freer than\n{}", free.to_json(), strict.to_json());
+    prop_assert!(
+        best.status != Status::Infeasible,
+        "{}\nis freer than\n{}",
+        free.to_json(),
+        strict.to_json()
+    );
     if is_proved(&model, &best) {
         let order = objective::compare(&model, &values(&best), &values(&other));
         prop_assert!(
             order != Ordering::Greater,
             "{:?} is proved of\n{}\nbut {:?} was found for\n{}",
-            values(&best), free.to_json(), values(&other), strict.to_json()
+            values(&best),
+            free.to_json(),
+            values(&other),
+            strict.to_json()
         );
     }
     Ok(())
