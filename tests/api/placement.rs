@@ -122,7 +122,7 @@ async fn a_network_is_planned_with() {
     let mut problem = rack();
     // All hosts behind one switch that carries 10 MiB/s.
     let switch = pb::problem::network::Switch { name: "s".into(), bandwidth: Some(10.0) };
-    let link = |host: &pb::Host| pb::problem::network::Link {
+    let link = |host: &pb::problem::Host| pb::problem::network::Link {
         name: format!("l-{}", host.name),
         a: host.name.clone(),
         b: "s".into(),
@@ -133,7 +133,7 @@ async fn a_network_is_planned_with() {
     problem.network = Some(pb::problem::Network { switches: vec![switch], links });
     let plans =
         all(server.placement().await.solve(problem.clone()).await.unwrap().into_inner()).await.unwrap();
-    let plan = plans.last().unwrap().plan.as_ref().unwrap();
+    let plan = plans.last().unwrap();
     let slow = plan.actions.iter().filter(|action| action.end_s - action.start_s > 100.0);
     assert!(slow.count() > 0, "{plan:?}");
     // A link to nowhere is told with its place.

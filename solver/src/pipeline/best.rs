@@ -6,7 +6,7 @@ use crate::budget::Budget;
 use crate::check;
 use crate::constraints::Rules;
 use crate::file::{self, Plan, Statistic, Status};
-use crate::model::{Placement, Problem, VmId};
+use crate::model::{Objective, Placement, Problem, VmId};
 use crate::objective::{self, Way};
 use crate::reasons;
 use crate::schedule::{self, Stuck};
