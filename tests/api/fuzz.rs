@@ -22,7 +22,9 @@ fn messages() -> Vec<Vec<u8>> {
 fn every_seed_is_a_message_that_is_solved_or_refused() {
     let all = messages();
     assert!(all.len() > 40, "{} seeds are messages", all.len());
-    all.iter().for_each(|bytes| fuzz::problem(bytes));
+    for bytes in &all {
+        fuzz::problem(bytes);
+    }
 }
 
 proptest! {

@@ -42,7 +42,8 @@ fn an_instance_is_imported_solved_and_the_plan_exported() {
     run(&["solve", problem, "--out", plan]).expect(0);
     run(&["check", problem, plan]).expect(0);
     let written = run(&["export", "btrplace", problem, "--plan", plan]).expect(0).json();
-    let [action] = written["actions"].as_array().unwrap().as_slice() else { panic!("{written}") };
+    let [action, grown] = written["actions"].as_array().unwrap().as_slice() else { panic!("{written}") };
+    assert_eq!((&grown["id"], &grown["amount"]), (&"allocate".into(), &3072.into()));
     assert_eq!((&action["id"], &action["from"], &action["to"]), (&"migrateVM".into(), &0.into(), &1.into()));
     assert_eq!(written["origin"]["mapping"], instance()["model"]["mapping"]);
     // And back again, as a plan of the instance.
@@ -173,7 +174,7 @@ fn sorted(list: &Value) -> Vec<Value> {
     let mut list = list.as_array().cloned().unwrap_or_default();
     for entry in &mut list {
         let object = entry.as_object_mut().unwrap();
-        object.retain(|_, value| *value != json!(0.0));
+        object.retain(|_, value| *value != json!(0.0) && *value != json!({}));
         for value in object.values_mut().filter(|value| value.is_number()) {
             *value = json!(value.as_f64());
         }

@@ -53,7 +53,7 @@ fn what_is_read_well_but_means_nothing_is_refused_at_its_place() {
  "constraints": [
   {"name": "one", "sync": {"vms": ["none"]}},
   {"name": "two", "spread": {"vms": ["nobody"]}}],
- "network": {}}"#;
+ "network": {"links": [{"name": "l", "a": "h1", "b": "nowhere"}]}}"#;
     let done = refused(text);
     for says in [
         "line 3, column 12: hosts[1].name: ",
@@ -64,10 +64,7 @@ fn what_is_read_well_but_means_nothing_is_refused_at_its_place() {
     ] {
         assert!(done.stderr.contains(says), "{says:?} is not in\n{}", done.stderr);
     }
-    assert!(
-        done.stderr
-            .contains("a network topology is part of the contract but this version does not plan with it")
-    );
+    assert!(done.stderr.contains("network.links[0].b: there is no host and no switch \"nowhere\""));
 
     // Programs get the same.
     let done = run_with(&["solve", "-", "--output", "json"], text).expect(2);

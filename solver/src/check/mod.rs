@@ -26,7 +26,7 @@ mod weigh;
 mod world;
 
 #[cfg(test)]
-pub(crate) use links::Links;
+pub(crate) use links::{Line, Links};
 
 pub use placement::check_placement;
 

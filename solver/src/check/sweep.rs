@@ -237,11 +237,11 @@ impl<'t, 'a> Sweep<'t, 'a> {
 
     fn take_links(&mut self, step: &Step<'a>, rate: f64, subject: &str, report: &mut Report) {
         let Some(links) = self.links.as_ref().filter(|_| rate > 0.0) else { return };
-        let Some(lines) = links.lines(step.source, step.destination) else {
+        let Some(path) = links.lines(step.source, step.destination) else {
             let message = format!("goes from {} to {}, which no links join", step.source, step.destination);
             return report.add(3, subject, message);
         };
-        for line in lines {
+        for line in path {
             let (all, limit) = (self.rate_through.entry(line).or_default(), links.limit(&line));
             *all += rate;
             if *all > limit * RATE_TOLERANCE + EPSILON_S {

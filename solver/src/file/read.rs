@@ -28,7 +28,11 @@ impl fmt::Display for ReadError {
     }
 }
 
-fn read<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
+/// Reads a JSON document of any form.
+///
+/// # Errors
+/// The first fault, with its place.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
@@ -40,6 +44,8 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
 
 fn fault(path: String, error: &serde_json::Error) -> ReadError {
     let text = error.to_string();
+    // A key without letters leaves no path.
+    let path = if path.is_empty() { ".".to_owned() } else { path };
     // serde_json appends the place, which we give in fields of its own.
     let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned();
     ReadError { path, line: error.line(), column: error.column(), message }

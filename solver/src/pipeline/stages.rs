@@ -325,7 +325,8 @@ impl<'a> Stages<'a> {
             Some(found) => {
                 let bounds = self.bounds(&found.values);
                 let status = if found.actions.is_empty() {
-                    Status::NoChange
+                    // That nothing was found in time says nothing of what could be mended.
+                    if self.ends_early(&found.values, &bounds) { Status::Unknown } else { Status::NoChange }
                 } else if proof::proved(problem, &found.values, &bounds).0 {
                     Status::Optimal
                 } else {
@@ -334,12 +335,24 @@ impl<'a> Stages<'a> {
                 (status, bounds)
             }
         };
-        let plan = self.best.finish(status, &bounds, self.backend);
+        let plan = match status {
+            Status::Unknown => None,
+            status => self.best.finish(status, &bounds, self.backend),
+        };
         plan.unwrap_or_else(|| {
             let mut plan = answer::without(Status::Unknown, self.why_not(), None);
             plan.statistics = answer::statistics(self.budget, None, self.backend);
             plan
         })
+    }
+
+    /// Whether the search had no time to find out that nothing can be done about what is violated.
+    fn ends_early(&self, values: &[f64], bounds: &[Option<f64>]) -> bool {
+        let levels = self.space.problem.objectives.iter().zip(values).zip(bounds);
+        let mut violated = levels.filter(|((level, _), _)| **level == Objective::Violations);
+        let open = violated
+            .any(|((level, value), bound)| objective::order(*level, bound.unwrap_or(0.0), *value).is_lt());
+        open && self.search_budget().expired()
     }
 
     /// Why there is no plan.

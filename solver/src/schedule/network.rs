@@ -100,7 +100,7 @@ pub(super) struct Network<'a> {
     shares: &'a Shares,
     ports: Vec<Port>,
     /// The backbone, then the channels of the topology.
-    shared: Vec<Line>,
+    lines: Vec<Line>,
 }
 
 /// What transfers share between the ports of hosts.
@@ -145,8 +145,8 @@ impl<'a> Network<'a> {
         let port =
             |host: &crate::model::Host| Port { slots: host.max_migrations, rate: [0.0; 2], count: [0; 2] };
         let ports = problem.hosts.iter().map(port).collect();
-        let shared = line_limits(problem).map(|limit| Line { limit, rate: 0.0, count: 0 }).collect();
-        Self { problem, sharing, shares, ports, shared }
+        let lines = line_limits(problem).map(|limit| Line { limit, rate: 0.0, count: 0 }).collect();
+        Self { problem, sharing, shares, ports, lines }
     }
 
     /// The rate that a migration can have from now on.
@@ -169,7 +169,7 @@ impl<'a> Network<'a> {
         let own = self.shares.get(&vm).copied().unwrap_or([1.0; 2]);
         let best = part(limit(from), parts * own[0]).min(part(limit(to), parts * own[1]));
         let on_the_way: Vec<usize> = lines(self.problem, from, to).collect();
-        let best = on_the_way.iter().fold(best, |best, line| best.min(part(self.shared[*line].limit, parts)));
+        let best = on_the_way.iter().fold(best, |best, line| best.min(part(self.lines[*line].limit, parts)));
         // Nothing faster can be told from times in floating point.
         let best = best.min((dirty + self.problem.memory_of(vm) as f64 / QUICKEST_S).max(slowest(dirty)));
         let enough = |rate: f64| {
@@ -179,7 +179,7 @@ impl<'a> Network<'a> {
         if !enough(rate) {
             return Err(Busy::Host);
         }
-        let free = |line: &&usize| self.shared[**line].limit - self.shared[**line].rate;
+        let free = |line: &&usize| self.lines[**line].limit - self.lines[**line].rate;
         let Some(narrowest) = on_the_way.iter().min_by(|a, b| free(a).total_cmp(&free(b))) else {
             return Ok(rate);
         };
@@ -195,8 +195,8 @@ impl<'a> Network<'a> {
             port.count[way] += 1;
         }
         for line in lines(self.problem, from, to) {
-            self.shared[line].rate += rate;
-            self.shared[line].count += 1;
+            self.lines[line].rate += rate;
+            self.lines[line].count += 1;
         }
     }
 
@@ -209,7 +209,7 @@ impl<'a> Network<'a> {
             port.rate[way] = if port.count[way] == 0 { 0.0 } else { port.rate[way] - rate };
         }
         for line in lines(self.problem, from, to) {
-            let line = &mut self.shared[line];
+            let line = &mut self.lines[line];
             line.count -= 1;
             line.rate = if line.count == 0 { 0.0 } else { line.rate - rate };
         }

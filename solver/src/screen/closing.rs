@@ -188,8 +188,8 @@ impl Closing {
             let mut best: Option<(f64, usize, usize)> = None;
             let first = kept.len() - kept.len().min(EXCHANGED);
             for out in (first..kept.len()).filter(|at| !self.held[kept[*at]]) {
-                for into in 0..rest.len().min(EXCHANGED) {
-                    let (a, b) = (kept[out], rest[into]);
+                for (into, b) in rest.iter().copied().enumerate().take(EXCHANGED) {
+                    let a = kept[out];
                     let more = |r: usize| self.room(b)[r] - self.room(a)[r];
                     let helps: f64 = (0..self.width).map(|r| more(r).min(short[r])).sum();
                     let key = (worth[a] - worth[b]).max(SMALL) / helps;

@@ -33,7 +33,7 @@ impl Solving {
     pub(super) fn begin(
         solver: Arc<dyn Solver>,
         problem: Problem,
-        order: Order,
+        mut order: Order,
         deadline: Option<Deadline>,
         permit: OwnedSemaphorePermit,
     ) -> Result<Self, ApiError> {
@@ -41,9 +41,9 @@ impl Solving {
         if left.is_some_and(|left| left <= SLACK) {
             return Err(ApiError::deadline("no time is left to solve the problem; allow for more"));
         }
-        let limit = order.time_limit;
-        let time_limit = left.map_or(limit, |left| limit.min(left.saturating_sub(SLACK)));
-        let order = Order { time_limit, ..order };
+        if let Some(left) = left {
+            order.time_limit = order.time_limit.min(left.saturating_sub(SLACK));
+        }
         let stop = Stop::default();
         let (better_sender, better) = mpsc::channel(AHEAD);
         let (last_sender, last) = oneshot::channel();

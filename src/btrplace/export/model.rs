@@ -98,13 +98,13 @@ fn network(problem: &Problem, numbers: &Numbers<'_>, gaps: &mut Collector<'_>) -
     let backbone = problem.limits.as_ref().and_then(|limits| limits.backbone_bandwidth);
     let Some(given) = &problem.network else {
         let core = Switch { id: 0, capacity: backbone.map_or(-1, megabits) };
-        let link = |(id, host): (usize, &Host)| Link {
-            id: id as i64,
+        let link = |(id, host): (i64, &Host)| Link {
+            id,
             capacity: megabits(host.migration_bandwidth.unwrap_or(BANDWIDTH)),
             switch: 0,
-            physical_element: node(numbers.host(&host.name).unwrap_or(id as i64)),
+            physical_element: node(numbers.host(&host.name).unwrap_or(id)),
         };
-        let links = problem.hosts.iter().enumerate().map(link).collect();
+        let links = (0..).zip(&problem.hosts).map(link).collect();
         return Network { switches: vec![core], links, routing };
     };
     if backbone.is_some() {
@@ -118,8 +118,8 @@ fn network(problem: &Problem, numbers: &Numbers<'_>, gaps: &mut Collector<'_>) -
         capacity: switch.bandwidth.map_or(-1, megabits),
     };
     let mut links = Vec::new();
-    for (i, link) in given.links.iter().enumerate() {
-        let path = format!("network.links[{i}]");
+    for (id, link) in (0_i64..).zip(&given.links) {
+        let path = format!("network.links[{id}]");
         if link.half_duplex {
             gaps.cannot("half-duplex", path.clone(), "links carry as much in each direction there");
         }
@@ -134,7 +134,7 @@ fn network(problem: &Problem, numbers: &Numbers<'_>, gaps: &mut Collector<'_>) -
         };
         match other {
             Some(physical_element) => {
-                links.push(Link { id: i as i64, capacity, switch, physical_element });
+                links.push(Link { id, capacity, switch, physical_element });
             }
             None => gaps.cannot("cables", path, "a link between two hosts; there, one end is a switch"),
         }

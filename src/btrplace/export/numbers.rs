@@ -20,13 +20,11 @@ impl<'a> Numbers<'a> {
         let vms: Vec<&str> = problem.vms.iter().map(|vm| vm.name.as_str()).collect();
         let hosts: Vec<&str> = problem.hosts.iter().map(|host| host.name.as_str()).collect();
         let plain = (numbered(&vms, "vm"), numbered(&hosts, "n"));
-        match plain {
-            (Some(vms), Some(hosts)) => Self { problem, vms, hosts, named: false },
-            _ => {
-                let count = |names: Vec<&'a str>| names.into_iter().zip(0..).collect();
-                Self { problem, vms: count(vms), hosts: count(hosts), named: true }
-            }
+        if let (Some(vms), Some(hosts)) = plain {
+            return Self { problem, vms, hosts, named: false };
         }
+        let count = |names: Vec<&'a str>| names.into_iter().zip(0..).collect();
+        Self { problem, vms: count(vms), hosts: count(hosts), named: true }
     }
 
     pub(super) fn vm(&self, name: &str) -> Option<i64> {

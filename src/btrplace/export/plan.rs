@@ -23,8 +23,8 @@ pub fn export_plan(
     let times = whole_seconds(plan);
     let end = times.iter().map(|(_, end)| *end).max().unwrap_or(0);
     let mut actions = Vec::new();
-    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut lost = 0;
+    let mut last_of: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut timeless = 0;
     for (i, action) in plan.actions.iter().enumerate() {
         let vm = numbers.vm(&action.vm);
         let (from, to) = (numbers.host(&action.source), numbers.host(&action.destination));
@@ -44,9 +44,9 @@ pub fn export_plan(
                 continue;
             }
         };
-        lost += usize::from(matches!(action.kind, ActionKind::Start | ActionKind::Shutdown));
+        timeless += usize::from(matches!(action.kind, ActionKind::Start | ActionKind::Shutdown));
         if vm.is_some() {
-            last.insert(&action.vm, actions.len());
+            last_of.insert(&action.vm, actions.len());
         }
         let (start, end) = times[i];
         actions.push(Action { what, start, end, hooks: Hooks::default() });
@@ -55,7 +55,8 @@ pub fn export_plan(
         let Some(id) = numbers.vm(&vm.name) else { continue };
         for (rc, amount) in &vm.arrival_demand {
             let (rc, amount) = (rc.clone(), *amount);
-            match (last.get(vm.name.as_str()), plan.placement.get(&vm.name).and_then(|h| numbers.host(h))) {
+            match (last_of.get(vm.name.as_str()), plan.placement.get(&vm.name).and_then(|h| numbers.host(h)))
+            {
                 (Some(i), _) => {
                     actions[*i].hooks.post.push(Event::Allocate { vm: id, rc, amount });
                 }
@@ -67,7 +68,7 @@ pub fn export_plan(
             }
         }
     }
-    if lost > 0 {
+    if timeless > 0 {
         gaps.note("what takes no time here (starts of VMs, shutdowns of hosts) takes a second there");
     }
     Ok((ReconfigurationPlan { origin: Some(origin), actions }, gaps.finish()?))

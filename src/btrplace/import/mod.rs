@@ -132,7 +132,7 @@ fn hosts(
         if let Some(paths) = paths {
             host.migration_bandwidth = paths.access.get(node).copied();
             // BtrPlace knows no such limit.
-            host.max_migrations = Some(elements.host_of.len().max(1) as i64);
+            host.max_migrations = i64::try_from(elements.vms().len()).ok();
         }
         problem.hosts.push(host);
     }

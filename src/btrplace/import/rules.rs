@@ -224,29 +224,32 @@ impl Writer<'_, '_, '_> {
         these(ids.iter().map(|node| elements.host(*node)).collect())
     }
 
+    /// Gives nodes a new label, by their groups.
+    fn label(&mut self, groups: &[Vec<i64>]) -> String {
+        let label = format!("parts{}", self.partitions.len() + 1);
+        for (i, group) in groups.iter().enumerate() {
+            self.hosts(group);
+            for node in group {
+                let labels = self.rules.labels.entry(*node).or_default();
+                if labels.insert(label.clone(), i.to_string()).is_some() {
+                    let message = format!("node {node} is in two groups of one constraint");
+                    self.gaps.cannot("elements", self.at.clone(), message);
+                }
+            }
+        }
+        self.partitions.insert(groups.to_vec(), label.clone());
+        label
+    }
+
     /// Groups of nodes by a label of theirs. Equal groups share one; an instance repeats them in full.
     fn groups(&mut self, parts: &[Vec<i64>]) -> (Option<String>, Vec<Hosts>) {
         let mut key: Vec<Vec<i64>> = parts.to_vec();
-        key.iter_mut().for_each(|part| part.sort_unstable());
+        for part in &mut key {
+            part.sort_unstable();
+        }
         key.sort_unstable();
-        let label = match self.partitions.get(&key) {
-            Some(label) => label.clone(),
-            None => {
-                let label = format!("parts{}", self.partitions.len() + 1);
-                for (i, part) in key.iter().enumerate() {
-                    self.hosts(part);
-                    for node in part {
-                        let labels = self.rules.labels.entry(*node).or_default();
-                        if labels.insert(label.clone(), i.to_string()).is_some() {
-                            let message = format!("node {node} is in two groups of one constraint");
-                            self.gaps.cannot("elements", self.at.clone(), message);
-                        }
-                    }
-                }
-                self.partitions.insert(key.clone(), label.clone());
-                label
-            }
-        };
+        let known = self.partitions.get(&key).cloned();
+        let label = known.unwrap_or_else(|| self.label(&key));
         let group = |i: usize| Hosts {
             host_selector: [(label.clone(), i.to_string())].into_iter().collect(),
             ..Hosts::default()

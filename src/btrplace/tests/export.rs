@@ -14,6 +14,7 @@ fn problem(value: &Value) -> Problem {
     problem
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "files are written where they are used")]
 fn rack(constraints: Value) -> Problem {
     problem(&json!({
         "hosts": [

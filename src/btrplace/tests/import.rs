@@ -50,7 +50,7 @@ fn nodes_that_nothing_holds_may_be_switched() {
     assert!(problem.limits.unwrap().power_actions);
     assert_eq!(problem.hosts[2].boot_s, Some(40.0));
     // One that must be off is emptied and shut down.
-    let problem = imported(&instance(json!([{"id": "offline", "node": 1}]))).problem;
+    let problem = unchecked(&instance(json!([{"id": "offline", "node": 1}])));
     assert!(problem.limits.unwrap().power_actions);
     let [rule] = problem.constraints.as_slice() else { panic!("{:?}", problem.constraints) };
     assert!(matches!(&rule.body, Some(Body::MaxOnline { hosts, max: Some(0) }) if hosts.hosts == ["n1"]));
@@ -88,7 +88,7 @@ fn each_constraint_has_its_rule() {
         {"id": "overbook", "node": 2, "rc": "mem", "ratio": 1.5, "continuous": true},
         {"id": "overbook", "node": 2, "rc": "mem", "ratio": 1.25, "continuous": true},
     ]);
-    let problem = imported(&instance(both)).problem;
+    let problem = unchecked(&instance(both));
     let kinds: Vec<_> = problem.constraints.iter().map(|rule| rule.body.as_ref().unwrap().kind()).collect();
     let expected = [
         "gather",
@@ -119,7 +119,7 @@ fn each_constraint_has_its_rule() {
     assert!(matches!(&problem.constraints[12].body, Some(Body::ResourceCapacity { max: Some(5120), .. })));
     // Of several the most is kept, and the least ratio.
     assert_eq!(problem.vms[0].arrival_demand, memory(3 * 1024));
-    assert_eq!(problem.hosts[1].overcommit["memory"], 1.25);
+    assert_eq!(problem.hosts[1].overcommit, [("memory".to_owned(), 1.25)].into());
 }
 
 #[test]

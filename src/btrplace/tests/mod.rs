@@ -8,6 +8,7 @@ use super::{Gaps, Instance};
 use serde_json::{Value, json};
 
 /// An instance of three nodes, the third off, and three VMs, the third waiting.
+#[allow(clippy::needless_pass_by_value, reason = "files are written where they are used")]
 fn instance(constraints: Value) -> Value {
     json!({
         "model": {

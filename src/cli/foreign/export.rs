@@ -6,7 +6,7 @@ use super::super::input::Input;
 use super::super::out_file::OutFile;
 use super::super::output::Output;
 use super::super::paint::Paint;
-use super::{gaps, tell};
+use super::{gaps, give, tell};
 use crate::btrplace::{export, export_plan};
 use dvms_solver::file::Plan;
 use std::collections::BTreeSet;
@@ -63,25 +63,29 @@ pub(crate) fn run(arguments: &Arguments, output: Output, paint: Paint) -> Result
     let input = Input::read(&arguments.problem)?;
     let problem = input.problem()?;
     let leave_out: BTreeSet<String> = arguments.leave_out.iter().cloned().collect();
-    let (value, notes) = match &arguments.plan {
+    let (value, holds, notes) = match &arguments.plan {
         None => {
             let exported =
                 export(&problem, &leave_out).map_err(|error| gaps(&input.name, "BtrPlace", &error))?;
-            (serde_json::to_string_pretty(&exported.instance), exported.notes)
+            let model = &exported.instance.model;
+            let nodes = model.mapping.online_nodes.len() + model.mapping.offline_nodes.len();
+            let holds = vec![
+                ("node", nodes),
+                ("VM", problem.vms.len()),
+                ("constraint", exported.instance.constraints.len()),
+            ];
+            (serde_json::to_string_pretty(&exported.instance), holds, exported.notes)
         }
         Some(plan) => {
             let file = Input::read(plan)?;
             let plan = file.json("plan", Plan::from_json)?;
             let written = export_plan(&problem, &plan, &leave_out);
             let (plan, notes) = written.map_err(|error| gaps(&file.name, "BtrPlace", &error))?;
-            (serde_json::to_string_pretty(&plan), notes)
+            (serde_json::to_string_pretty(&plan), vec![("action", plan.actions.len())], notes)
         }
     };
     let text = value.expect("plain data with keys that are text or numbers") + "\n";
     tell(paint, &notes);
-    match out {
-        Some(out) => out.write(&text)?,
-        None => output.text(&text)?,
-    }
+    give(&text, out.zip(arguments.out.as_deref()), &holds, &notes, output)?;
     Ok(Exit::Success)
 }

@@ -6,8 +6,9 @@ use super::super::input::Input;
 use super::super::out_file::OutFile;
 use super::super::output::Output;
 use super::super::paint::Paint;
-use super::{gaps, read, tell};
+use super::{gaps, give, tell};
 use crate::btrplace::{Instance, Options, ReconfigurationPlan, Unit, import, import_plan};
+use dvms_solver::file::read;
 use std::path::{Path, PathBuf};
 
 /// Reads files of other engines as problems and plans
@@ -89,24 +90,24 @@ pub(crate) fn run(arguments: &Arguments, output: Output, paint: Paint) -> Result
         leave_out: arguments.leave_out.iter().cloned().collect(),
     };
     let side = "a problem";
-    let (text, notes) = match &arguments.plan {
+    let (text, holds, notes) = match &arguments.plan {
         None => {
             let imported = import(&instance, &options).map_err(|error| gaps(&input.name, side, &error))?;
-            (imported.problem.to_json(), imported.notes)
+            let problem = imported.problem;
+            let holds = [problem.hosts.len(), problem.vms.len(), problem.constraints.len()];
+            (problem.to_json(), ["host", "VM", "rule"].into_iter().zip(holds).collect(), imported.notes)
         }
         Some(plan) => {
             let file = Input::read(plan)?;
             let plan: ReconfigurationPlan = file.json("BtrPlace plan", read)?;
             let read = import_plan(&instance, &plan, &options);
             let (plan, notes) = read.map_err(|error| gaps(&file.name, "a plan", &error))?;
-            (plan.to_json(), notes)
+            (plan.to_json(), vec![("action", plan.actions.len())], notes)
         }
     };
     tell(paint, &notes);
-    match out {
-        Some(out) => out.write(&text)?,
-        None => output.text(&text)?,
-    }
+    let holds: Vec<_> = holds;
+    give(&text, out.zip(arguments.out.as_deref()), &holds, &notes, output)?;
     Ok(Exit::Success)
 }
 

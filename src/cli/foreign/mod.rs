@@ -5,22 +5,11 @@ pub(crate) mod import;
 
 use super::failure::{Failure, Fault};
 use super::format::{count, safe};
+use super::out_file::OutFile;
+use super::output::Output;
 use super::paint::{Paint, Tone};
 use crate::btrplace::Gaps;
-use dvms_solver::file::ReadError;
-use serde::de::DeserializeOwned;
-
-/// Reads JSON of another engine.
-fn read<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        let text = inner.to_string();
-        let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned();
-        ReadError { path, line: inner.line(), column: inner.column(), message }
-    })
-}
+use std::path::Path;
 
 /// What cannot be said on the other side, each with its place.
 fn gaps(name: &str, side: &str, gaps: &Gaps) -> Failure {
@@ -36,6 +25,25 @@ fn gaps(name: &str, side: &str, gaps: &Gaps) -> Failure {
     Failure::bad_input(format!("{name} holds {what} that {side} has no words for:"))
         .faults(gaps.0.iter().map(fault).collect())
         .hint("--leave-out NAME does without one of them, by its name in brackets; the rest is then less strict")
+}
+
+/// Gives out what was made of a file: the text itself, or where it went and what it holds.
+fn give(
+    text: &str,
+    out: Option<(OutFile, &Path)>,
+    holds: &[(&str, usize)],
+    notes: &[String],
+    output: Output,
+) -> Result<(), Failure> {
+    let Some((file, path)) = out else { return Ok(output.text(text)?) };
+    file.write(text)?;
+    if output.is_json() {
+        let counts: serde_json::Map<_, _> =
+            holds.iter().map(|(what, number)| (format!("{what}s"), (*number).into())).collect();
+        return Ok(output.value(&serde_json::json!({"file": path, "holds": counts, "notes": notes}))?);
+    }
+    let counts: Vec<String> = holds.iter().map(|(what, number)| count(*number, what)).collect();
+    Ok(output.line(&format!("{}: {}", safe(&path.display().to_string()), counts.join(", ")))?)
 }
 
 /// Tells what is not carried over, on standard error.

@@ -11,6 +11,7 @@ fn link(name: &str, a: &str, b: &str, bandwidth: f64) -> Value {
     json!({"name": name, "a": a, "b": b, "bandwidth": bandwidth})
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "files are written where they are used")]
 fn file(hosts: &[&str], network: Value) -> file::Problem {
     let hosts: Vec<Value> = hosts.iter().map(|name| json!({"name": name, "capacity": {"cpu": 1}})).collect();
     let text = json!({"hosts": hosts, "network": network}).to_string();
@@ -174,7 +175,7 @@ proptest! {
         let checker = Links::of(&file).unwrap();
         for (from, to) in [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)] {
             let theirs = checker.lines(names[from], names[to]);
-            let theirs = theirs.map(|all| all.iter().map(|line| line.brief()).collect::<Vec<_>>());
+            let theirs = theirs.map(|all| all.iter().map(crate::check::Line::brief).collect::<Vec<_>>());
             prop_assert_eq!(uses(&topology, from, to), theirs);
             if let Some(path) = topology.channels_between(HostId::from(from), HostId::from(to)) {
                 prop_assert!(topology.joins(HostId::from(from), HostId::from(to)));
