@@ -72,3 +72,19 @@ fn what_makes_no_sense_is_bad_input() {
     let done = run_with(&["fit", "-", "--vm", "cpu=1"], "{\"hosts\": 3}").expect(2);
     assert!(done.stderr.contains("line 1, column 11: hosts: "), "{}", done.stderr);
 }
+
+#[test]
+fn what_is_asked_for_counts_at_the_end_as_well() {
+    let rack = std::fs::read_to_string(rack()).unwrap();
+    let mut problem: serde_json::Value = serde_json::from_str(&rack).unwrap();
+    let fits = |problem: &serde_json::Value| {
+        let arguments = ["fit", "-", "--vm", "like=batch1,cpu=1000", "--output", "json"];
+        let told = run_with(&arguments, &problem.to_string()).expect(0).json();
+        assert_eq!(told["vm"]["demand"]["cpu"], 1000);
+        told["as_it_is"]["fits"].as_u64().unwrap()
+    };
+    let without = fits(&problem);
+    let batch = problem["vms"].as_array_mut().unwrap().iter_mut().find(|vm| vm["name"] == "batch1").unwrap();
+    batch["arrival_demand"] = serde_json::json!({"cpu": 4000, "memory": 4096});
+    assert_eq!(fits(&problem), without);
+}

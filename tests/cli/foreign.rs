@@ -144,6 +144,7 @@ fn public_instances_are_read_as_others_read_them() {
         .collect();
     files.push(bundle.join("tdsc/li/r3/c0.json"));
     for path in files {
+        without_names(&path);
         let path = path.to_str().unwrap();
         let ours = run(&["import", "btrplace", path, "--name", "x"]).expect(0).json();
         let mut python = std::process::Command::new("python3");
@@ -167,6 +168,13 @@ fn public_instances_are_read_as_others_read_them() {
         count += 1;
     }
     assert_eq!(count, 16);
+}
+
+/// Leaves out the name views of an instance, which the other reading does not look at.
+fn without_names(path: &Path) {
+    let mut instance: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    instance["model"]["views"].as_array_mut().unwrap().retain(|view| view["id"] != "ns");
+    std::fs::write(path, instance.to_string()).unwrap();
 }
 
 /// Hosts or VMs by name, with numbers in one form.

@@ -137,7 +137,8 @@ pub(crate) fn least_highest(space: &Space<'_>, resource: usize) -> f64 {
         } else {
             movable[home.index()].push(need);
         }
-        if matches!(problem.host(home).state, HostState::Online | HostState::Draining) {
+        // On an online host without any of the resource it may stay, and counts nowhere.
+        if counts(problem, home, resource) || problem.host(home).state == HostState::Draining {
             certain.push(need);
         }
     }

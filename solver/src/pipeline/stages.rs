@@ -200,7 +200,8 @@ impl<'a> Stages<'a> {
 
     /// Offers a placement that is made anew; returns the better one.
     fn rebuild(&mut self, from: Placement) -> Placement {
-        let budget = self.budget.slice(0.3).earlier_by(self.best.margin());
+        // Of the time that is left for searching: what a plan takes is not taken off a part of it once more.
+        let budget = self.search_budget().slice(0.5);
         let space = self.restricted();
         let mut state = search::resume(&space, &from, &budget);
         let (enough, before) = (self.enough_hosts(&state), state.score());

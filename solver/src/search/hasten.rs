@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// Ways to relieve a host that are tried.
 const MOST_TRIED: usize = 12;
+/// With more hosts, what is gained is not worth the time until there is a first plan.
+const MOST_HOSTS: usize = 256;
 /// Seconds that are no gain.
 const SMALL_S: f64 = 0.001;
 
@@ -30,6 +32,7 @@ impl State<'_> {
         if costs.clone().count() == space.problem.objectives.len()
             || !costs.clone().any(|level| *level == Objective::MigrationCost)
             || self.homeless() > 0
+            || space.problem.hosts.len() > MOST_HOSTS
         {
             return;
         }

@@ -210,3 +210,15 @@ proptest! {
         prop_assert_eq!(again.status, Status::NoChange, "{} after {}", problem.to_json(), plan.to_json());
     }
 }
+
+#[test]
+fn what_runs_where_there_is_none_of_a_resource_does_not_count_in_the_mean() {
+    let plan = solved(
+        r#"{"hosts": [{"name": "a", "capacity": {}}, {"name": "b", "capacity": {"cpu": 1000}},
+              {"name": "c", "capacity": {"cpu": 1000}}],
+            "vms": [{"name": "u", "host": "a", "demand": {"cpu": 1000}, "pinned": true},
+              {"name": "v", "host": "b", "demand": {"cpu": 500}}, {"name": "w", "host": "b", "demand": {"cpu": 500}}],
+            "objectives": ["IMBALANCE", "MIGRATION_COST"]}"#,
+    );
+    assert_eq!((value(&plan, "IMBALANCE"), plan.actions.len()), (0.0, 1));
+}
