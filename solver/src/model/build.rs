@@ -146,7 +146,7 @@ fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
         scopes,
         objectives: objectives(file, faults),
         limits: limits(file.limits.as_ref(), faults),
-        topology: Topology::new(file.network.as_ref(), &host_ids, faults),
+        topology: Topology::new(file.network.as_ref(), file.hosts.len(), &host_ids, faults),
     };
     problem.settle_nodes();
     problem

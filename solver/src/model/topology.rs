@@ -42,6 +42,9 @@ pub struct Topology {
     bridges: Vec<bool>,
 }
 
+/// A table of paths grows with the square of their number.
+const MOST_SWITCHES: usize = 4_096;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Host(HostId),
@@ -61,6 +64,7 @@ type Hop = (u32, End);
 impl Topology {
     pub(super) fn new(
         network: Option<&file::Network>,
+        count: usize,
         hosts: &BTreeMap<String, usize>,
         faults: &mut Faults,
     ) -> Self {
@@ -71,7 +75,13 @@ impl Topology {
         let switches =
             super::build::index("network.switches", network.switches.iter().map(|s| &s.name), faults);
         super::build::index("network.links", network.links.iter().map(|link| &link.name), faults);
-        let mut topology = Self { of_host: vec![Vec::new(); hosts.len()], ..Self::default() };
+        if network.switches.len() > MOST_SWITCHES {
+            let message =
+                format!("are {}; more than {MOST_SWITCHES} are not planned with", network.switches.len());
+            faults.wrong("network.switches", message);
+            return Self::default();
+        }
+        let mut topology = Self { of_host: vec![Vec::new(); count], ..Self::default() };
         for (i, switch) in network.switches.iter().enumerate() {
             let path = |field: &str| format!("network.switches[{i}].{field}");
             if hosts.contains_key(&switch.name) {

@@ -70,7 +70,6 @@ fn follow(
             Ok(News::Better(plan)) => {
                 better(&plan);
                 best = Some(plan);
-                continue;
             }
             Ok(News::End(result)) => return result,
             Err(RecvTimeoutError::Disconnected) => {

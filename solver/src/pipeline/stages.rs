@@ -30,6 +30,8 @@ pub(super) struct Stages<'a> {
     infeasible: Option<Plan>,
     /// The exact back-end has proved that no placement is better than the best plan's.
     closed: bool,
+    /// A local search has come to its end by itself.
+    settled: bool,
 }
 
 impl<'a> Stages<'a> {
@@ -49,6 +51,7 @@ impl<'a> Stages<'a> {
             backend: "heuristic",
             infeasible: None,
             closed: false,
+            settled: false,
         }
     }
 
@@ -233,6 +236,7 @@ impl<'a> Stages<'a> {
             let planned = self.offer(&to);
             let revised = self.dead_ends.len() > dead_ends;
             from = planned.unwrap_or(to);
+            self.settled |= !(better || revised || budget.expired());
             if !(better || revised) || self.is_done() || budget.expired() {
                 return from;
             }
@@ -353,7 +357,7 @@ impl<'a> Stages<'a> {
         let mut violated = levels.filter(|((level, _), _)| **level == Objective::Violations);
         let open = violated
             .any(|((level, value), bound)| objective::order(*level, bound.unwrap_or(0.0), *value).is_lt());
-        open && self.search_budget().expired()
+        open && !self.settled && self.search_budget().expired()
     }
 
     /// Why there is no plan.

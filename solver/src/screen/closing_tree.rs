@@ -9,8 +9,8 @@ const MOST_STEPS: u32 = 150_000;
 const FIRST: f64 = 0.02;
 /// Hosts that are open to decision, at most.
 const MOST_OPEN: usize = 150;
-/// Smaller shares of a mean host are none.
-const SMALL: f64 = 1e-9;
+/// Smaller shares of a mean host are none: more than sums over all hosts are wrong by.
+const SMALL: f64 = 1e-7;
 
 /// What a host is kept for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// The pause that ends a live migration, in seconds.
 const SWITCH_S: f64 = 0.03;
 
+/// Of more hosts that are over, only what must leave each is looked at, not who.
+const MOST_WANTING: usize = 32;
+
 /// Seconds. `beyond` is how many MiB a plan moves at most beyond what must leave the hosts that are over and those that
 /// VMs have to leave; `None` = hosts may stay over, so that only the VMs are certain that have to leave.
 pub(super) fn bound_s(space: &Space<'_>, facts: &Facts, beyond: Option<f64>) -> f64 {
@@ -34,7 +37,7 @@ pub(super) fn bound_s(space: &Space<'_>, facts: &Facts, beyond: Option<f64>) -> 
         let most =
             beyond.map(|beyond| beyond + facts.relief.get(host).map_or(0.0, |relief| relief.cost as f64));
         bound = bound.max(match (facts.wants.get(host), most) {
-            (Some(want), Some(most)) if most.is_finite() => {
+            (Some(want), Some(most)) if most.is_finite() && facts.wants.len() <= MOST_WANTING => {
                 let mut least = f64::INFINITY;
                 let all = want.each(most as Amount, &mut |vms| {
                     let vms: Vec<VmId> = certain.iter().chain(vms).copied().collect();
@@ -56,8 +59,10 @@ pub(super) fn bound_s(space: &Space<'_>, facts: &Facts, beyond: Option<f64>) -> 
 /// Seconds before which not all of some VMs can have left their host.
 pub(crate) fn out_of_s(space: &Space<'_>, host: HostId, vms: &[VmId]) -> f64 {
     let problem = space.problem;
-    let others = space.open.iter().filter(|other| **other != host);
+    // Paths are too many to be looked at; what is faster than any is no wrong bound.
+    let others = space.open.iter().filter(|other| **other != host && problem.topology.is_empty());
     let fastest = others.map(|other| problem.rate_limit(host, *other)).fold(0.0, f64::max);
+    let fastest = if problem.topology.is_empty() { fastest } else { problem.rate_limit(host, host) };
     let parcels: Vec<Parcel> = (vms.iter())
         .map(|vm| Parcel {
             memory: space.memory(*vm) as f64,

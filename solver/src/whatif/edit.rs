@@ -127,6 +127,9 @@ fn attach(problem: &mut Problem, model: &str, name: &str) -> Result<(), Refused>
     let Some(network) = &mut problem.network else { return Ok(()) };
     let mine = |link: &&Link| link.a == model || link.b == model;
     let mut links: Vec<Link> = network.links.iter().filter(mine).cloned().collect();
+    if links.is_empty() {
+        return Ok(());
+    }
     let taken = network.links.iter().map(|link| link.name.as_str());
     let names = fresh_names("new-link", taken, links.len() as u32)?;
     for (link, fresh) in links.iter_mut().zip(names) {

@@ -96,7 +96,8 @@ fn network(problem: &Problem, numbers: &Numbers<'_>, gaps: &mut Collector<'_>) -
     let routing = Some(Routing { kind: "default".to_owned(), routes: Vec::new() });
     let node = |id: i64| PhysicalElement { kind: "node".to_owned(), id };
     let backbone = problem.limits.as_ref().and_then(|limits| limits.backbone_bandwidth);
-    let Some(given) = &problem.network else {
+    let given = problem.network.as_ref().filter(|network| !network.links.is_empty());
+    let Some(given) = given else {
         let core = Switch { id: 0, capacity: backbone.map_or(-1, megabits) };
         let link = |(id, host): (i64, &Host)| Link {
             id,
@@ -123,7 +124,14 @@ fn network(problem: &Problem, numbers: &Numbers<'_>, gaps: &mut Collector<'_>) -
         if link.half_duplex {
             gaps.cannot("half-duplex", path.clone(), "links carry as much in each direction there");
         }
-        let capacity = megabits(link.bandwidth.unwrap_or(f64::from(i32::MAX)));
+        // There, a host has no bandwidth but that of its link.
+        let of_host = |name: &String| {
+            let host = problem.hosts.iter().find(|host| host.name == *name);
+            host.map(|host| host.migration_bandwidth.unwrap_or(BANDWIDTH))
+        };
+        let ends = [&link.a, &link.b].into_iter().filter_map(of_host);
+        let bandwidth = ends.chain(link.bandwidth).fold(f64::from(i32::MAX), f64::min);
+        let capacity = megabits(bandwidth);
         let (a, b) = (switches.get(link.a.as_str()), switches.get(link.b.as_str()));
         let end = |name: &str| numbers.host(name).map(&node);
         let (switch, other) = match (a, b) {

@@ -5,7 +5,8 @@ use super::super::gaps::{Collector, Gaps};
 use super::model::model;
 use super::numbers::Numbers;
 use dvms_solver::file::{ActionKind, Plan, Problem};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 /// Writes a plan of a problem, as it is replayed there: the model at the start and timed actions. Demands that
 /// change are allocated as a VM arrives, or at the end.
@@ -81,26 +82,25 @@ fn whole_seconds(plan: &Plan) -> Vec<(i64, i64)> {
     const TINY: f64 = 1e-6;
     let mut order: Vec<usize> = (0..plan.actions.len()).collect();
     order.sort_by(|a, b| plan.actions[*a].start_s.total_cmp(&plan.actions[*b].start_s).then(a.cmp(b)));
-    let mut by_end = order.clone();
-    by_end.sort_by(|a, b| plan.actions[*a].end_s.total_cmp(&plan.actions[*b].end_s).then(a.cmp(b)));
     let position: BTreeMap<u64, usize> = plan.actions.iter().enumerate().map(|(i, a)| (a.id, i)).collect();
     let mut times = vec![(0, 0); plan.actions.len()];
-    let (mut ended, mut latest) = (0, 0);
-    let mut done = vec![false; plan.actions.len()];
+    // Those under way, the first to end on top. Times are never negative, so that their bits are in the same order.
+    let mut under_way: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
+    let mut latest = 0;
     for i in order {
         let action = &plan.actions[i];
-        while let Some(other) = by_end
-            .get(ended)
-            .filter(|other| done[**other] && plan.actions[**other].end_s <= action.start_s + TINY)
-        {
-            latest = latest.max(times[*other].1);
-            ended += 1;
+        while let Some(Reverse((end, other))) = under_way.peek().copied() {
+            if f64::from_bits(end) > action.start_s + TINY {
+                break;
+            }
+            latest = latest.max(times[other].1);
+            under_way.pop();
         }
         let after = action.after.iter().filter_map(|id| position.get(id)).map(|other| times[*other].1).max();
         let start = latest.max(after.unwrap_or(0)).max(action.start_s.floor() as i64);
         let lasts = ((action.end_s - action.start_s) - TINY).ceil().max(1.0) as i64;
         times[i] = (start, start + lasts);
-        done[i] = true;
+        under_way.push(Reverse((action.end_s.max(0.0).to_bits(), i)));
     }
     times
 }

@@ -3,7 +3,7 @@
 use super::super::format::Constraint as Theirs;
 use super::super::gaps::Collector;
 use super::numbers::Numbers;
-use dvms_solver::file::{Body, Constraint, Hosts, Problem};
+use dvms_solver::file::{Body, Constraint, Host, Hosts, Problem};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All that must hold.
@@ -44,16 +44,18 @@ fn states(problem: &Problem, numbers: &Numbers<'_>) -> Vec<Theirs> {
             }
         }
     }
+    let hosts: BTreeMap<&str, &Host> = problem.hosts.iter().map(|host| (host.name.as_str(), host)).collect();
     for vm in &problem.vms {
         let Some(id) = numbers.vm(&vm.name) else { continue };
-        let home = problem.hosts.iter().find(|host| host.name == vm.host);
-        if home.is_none_or(|host| host.state == "FAILED") {
+        let home = hosts.get(vm.host.as_str());
+        // One that is pinned to a failed host stays down.
+        if home.is_none_or(|host| host.state == "FAILED" && !vm.pinned) {
             list.push(Theirs::Running { vm: id });
         }
         for (rc, amount) in &vm.arrival_demand {
             list.push(Theirs::Preserve { vm: id, rc: rc.clone(), amount: *amount });
         }
-        if vm.pinned {
+        if vm.pinned && home.is_some_and(|host| host.state != "FAILED") {
             list.push(Theirs::Root { vm: id });
         }
         // A host that none may enter keeps those that are there.

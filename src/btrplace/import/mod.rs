@@ -114,6 +114,7 @@ fn hosts(
     problem: &mut Problem,
 ) {
     let Context { instance, elements, resources } = context;
+    let all = i64::try_from(elements.vms().len()).ok();
     for (node, online) in &elements.nodes {
         let attributes = instance.model.attributes.nodes.get(node);
         let boot = attributes.and_then(|all| all.get("boot")).and_then(serde_json::Value::as_f64);
@@ -132,7 +133,7 @@ fn hosts(
         if let Some(paths) = paths {
             host.migration_bandwidth = paths.access.get(node).copied();
             // BtrPlace knows no such limit.
-            host.max_migrations = i64::try_from(elements.vms().len()).ok();
+            host.max_migrations = all;
         }
         problem.hosts.push(host);
     }

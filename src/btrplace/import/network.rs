@@ -54,10 +54,11 @@ impl Paths {
         }
         let first = |(node, links): (&i64, &Vec<&Link>)| (*node, speed(links[0].capacity));
         let mut paths = Self { access: access.iter().map(first).collect(), ..Self::default() };
-        let total: i64 = access.values().map(|links| links[0].capacity).sum();
+        let total = access.values().fold(0_i64, |sum, links| sum.saturating_add(links[0].capacity));
         let mut behind: BTreeMap<i64, i64> = BTreeMap::new();
         for links in access.values() {
-            *behind.entry(links[0].switch).or_default() += links[0].capacity;
+            let sum = behind.entry(links[0].switch).or_default();
+            *sum = sum.saturating_add(links[0].capacity);
         }
         match view.switches.as_slice() {
             [switch] if wires.is_empty() => {
@@ -67,8 +68,9 @@ impl Paths {
             switches => {
                 let tree = wires.len() + 1 == switches.len();
                 let narrow = |wire: &&&Link| {
-                    let near: i64 = side(wire, &wires).iter().filter_map(|switch| behind.get(switch)).sum();
-                    wire.capacity < near.min(total - near)
+                    let behind = side(wire, &wires).into_iter().filter_map(|switch| behind.get(&switch));
+                    let near = behind.fold(0_i64, |sum, capacity| sum.saturating_add(*capacity));
+                    wire.capacity < near.min(total.saturating_sub(near))
                 };
                 let slow = |switch: &&ViewSwitch| blocks(switch) && switch.capacity < total;
                 if !tree || wires.iter().any(|wire| narrow(&wire)) || switches.iter().any(|s| slow(&s)) {

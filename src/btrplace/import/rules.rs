@@ -49,6 +49,33 @@ fn these(hosts: Vec<String>) -> Hosts {
     Hosts { hosts, ..Hosts::default() }
 }
 
+/// A rule without what is said of nothing; `None` if that is all of it.
+fn of_something(mut body: Body) -> Option<Body> {
+    let some = |vms: &Vms| !vms.vms.is_empty();
+    let says = match &mut body {
+        Body::Spread { vms, .. }
+        | Body::Gather { vms, .. }
+        | Body::Lonely { vms }
+        | Body::Root { vms }
+        | Body::Sync { vms }
+        | Body::Among { vms, .. }
+        | Body::Fence { vms, .. } => some(vms),
+        Body::Ban { vms, hosts } => some(vms) && !hosts.hosts.is_empty(),
+        Body::Before { first, second } => some(first) && some(second),
+        Body::Split { groups } | Body::SplitAmong { groups, .. } => {
+            groups.retain(some);
+            !groups.is_empty()
+        }
+        Body::MaxOnline { hosts, .. }
+        | Body::RunningCapacity { hosts, .. }
+        | Body::ResourceCapacity { hosts, .. }
+        | Body::Quarantine { hosts }
+        | Body::Headroom { hosts, .. }
+        | Body::SpareHosts { hosts, .. } => !hosts.hosts.is_empty(),
+    };
+    says.then_some(body)
+}
+
 struct Writer<'a, 'c, 'g> {
     context: &'a Context<'c>,
     gaps: &'a mut Collector<'g>,
@@ -61,6 +88,8 @@ struct Writer<'a, 'c, 'g> {
 
 impl Writer<'_, '_, '_> {
     fn push(&mut self, name: String, body: Body, continuous: bool) {
+        // Of VMs that will not run nothing is demanded.
+        let Some(body) = of_something(body) else { return };
         self.rules.list.push(Constraint { name, body: Some(body), continuous, ..Constraint::default() });
     }
 

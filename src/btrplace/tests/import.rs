@@ -66,6 +66,20 @@ fn a_vm_that_waits_and_need_not_run_is_left_out() {
 }
 
 #[test]
+fn of_vms_that_will_not_run_nothing_is_demanded() {
+    let problem = imported(&instance(json!([
+        {"id": "offline", "node": 3},
+        {"id": "ban", "vm": 3, "nodes": [1]},
+        {"id": "ban", "vm": 1, "nodes": []},
+        {"id": "Precedence", "vm1": 3, "vm2": 1},
+        {"id": "split", "parts": [[3], [1], [2]]},
+    ])))
+    .problem;
+    let [rule] = problem.constraints.as_slice() else { panic!("{:?}", problem.constraints) };
+    assert!(matches!(&rule.body, Some(Body::Split { groups }) if groups.len() == 2));
+}
+
+#[test]
 fn each_constraint_has_its_rule() {
     let both = json!([
         {"id": "gather", "vms": [1, 2], "continuous": false},

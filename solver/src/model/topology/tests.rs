@@ -114,6 +114,13 @@ fn without_a_network_nothing_is_shared() {
 }
 
 #[test]
+fn names_that_are_used_twice_end_in_a_fault() {
+    let network = json!({"switches": [{"name": "s"}], "links": [link("l", "b", "s", 1.0)]});
+    let rejected = Problem::new(&file(&["a", "a", "b"], network)).unwrap_err();
+    assert_eq!(rejected.faults[0].path, "hosts[1].name");
+}
+
+#[test]
 fn faults_are_told_with_their_place() {
     for (network, path, says) in [
         (json!({"switches": [{"name": "a"}], "links": []}), "network.switches[0].name", "is a host, too"),
