@@ -2,7 +2,9 @@
 //! and for each time after which the solve is cancelled, a line: how much later it came back, and what there was by then.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a tool for whoever works on the solver")]
 
-use dvms_solver::{Backend, Cancel, Options, bench, file, solve};
+mod arguments;
+
+use dvms_solver::{Cancel, Options, bench, file, solve};
 use std::time::{Duration, Instant};
 
 fn seconds(text: &str) -> Vec<f64> {
@@ -23,14 +25,7 @@ fn main() {
             "--limits" => limits = seconds(&value()),
             "--cancel" => (limits, cancels) = (Vec::new(), seconds(&value())),
             "--threads" => options.threads = value().parse().unwrap(),
-            "--backend" => {
-                options.backend = match value().as_str() {
-                    "heuristic" => Backend::Heuristic,
-                    "highs" => Backend::Highs,
-                    "cp" => Backend::Cp,
-                    _ => Backend::Auto,
-                };
-            }
+            "--backend" => options.backend = arguments::backend(&value()),
             path => {
                 let problem = file::Problem::from_json(&std::fs::read_to_string(path).unwrap()).unwrap();
                 for limit in &limits {

@@ -2,7 +2,9 @@
 //! With `--out` each problem's last plan is written to that folder.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a tool for whoever works on the solver")]
 
-use dvms_solver::{Backend, Cancel, Options, file, solve};
+mod arguments;
+
+use dvms_solver::{Cancel, Options, file, solve};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -22,14 +24,7 @@ fn main() {
             "--threads" => options.threads = value().parse().unwrap(),
             "--seed" => options.seed = value().parse().unwrap(),
             "--out" => out = Some(value().into()),
-            "--backend" => {
-                options.backend = match value().as_str() {
-                    "heuristic" => Backend::Heuristic,
-                    "highs" => Backend::Highs,
-                    "cp" => Backend::Cp,
-                    _ => Backend::Auto,
-                };
-            }
+            "--backend" => options.backend = arguments::backend(&value()),
             path => one(path, &options, out.as_deref()),
         }
     }
