@@ -27,9 +27,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure> {
-    if arguments.problem == "-" && arguments.plan == "-" {
-        return Err(Failure::bad_input("only one of the files can be standard input"));
-    }
+    Input::not_both(&arguments.problem, &arguments.plan)?;
     let problem = Input::read(&arguments.problem)?.problem()?;
     let plan = Input::read(&arguments.plan)?.json("plan", Plan::from_json)?;
     let judgement = check(&problem, &plan);

@@ -57,6 +57,17 @@ impl Input {
         Ok(Self { name, text })
     }
 
+    /// Standard input holds one file.
+    ///
+    /// # Errors
+    /// Both are to be read from it.
+    pub(crate) fn not_both(first: &str, second: &str) -> Result<(), Failure> {
+        if first == "-" && second == "-" {
+            return Err(Failure::bad_input("only one of the files can be standard input"));
+        }
+        Ok(())
+    }
+
     /// The text.
     pub(crate) fn text(&self) -> &str {
         &self.text

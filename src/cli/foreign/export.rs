@@ -57,9 +57,7 @@ struct Btrplace {
 pub(crate) fn run(arguments: &Arguments, output: Output, paint: Paint) -> Result<Exit, Failure> {
     let To::Btrplace(arguments) = &arguments.to;
     let out = arguments.out.as_deref().map(OutFile::prepare).transpose()?;
-    if arguments.plan.as_deref() == Some("-") && arguments.problem == "-" {
-        return Err(Failure::bad_input("only one of the files can be standard input"));
-    }
+    Input::not_both(&arguments.problem, arguments.plan.as_deref().unwrap_or_default())?;
     let input = Input::read(&arguments.problem)?;
     let problem = input.problem()?;
     let leave_out: BTreeSet<String> = arguments.leave_out.iter().cloned().collect();

@@ -79,9 +79,7 @@ fn unit(text: &str) -> Result<(String, Unit), String> {
 pub(crate) fn run(arguments: &Arguments, output: Output, paint: Paint) -> Result<Exit, Failure> {
     let From::Btrplace(arguments) = &arguments.from;
     let out = arguments.out.as_deref().map(OutFile::prepare).transpose()?;
-    if arguments.plan.as_deref() == Some("-") && arguments.file == "-" {
-        return Err(Failure::bad_input("only one of the files can be standard input"));
-    }
+    Input::not_both(&arguments.file, arguments.plan.as_deref().unwrap_or_default())?;
     let input = Input::read(&arguments.file)?;
     let instance: Instance = input.json("BtrPlace instance", read)?;
     let options = Options {
