@@ -73,9 +73,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure> {
-    if arguments.file == "-" && arguments.compare.as_deref() == Some("-") {
-        return Err(Failure::bad_input("only one of the files can be standard input"));
-    }
+    Input::not_both(&arguments.file, arguments.compare.as_deref().unwrap_or_default())?;
     let input = Input::read(&arguments.file)?;
     let mut problem = input.problem()?;
     if let Some(goal) = arguments.objective {
