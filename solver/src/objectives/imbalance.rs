@@ -3,9 +3,11 @@
 //! The value is whole (half is rounded up). Loads are kept in fixed point, so that sums do not drift, and the
 //! highest of each resource in a tree of pairs.
 
+use super::evenness::{Evenness, Least};
 use crate::milp::{Column, Level, Model, Term, count};
 use crate::model::{Amount, HostId, HostState, Problem, VmId};
-use crate::screen::Space;
+use crate::screen::{Space, lonely_sets};
+use std::collections::BTreeMap;
 
 /// A utilisation of 1.
 const ONE: f64 = (1_u64 << 40) as f64;
@@ -120,10 +122,19 @@ fn counts(problem: &Problem, host: HostId, resource: usize) -> bool {
 
 /// What the highest utilisation of a resource is at least, whatever is done.
 pub(crate) fn least_highest(space: &Space<'_>, resource: usize) -> f64 {
+    least(space, resource).highest
+}
+
+/// Bounds of the highest utilisation of a resource, and of how far it is above the mean, whatever is done.
+fn least(space: &Space<'_>, resource: usize) -> Least {
     let problem = space.problem;
     let hosts: Vec<HostId> = problem.host_ids().filter(|host| counts(problem, *host, resource)).collect();
     let usable = |host: HostId| problem.host(host).usable[resource];
-    let Some(largest) = hosts.iter().map(|host| usable(*host)).max() else { return 0.0 };
+    let Some(largest) = hosts.iter().map(|host| usable(*host)).max() else {
+        return Least { highest: 0.0, gap: 0.0 };
+    };
+    let mut sizes = BTreeMap::new();
+    hosts.iter().for_each(|host| *sizes.entry(usable(*host)).or_default() += 1);
     let mut stays = vec![0; problem.hosts.len()];
     let mut movable: Vec<Vec<Amount>> = vec![Vec::new(); problem.hosts.len()];
     let mut certain: Vec<Amount> = Vec::new();
@@ -137,8 +148,7 @@ pub(crate) fn least_highest(space: &Space<'_>, resource: usize) -> f64 {
         } else {
             movable[home.index()].push(need);
         }
-        // On an online host without any of the resource it may stay, and counts nowhere.
-        if counts(problem, home, resource) || problem.host(home).state == HostState::Draining {
+        if is_certain(problem, home, resource) {
             certain.push(need);
         }
     }
@@ -163,7 +173,21 @@ pub(crate) fn least_highest(space: &Space<'_>, resource: usize) -> f64 {
         least = least.max(together as f64 / largest as f64);
         k += 1;
     }
-    least
+    let demands = || problem.vm_ids().map(|vm| space.demand(vm)[resource]);
+    let unit = demands().fold(0, crate::milp::gcd);
+    let total = (certain.iter().sum(), demands().sum());
+    let lonely = lonely_sets(space).into_iter().filter(|vms| {
+        let runs = |vm: &VmId| space.home[vm.index()].is_some_and(|home| is_certain(problem, home, resource));
+        vms.iter().any(|vm| space.demand(*vm)[resource] > 0 && runs(vm))
+    });
+    let want = |vms: &[VmId]| vms.iter().map(|vm| space.demand(*vm)[resource]).sum();
+    Evenness { sizes, unit, total, lonely: lonely.map(want).collect() }.least(least)
+}
+
+/// Whether a VM that runs there now, and wants some of the resource, counts on one host or another at the end: on an
+/// online host without any of the resource it may stay, and counts nowhere.
+fn is_certain(problem: &Problem, home: HostId, resource: usize) -> bool {
+    counts(problem, home, resource) || problem.host(home).state == HostState::Draining
 }
 
 /// What the mean utilisation of a resource is at most.
@@ -192,10 +216,10 @@ pub(crate) fn bound(space: &Space<'_>) -> f64 {
         return 0.0;
     }
     let gap = |r: usize| {
-        let (highest, mean) = (least_highest(space, r), most_mean(space, r));
-        (highest - mean - 1e-9 * highest).max(0.0)
+        let (least, mean) = (least(space, r), most_mean(space, r));
+        (least.highest - mean).max(least.gap) - 1e-9 * least.highest
     };
-    let sum: f64 = (0..space.width).map(gap).sum();
+    let sum: f64 = (0..space.width).map(|r| gap(r).max(0.0)).sum();
     (1000.0 * sum + 0.5).floor()
 }
 

@@ -2,6 +2,7 @@
 //! it up to date, what it is at least, and its level of the exact model.
 
 pub(crate) mod energy;
+mod evenness;
 pub(crate) mod fragments;
 pub(crate) mod imbalance;
 #[cfg(test)]

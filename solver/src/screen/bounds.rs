@@ -185,20 +185,26 @@ fn active_hosts(space: &Space<'_>, given: Given) -> usize {
     (certain + beyond).max(usize::from(any)) + lonely
 }
 
-/// Running VMs that share hosts with no others, and the hosts that they take at least: one for each of some rules
-/// that name none of the same VMs, and none that cannot leave.
+/// VMs that share hosts with no others, and the hosts that they take at least: one for each set.
 pub(super) fn apart(space: &Space<'_>) -> (BTreeSet<VmId>, usize) {
-    let (mut lone, mut count) = (BTreeSet::new(), 0);
+    let sets = lonely_sets(space);
+    (sets.iter().copied().flatten().copied().collect(), sets.len())
+}
+
+/// Sets of VMs that share hosts with no VM outside of them. They name none of the same VMs, one of each runs, and none
+/// of them has to stay where it is; so each has a host of its own at least.
+pub(crate) fn lonely_sets<'a>(space: &Space<'a>) -> Vec<&'a [VmId]> {
+    let (mut lone, mut sets) = (BTreeSet::<VmId>::new(), Vec::new());
     for kept in space.rules.list.iter().filter(|kept| kept.hard()) {
         let Some(vms) = kept.rule.apart() else { continue };
         let runs = |vm: &VmId| space.home[vm.index()].is_some();
         let own = |vm: &VmId| !space.fixed[vm.index()] && !lone.contains(vm);
         if vms.iter().any(runs) && vms.iter().all(own) {
             lone.extend(vms);
-            count += 1;
+            sets.push(vms);
         }
     }
-    (lone, count)
+    sets
 }
 
 /// The sum, less the largest for hosts that may stay over.

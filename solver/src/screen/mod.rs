@@ -11,7 +11,7 @@ mod impossible;
 mod makespan;
 mod space;
 
-pub(crate) use bounds::bounds;
+pub(crate) use bounds::{bounds, lonely_sets};
 pub(crate) use closing::{Closing, Counted};
 pub(crate) use cover::{Item, cover};
 pub(crate) use facts::Facts;
