@@ -47,6 +47,15 @@ impl Elements {
         self.node_names.get(&node).cloned().unwrap_or_else(|| format!("n{node}"))
     }
 
+    /// What a switch is called here: hosts and switches are told apart by their names alone.
+    pub(super) fn switch(&self, switch: i64) -> String {
+        let mut name = format!("s{switch}");
+        while self.node_names.values().any(|node| *node == name) {
+            name.push('_');
+        }
+        name
+    }
+
     fn read_mapping(&mut self, instance: &Instance, gaps: &mut Collector<'_>) {
         let mapping = &instance.model.mapping;
         for node in &mapping.offline_nodes {

@@ -101,15 +101,15 @@ fn side(cut: &Link, wires: &[&Link]) -> BTreeSet<i64> {
 /// All switches and links.
 fn whole(view: &View, elements: &Elements) -> Network {
     let switch = |switch: &ViewSwitch| Switch {
-        name: format!("s{}", switch.id),
+        name: elements.switch(switch.id),
         bandwidth: blocks(switch).then(|| speed(switch.capacity)),
     };
     let link = |link: &Link| FileLink {
         name: format!("l{}", link.id),
-        a: format!("s{}", link.switch),
+        a: elements.switch(link.switch),
         b: match link.physical_element.kind.as_str() {
             "node" => elements.host(link.physical_element.id),
-            _ => format!("s{}", link.physical_element.id),
+            _ => elements.switch(link.physical_element.id),
         },
         bandwidth: Some(speed(link.capacity)),
         ..FileLink::default()

@@ -290,6 +290,12 @@ fn narrow_links_between_switches_are_carried_over() {
     let up = network.links.iter().find(|link| link.name == "l4").unwrap();
     assert_eq!((up.a.as_str(), up.b.as_str(), up.bandwidth), ("s1", "s0", Some(50.0)));
     assert_eq!(network.links[0].b, "n1");
+    // A node may be called what the switch would be.
+    let names = json!({"id": "ns", "type": "node", "map": {"s1": 1, "b": 2, "c": 3}});
+    value["model"]["views"].as_array_mut().unwrap().push(names);
+    let network = unchecked(&value).network.unwrap();
+    assert_eq!((network.links[0].a.as_str(), network.links[0].b.as_str()), ("s1_", "s1"));
+    assert_eq!(network.switches[1].name, "s1_");
 }
 
 #[test]
