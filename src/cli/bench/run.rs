@@ -5,6 +5,7 @@ use crate::solving::{Engine, Order, Solver as _, Stop};
 use dvms_solver::check::{Violation, check};
 use dvms_solver::file::{ActionKind, Plan, Problem, Statistic, Status};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// A level of the objective, recomputed by the checker, with the bound that the solver claims.
@@ -14,12 +15,20 @@ pub(super) struct Level {
     pub(super) before: f64,
     pub(super) value: f64,
     pub(super) bound: f64,
+    /// What comes on top of value and bound before they are compared: 0, but for `IMBALANCE` the mean loads, so that
+    /// highest loads are compared.
+    pub(super) base: f64,
 }
 
 impl Level {
     /// How far the value is above the bound, as a share of the bound; `None` where the bound is nothing.
     pub(super) fn gap(&self) -> Option<f64> {
-        gap(self.value, self.bound)
+        self.gap_of(self.value)
+    }
+
+    /// The same for another value of the level.
+    pub(super) fn gap_of(&self, value: f64) -> Option<f64> {
+        gap(self.base + value, self.base + self.bound)
     }
 
     /// Whether the bound is reached.
@@ -112,6 +121,7 @@ pub(super) fn run(name: &str, problem: &Problem, order: &Order) -> Result<(Run, 
             before: *before,
             value: *value,
             bound: bound(i),
+            base: if name == "IMBALANCE" { mean_loads(problem) } else { 0.0 },
         })
         .collect();
     let proved = match plan.status {
@@ -147,6 +157,21 @@ pub(super) fn run(name: &str, problem: &Problem, order: &Order) -> Result<(Run, 
     Ok((run, plan))
 }
 
+/// What the mean load would be if all hosts were of one size, in 1/1000 and summed over resources.
+fn mean_loads(problem: &Problem) -> f64 {
+    let (mut wanted, mut there) = (BTreeMap::<&str, f64>::new(), BTreeMap::<&str, f64>::new());
+    for (name, amount) in problem.vms.iter().flat_map(|vm| &vm.demand) {
+        *wanted.entry(name).or_default() += *amount as f64;
+    }
+    for host in problem.hosts.iter().filter(|host| matches!(host.state.as_str(), "" | "ONLINE")) {
+        for (name, amount) in &host.capacity {
+            *there.entry(name).or_default() += *amount as f64 * host.overcommit.get(name).unwrap_or(&1.0);
+        }
+    }
+    let load = |(name, there): (&&str, &f64)| wanted.get(name).copied().unwrap_or(0.0) / there.max(1.0);
+    1000.0 * there.iter().map(load).sum::<f64>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::rows::ROWS;
@@ -158,6 +183,18 @@ mod tests {
     fn gaps_are_shares_of_the_bound() {
         assert!((gap(103.0, 100.0).unwrap() - 0.03).abs() < 1e-9);
         assert_eq!((gap(5.0, 5.0), gap(4.0, 5.0), gap(2.0, 0.0)), (Some(0.0), Some(0.0), None));
+    }
+
+    #[test]
+    fn imbalances_are_compared_as_highest_loads() {
+        let row = ROWS.iter().find(|row| row.name == "balance-64").unwrap();
+        let problem = row.problem(1, true).unwrap();
+        let base = mean_loads(&problem);
+        assert!((200.0..2000.0).contains(&base), "two resources: {base}");
+        let level =
+            |base: f64| Level { name: "IMBALANCE".into(), before: 90.0, value: 30.0, bound: 10.0, base };
+        assert_eq!(level(0.0).gap(), Some(2.0));
+        assert_eq!((level(990.0).gap(), level(990.0).gap_of(40.0)), (Some(0.02), Some(0.03)));
     }
 
     #[test]

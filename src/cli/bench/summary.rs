@@ -1,6 +1,6 @@
 //! Figures over the runs of a row.
 
-use super::run::{Run, gap};
+use super::run::Run;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -95,7 +95,7 @@ fn levels(runs: &[Run]) -> Vec<LevelSummary> {
         let of = |value: &dyn Fn(&super::run::Level) -> f64| figures(same().map(value).collect());
         let gap_at = MOMENTS.iter().filter_map(|moment| {
             let long = runs.iter().filter(|run| run.limit_s > *moment);
-            let gaps = long.filter_map(|run| gap(run.value_at(i, *moment)?, run.levels.get(i)?.bound));
+            let gaps = long.filter_map(|run| run.levels.get(i)?.gap_of(run.value_at(i, *moment)?));
             Some((format!("{moment:.0}"), figures(gaps.collect())?))
         });
         Some(LevelSummary {
