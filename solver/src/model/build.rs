@@ -13,6 +13,11 @@ use std::fmt;
 const LARGEST_AMOUNT: Amount = 1 << 53;
 /// Sums over all hosts stay exact in fixed point.
 const MOST_WATTS: f64 = 1e9;
+/// Seconds that a boot may take: some thirty years.
+const MOST_SECONDS: f64 = 1e9;
+/// MiB/s of the slowest and the fastest transfers.
+const SLOWEST: f64 = 1e-6;
+const FASTEST: f64 = 1e12;
 pub(crate) const STANDARD_RESOURCES: [&str; 4] = ["cpu", "memory", "network", "disk"];
 
 /// A problem that was refused: every fault found, each with its place.
@@ -88,12 +93,33 @@ impl Faults {
         }
     }
 
-    /// A number that must be finite and at least `least`.
-    pub(super) fn at_least(&mut self, path: String, value: Option<f64>, least: f64) {
+    /// A number that must be finite and at least 0.
+    pub(super) fn at_least_0(&mut self, path: String, value: Option<f64>) {
         if let Some(value) = value
-            && !(value.is_finite() && value >= least)
+            && !(value.is_finite() && value >= 0.0)
         {
-            self.wrong(path, format!("must be a finite number of at least {least}, is {value}"));
+            self.wrong(path, format!("must be a finite number of at least 0, is {value}"));
+        }
+    }
+
+    /// A number that must be within 0 and `most`.
+    pub(super) fn at_most(&mut self, path: String, value: Option<f64>, most: f64) {
+        match value {
+            Some(value) if value.is_finite() && value > most => {
+                self.wrong(path, format!("must be at most {most:e}, is {value:e}"));
+            }
+            value => self.at_least_0(path, value),
+        }
+    }
+
+    /// A rate in MiB/s: 0, or one with which sums and quotients of any amounts stay exact enough.
+    pub(super) fn rate(&mut self, path: String, value: Option<f64>) {
+        match value {
+            Some(value) if value > 0.0 && value < SLOWEST => {
+                let hint = "use 0 where nothing can be transferred";
+                self.wrong(path, format!("must be 0 or at least {SLOWEST:e} MiB/s, is {value:e}: {hint}"));
+            }
+            value => self.at_most(path, value, FASTEST),
         }
     }
 }
@@ -219,21 +245,13 @@ fn build_host(i: usize, host: &file::Host, resources: &[String], faults: &mut Fa
             faults.wrong(path, format!("unknown resource {name:?}: no host has a capacity of it"));
         }
     }
-    for (field, value) in [
-        ("migration_bandwidth", host.migration_bandwidth),
-        ("idle_watts", host.idle_watts),
-        ("peak_watts", host.peak_watts),
-        ("off_watts", host.off_watts),
-        ("boot_s", host.boot_s),
-    ] {
-        faults.at_least(path(field), value, 0.0);
+    for (field, value) in
+        [("idle_watts", host.idle_watts), ("peak_watts", host.peak_watts), ("off_watts", host.off_watts)]
+    {
+        faults.at_most(path(field), value, MOST_WATTS);
     }
-    for (field, watts) in [("idle", host.idle_watts), ("peak", host.peak_watts), ("off", host.off_watts)] {
-        if let Some(watts) = watts.filter(|watts| *watts > MOST_WATTS) {
-            faults
-                .wrong(path(&format!("{field}_watts")), format!("must be at most {MOST_WATTS}, is {watts}"));
-        }
-    }
+    faults.rate(path("migration_bandwidth"), host.migration_bandwidth);
+    faults.at_most(path("boot_s"), host.boot_s, MOST_SECONDS);
     Host {
         name: host.name.clone(),
         usable,
@@ -306,7 +324,7 @@ fn build_vm(
         .map(|(r, name)| if vm.arrival_demand.contains_key(name) { arrival[r] } else { present[r] })
         .collect();
     let (numa_count, nodes) = numa::vm(i, vm, host.map(|host| &hosts[host.index()]), faults);
-    faults.at_least(path("memory_dirty_rate"), vm.memory_dirty_rate, 0.0);
+    faults.at_most(path("memory_dirty_rate"), vm.memory_dirty_rate, FASTEST);
     let priority = vm.priority.unwrap_or(100);
     if !(0..=1000).contains(&priority) {
         faults.wrong(path("priority"), format!("must be within 0..1000, is {priority}"));
@@ -413,8 +431,8 @@ fn objectives(file: &file::Problem, faults: &mut Faults) -> Vec<Objective> {
 
 fn limits(file: Option<&file::Limits>, faults: &mut Faults) -> Limits {
     let Some(file) = file else { return Limits::default() };
-    faults.at_least("limits.time_limit_s".into(), file.time_limit_s, 0.0);
-    faults.at_least("limits.backbone_bandwidth".into(), file.backbone_bandwidth, 0.0);
+    faults.at_least_0("limits.time_limit_s".into(), file.time_limit_s);
+    faults.rate("limits.backbone_bandwidth".into(), file.backbone_bandwidth);
     let max_migrations = file.max_migrations.map(|most| {
         u64::try_from(most).unwrap_or_else(|_| {
             faults.wrong("limits.max_migrations", format!("must not be negative, is {most}"));

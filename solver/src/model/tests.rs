@@ -66,7 +66,14 @@ fn wrong_values_are_refused_with_their_path() {
         ),
         (r#""hosts": [{"name": "a", "max_migrations": -1}]"#, "hosts[0].max_migrations", "within"),
         (r#""hosts": [{"name": "a", "boot_s": -1}]"#, "hosts[0].boot_s", "at least 0"),
-        (r#""hosts": [{"name": "a", "peak_watts": 1e10}]"#, "hosts[0].peak_watts", "at most 1000000000"),
+        (r#""hosts": [{"name": "a", "peak_watts": 1e10}]"#, "hosts[0].peak_watts", "at most 1e9"),
+        (r#""hosts": [{"name": "a", "boot_s": 1e308}]"#, "hosts[0].boot_s", "at most 1e9, is 1e308"),
+        (
+            r#""hosts": [{"name": "a", "migration_bandwidth": 1e-306}]"#,
+            "hosts[0].migration_bandwidth",
+            "must be 0 or at least 1e-6 MiB/s",
+        ),
+        (r#""hosts": [{"name": "a", "migration_bandwidth": 1e13}]"#, "hosts[0].migration_bandwidth", "1e12"),
         (r#""objectives": ["FRAGMENTS"]"#, "fragment", "is missing"),
         (r#""vms": [{"name": ""}]"#, "vms[0].name", "is not a name"),
         (r#""vms": [{"name": "v"}, {"name": "w"}, {"name": "v"}]"#, "vms[2].name", "already used by vms[0]"),
@@ -76,6 +83,7 @@ fn wrong_values_are_refused_with_their_path() {
         (r#""vms": [{"name": "v", "arrival_demand": {"cpu": -1}}]"#, "vms[0].arrival_demand.cpu", "is -1"),
         (r#""vms": [{"name": "v", "arrival_demand": {"x": 1}}]"#, "vms[0].arrival_demand.x", "unknown"),
         (r#""vms": [{"name": "v", "memory_dirty_rate": -1}]"#, "vms[0].memory_dirty_rate", "at least 0"),
+        (r#""vms": [{"name": "v", "memory_dirty_rate": 1e300}]"#, "vms[0].memory_dirty_rate", "at most"),
         (r#""vms": [{"name": "v", "priority": 1001}]"#, "vms[0].priority", "0..1000"),
         (r#""vms": [{"name": "v", "priority": -1}]"#, "vms[0].priority", "0..1000"),
         (
@@ -97,6 +105,7 @@ fn wrong_values_are_refused_with_their_path() {
         (r#""limits": {"max_migrations": -1}"#, "limits.max_migrations", "negative"),
         (r#""limits": {"time_limit_s": -1}"#, "limits.time_limit_s", "at least 0"),
         (r#""limits": {"backbone_bandwidth": -1}"#, "limits.backbone_bandwidth", "at least 0"),
+        (r#""limits": {"backbone_bandwidth": 1e-7}"#, "limits.backbone_bandwidth", "at least 1e-6"),
         (r#""fragment": {"resource": "gpu", "unit": 1}"#, "fragment.resource", "unknown resource"),
         (r#""fragment": {"resource": "cpu", "unit": 0}"#, "fragment.unit", "at least 1"),
     ] {

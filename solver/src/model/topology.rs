@@ -90,7 +90,7 @@ impl Topology {
                     format!("{:?} is a host, too; links could not tell them apart", switch.name),
                 );
             }
-            faults.at_least(path("bandwidth"), switch.bandwidth, 0.0);
+            faults.rate(path("bandwidth"), switch.bandwidth);
             let channel = topology.channel(&switch.name, None, switch.bandwidth);
             topology.of_switch.push(channel);
         }
@@ -120,8 +120,8 @@ impl Topology {
         faults: &mut Faults,
     ) {
         let path = |field: &str| format!("network.links[{i}].{field}");
-        faults.at_least(path("bandwidth"), link.bandwidth, 0.0);
-        faults.at_least(path("latency_ms"), link.latency_ms, 0.0);
+        faults.rate(path("bandwidth"), link.bandwidth);
+        faults.at_least_0(path("latency_ms"), link.latency_ms);
         let mut end = |field: &str, name: &str| {
             let host = hosts.get(name).map(|host| End::Host(HostId::from(*host)));
             let end = host.or_else(|| switches.get(name).map(|switch| End::Switch(*switch)));
