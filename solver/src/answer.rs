@@ -81,7 +81,7 @@ pub(crate) fn without(status: Status, reason: String, conflict: Option<Conflict>
 }
 
 /// A conflict in an operator's words.
-pub(crate) fn conflict_reason(conflict: &Conflict) -> String {
+pub(crate) fn conflict_reason(conflict: &Conflict, most_moves: Option<u64>) -> String {
     let part = |one: &str, many: &str, names: &[String]| match names {
         [] => None,
         [name] => Some(format!("{one} {name}")),
@@ -96,7 +96,13 @@ pub(crate) fn conflict_reason(conflict: &Conflict) -> String {
     .into_iter()
     .flatten()
     .collect();
-    format!("proved: no placement satisfies {} together", parts.join(" and "))
+    let limit = match most_moves {
+        None => String::new(),
+        Some(0) => " without a migration (limits.max_migrations)".to_owned(),
+        Some(1) => " with 1 migration at most (limits.max_migrations)".to_owned(),
+        Some(most) => format!(" with {most} migrations at most (limits.max_migrations)"),
+    };
+    format!("proved: no placement satisfies {} together{limit}", parts.join(" and "))
 }
 
 /// What is told of the solve itself.

@@ -2,7 +2,7 @@
 //!
 //! One thing after the other is left out; it stays out if what remains still has no solution. A host that is
 //! left out takes everything and holds nobody back, a VM does not exist, a rule demands nothing. Each of these
-//! only allows more. (The limit of migrations stays; it has no name to be listed under.)
+//! only allows more. The limit of migrations is left out first; where it is needed, it is told beside the things.
 
 use super::ends::Ends;
 use super::model::{Model, Shape};
@@ -27,6 +27,14 @@ pub(super) enum Thing {
     Host(usize),
 }
 
+/// What has no solution together.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Clash {
+    pub(crate) things: file::Conflict,
+    /// The limit of migrations, where without it there may be a solution.
+    pub(crate) most_moves: Option<u64>,
+}
+
 /// A small set of things that have no solution together, given that the problem has none. The set is
 /// irreducible unless time or size forbids it: then it may name more than is needed, but what it names still
 /// has no solution. `None` if even for the whole problem that could not be shown.
@@ -35,18 +43,29 @@ pub(crate) fn conflict(
     rules: &Rules<'_>,
     by: &dyn Exact,
     budget: &Budget,
-) -> Option<file::Conflict> {
+) -> Option<Clash> {
     let mut things = everything(problem, rules);
-    let hopeless = |things: &[Thing]| has_no_end(&part(problem, rules, things), by, budget);
-    if hopeless(&things) != Some(true) {
+    let hopeless = |most_moves: Option<u64>, things: &[Thing]| {
+        let mut part = part(problem, rules, things);
+        part.limits.max_migrations = most_moves;
+        has_no_end(&part, by, budget)
+    };
+    let limit = problem.limits.max_migrations;
+    let most_moves = if hopeless(None, &things) == Some(true) {
+        None
+    } else if limit.is_some() && hopeless(limit, &things) == Some(true) {
+        limit
+    } else {
         return None;
-    }
+    };
+    let hopeless = |things: &[Thing]| hopeless(most_moves, things);
+    let found = |things: &[Thing]| Some(Clash { things: named(problem, things), most_moves });
     let mut chunk = things.len().div_ceil(2);
     while chunk > 0 {
         let mut begin = 0;
         while begin < things.len() {
             if budget.expired() {
-                return Some(named(problem, &things));
+                return found(&things);
             }
             let end = (begin + chunk).min(things.len());
             let rest: Vec<Thing> = things[..begin].iter().chain(&things[end..]).copied().collect();
@@ -58,7 +77,7 @@ pub(crate) fn conflict(
         }
         chunk = if chunk == 1 { 0 } else { chunk.div_ceil(2) };
     }
-    Some(named(problem, &things))
+    found(&things)
 }
 
 /// All that can be named. Soft rules cannot forbid anything.

@@ -32,7 +32,7 @@ mod tests;
 mod view;
 mod worker;
 
-pub(crate) use conflict::conflict;
+pub(crate) use conflict::{Clash, conflict};
 pub(crate) use level::Level;
 pub(crate) use linear::{Column, Linear, Row, Term, activity, count, gcd};
 pub(crate) use model::Model;

@@ -1,9 +1,9 @@
 //! A solve that is on time whatever its parts do.
 //!
-//! Most of a solve looks at the budget often. What goes over all of a large problem at once (reading it, the rules, a
-//! plan and its judge) does not, and takes longer the larger it is and the busier the machine. So a large problem is
-//! solved on a thread of its own: when that is late, the best plan that it has told is the answer, and it is left to
-//! find out by itself that nobody waits.
+//! Most of a solve looks at the budget often. What goes over all of a problem at once (reading it, the rules, a plan and
+//! its judge) does not, and takes longer the larger it is and the busier the machine; nor do all rules, of which some
+//! have a thousand parts. So a problem is solved on a thread of its own: when that is late, the best plan that it has
+//! told is the answer, and it is left to find out by itself that nobody waits.
 
 use crate::Options;
 use crate::answer;
@@ -12,9 +12,6 @@ use crate::file::{self, Plan, Status};
 use crate::model::Rejected;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
-
-/// Hosts, VMs and rules from which on it is worth a thread and a copy of the problem.
-const LARGE: usize = 1_000;
 
 /// So late it may be, after its deadline and after somebody has asked to stop.
 const GRACE: Duration = Duration::from_millis(25);
@@ -39,9 +36,6 @@ pub(crate) fn solve(
     budget: &Budget,
     better: &mut dyn FnMut(&Plan),
 ) -> Result<Plan, Rejected> {
-    if problem.hosts.len() + problem.vms.len() + problem.constraints.len() < LARGE {
-        return whole(problem, options, budget, better);
-    }
     let (give, take) = mpsc::channel();
     let (copy, own_options, own) = (problem.clone(), options.clone(), budget.clone());
     let work = move || {
@@ -109,7 +103,7 @@ fn late(best: Option<Plan>, budget: &Budget) -> Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::{LARGE, solve};
+    use super::solve;
     use crate::Options;
     use crate::budget::{Budget, Cancel};
     use crate::file::{self, Plan, Status};
@@ -117,11 +111,6 @@ mod tests {
     use std::time::Duration;
 
     const LONG: Duration = Duration::from_hours(1);
-
-    fn large() -> file::Problem {
-        let host = |i: usize| file::Host { name: format!("h{i}"), ..file::Host::default() };
-        file::Problem { hosts: (0..LARGE).map(host).collect(), ..file::Problem::default() }
-    }
 
     fn plan(reason: &str) -> Plan {
         Plan { status: Status::Feasible, reason: reason.to_owned(), ..Plan::default() }
@@ -147,11 +136,14 @@ mod tests {
     fn who_is_late_is_left_behind_and_its_best_plan_taken() {
         let mut told = 0;
         let budget = Budget::new(Duration::from_millis(50), None, &Cancel::default());
-        let found = solve(deaf, &large(), &Options::default(), &budget, &mut |_| told += 1).unwrap();
+        let found =
+            solve(deaf, &file::Problem::default(), &Options::default(), &budget, &mut |_| told += 1).unwrap();
         assert_eq!((found.reason.as_str(), told), ("in time", 1));
         let cancel = Cancel::default();
         let budget = Budget::new(LONG, None, &cancel);
-        let found = solve(deaf, &large(), &Options::default(), &budget, &mut |_| cancel.now()).unwrap();
+        let found =
+            solve(deaf, &file::Problem::default(), &Options::default(), &budget, &mut |_| cancel.now())
+                .unwrap();
         assert_eq!(found.reason, "in time");
     }
 
@@ -162,7 +154,8 @@ mod tests {
             Ok(plan("too late"))
         };
         let budget = Budget::new(Duration::from_millis(5), None, &Cancel::default());
-        let found = solve(silent, &large(), &Options::default(), &budget, &mut |_| ()).unwrap();
+        let found =
+            solve(silent, &file::Problem::default(), &Options::default(), &budget, &mut |_| ()).unwrap();
         assert_eq!(found.status, Status::Unknown);
         assert!(found.reason.starts_with("time ran out"), "{}", found.reason);
     }
@@ -171,6 +164,12 @@ mod tests {
     #[should_panic(expected = "so it ends")]
     fn a_panic_is_not_hidden() {
         let budget = Budget::new(LONG, None, &Cancel::default());
-        let _ = solve(|_, _, _, _| panic!("so it ends"), &large(), &Options::default(), &budget, &mut |_| ());
+        let _ = solve(
+            |_, _, _, _| panic!("so it ends"),
+            &file::Problem::default(),
+            &Options::default(),
+            &budget,
+            &mut |_| (),
+        );
     }
 }

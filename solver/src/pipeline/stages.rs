@@ -8,12 +8,16 @@ use crate::answer::{self, Found};
 use crate::backend::Exact;
 use crate::budget::Budget;
 use crate::file::{Conflict, Plan, Status};
-use crate::milp;
+use crate::milp::{self, Clash};
 use crate::model::{HostId, HostState, Objective, Placement, VmId};
 use crate::objective::{self, Way};
 use crate::screen::Space;
 use crate::search::{self, Random, State};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
+
+/// VMs that are tried to be started one by one where all together find no order.
+const MOST_STARTS: usize = 8;
 
 /// How often a placement is revised whose moves find no order.
 const MOST_REVISIONS: usize = 8;
@@ -163,18 +167,35 @@ impl<'a> Stages<'a> {
         None
     }
 
+    /// Offers a placement without moves that found no order together, then with as many of those that start a VM as
+    /// find one: who matters most comes first.
     fn offer_without(&mut self, to: &Placement, vms: &BTreeSet<VmId>) {
-        let mut to = to.clone();
         let space = self.space;
-        let send_home = |vms: &BTreeSet<VmId>, to: &mut Placement| {
-            for vm in vms {
-                to.put(vm.index(), space.home.site(vm.index()));
-            }
+        let mut left = vms.clone();
+        let without = |left: &BTreeSet<VmId>| {
+            let mut to = to.clone();
+            left.iter().for_each(|vm| to.put(vm.index(), space.home.site(vm.index())));
+            to
         };
-        send_home(vms, &mut to);
-        if let Offer::Stuck(more) = self.best.offer(&to) {
-            send_home(&more, &mut to);
-            self.best.offer(&to);
+        let mut offered = self.best.offer(&without(&left));
+        if let Offer::Stuck(more) = offered {
+            left.extend(more);
+            offered = self.best.offer(&without(&left));
+        }
+        if matches!(offered, Offer::Stuck(_)) {
+            return;
+        }
+        let mut waiting: Vec<VmId> =
+            vms.iter().copied().filter(|vm| space.home[vm.index()].is_none()).collect();
+        waiting.sort_by_key(|vm| (Reverse(space.problem.vm(*vm).priority), *vm));
+        for vm in waiting.into_iter().take(MOST_STARTS) {
+            if self.search_budget().expired() {
+                return;
+            }
+            left.remove(&vm);
+            if !matches!(self.best.offer(&without(&left)), Offer::Better) {
+                left.insert(vm);
+            }
         }
     }
 
@@ -299,10 +320,13 @@ impl<'a> Stages<'a> {
     }
 
     fn prove_infeasible(&mut self, by: &dyn Exact) {
-        let conflict = milp::conflict(self.space.problem, self.space.rules, by, self.budget)
-            .unwrap_or_else(|| self.broad_conflict());
-        let reason = answer::conflict_reason(&conflict);
-        self.infeasible = Some(answer::without(Status::Infeasible, reason, Some(conflict)));
+        let problem = self.space.problem;
+        let clash = milp::conflict(problem, self.space.rules, by, self.budget).unwrap_or_else(|| Clash {
+            things: self.broad_conflict(),
+            most_moves: problem.limits.max_migrations,
+        });
+        let reason = answer::conflict_reason(&clash.things, clash.most_moves);
+        self.infeasible = Some(answer::without(Status::Infeasible, reason, Some(clash.things)));
     }
 
     /// All that forces a VM to be somewhere or not: it holds together whatever is proved impossible.

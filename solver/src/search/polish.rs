@@ -53,6 +53,9 @@ impl State<'_> {
         for &vm in self.on(host).iter().filter(|vm| self.may_take(**vm)) {
             let left = self.change(terms, host, None, Some(vm));
             for &to in space.open.iter().filter(|to| **to != host) {
+                if budget.expired() {
+                    return steps;
+                }
                 for to in space.problem.sites(vm, to) {
                     let gain = -left - self.change(terms, to.host, Some((vm, to)), None);
                     if gain > 0 && self.has_room(to, vm, None) {
@@ -83,6 +86,9 @@ impl State<'_> {
             budget.spend(1 + (count * self.on(to).len()) as u64 / 16);
             for &vm in self.on(host).iter().filter(|vm| self.may_take(**vm)) {
                 for &other in self.on(to).iter().filter(|other| self.may_take(**other)) {
+                    if budget.expired() {
+                        return steps;
+                    }
                     self.trade(terms, (vm, host), (other, to), &mut steps);
                 }
             }

@@ -45,7 +45,12 @@ proptest! {
             prop_assert!(found.is_none());
             return Ok(());
         }
-        let found = things(&problem, &found.expect("there is no end, and a reason is found"));
+        let found = found.expect("there is no end, and a reason is found");
+        // The limit of moves is part of it only where it is told.
+        let mut problem = problem.clone();
+        problem.limits.max_migrations = found.most_moves;
+        let rules = Rules::new(&problem);
+        let found = things(&problem, &found.things);
         prop_assert!(!has_ends(&problem, &rules, &found), "{found:?}");
         for thing in &found {
             let rest: Vec<_> = found.iter().filter(|other| *other != thing).copied().collect();
@@ -78,7 +83,26 @@ fn a_conflict_names_what_matters_only() {
     )
     .unwrap();
     let problem = Problem::new(&file).unwrap();
-    let found = conflict::conflict(&problem, &Rules::new(&problem), &Highs, &plenty()).unwrap();
+    let found = conflict::conflict(&problem, &Rules::new(&problem), &Highs, &plenty()).unwrap().things;
     assert_eq!((found.vms.join(" "), found.hosts.join(" ")), ("v w".into(), "a b".into()));
     assert_eq!(found.constraints, ["n"]);
+}
+
+#[test]
+fn the_limit_of_migrations_is_told_where_it_matters_only() {
+    let limited = |most: u64| {
+        let file = file::Problem::from_json(&format!(
+            r#"{{"hosts": [{{"name": "a", "state": "DRAINING", "capacity": {{"cpu": 10}}}},
+                 {{"name": "b", "capacity": {{"cpu": 10}}}}],
+                "vms": [{{"name": "v", "host": "a", "demand": {{"cpu": 3}}}},
+                 {{"name": "w", "host": "a", "demand": {{"cpu": 3}}}}],
+                "limits": {{"max_migrations": {most}}}}}"#
+        ));
+        let problem = Problem::new(&file.unwrap()).unwrap();
+        conflict::conflict(&problem, &Rules::new(&problem), &Highs, &plenty())
+    };
+    assert_eq!(limited(2), None);
+    let found = limited(1).unwrap();
+    assert_eq!((found.things.vms.join(" "), found.things.hosts.join(" ")), ("v w".into(), "a".into()));
+    assert_eq!(found.most_moves, Some(1));
 }

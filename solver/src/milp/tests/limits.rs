@@ -125,6 +125,7 @@ fn a_conflict_in_a_large_problem_is_small() {
     let budget = Budget::new(Duration::from_mins(10), None, &Cancel::default());
     let found =
         conflict(&problem, &Rules::new(&problem), &Highs, &budget).expect("v107 can neither stay nor leave");
+    let found = found.things;
     assert_eq!((found.hosts, found.vms), (vec!["h7".to_owned()], vec!["v107".to_owned()]));
     assert_eq!(found.constraints, Vec::<String>::new());
     eprintln!("found in {:?}", budget.since_start());
@@ -132,7 +133,7 @@ fn a_conflict_in_a_large_problem_is_small() {
     let budget = Budget::new(Duration::from_millis(400), None, &Cancel::default());
     let found = conflict(&problem, &Rules::new(&problem), &Highs, &budget);
     assert!(budget.since_start() < Duration::from_millis(400) + GRACE);
-    assert!(found.is_none_or(|found| found.vms.contains(&"v107".to_owned())));
+    assert!(found.is_none_or(|found| found.things.vms.contains(&"v107".to_owned())));
 }
 
 /// Amounts of which not all are seen by `HiGHS`, as they are too far apart in one row.

@@ -214,6 +214,27 @@ fn moves_wait_for_those_that_go_before_them() {
 }
 
 #[test]
+fn of_starts_that_wait_for_each_other_some_are_made() {
+    let list = hosts(&[("a1", ONLINE), ("b1", ONLINE)]);
+    let waits = |name: &str, priority: u32| {
+        format!(r#"{{"name": "{name}", "demand": {{"cpu": 1, "memory": 1}}, "priority": {priority}}}"#)
+    };
+    let vms = [waits("v", 100), waits("w", 300), waits("x", 200)];
+    let before = |name: &str, first: &str, second: &str| {
+        format!(
+            r#"{{"name": "{name}", "before": {{"first": {{"vms": ["{first}"]}}, "second": {{"vms": ["{second}"]}}}}}}"#
+        )
+    };
+    let rules = [before("p", "v", "w"), before("q", "w", "x"), before("r", "x", "v")].join(", ");
+    let plan = solved(&problem(&list, &vms, &format!(r#", "constraints": [{rules}]"#)));
+    // Without the one that matters least the others have an order.
+    assert_eq!((plan.unplaced.clone(), value(&plan, "VIOLATIONS")), (vec!["v".to_owned()], 100.0));
+    let started: Vec<_> = plan.actions.iter().map(|action| action.vm.as_str()).collect();
+    assert_eq!(started, ["w", "x"], "in this order");
+    assert_eq!(plan.actions[1].after, [plan.actions[0].id]);
+}
+
+#[test]
 fn a_plan_that_would_break_a_hard_rule_never_leaves() {
     // One migration at a time touches a host, so that those of its two VMs cannot end together.
     let one_slot = |text: String| {
