@@ -11,6 +11,7 @@ mod cut;
 mod end;
 mod form;
 mod links;
+mod names;
 mod numa;
 mod order;
 mod overlap;

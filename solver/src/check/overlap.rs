@@ -4,12 +4,13 @@
 //! none surely ends before another begins can all be at the same instant: let all that these wait for have
 //! ended and nothing else.
 
+use super::names::ByName;
 use super::order::Order;
 use super::state::{have_places, matched, number};
 use super::tables::{Rule, Tables};
 use super::world::World;
 use crate::file::Body;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Positions in the order.
 #[derive(Debug, Clone, Copy)]
@@ -24,14 +25,14 @@ struct Stay<'a> {
 /// Stays by host.
 pub(super) struct Stays<'o, 'a> {
     order: &'o Order<'a>,
-    of: BTreeMap<&'a str, Vec<Stay<'a>>>,
+    of: ByName<'a, Vec<Stay<'a>>>,
     /// Hosts that each VM is ever on.
-    visited: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    visited: ByName<'a, BTreeSet<&'a str>>,
 }
 
 impl<'o, 'a> Stays<'o, 'a> {
     pub(super) fn new(order: &'o Order<'a>, start: &World<'a>) -> Self {
-        let mut of: BTreeMap<&'a str, Vec<Stay<'a>>> = BTreeMap::new();
+        let mut of: ByName<'a, Vec<Stay<'a>>> = ByName::new();
         for (host, vms) in &start.on {
             let stays = vms.iter().map(|vm| Stay { vm, begins: None, ends: None });
             of.entry(host).or_default().extend(stays);
@@ -47,7 +48,7 @@ impl<'o, 'a> Stays<'o, 'a> {
             let stay = Stay { vm: step.vm, begins: Some(i), ends: None };
             of.entry(step.destination).or_default().push(stay);
         }
-        let mut visited: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut visited: ByName<'a, BTreeSet<&str>> = ByName::new();
         for (host, stays) in &of {
             for stay in stays {
                 visited.entry(stay.vm).or_default().insert(host);

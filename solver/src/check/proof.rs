@@ -12,6 +12,7 @@
 //! plan's own times too. [`super::sweep`] judges these.
 
 use super::cut::Choice;
+use super::names::ByName;
 use super::order::Order;
 use super::overlap::{self, Stays};
 use super::state::number;
@@ -82,13 +83,13 @@ struct Pool<'p> {
 
 /// Positions of steps by what they touch.
 struct Touching<'a> {
-    vm: BTreeMap<&'a str, Vec<usize>>,
-    host: BTreeMap<&'a str, Vec<usize>>,
+    vm: ByName<'a, Vec<usize>>,
+    host: ByName<'a, Vec<usize>>,
 }
 
 impl<'a> Touching<'a> {
     fn new(order: &Order<'a>) -> Self {
-        let mut result = Self { vm: BTreeMap::new(), host: BTreeMap::new() };
+        let mut result = Self { vm: ByName::new(), host: ByName::new() };
         for (i, step) in order.steps.iter().enumerate().filter(|(_, step)| step.power.is_none()) {
             // For its host nothing happens.
             if step.repins() {

@@ -1,6 +1,7 @@
 //! A sweep over a plan by its own times.
 
 use super::links::{Line, Links};
+use super::names::ByName;
 use super::order::Order;
 use super::tables::{Rule, Step, Tables};
 use super::world::World;
@@ -30,13 +31,13 @@ struct Sweep<'t, 'a> {
     /// Continuous rules that held at the start.
     watched: Vec<&'t Rule<'a>>,
     /// Positions in `watched` by VM and by host that they are about.
-    by_vm: BTreeMap<&'a str, Vec<usize>>,
-    by_host: BTreeMap<&'a str, Vec<usize>>,
+    by_vm: ByName<'a, Vec<usize>>,
+    by_host: ByName<'a, Vec<usize>>,
     broken: BTreeSet<&'a str>,
     ignored: BTreeSet<u64>,
-    slots: BTreeMap<&'a str, i64>,
-    rate_out: BTreeMap<&'a str, f64>,
-    rate_in: BTreeMap<&'a str, f64>,
+    slots: ByName<'a, i64>,
+    rate_out: ByName<'a, f64>,
+    rate_in: ByName<'a, f64>,
     backbone: f64,
     links: Option<Links<'a>>,
     rate_through: BTreeMap<Line<'a>, f64>,
@@ -47,7 +48,7 @@ impl<'t, 'a> Sweep<'t, 'a> {
         let world = World::at_start(tables);
         let watched: Vec<&Rule<'a>> =
             tables.rules.iter().filter(|rule| holds_at_start(tables, &world, rule)).collect();
-        let (mut by_vm, mut by_host) = (BTreeMap::new(), BTreeMap::new());
+        let (mut by_vm, mut by_host) = (ByName::new(), ByName::new());
         for (i, rule) in watched.iter().enumerate() {
             for vm in rule.vms.iter().chain(rule.groups.iter().flatten()) {
                 by_vm.entry(*vm).or_insert_with(Vec::new).push(i);
@@ -64,9 +65,9 @@ impl<'t, 'a> Sweep<'t, 'a> {
             world,
             broken: BTreeSet::new(),
             ignored: BTreeSet::new(),
-            slots: BTreeMap::new(),
-            rate_out: BTreeMap::new(),
-            rate_in: BTreeMap::new(),
+            slots: ByName::new(),
+            rate_out: ByName::new(),
+            rate_in: ByName::new(),
             backbone: 0.0,
             links: Links::of(tables.problem),
             rate_through: BTreeMap::new(),

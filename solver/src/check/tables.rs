@@ -1,22 +1,23 @@
 //! The checker's own look-up tables of a problem and a plan.
 
+use super::names::ByName;
 use super::world::World;
 use super::{Report, numa};
 use crate::file::{Action, ActionKind, Body, Constraint, Host, Hosts, Plan, Problem, Vm, Vms};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 pub(super) struct Tables<'a> {
     pub(super) problem: &'a Problem,
-    pub(super) hosts: BTreeMap<&'a str, &'a Host>,
-    pub(super) vms: BTreeMap<&'a str, &'a Vm>,
+    pub(super) hosts: ByName<'a, &'a Host>,
+    pub(super) vms: ByName<'a, &'a Vm>,
     /// Resources that matter, by name.
     pub(super) resources: Vec<&'a str>,
     /// What each host has in all, and what is bounded there.
-    pub(super) usable: BTreeMap<&'a str, Vec<i64>>,
-    pub(super) limits: BTreeMap<&'a str, Vec<Limit>>,
+    pub(super) usable: ByName<'a, Vec<i64>>,
+    pub(super) limits: ByName<'a, Vec<Limit>>,
     /// What each VM holds while the plan runs, and what it is to have at its end.
-    pub(super) need: BTreeMap<&'a str, Vec<i64>>,
-    pub(super) wants: BTreeMap<&'a str, Vec<i64>>,
+    pub(super) need: ByName<'a, Vec<i64>>,
+    pub(super) wants: ByName<'a, Vec<i64>>,
     pub(super) steps: Vec<Step<'a>>,
     pub(super) rules: Vec<Rule<'a>>,
 }
@@ -97,8 +98,8 @@ impl Rule<'_> {
 impl<'a> Tables<'a> {
     /// `None` when names do not resolve or something cannot be judged; that is reported.
     pub(super) fn new(problem: &'a Problem, plan: &'a Plan, report: &mut Report) -> Option<Self> {
-        let hosts: BTreeMap<_, _> = problem.hosts.iter().map(|h| (h.name.as_str(), h)).collect();
-        let vms: BTreeMap<_, _> = problem.vms.iter().map(|v| (v.name.as_str(), v)).collect();
+        let hosts: ByName<'_, _> = problem.hosts.iter().map(|h| (h.name.as_str(), h)).collect();
+        let vms: ByName<'_, _> = problem.vms.iter().map(|v| (v.name.as_str(), v)).collect();
         let named = problem.hosts.iter().flat_map(|h| h.capacity.keys());
         let demanded = problem.vms.iter().flat_map(|v| v.demand.keys().chain(v.arrival_demand.keys()));
         let resources: BTreeSet<&str> = named.chain(demanded).map(String::as_str).collect();

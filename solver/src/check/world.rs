@@ -1,34 +1,35 @@
 //! Who runs where at one instant, and whether the rules hold there.
 
+use super::names::ByName;
 use super::numa::{self, Shares};
 use super::tables::{Limit, Rule, Tables};
 use crate::file::Body;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A VM that migrates is on two hosts.
 #[derive(Clone)]
 pub(super) struct World<'a> {
-    pub(super) at: BTreeMap<&'a str, Vec<&'a str>>,
-    pub(super) on: BTreeMap<&'a str, BTreeSet<&'a str>>,
-    pub(super) used: BTreeMap<&'a str, Vec<i64>>,
+    pub(super) at: ByName<'a, Vec<&'a str>>,
+    pub(super) on: ByName<'a, BTreeSet<&'a str>>,
+    pub(super) used: ByName<'a, Vec<i64>>,
     /// States that are not those of the problem any more.
-    pub(super) power: BTreeMap<&'a str, &'static str>,
+    pub(super) power: ByName<'a, &'static str>,
     /// The NUMA nodes of each VM; those that it goes to while it moves.
-    pub(super) nodes: BTreeMap<&'a str, &'a [i64]>,
+    pub(super) nodes: ByName<'a, &'a [i64]>,
     /// What each VM holds of the nodes of a host.
-    held: BTreeMap<(&'a str, &'a str), Shares>,
+    held: HashMap<(&'a str, &'a str), Shares>,
 }
 
 impl<'a> World<'a> {
     pub(super) fn at_start(tables: &Tables<'a>) -> Self {
         let zero = vec![0; tables.resources.len()];
         let mut world = Self {
-            at: BTreeMap::new(),
+            at: ByName::new(),
             on: tables.hosts.keys().map(|host| (*host, BTreeSet::new())).collect(),
             used: tables.hosts.keys().map(|host| (*host, zero.clone())).collect(),
-            power: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-            held: BTreeMap::new(),
+            power: ByName::new(),
+            nodes: ByName::new(),
+            held: HashMap::new(),
         };
         for vm in &tables.problem.vms {
             if tables.is_up(&vm.host) {
@@ -45,7 +46,7 @@ impl<'a> World<'a> {
             shares = numa::both(old, &shares);
         }
         if nodes.is_empty() {
-            self.nodes.remove(vm);
+            self.nodes.swap_remove(vm);
         } else {
             self.held.insert((vm, host), shares);
             self.nodes.insert(vm, nodes);
