@@ -5,7 +5,7 @@
 //! * [`linear`], [`model`], [`capacity`], [`rows`], [`level`]: the model, in whole numbers only.
 //! * [`highs`], [`worker`]: one solve in `HiGHS`, on a thread that can be left behind.
 //! * [`levels`]: the levels of the objective one after the other; [`nearby`]: a few hosts at a time.
-//! * [`conflict`]: why there is no solution.
+//! * [`conflict`]: why there is no solution; [`exhaust`]: all ends there are.
 //!
 //! Two models are used. The full one has exactly the ends that a plan may have. The pooled one weighs
 //! arrivals against what all hosts have together; it is small and allows more, so that its bounds hold for
@@ -20,6 +20,7 @@ mod capacity;
 mod class;
 mod conflict;
 mod ends;
+mod exhaust;
 mod highs;
 mod level;
 mod levels;
@@ -33,6 +34,7 @@ mod view;
 mod worker;
 
 pub(crate) use conflict::{Clash, conflict};
+pub(crate) use exhaust::exhaust;
 pub(crate) use level::Level;
 pub(crate) use linear::{Column, Linear, Row, Term, activity, count, gcd};
 pub(crate) use model::Model;

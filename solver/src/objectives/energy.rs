@@ -158,7 +158,10 @@ pub(crate) struct Busy {
 fn most_used(model: &Model<'_>, host: HostId, cpu: usize) -> Amount {
     let known = model.problem().host(host);
     let total: Amount = model.problem().vms.iter().map(|vm| vm.demand[cpu]).sum();
-    known.usable[cpu].max(model.used_at_start(host, cpu)).min(total)
+    let (usable, was) = (known.usable[cpu], model.used_at_start(host, cpu));
+    // Where one NUMA node is over, another one may be filled.
+    let most = if known.numa.bounds(cpu) { usable.saturating_add(was) } else { usable.max(was) };
+    most.min(total)
 }
 
 /// Whether a host draws by its use.

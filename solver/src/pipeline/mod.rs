@@ -13,6 +13,7 @@ mod punctual;
 mod stages;
 #[cfg(test)]
 pub(crate) mod tests;
+mod unreachable;
 
 use crate::Options;
 use crate::answer;

@@ -98,6 +98,11 @@ impl<'a> Stages<'a> {
                 let from = self.best.found().map_or(from, |found| found.to.clone());
                 self.local_search(from, 1.0);
             }
+            let stuck =
+                self.best.found().is_none() && self.infeasible.is_none() && !self.dead_ends.is_empty();
+            if let Some(prover) = provers.last().filter(|_| stuck && !self.search_budget().expired()) {
+                self.infeasible = self.prove_unreachable(prover.by);
+            }
         }
     }
 

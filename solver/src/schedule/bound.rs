@@ -18,7 +18,8 @@ pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
     let mut bound = 0.0_f64;
     for hop in &hops {
         let opens = ground.opens_s(hop.to.host).unwrap_or(0.0);
-        bound = bound.max(arrival_s(ground, *hop).max(opens) + shortest_s(problem, *hop, &limits));
+        bound = bound.max(shortest_s(problem, *hop, &limits));
+        bound = bound.max(arrival_s(ground, *hop).max(opens) + last_s(problem, *hop, backbone));
         let Some(from) = hop.from else { continue };
         if hop.repins() {
             ports[from.index()].1 += SWITCH_S;
@@ -50,6 +51,15 @@ pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
     }
     let busy = through.iter().zip(&limits).filter(|(amount, _)| **amount > 0.0);
     busy.map(|(amount, limit)| amount / limit).fold(bound, f64::max)
+}
+
+/// Seconds that the last of a VM's hops takes at least, wherever it comes from.
+fn last_s(problem: &Problem, hop: Hop, backbone: f64) -> f64 {
+    if hop.from.is_none() {
+        return 0.0;
+    }
+    let rate = problem.host(hop.to.host).migration_bandwidth.min(backbone);
+    if hop.repins() || rate > problem.vm(hop.vm).memory_dirty_rate { hop_s(problem, hop, rate) } else { 0.0 }
 }
 
 /// Seconds that one of a VM's hops to its place takes at least: through the narrowest line that it surely goes through.

@@ -20,7 +20,7 @@ mod reach;
 mod run;
 mod search;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::budget::Budget;
 use crate::constraints::{Act, Rules};

@@ -62,8 +62,13 @@ pub(crate) fn least_s(parcels: &[Parcel], bandwidth: f64, slots: u32) -> f64 {
     if parcels.is_empty() || slots == 0 || bandwidth <= 0.0 {
         return 0.0;
     }
-    let parcels: Vec<Parcel> =
-        (parcels.iter()).map(|parcel| Parcel { fastest: parcel.fastest.min(bandwidth), ..*parcel }).collect();
+    let parcels: Vec<Parcel> = (parcels.iter())
+        .map(|parcel| {
+            // Where nothing is sent nothing is sent again.
+            let dirty = if parcel.memory > 0.0 { parcel.dirty } else { 0.0 };
+            Parcel { fastest: parcel.fastest.min(bandwidth), dirty, ..*parcel }
+        })
+        .collect();
     let in_a_row: f64 = parcels.iter().map(Parcel::alone_s).sum();
     let longest = parcels.iter().map(Parcel::alone_s).fold(0.0, f64::max);
     let in_a_row_only = slots == 1;

@@ -217,3 +217,19 @@ fn a_start_does_not_hide_the_optimum() {
         }
     }
 }
+
+#[test]
+fn a_host_of_which_a_node_is_over_may_use_more_than_it_has() {
+    let file = file::Problem::from_json(
+        r#"{"hosts": [{"name": "h", "capacity": {"cpu": 400, "memory": 6}, "peak_watts": 180,
+              "numa_nodes": [{"capacity": {"cpu": 200, "memory": 3}}, {"capacity": {"cpu": 200, "memory": 3}}]}],
+            "vms": [
+              {"name": "v", "host": "h", "demand": {"cpu": 200, "memory": 1}, "numa": {"count": 2, "nodes": [1, 0]}},
+              {"name": "w", "host": "h", "demand": {"cpu": 200, "memory": 1}, "numa": {"nodes": [1]}},
+              {"name": "n", "demand": {"cpu": 100, "memory": 2}}],
+            "limits": {"max_migrations": 0}, "objectives": ["ENERGY", "VIOLATIONS"]}"#,
+    );
+    let file = file.unwrap();
+    judge_solves(&Highs, &file, 0);
+    judge_solves(&Cp, &file, 0);
+}

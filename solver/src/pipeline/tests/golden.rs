@@ -210,8 +210,20 @@ fn two_full_hosts_are_swapped_through_a_third() {
     // Without a third host there is no order, and no plan that says so.
     let list = hosts(&[("a", ONLINE), ("b", ONLINE), ("c", "CORDONED")]);
     let plan = solved(&problem(&list, &vms, more));
-    assert!(matches!(plan.status, Status::Unknown | Status::Infeasible), "{}", plan.to_json());
-    assert!(plan.reason.contains("order of moves"), "{}", plan.reason);
+    assert_status(&plan, Status::Infeasible);
+    assert_eq!(
+        plan.reason,
+        "proved: no order of moves leads to any of the 3 placements that the rules allow, whatever steps aside on the way; \
+         v, w are in each other's way"
+    );
+    let conflict = plan.conflict.unwrap();
+    assert_eq!((conflict.hosts.join(" "), conflict.vms.join(" ")), ("a b".into(), "v w".into()));
+    assert_eq!(conflict.constraints, ["fv", "fw"]);
+    // With one more that waits and may be here or there, or nowhere.
+    let waits = [vms.to_vec(), vec![vm("n", "", 1, 1)]].concat();
+    let plan = solved(&problem(&list, &waits, more));
+    assert_status(&plan, Status::Infeasible);
+    assert!(plan.reason.contains("leads to any of the 9 placements"), "{}", plan.reason);
 }
 
 #[test]

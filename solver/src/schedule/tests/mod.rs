@@ -1,7 +1,7 @@
 mod generate;
 mod golden;
 mod measure;
-mod oracle;
+pub(crate) mod oracle;
 mod random;
 
 use super::{Stuck, Timed, schedule};

@@ -75,7 +75,7 @@ fn may_go(problem: &Problem, at: &Placement, vm: VmId, to: Site) -> bool {
 }
 
 /// Whether the placement can be come to at all; waiting VMs may be started at any time, but only in place.
-fn reachable(problem: &Problem, to: &Placement) -> bool {
+pub(crate) fn reachable(problem: &Problem, to: &Placement) -> bool {
     let start = problem.initial();
     let mut seen = BTreeSet::from([start.clone()]);
     let mut todo = VecDeque::from([start]);

@@ -32,6 +32,13 @@ proptest! {
 }
 
 #[test]
+fn what_has_no_memory_needs_no_bandwidth_however_dirty() {
+    let (case, to) = case(4, 6, true, 842_693_629_657_403_863).unwrap();
+    let timed = case.schedule(&to).unwrap();
+    case.assert_valid(&to, &timed);
+}
+
+#[test]
 fn the_judge_of_the_contract_agrees() {
     let mut plans = Vec::new();
     let mut pivots = 0;
