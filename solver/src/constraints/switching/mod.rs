@@ -18,6 +18,7 @@ use crate::model::{HostId, HostState, Objective, Problem};
 use crate::objectives;
 use choice::{Choice, Demand, Price};
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 /// One of the rules, among all of the problem.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ struct Class {
 struct Group {
     rules: Vec<Demanding>,
     classes: Vec<Class>,
+    /// Classes of the groups before it.
+    first: u32,
 }
 
 /// What is known of a host that counts for a rule.
@@ -50,6 +53,8 @@ struct Group {
 struct Facts {
     group: u32,
     class: u32,
+    /// Position of its class among those of all groups.
+    number: u32,
     /// Whether it is up when it is empty and no rule asks.
     stays_up: bool,
     /// What it costs that it is not as it would be if no rule asked.
@@ -75,6 +80,9 @@ pub(crate) struct States {
     counts: Vec<(i64, bool)>,
     /// Hosts that the last change has switched.
     changed: Vec<HostId>,
+    /// For each class, whether hard rules let one of its empty hosts run a VM that is off, or up, as far as that has been
+    /// asked: it is the same for all of them, as hard rules come before all that tells these apart.
+    admits: Vec<[OnceLock<bool>; 2]>,
 }
 
 impl PartialEq for States {
@@ -180,6 +188,8 @@ impl Switching {
                 None => classes.push(Class { hosts: vec![*host], most, least }),
             }
         }
+        let before = self.groups.last();
+        let first = before.map_or(0, |group| group.first + group.classes.len() as u32);
         let always = |number: usize| problem.constraints[number].continuous;
         for (c, class) in classes.iter_mut().enumerate() {
             // Where one rule may let no host be off too soon and another none be up too soon, the fewer change the
@@ -193,6 +203,7 @@ impl Switching {
                 self.facts[host.index()] = Some(Facts {
                     group: self.groups.len() as u32,
                     class: c as u32,
+                    number: first + c as u32,
                     stays_up: !rank.goes_off,
                     price: rank.price(),
                 });
@@ -200,14 +211,16 @@ impl Switching {
             class.hosts = ranked.into_iter().map(|(_, host)| host).collect();
         }
         let rules = demands.into_iter().map(|(number, _, demand)| Demanding { number, demand }).collect();
-        self.groups.push(Group { rules, classes });
+        self.groups.push(Group { rules, classes, first });
     }
 
     /// States of all hosts where nothing runs yet.
     pub(super) fn states(&self) -> States {
         let up = self.facts.iter().map(|facts| facts.is_some_and(|facts| facts.stays_up)).collect();
         let rules = self.rules().max().map_or(0, |last| last + 1);
-        States { up, counts: vec![(0, false); rules], changed: Vec::new() }
+        let classes = self.groups.iter().map(|group| group.classes.len()).sum();
+        let admits = std::iter::repeat_with(Default::default).take(classes).collect();
+        States { up, counts: vec![(0, false); rules], changed: Vec::new(), admits }
     }
 
     /// Positions of its rules among the constraints.
@@ -233,8 +246,8 @@ impl Switching {
     }
 
     fn settle(&self, group: &Group, states: &mut States, runs: &impl Fn(HostId) -> bool) {
-        let choice = self.choice(group, runs);
-        let solved = choice.solve();
+        let solved = self.choice(group, runs).solve();
+        states.admits[group.first as usize..][..group.classes.len()].fill_with(Default::default);
         for (class, up) in group.classes.iter().zip(&solved.up) {
             let mut left = *up;
             for host in &class.hosts {
@@ -295,7 +308,11 @@ impl Switching {
 
     /// Whether hard rules let an empty host run a VM; a host that runs one already may run more.
     pub(super) fn admits(&self, tally: &Tally, host: HostId, hard: impl Fn(usize) -> bool) -> bool {
-        tally.runs(host) || !self.broken_with(tally, host).into_iter().any(hard)
+        let Some((facts, states)) = self.facts[host.index()].zip(tally.states.as_deref()) else {
+            return true;
+        };
+        let known = || &states.admits[facts.number as usize][usize::from(states.up[host.index()])];
+        tally.runs(host) || *known().get_or_init(|| !self.broken_with(tally, host).into_iter().any(hard))
     }
 
     /// Positions of the constraints that do not hold once an empty host runs a VM.
