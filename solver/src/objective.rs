@@ -48,24 +48,27 @@ fn travellers<'a>(problem: &'a Problem, to: &'a Placement) -> impl Iterator<Item
 
 /// One value per level of the problem's objective, in its order, once a plan has led to a placement.
 pub(crate) fn values(problem: &Problem, rules: &Rules<'_>, to: &Placement, way: Way) -> Vec<f64> {
-    values_in(problem, rules, to, way, || Scene::after(problem, to))
+    let violations = || violations(problem, to, rules.soft_weight(&rules.tally(to)));
+    values_in(problem, to, way, violations, || Scene::after(problem, rules, to))
 }
 
 /// The values before anything is done.
 pub(crate) fn values_before(problem: &Problem, rules: &Rules<'_>) -> Vec<f64> {
-    values_in(problem, rules, &problem.initial(), Way::default(), || Scene::before(problem))
+    let start = problem.initial();
+    let violations = || violations(problem, &start, rules.soft_weight_now(&rules.tally(&start)));
+    values_in(problem, &start, Way::default(), violations, || Scene::before(problem))
 }
 
 fn values_in(
     problem: &Problem,
-    rules: &Rules<'_>,
     to: &Placement,
     way: Way,
+    violations: impl Fn() -> f64,
     scene: impl Fn() -> Scene,
 ) -> Vec<f64> {
     let gauges = std::cell::LazyCell::new(|| Gauges::of(problem, &scene()));
     let level = |objective: &Objective| match objective {
-        Objective::Violations => violations(problem, rules, to) + way.broken,
+        Objective::Violations => violations() + way.broken,
         Objective::ActiveHosts => {
             let mut active = vec![false; problem.hosts.len()];
             to.iter().flatten().for_each(|host| active[host.index()] = true);
@@ -79,14 +82,14 @@ fn values_in(
     problem.objectives.iter().map(level).collect()
 }
 
-fn violations(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> f64 {
+fn violations(problem: &Problem, to: &Placement, broken: f64) -> f64 {
     let used = usage(problem, to);
     let over = problem.bounds().filter(|bound| used[bound.cell] > bound.usable).count();
     let unplaced: u64 = (problem.vms.iter().zip(to))
         .filter(|(_, at)| at.is_none())
         .map(|(vm, _)| u64::from(vm.priority))
         .sum();
-    OVERLOAD_WEIGHT * over as f64 + unplaced as f64 + rules.soft_weight(&rules.tally(to))
+    OVERLOAD_WEIGHT * over as f64 + unplaced as f64 + broken
 }
 
 /// How far two values of a level may be apart and still count as the same.

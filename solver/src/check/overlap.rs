@@ -111,9 +111,7 @@ impl<'o, 'a> Stays<'o, 'a> {
                     .then(|| "the groups of VMs do not stay in places of their own all the way".to_owned())
             }
             Body::SpareHosts { min, .. } => {
-                let online: Vec<&str> =
-                    rule.hosts.iter().copied().filter(|host| tables.is_online(host)).collect();
-                let spare = online.len() - self.busiest(&online);
+                let spare = self.fewest_spare(tables, rule);
                 (number(spare) < min.unwrap_or(0))
                     .then(|| format!("`after` lets only {spare} hosts be spare"))
             }
@@ -121,11 +119,34 @@ impl<'o, 'a> Stays<'o, 'a> {
         }
     }
 
-    /// How many of the hosts can run VMs at the same time, at most: of those in a row, each empty before the
-    /// next comes into use, one. The least number of rows is found by a matching.
-    fn busiest(&self, hosts: &[&str]) -> usize {
-        let used: Vec<&Vec<Stay<'a>>> =
-            hosts.iter().filter_map(|host| self.of.get(host)).filter(|stays| !stays.is_empty()).collect();
+    /// How many of the hosts of a rule are spare at any time, at least: those that are ever online, without those that
+    /// can be taken at the same time. One is taken while it runs VMs, until it has been booted, and once it is shut down.
+    fn fewest_spare(&self, tables: &Tables<'_>, rule: &Rule<'_>) -> usize {
+        let mut taken: Vec<Vec<Stay<'a>>> = Vec::new();
+        let mut hosts = 0;
+        for host in &rule.hosts {
+            let mut steps = self.order.steps.iter().enumerate();
+            let switch = steps.find(|(_, step)| step.power.is_some() && step.destination == *host);
+            let booted = switch.is_some_and(|(_, step)| step.power == Some(true));
+            if !tables.is_online(host) && !booted {
+                continue;
+            }
+            hosts += 1;
+            let mut stays = self.of.get(host).cloned().unwrap_or_default();
+            stays.extend(switch.map(|(i, _)| Stay {
+                vm: "",
+                begins: (!booted).then_some(i),
+                ends: booted.then_some(i),
+            }));
+            taken.push(stays);
+        }
+        hosts - self.busiest(&taken)
+    }
+
+    /// How many hosts can be taken at the same time, at most: of those in a row, each free before the next is taken,
+    /// one. The least number of rows is found by a matching.
+    fn busiest(&self, hosts: &[Vec<Stay<'a>>]) -> usize {
+        let used: Vec<&Vec<Stay<'a>>> = hosts.iter().filter(|stays| !stays.is_empty()).collect();
         let precedes = |a: &[Stay<'_>], b: &[Stay<'_>]| {
             a.iter().all(|first| b.iter().all(|second| self.is_over_before(first, second)))
         };

@@ -46,6 +46,7 @@ pub(super) fn judge(tables: &Tables<'_>, order: &Order<'_>, report: &mut Report)
             continue;
         }
         let mut add = |fault: String| report.add(7, format!("constraints[{}]", rule.constraint.name), fault);
+        online(tables, order, rule).into_iter().for_each(&mut add);
         stays.fault(tables, rule).into_iter().for_each(&mut add);
         let mine = touching.steps(rule);
         for pool in pools(tables, order, &start, rule, &mine) {
@@ -171,6 +172,24 @@ fn pools<'p>(
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// How `after` lets too many hosts be online, if it may: those that were, and those that are booted, less those for
+/// whose shutdown the boots wait.
+fn online(tables: &Tables<'_>, order: &Order<'_>, rule: &Rule<'_>) -> Option<String> {
+    let Some(Body::MaxOnline { max, .. }) = &rule.constraint.body else { return None };
+    let mut traffic = Traffic::default();
+    for (i, step) in order.steps.iter().enumerate().filter(|(_, step)| rule.hosts.contains(step.destination))
+    {
+        match step.power {
+            Some(true) => traffic.arrivals.push((i, 1)),
+            Some(false) => traffic.departures.push((i, 1)),
+            None => {}
+        }
+    }
+    let up = number(rule.hosts.iter().filter(|host| tables.is_up(host)).count());
+    let fault = fullest(order, &traffic, up, max.unwrap_or(0))?;
+    Some(format!("`after` lets {} hosts be online", fault.sentence(order)))
 }
 
 /// Whoever comes to a host that is booted waits for that, and a host is shut down after all that touches it. So

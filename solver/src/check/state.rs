@@ -18,7 +18,9 @@ pub(super) fn broken(
         Body::Among { .. } => among(world, rule),
         Body::SplitAmong { .. } => split_among(world, rule),
         Body::MaxOnline { max, .. } => {
-            let online = rule.hosts.iter().filter(|host| tables.is_up(host)).count();
+            // One that is being shut down counts until it is off, one that is booted from when it is up.
+            let down = |host: &&&str| matches!(world.state(tables, host), "OFFLINE" | "FAILED" | "BOOTING");
+            let online = rule.hosts.len() - rule.hosts.iter().filter(down).count();
             over(number(online), max.unwrap_or(0), "hosts are online")
         }
         Body::RunningCapacity { max, .. } => {

@@ -6,6 +6,7 @@ use super::order::Order;
 use super::tables::{Rule, Step, Tables};
 use super::world::World;
 use super::{EPSILON_S, Report};
+use crate::file::Body;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Transfers may exceed a bandwidth by 1 %, as times are rounded.
@@ -105,6 +106,35 @@ impl<'t, 'a> Sweep<'t, 'a> {
             self.ignored.insert(step.id);
         } else {
             self.world.power.insert(host, if boot { "BOOTING" } else { "STOPPING" });
+            self.watch_switch(step, "starts", report);
+        }
+    }
+
+    /// Rules about a host whose state is another one now.
+    fn watch_switch(&mut self, step: &Step<'a>, when: &str, report: &mut Report) {
+        let near = self.by_host.get(step.destination).cloned().unwrap_or_default();
+        let about_states = |rule: &Rule<'_>| {
+            matches!(rule.constraint.body, Some(Body::MaxOnline { .. } | Body::SpareHosts { .. }))
+        };
+        for i in near {
+            let rule = self.watched[i];
+            if about_states(rule) {
+                self.judge(rule, step, when, report);
+            }
+        }
+    }
+
+    /// Whether a rule that held still does, near the host of a step.
+    fn judge(&mut self, rule: &Rule<'a>, step: &Step<'a>, when: &str, report: &mut Report) {
+        let name = rule.constraint.name.as_str();
+        if self.broken.contains(name) {
+            return;
+        }
+        let Some(why) = self.world.broken_near(self.tables, rule, Some(step.destination)) else { return };
+        self.broken.insert(name);
+        if rule.constraint.soft_weight.is_none() {
+            let message = format!("does not hold when action {} {when}: {why}", step.id);
+            report.add(5, format!("constraints[{name}]"), message);
         }
     }
 
@@ -160,25 +190,16 @@ impl<'t, 'a> Sweep<'t, 'a> {
     }
 
     fn watch(&mut self, step: &Step<'a>, report: &mut Report) {
-        let (tables, rule_number) = (self.tables, 5);
-        let world = &self.world;
         // Who comes, who is there already, and the host.
-        let there = world.on[step.destination].iter().filter_map(|vm| self.by_vm.get(vm));
+        let there = self.world.on[step.destination].iter().filter_map(|vm| self.by_vm.get(vm));
         let mut near: Vec<usize> =
             there.chain(self.by_host.get(step.destination)).flatten().copied().collect();
         near.sort_unstable();
         near.dedup();
         for i in near {
             let rule = self.watched[i];
-            let name = rule.constraint.name.as_str();
-            if self.broken.contains(name) || !rule.concerns(world, step.vm, step.destination) {
-                continue;
-            }
-            let Some(why) = world.broken_near(tables, rule, Some(step.destination)) else { continue };
-            self.broken.insert(name);
-            if rule.constraint.soft_weight.is_none() {
-                let message = format!("does not hold when action {} starts: {why}", step.id);
-                report.add(rule_number, format!("constraints[{name}]"), message);
+            if rule.concerns(&self.world, step.vm, step.destination) {
+                self.judge(rule, step, "starts", report);
             }
         }
     }
@@ -252,11 +273,12 @@ impl<'t, 'a> Sweep<'t, 'a> {
         }
     }
 
-    fn end(&mut self, step: &Step<'a>) {
+    fn end(&mut self, step: &Step<'a>, report: &mut Report) {
         if let Some(boot) = step.power
             && !self.ignored.contains(&step.id)
         {
             self.world.power.insert(step.destination, if boot { "ONLINE" } else { "OFFLINE" });
+            self.watch_switch(step, "ends", report);
         }
         if self.ignored.contains(&step.id) || !step.migrate {
             return;
@@ -284,7 +306,7 @@ pub(super) fn timed<'a>(tables: &Tables<'a>, order: &Order<'a>, report: &mut Rep
     let mut sweep = Sweep::new(tables);
     for (end, i) in instants(order.steps.iter().map(|step| (step.start_s, step.end_s))) {
         if end {
-            sweep.end(&order.steps[i]);
+            sweep.end(&order.steps[i], report);
         } else {
             sweep.start(&order.steps[i], report);
         }

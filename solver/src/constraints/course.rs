@@ -1,7 +1,7 @@
 //! What rules ask of a schedule, in terms that it understands: limits on how much there may be at once, gates
 //! that are open or closed to a move, and latches that open once all who must go first have gone.
 
-use crate::model::{Amount, HostId, Placement, Problem, ScopeId, Site, VmId};
+use crate::model::{Amount, HostId, HostState, Placement, Problem, ScopeId, Site, VmId};
 
 /// Something of which there is only so much room at any instant.
 #[derive(Debug, Clone)]
@@ -59,18 +59,29 @@ pub(crate) struct Gate {
     pub(crate) opens: Box<dyn Fn(&Pass<'_>) -> bool>,
 }
 
-/// Some moves wait until all of others have ended.
+/// Some moves wait until all of others have ended, and some hosts have been booted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Latch {
     /// VMs that must have left these hosts.
     pub(crate) leave: Vec<(VmId, HostId)>,
     /// VMs that must have come to where they end.
     pub(crate) arrive: Vec<VmId>,
+    /// Hosts that must have been booted.
+    pub(crate) boots: Vec<HostId>,
     /// What waits: every move of these VMs.
     pub(crate) vms: Vec<VmId>,
     /// What waits: moves to these hosts of all VMs, or of some.
     pub(crate) hosts: Vec<HostId>,
     pub(crate) only: Option<Vec<VmId>>,
+    /// What waits: that these hosts are shut down. Only beside `leave` and `boots`.
+    pub(crate) offs: Vec<HostId>,
+}
+
+/// A host is booted once another one has been shut down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Relay {
+    pub(crate) boot: HostId,
+    pub(crate) off: HostId,
 }
 
 /// An action as a rule about plans sees it.
@@ -89,9 +100,12 @@ pub(crate) struct Course<'a> {
     pub(crate) problem: &'a Problem,
     pub(crate) start: &'a Placement,
     pub(crate) to: &'a Placement,
+    /// Of all hosts, at the end.
+    pub(crate) states: &'a [HostState],
     pub(crate) limits: Vec<Limit>,
     pub(crate) gates: Vec<Gate>,
     pub(crate) latches: Vec<Latch>,
+    pub(crate) relays: Vec<Relay>,
     /// VMs whose last migrations end together.
     pub(crate) together: Vec<Vec<VmId>>,
     /// More is asked than the rules demand: that there is no schedule proves nothing.
@@ -101,14 +115,21 @@ pub(crate) struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    pub(crate) fn new(problem: &'a Problem, start: &'a Placement, to: &'a Placement) -> Self {
+    pub(crate) fn new(
+        problem: &'a Problem,
+        start: &'a Placement,
+        to: &'a Placement,
+        states: &'a [HostState],
+    ) -> Self {
         Self {
             problem,
             start,
             to,
+            states,
             limits: Vec::new(),
             gates: Vec::new(),
             latches: Vec::new(),
+            relays: Vec::new(),
             together: Vec::new(),
             narrow: false,
             blocked: Vec::new(),

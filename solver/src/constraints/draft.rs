@@ -46,6 +46,27 @@ impl Members {
     }
 }
 
+/// Something that is true or not at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fact {
+    /// It is known.
+    Is(bool),
+    /// This column is 1 if it is true.
+    Column(u32),
+}
+
+/// A sum of facts with factors, as terms and a constant.
+pub(super) fn sum(facts: impl Iterator<Item = (Fact, i64)>) -> (Vec<(u32, i64)>, i64) {
+    let (mut terms, mut constant) = (Vec::new(), 0);
+    for (fact, factor) in facts {
+        match fact {
+            Fact::Is(is) => constant += factor * i64::from(is),
+            Fact::Column(column) => terms.push((column, factor)),
+        }
+    }
+    (terms, constant)
+}
+
 /// A linear model in whole numbers, under construction for one rule.
 ///
 /// Where arrivals are not told by host, there are no cells for them: rows then demand less. Every row must be
@@ -56,6 +77,12 @@ pub(crate) trait Draft {
 
     /// What can be on a host.
     fn on(&self, host: HostId) -> Members;
+
+    /// Whether a host runs a VM. Only for hosts whose states rules ask for.
+    fn runs(&self, host: HostId) -> Fact;
+
+    /// Whether a host is up: it runs a VM, or is not shut down though it runs none. Only for those as well.
+    fn up(&self, host: HostId) -> Fact;
 
     /// How many VMs a class has.
     fn class_size(&self, class: usize) -> i64;

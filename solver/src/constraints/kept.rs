@@ -1,7 +1,8 @@
 //! All rules of a problem, and their counters for a placement.
 
+use super::switching::{States, Switching};
 use super::{Rule, Seat};
-use crate::model::{Amount, Constraint, HostId, Placement, Problem, VmId};
+use crate::model::{Amount, Constraint, HostId, HostState, Placement, Problem, VmId};
 
 /// A rule of the problem, with what is known of it.
 #[derive(Debug)]
@@ -36,11 +37,6 @@ impl Kept<'_> {
     /// Whether it does not hold at the end, or cannot hold on the way there though it must.
     pub(crate) fn fails(&self, tally: &Tally) -> bool {
         self.rule.fails(self.cells(tally))
-    }
-
-    /// Whether a VM that is nowhere may come to a host without a new breach.
-    pub(crate) fn admits(&self, tally: &Tally, vm: VmId, host: HostId) -> bool {
-        self.rule.admits(self.cells(tally), tally.seat(vm, host, false))
     }
 
     /// Of which resource a host would have to have more for a VM that is nowhere to come to it.
@@ -88,6 +84,8 @@ pub(crate) struct Rules<'a> {
     initial: Placement,
     /// Some rule is soft.
     pub(crate) any_soft: bool,
+    /// Rules that ask for the states of empty hosts, where these can change.
+    switching: Option<Switching>,
 }
 
 /// Counters of all rules for one placement.
@@ -98,9 +96,21 @@ pub(crate) struct Tally {
     on: Vec<u32>,
     /// For each host the rules that look at it now, beside those that always do.
     guards: Vec<Vec<u32>>,
+    /// States of empty hosts, where rules ask for them.
+    pub(super) states: Option<Box<States>>,
 }
 
 impl Tally {
+    /// Whether a host runs a VM.
+    pub(super) fn runs(&self, host: HostId) -> bool {
+        self.on[host.index()] > 0
+    }
+
+    /// Hosts that the last change has switched: their states at the end are others now.
+    pub(crate) fn switched(&self) -> &[HostId] {
+        self.states.as_ref().map_or(&[], |states| states.changed())
+    }
+
     fn seat(&self, vm: VmId, host: HostId, there: bool) -> Seat {
         Seat { vm, host, others: self.on[host.index()] - u32::from(there) }
     }
@@ -115,6 +125,7 @@ impl<'a> Rules<'a> {
             cells: 0,
             initial: problem.initial(),
             any_soft: problem.constraints.iter().any(|rule| rule.soft_weight.is_some()),
+            switching: Switching::new(problem),
         };
         for (number, constraint) in (0_u32..).zip(&problem.constraints) {
             let meaning = constraint.body.meaning();
@@ -144,14 +155,105 @@ impl<'a> Rules<'a> {
     /// Counters for a placement.
     pub(crate) fn tally(&self, at: &Placement) -> Tally {
         let hosts = self.of_host.len();
-        let mut tally =
-            Tally { cells: vec![0; self.cells], on: vec![0; hosts], guards: vec![Vec::new(); hosts] };
+        let mut tally = Tally {
+            cells: vec![0; self.cells],
+            on: vec![0; hosts],
+            guards: vec![Vec::new(); hosts],
+            states: None,
+        };
         for (vm, host) in at.iter().enumerate() {
             if let Some(host) = host {
                 self.enter(&mut tally, VmId::from(vm), *host);
             }
         }
+        if let Some(switching) = &self.switching {
+            let mut states = switching.states();
+            switching.settle_all(&mut states, |host| tally.runs(host));
+            tally.states = Some(Box::new(states));
+            self.note_states(&mut tally);
+        }
         tally
+    }
+
+    /// A host runs other VMs than before. If they are so many, it was filled or emptied, and the states of others
+    /// may be others now.
+    fn settle(&self, tally: &mut Tally, host: HostId, turn: u32) {
+        let Some((switching, mut states)) = self.switching.as_ref().zip(tally.states.take()) else { return };
+        states.forget();
+        if tally.on[host.index()] == turn {
+            switching.settle_at(host, &mut states, |host| tally.runs(host));
+        }
+        tally.states = Some(states);
+        self.note_states(tally);
+    }
+
+    /// Writes down what the states are for the rules that ask for them.
+    fn note_states(&self, tally: &mut Tally) {
+        let Tally { cells, states, .. } = tally;
+        let Some((switching, states)) = self.switching.as_ref().zip(states.as_deref()) else { return };
+        for number in switching.rules() {
+            let (count, broken) = states.of_rule(number);
+            let first = self.list[number].first_cell;
+            (cells[first], cells[first + 1]) = (count, i64::from(broken));
+        }
+    }
+
+    /// The state of a host at the end, by whether it runs a VM then.
+    pub(crate) fn state_at_end(&self, problem: &Problem, tally: &Tally, host: HostId) -> HostState {
+        match self.switching.as_ref().zip(tally.states.as_deref()).filter(|_| !tally.runs(host)) {
+            Some((switching, states)) => switching.state_of_empty(problem, states, host),
+            None => problem.state_at_end(host, tally.runs(host)),
+        }
+    }
+
+    /// The states of all hosts at the end of a plan.
+    pub(crate) fn states_at_end(&self, problem: &Problem, to: &Placement) -> Vec<HostState> {
+        let mut runs = vec![false; problem.hosts.len()];
+        to.iter().flatten().for_each(|host| runs[host.index()] = true);
+        let states = self.switching.as_ref().map(|switching| {
+            let mut states = switching.states();
+            switching.settle_all(&mut states, |host| runs[host.index()]);
+            (switching, states)
+        });
+        let state = |host: HostId| match &states {
+            Some((switching, states)) if !runs[host.index()] => {
+                switching.state_of_empty(problem, states, host)
+            }
+            _ => problem.state_at_end(host, runs[host.index()]),
+        };
+        problem.host_ids().map(state).collect()
+    }
+
+    /// Whether rules ask for the state of a host that is empty.
+    pub(crate) fn switches(&self, host: HostId) -> bool {
+        self.switching.as_ref().is_some_and(|switching| switching.asks(host))
+    }
+
+    /// Whether they ask for any.
+    pub(crate) fn any_switches(&self) -> bool {
+        self.switching.is_some()
+    }
+
+    /// The first hard rule that does not hold if nothing is done at all, as far as states of hosts tell.
+    pub(crate) fn broken_now(&self) -> Option<&Kept<'a>> {
+        self.list.iter().find(|kept| kept.hard() && kept.rule.holds_now() == Some(false))
+    }
+
+    /// Weights of the soft rules that do not hold before anything is done; `tally` is that of the start.
+    pub(crate) fn soft_weight_now(&self, tally: &Tally) -> f64 {
+        let fails =
+            |kept: &&Kept<'_>| kept.rule.holds_now().map_or_else(|| kept.fails(tally), |holds| !holds);
+        self.list.iter().filter(fails).filter_map(|kept| kept.constraint.soft_weight).sum()
+    }
+
+    /// Whether a rule lets a VM that is nowhere come to a host without a new breach.
+    pub(crate) fn admits(&self, kept: &Kept<'_>, tally: &Tally, vm: VmId, host: HostId) -> bool {
+        let switched = |switching: &Switching| {
+            !switching.rules().any(|number| number == kept.number as usize)
+                || switching.is_kept(tally, host, kept.number as usize)
+        };
+        kept.rule.admits(kept.cells(tally), tally.seat(vm, host, false))
+            && self.switching.as_ref().is_none_or(switched)
     }
 
     /// The rules that name a VM.
@@ -214,6 +316,9 @@ impl<'a> Rules<'a> {
             }
         }
         tally.on[host.index()] += 1;
+        if self.switching.is_some() {
+            self.settle(tally, host, 1);
+        }
     }
 
     pub(crate) fn leave(&self, tally: &mut Tally, vm: VmId, host: HostId) {
@@ -235,23 +340,34 @@ impl<'a> Rules<'a> {
             }
         }
         tally.on[host.index()] -= 1;
+        if self.switching.is_some() {
+            self.settle(tally, host, 0);
+        }
     }
 
     /// Whether the hard rules let a VM that is nowhere come to a host.
     pub(crate) fn admit(&self, tally: &Tally, vm: VmId, host: HostId) -> bool {
         let at = tally.seat(vm, host, false);
+        let hard = |number: usize| self.list[number].hard();
         self.at(tally, vm, host).all(|kept| !kept.hard() || kept.rule.admits(kept.cells(tally), at))
+            && self.switching.as_ref().is_none_or(|switching| switching.admits(tally, host, hard))
     }
 
     /// Soft weights that a VM which is nowhere adds by coming to a host.
     pub(crate) fn price(&self, tally: &Tally, vm: VmId, host: HostId) -> f64 {
         let at = tally.seat(vm, host, false);
-        self.at(tally, vm, host)
+        let priced: f64 = self
+            .at(tally, vm, host)
             .filter_map(|kept| {
                 let (weight, cells) = (kept.constraint.soft_weight?, kept.cells(tally));
                 (!kept.rule.fails(cells) && !kept.rule.admits(cells, at)).then_some(weight)
             })
-            .sum()
+            .sum();
+        let newly = |number: &usize| !self.list[*number].fails(tally);
+        let switching = self.switching.as_ref();
+        let broken = switching.map_or_else(Vec::new, |switching| switching.breaks(tally, host));
+        let weights = broken.into_iter().filter(newly);
+        priced + weights.filter_map(|number| self.list[number].constraint.soft_weight).sum::<f64>()
     }
 
     /// The first hard rule that does not hold.

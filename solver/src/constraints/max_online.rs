@@ -1,13 +1,19 @@
 //! `max_online {hosts, max}`: at most `max` of the hosts are online.
 //!
-//! Without power actions that is a fact of the hosts' states, whatever is placed where.
+//! Without power actions that is a fact of the hosts' states, whatever is placed where. With them a host that runs
+//! nothing may be shut down, so that no more than `max` of them may run VMs, less those that others want up
+//! ([`super::switching`]).
 
+use super::counts::number;
+use super::draft::sum;
 use super::known::conflict;
 use super::read::Reader;
 use super::rule::Part;
-use super::{Draft, Impossible, Known, Meaning, Rule, Seat};
+use super::switching::linked;
+use super::{Body, Course, Draft, HostSet, Impossible, Known, Meaning, Relay, Rule, Seat};
 use crate::file;
 use crate::model::{HostId, HostState, Problem, VmId};
+use std::collections::BTreeMap;
 
 /// At most `max` of the hosts are online.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,10 +44,19 @@ impl Meaning for MaxOnline {
     }
 
     fn rule<'a>(&'a self, problem: &'a Problem) -> Box<dyn Rule + 'a> {
-        let on = |host: &HostId| !matches!(problem.host(*host).state, HostState::Offline | HostState::Failed);
-        let online = self.hosts.iter().copied().filter(on).collect();
+        let online: Vec<HostId> = self.hosts.iter().copied().filter(|host| is_up(problem, *host)).collect();
+        if problem.limits.power_actions {
+            let held = online.len() as u64 <= u64::from(self.max);
+            let about = linked(problem, &self.hosts);
+            return Box::new(Switched { rule: self, inside: HostSet::new(&about), about, online, held });
+        }
         Box::new(Online { online, max: self.max })
     }
+}
+
+/// Whether a host counts as online before anything is done.
+fn is_up(problem: &Problem, host: HostId) -> bool {
+    !matches!(problem.host(host).state, HostState::Offline | HostState::Failed)
 }
 
 /// No counters.
@@ -90,6 +105,136 @@ impl Rule for Online {
             );
             let hosts = self.online.iter().copied().take(max as usize + 1);
             (reason, conflict(known.problem(), hosts, [], [name]))
+        })
+    }
+}
+
+/// Two counters: how many of the hosts are online, and whether that is too many. What they are is told by
+/// [`super::switching`].
+#[derive(Debug)]
+struct Switched<'a> {
+    rule: &'a MaxOnline,
+    /// All hosts that matter: its own, and those of rules that share some with it.
+    about: Vec<HostId>,
+    inside: HostSet,
+    /// Those of its own that are online before anything is done.
+    online: Vec<HostId>,
+    /// It holds then.
+    held: bool,
+}
+
+impl Rule for Switched<'_> {
+    fn cells(&self) -> usize {
+        2
+    }
+
+    fn enter(&self, _: &mut [i64], _: Seat) {}
+
+    fn leave(&self, _: &mut [i64], _: Seat) {}
+
+    fn admits(&self, _: &[i64], _: Seat) -> bool {
+        true
+    }
+
+    fn holds(&self, cells: &[i64]) -> bool {
+        cells[1] == 0
+    }
+
+    fn at_fault(&self, cells: &[i64], at: Seat) -> bool {
+        !self.holds(cells) && self.inside.contains(at.host)
+    }
+
+    fn why(&self, _: &Problem, cells: &[i64], _: Seat) -> String {
+        format!("{} of its hosts are online, at most {} may be", cells[0], self.rule.max)
+    }
+
+    fn hosts(&self) -> &[HostId] {
+        &self.about
+    }
+
+    fn empties_hosts(&self) -> bool {
+        true
+    }
+
+    fn ever(&self, _: VmId, host: HostId) -> bool {
+        self.rule.max > 0 || self.rule.hosts.binary_search(&host).is_err()
+    }
+
+    fn holds_at_start(&self, _: &[i64]) -> bool {
+        self.held
+    }
+
+    fn holds_now(&self) -> Option<bool> {
+        Some(self.held)
+    }
+
+    fn rows(&self, draft: &mut dyn Draft) {
+        let (terms, sure) = sum(self.rule.hosts.iter().map(|host| (draft.up(*host), 1)));
+        let max = i64::from(self.rule.max);
+        let slack = number(terms.len()) + sure - max;
+        draft.at_most(terms, max - sure, slack);
+    }
+
+    /// Hosts are booted once as many others have been shut down as there would be too many. Nobody passes through
+    /// those on which others wait so.
+    fn course(&self, course: &mut Course<'_>) {
+        let problem = course.problem;
+        let hosts = || self.rule.hosts.iter().copied();
+        let is_up_then =
+            |host: &HostId| !matches!(course.states[host.index()], HostState::Offline | HostState::Failed);
+        let runs = |host: HostId, start: bool| {
+            let at = if start { course.start } else { course.to };
+            at.iter().flatten().any(|other| *other == host)
+        };
+        let mut boots: Vec<HostId> = hosts().filter(|h| !is_up(problem, *h) && is_up_then(h)).collect();
+        let mut offs: Vec<HostId> = hosts().filter(|h| is_up(problem, *h) && !is_up_then(h)).collect();
+        let beyond = (self.online.len() + boots.len()).saturating_sub(self.rule.max as usize);
+        if beyond == 0 {
+            return;
+        }
+        // Those wait that nobody is to run on, and for those that are empty already.
+        boots.sort_by_key(|host| (runs(*host, false), *host));
+        offs.sort_by_key(|host| (runs(*host, true), *host));
+        offs.truncate(beyond);
+        course.narrow = true;
+        course.relays.extend(boots.into_iter().zip(&offs).map(|(boot, off)| Relay { boot, off: *off }));
+        course.gate_hosts(offs, |_| false);
+    }
+
+    fn impossible(&self, known: &dyn Known, name: &str) -> Option<Impossible> {
+        let problem = known.problem();
+        let mut held: BTreeMap<HostId, VmId> = BTreeMap::new();
+        for vm in problem.vm_ids().filter(|vm| known.is_fixed(*vm)) {
+            let home = known.home(vm).filter(|home| self.rule.hosts.binary_search(home).is_ok());
+            home.map(|home| held.entry(home).or_insert(vm));
+        }
+        let max = self.rule.max as usize;
+        if held.len() > max {
+            let reason = format!(
+                "{} of the hosts of {name} run VMs that cannot move, and at most {max} of them may be online",
+                held.len()
+            );
+            let held: Vec<(HostId, VmId)> = held.into_iter().take(max + 1).collect();
+            let (hosts, vms) = (held.iter().map(|(host, _)| *host), held.iter().map(|(_, vm)| *vm));
+            return Some((reason, conflict(problem, hosts, vms, [name])));
+        }
+        // Spare hosts, all of them within its own, beside those that must be online anyway.
+        let mine = |host: &HostId| self.rule.hosts.binary_search(host).is_ok();
+        let hard = problem.constraints.iter().filter(|other| other.soft_weight.is_none());
+        let wants = hard.filter_map(|other| match &other.body {
+            Body::SpareHosts(spare) if spare.hosts.iter().all(mine) => Some((spare.min as usize, other)),
+            _ => None,
+        });
+        let (min, other) = wants.max_by_key(|(min, _)| *min)?;
+        (held.len() + min > max).then(|| {
+            let other = other.name.as_str();
+            let beside = if held.is_empty() {
+                String::new()
+            } else {
+                format!(", beside {} that run VMs which cannot move", held.len())
+            };
+            let reason = format!("{other} wants {min} of the hosts online and empty{beside}, and {name} lets only {max} be online");
+            (reason, conflict(problem, held.keys().copied(), held.values().copied(), [name, other]))
         })
     }
 }

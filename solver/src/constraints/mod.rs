@@ -31,14 +31,15 @@ mod spare_hosts;
 mod split;
 mod split_among;
 mod spread;
+mod switching;
 mod sync;
 mod unary;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use course::{Act, Course, Gate, Latch, Limit, Pass, Pools};
-pub(crate) use draft::{Cell, Draft, Members};
+pub(crate) use course::{Act, Course, Gate, Latch, Limit, Pass, Pools, Relay};
+pub(crate) use draft::{Cell, Draft, Fact, Members};
 pub(crate) use host_set::HostSet;
 pub(crate) use kept::{Kept, Rules, Tally};
 pub(crate) use known::{Impossible, Known, conflict};

@@ -166,6 +166,11 @@ pub(crate) trait Rule: Debug + Send + Sync {
         self.moors(vm)
     }
 
+    /// Whether it holds if nothing is done at all, where a placement does not tell that: hosts may be switched.
+    fn holds_now(&self) -> Option<bool> {
+        None
+    }
+
     /// It is continuous and holds at the start, with these counters: it must hold at every instant.
     fn always(&mut self, _: &[i64]) {}
 

@@ -1,9 +1,13 @@
 //! `spare_hosts {hosts, min}`: at least `min` of the hosts are online and run no VM.
+//!
+//! With power actions hosts that are off count as well, as they may be booted ([`super::switching`]).
 
 use super::counts::number;
+use super::draft::sum;
 use super::known::conflict;
 use super::read::Reader;
 use super::rule::Part;
+use super::switching::{linked, may_be_spare};
 use super::{Course, Draft, HostSet, Impossible, Known, Latch, Meaning, Rule, Seat};
 use crate::file;
 use crate::model::{HostId, HostState, Placement, Problem, VmId};
@@ -36,10 +40,17 @@ impl Meaning for SpareHosts {
     }
 
     fn rule<'a>(&'a self, problem: &'a Problem) -> Box<dyn Rule + 'a> {
-        let online = |host: &HostId| problem.host(*host).state == HostState::Online;
-        let hosts: Vec<HostId> = self.hosts.iter().copied().filter(online).collect();
+        // Without power actions these are the hosts that are online.
+        let hosts: Vec<HostId> =
+            self.hosts.iter().copied().filter(|host| may_be_spare(problem, *host)).collect();
         let most = number(hosts.len()) - i64::from(self.min);
-        Box::new(Spare { inside: HostSet::new(&hosts), hosts, most, min: i64::from(self.min) })
+        let spare = Spare { inside: HostSet::new(&hosts), hosts, most, min: i64::from(self.min) };
+        if problem.limits.power_actions {
+            let about = linked(problem, &self.hosts);
+            let held = number(spare.spare_now(problem).len()) >= spare.min;
+            return Box::new(Switched { near: HostSet::new(&about), about, held, spare });
+        }
+        Box::new(spare)
     }
 }
 
@@ -47,11 +58,45 @@ impl Meaning for SpareHosts {
 #[derive(Debug)]
 struct Spare {
     inside: HostSet,
-    /// Those that are online.
+    /// Those that are online, or may be booted.
     hosts: Vec<HostId>,
     /// How many of them may run VMs.
     most: i64,
     min: i64,
+}
+
+impl Spare {
+    /// Those that are spare before anything is done.
+    fn spare_now(&self, problem: &Problem) -> Vec<HostId> {
+        let used: BTreeSet<HostId> = problem.initial().iter().flatten().copied().collect();
+        let spare = |host: &HostId| problem.host(*host).state == HostState::Online && !used.contains(host);
+        self.hosts.iter().copied().filter(spare).collect()
+    }
+
+    /// Why it cannot hold, if that is plain to see.
+    fn hopeless(&self, known: &dyn Known, name: &str, online: &str) -> Option<Impossible> {
+        let problem = known.problem();
+        if self.most < 0 {
+            let (hosts, min) = (self.hosts.len(), self.min);
+            let reason = format!("{name} wants {min} spare hosts, but only {hosts} of its hosts {online}");
+            return Some((reason, conflict(problem, [], [], [name])));
+        }
+        let mut held: BTreeMap<HostId, VmId> = BTreeMap::new();
+        for vm in problem.vm_ids().filter(|vm| known.is_fixed(*vm)) {
+            if let Some(home) = known.home(vm).filter(|home| self.inside.contains(*home)) {
+                held.entry(home).or_insert(vm);
+            }
+        }
+        (number(held.len()) > self.most).then(|| {
+            let reason = format!(
+                "{name} wants {} of its hosts without VMs, but {} of the {} that {online} run VMs that cannot move",
+                self.min,
+                held.len(),
+                self.hosts.len()
+            );
+            (reason, conflict(problem, held.keys().copied(), held.values().copied(), [name]))
+        })
+    }
 }
 
 impl Rule for Spare {
@@ -150,26 +195,111 @@ impl Rule for Spare {
     }
 
     fn impossible(&self, known: &dyn Known, name: &str) -> Option<Impossible> {
-        let problem = known.problem();
-        if self.most < 0 {
-            let (online, min) = (self.hosts.len(), self.min);
-            let reason = format!("{name} wants {min} spare hosts, but only {online} of its hosts are online");
-            return Some((reason, conflict(problem, [], [], [name])));
+        self.hopeless(known, name, "are online")
+    }
+}
+
+/// Two counters: how many of the hosts are spare, and whether that is too few. What they are is told by
+/// [`super::switching`].
+#[derive(Debug)]
+struct Switched {
+    spare: Spare,
+    /// All hosts that matter: its own, and those of rules that share some with it.
+    about: Vec<HostId>,
+    near: HostSet,
+    /// It holds before anything is done.
+    held: bool,
+}
+
+impl Rule for Switched {
+    fn cells(&self) -> usize {
+        2
+    }
+
+    fn enter(&self, _: &mut [i64], _: Seat) {}
+
+    fn leave(&self, _: &mut [i64], _: Seat) {}
+
+    fn admits(&self, _: &[i64], _: Seat) -> bool {
+        true
+    }
+
+    fn holds(&self, cells: &[i64]) -> bool {
+        cells[1] == 0
+    }
+
+    fn at_fault(&self, cells: &[i64], at: Seat) -> bool {
+        !self.holds(cells) && self.near.contains(at.host)
+    }
+
+    fn why(&self, _: &Problem, cells: &[i64], _: Seat) -> String {
+        format!("{} of its hosts are spare, at least {} must be", cells[0], self.spare.min)
+    }
+
+    fn hosts(&self) -> &[HostId] {
+        &self.about
+    }
+
+    fn empties_hosts(&self) -> bool {
+        true
+    }
+
+    fn ever(&self, vm: VmId, host: HostId) -> bool {
+        self.spare.ever(vm, host)
+    }
+
+    fn holds_at_start(&self, _: &[i64]) -> bool {
+        self.held
+    }
+
+    fn holds_now(&self) -> Option<bool> {
+        Some(self.held)
+    }
+
+    fn rows(&self, draft: &mut dyn Draft) {
+        if self.spare.most < 0 {
+            draft.fails();
+            return;
         }
-        let mut held: BTreeMap<HostId, VmId> = BTreeMap::new();
-        for vm in problem.vm_ids().filter(|vm| known.is_fixed(*vm)) {
-            if let Some(home) = known.home(vm).filter(|home| self.inside.contains(*home)) {
-                held.entry(home).or_insert(vm);
-            }
+        // Up, less those that run something.
+        let (mut terms, mut sure) = (Vec::new(), 0);
+        for host in &self.spare.hosts {
+            let (some, known) = sum([(draft.runs(*host), 1), (draft.up(*host), -1)].into_iter());
+            terms.extend(some);
+            sure += known;
         }
-        (number(held.len()) > self.most).then(|| {
-            let reason = format!(
-                "{name} wants {} of its hosts without VMs, but {} of the {} that are online run VMs that cannot move",
-                self.min,
-                held.len(),
-                self.hosts.len()
-            );
-            (reason, conflict(problem, held.keys().copied(), held.values().copied(), [name]))
-        })
+        draft.at_most(terms, -self.spare.min - sure, self.spare.min);
+    }
+
+    /// No VM passes through a host that is empty in the end. Unless enough are spare all the way, hosts that come
+    /// into use or are shut down wait for all that are emptied or booted.
+    fn course(&self, course: &mut Course<'_>) {
+        let used: BTreeSet<HostId> = course.to.iter().flatten().copied().collect();
+        let hosts = || self.spare.hosts.iter().copied();
+        let now = self.spare.spare_now(course.problem);
+        let then: Vec<HostId> = (hosts())
+            .filter(|host| course.states[host.index()] == HostState::Online && !used.contains(host))
+            .collect();
+        course.narrow = true;
+        course.gate_hosts(hosts().filter(|host| !used.contains(host)).collect(), |_| false);
+        let all_along = now.iter().filter(|host| then.contains(host)).count();
+        if number(all_along) >= self.spare.min {
+            return;
+        }
+        let lost = now.iter().copied().filter(|host| !then.contains(host));
+        let (filled, offs) = lost.partition(|host| used.contains(host));
+        let gained: Vec<HostId> = then.iter().copied().filter(|host| !now.contains(host)).collect();
+        let is_off = |host: &HostId| course.problem.host(*host).state == HostState::Offline;
+        let (boots, emptied): (Vec<_>, Vec<_>) = gained.into_iter().partition(is_off);
+        let there = course.start.iter().enumerate();
+        let leave = there.filter_map(|(vm, host)| {
+            host.filter(|host| emptied.contains(host)).map(|host| (VmId::from(vm), host))
+        });
+        let leave = leave.collect();
+        course.latches.push(Latch { leave, boots, hosts: filled, offs, ..Latch::default() });
+    }
+
+    fn impossible(&self, known: &dyn Known, name: &str) -> Option<Impossible> {
+        self.spare.hopeless(known, name, "are online or may be booted")
     }
 }

@@ -157,7 +157,8 @@ impl<'a> Ground<'a> {
 
     /// Whether a rule does not let the VM come to a host.
     pub(super) fn blocks(&self, kept: &Kept<'_>, tally: &Tally, host: HostId) -> bool {
-        !kept.admits(tally, self.vm, host) || (self.home.is_some() && !kept.lets_go(self.vm, host))
+        !self.rules.admits(kept, tally, self.vm, host)
+            || (self.home.is_some() && !kept.lets_go(self.vm, host))
     }
 
     /// The hard rules that do not let the VM come to a host, those about the host or about who is there among them.
@@ -208,7 +209,7 @@ impl<'a> Ground<'a> {
 
     fn rule(&self, kept: &Kept<'_>, host: HostId) -> Cause {
         let name = &kept.constraint.name;
-        let text = if kept.admits(&self.tally, self.vm, host) {
+        let text = if self.rules.admits(kept, &self.tally, self.vm, host) {
             words::on_the_way(name)
         } else {
             let tally = self.with(&self.tally, Some(host));

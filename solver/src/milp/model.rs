@@ -5,7 +5,7 @@ use super::ends::Ends;
 use super::linear::{Column, Linear, Term, count};
 use super::{capacity, rows};
 use crate::constraints::Rules;
-use crate::model::{Amount, Bound, HostId, Objective, Placement, Problem, Site, VmId};
+use crate::model::{Amount, Bound, HostId, HostState, Objective, Placement, Problem, Site, VmId};
 use crate::objective;
 use crate::objectives;
 use std::collections::BTreeMap;
@@ -68,6 +68,8 @@ pub(crate) struct Model<'a> {
     pub(super) on: Vec<Option<Column>>,
     /// Hosts that run a VM in any case.
     pub(super) always_on: Vec<bool>,
+    /// The host is up, be it empty. Only where rules ask for that and it is not known.
+    pub(super) up: Vec<Option<Column>>,
     /// How many do not leave their host though they move. Only where that is counted.
     pub(super) repinned: Vec<Repinned>,
     /// The host or NUMA node stays over its usable amount, by its cell.
@@ -104,6 +106,7 @@ impl<'a> Model<'a> {
             down: Vec::new(),
             on: vec![None; problem.hosts.len()],
             always_on: vec![false; problem.hosts.len()],
+            up: vec![None; problem.hosts.len()],
             repinned: Vec::new(),
             over: BTreeMap::new(),
             over_at_present: BTreeMap::new(),
@@ -115,7 +118,8 @@ impl<'a> Model<'a> {
         let everywhere: Vec<_> = problem.host_ids().collect();
         model.class_columns(shape, shape.entered.unwrap_or(&everywhere))?;
         let asked = |level| problem.objectives.contains(&level);
-        if asked(Objective::ActiveHosts) || asked(Objective::Energy) && problem.limits.power_actions {
+        let powers = asked(Objective::Energy) && problem.limits.power_actions;
+        if asked(Objective::ActiveHosts) || powers || rules.any_switches() {
             model.host_columns();
         }
         capacity::add(&mut model);
@@ -222,6 +226,15 @@ impl<'a> Model<'a> {
             if may_run && !self.always_on[i] {
                 self.on[i] = Some(self.linear.column(1));
             }
+            // What runs something is up, and what has failed never is.
+            let failed = self.problem.host(host).state == HostState::Failed;
+            if self.rules.switches(host) && !failed && !self.always_on[i] {
+                let up = self.linear.column(1);
+                self.up[i] = Some(up);
+                if let Some(on) = self.on[i] {
+                    self.linear.at_most(vec![(on, 1), (up, -1)], 0);
+                }
+            }
         }
     }
 
@@ -315,6 +328,15 @@ impl<'a> Model<'a> {
     }
 
     fn point_of_rest(&self, at: &Placement, point: &mut [i64]) {
+        if self.rules.any_switches() {
+            let states = self.rules.states_at_end(self.problem, at);
+            for (column, state) in self.up.iter().zip(states) {
+                let up = !matches!(state, HostState::Offline | HostState::Failed);
+                if let Some(column) = column {
+                    point[*column as usize] = i64::from(up);
+                }
+            }
+        }
         for host in at.iter().flatten() {
             if let Some(column) = self.on[host.index()] {
                 point[column as usize] = 1;

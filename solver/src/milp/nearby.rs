@@ -144,7 +144,7 @@ fn focus(search: &Search<'_>, on: &[Vec<VmId>], level: Objective) -> Vec<HostId>
         }
         Objective::Energy | Objective::Imbalance | Objective::Fragments => {
             let runs = hosts.filter(|host| !on[host.index()].is_empty()).collect();
-            objectives::worst(problem, best, level, runs)
+            objectives::worst(problem, search.rules, best, level, runs)
         }
         Objective::Makespan => Vec::new(),
     }

@@ -2,7 +2,7 @@
 
 use super::linear::{Column, Term};
 use super::model::Model;
-use crate::constraints::{Cell, Draft, Members};
+use crate::constraints::{Cell, Draft, Fact, Members};
 use crate::model::{HostId, Placement, VmId};
 use std::collections::BTreeMap;
 
@@ -74,6 +74,20 @@ impl Draft for RuleDraft<'_, '_> {
         let cells = self.model.of_host[host.index()].iter().map(|position| self.cell(*position));
         let ended = self.ended_on[host.index()].iter().map(|vm| (*vm, host));
         Members { cells: cells.collect(), ended: ended.collect() }
+    }
+
+    fn runs(&self, host: HostId) -> Fact {
+        match self.model.on[host.index()] {
+            Some(on) => Fact::Column(on),
+            None => Fact::Is(self.model.always_on[host.index()]),
+        }
+    }
+
+    fn up(&self, host: HostId) -> Fact {
+        match self.model.up[host.index()] {
+            Some(up) => Fact::Column(up),
+            None => Fact::Is(self.model.always_on[host.index()]),
+        }
     }
 
     fn class_size(&self, class: usize) -> i64 {

@@ -65,6 +65,11 @@ impl<'a> Model<'a> {
         self.always_on[host.index()]
     }
 
+    /// The column that is 1 if the host is up, be it empty, where rules ask for that and it is not known.
+    pub(crate) fn is_up(&self, host: HostId) -> Option<Column> {
+        self.up[host.index()]
+    }
+
     /// Weights of columns that count VMs, as terms and a constant: what all that a class can do has in common
     /// is taken out, as each of its VMs does one of these things.
     pub(crate) fn weigh_cells(&self, weights: &[i64]) -> (Vec<Term>, i64) {

@@ -158,9 +158,6 @@ fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
     let mut scopes = vec![host_scope(hosts.len())];
     let names = constraints::Names { hosts: &host_ids, vms: &vm_ids, resources: &resources };
     let constraints = constraints::build(file, &names, &mut scopes, faults);
-    if file.limits.as_ref().is_some_and(|limits| limits.power_actions) {
-        refuse_switching(file, faults);
-    }
     let fragment = file.fragment.as_ref().map(|fragment| build_fragment(fragment, &resources, faults));
     let mut problem = Problem {
         name: file.name.clone(),
@@ -340,16 +337,6 @@ fn build_vm(
         numa_count,
         nodes,
         node_list: vm.numa.as_ref().map_or_else(Vec::new, |numa| numa.nodes.clone()),
-    }
-}
-
-/// Rules about which hosts are online are not yet planned with where that may change.
-fn refuse_switching(file: &file::Problem, faults: &mut Faults) {
-    for (i, rule) in file.constraints.iter().enumerate() {
-        if let Some(body @ (file::Body::MaxOnline { .. } | file::Body::SpareHosts { .. })) = &rule.body {
-            let path = format!("constraints[{i}].{}", body.kind());
-            faults.unsupported(path, &format!("the rule `{}` beside limits.power_actions", body.kind()));
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which hosts take VMs, and in which state a plan leaves them.
 //!
 //! With power actions a host that is off is booted when a VM is to run there, and one that runs nothing at the
-//! end is shut down where that saves energy and energy is asked for. So the placement alone tells the states.
+//! end is shut down where that saves energy and energy is asked for. So the placement alone tells the states, unless
+//! rules ask for some of the hosts that run nothing to be up or off: then these tell, for all hosts together.
 
 use super::{HostId, HostState, Objective, Problem};
 
@@ -22,7 +23,7 @@ impl Problem {
         self.limits.power_actions && self.host(host).state == HostState::Offline
     }
 
-    /// Whether a plan shuts a host down if it runs nothing at the end.
+    /// Whether a plan shuts a host down if it runs nothing at the end and no rule asks for its state.
     #[must_use]
     pub fn shuts(&self, host: HostId) -> bool {
         let known = self.host(host);
@@ -31,7 +32,7 @@ impl Problem {
         self.limits.power_actions && up && saves
     }
 
-    /// The state of a host at the end of a plan, by whether it runs a VM then.
+    /// The state of a host at the end of a plan, by whether it runs a VM then, if no rule asks for it.
     #[must_use]
     pub fn state_at_end(&self, host: HostId, runs: bool) -> HostState {
         if runs && self.boots(host) {

@@ -209,8 +209,9 @@ fn wrong_rules_are_refused_with_their_path() {
 
 #[test]
 fn what_is_not_planned_with_is_refused_by_name() {
-    let part = r#""limits": {"power_actions": true}, "constraints": [{"name": "c", "spare_hosts": {"hosts": ["a"], "min": 1}}]"#;
-    refused(part, "constraints[0].spare_hosts", "beside limits.power_actions", true);
+    let nodes = vec!["{}"; super::Nodes::MOST + 1].join(", ");
+    let part = format!(r#""hosts": [{{"name": "a", "numa_nodes": [{nodes}]}}]"#);
+    refused(&part, "hosts[0].numa_nodes", "more than", true);
 }
 
 #[test]

@@ -249,13 +249,17 @@ pub(crate) fn level(model: &Model<'_>) -> Option<Level> {
             continue;
         }
         let may_be_off = problem.shuts(host) || problem.boots(host);
-        match model.is_on(host) {
-            Some(on) if may_be_off => {
+        match (model.is_on(host), model.is_up(host)) {
+            (_, Some(up)) => {
+                constant += whole(known.watts.off);
+                terms.push((up, whole(known.watts.idle) - whole(known.watts.off)));
+            }
+            (Some(on), None) if may_be_off => {
                 let off = known.watts.off.min(known.watts.idle);
                 constant += whole(off);
                 terms.push((on, whole(known.watts.idle) - whole(off)));
             }
-            None if may_be_off && !model.is_always_on(host) => {
+            (None, None) if may_be_off && !model.is_always_on(host) => {
                 constant += whole(known.watts.off.min(known.watts.idle));
             }
             _ => constant += whole(known.watts.idle),

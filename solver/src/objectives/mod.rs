@@ -8,6 +8,7 @@ pub(crate) mod imbalance;
 #[cfg(test)]
 mod tests;
 
+use crate::constraints::Rules;
 use crate::milp::{Column, Model};
 use crate::model::{Amount, Bound, HostId, HostState, Objective, Placement, Problem};
 use std::collections::BTreeMap;
@@ -28,11 +29,8 @@ impl Scene {
     }
 
     /// Once a plan has led to a placement.
-    pub(crate) fn after(problem: &Problem, to: &Placement) -> Self {
-        let mut runs = vec![false; problem.hosts.len()];
-        to.iter().flatten().for_each(|host| runs[host.index()] = true);
-        let states = problem.host_ids().map(|host| problem.state_at_end(host, runs[host.index()])).collect();
-        Self { used: crate::objective::usage(problem, to), states }
+    pub(crate) fn after(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> Self {
+        Self { used: crate::objective::usage(problem, to), states: rules.states_at_end(problem, to) }
     }
 
     fn used(&self, problem: &Problem, host: HostId) -> &[Amount] {
@@ -82,10 +80,16 @@ impl Gauges {
         !self.sums.is_empty() || self.imbalance.is_some()
     }
 
-    /// A host has something else in use; `used` by cell.
-    pub(crate) fn update(&mut self, problem: &Problem, host: HostId, used: &[Amount], runs: bool) {
+    /// A host has something else in use, `used` by cell, or another state at the end.
+    pub(crate) fn update(
+        &mut self,
+        problem: &Problem,
+        host: HostId,
+        used: &[Amount],
+        state: impl FnOnce() -> HostState,
+    ) {
         if self.any() {
-            self.set(problem, host, problem.state_at_end(host, runs), used);
+            self.set(problem, host, state(), used);
         }
     }
 
@@ -173,6 +177,23 @@ impl Terms {
     }
 }
 
+/// What a host that runs nothing adds to a level by being up, less what it adds when it is off. For `IMBALANCE`, which
+/// is no sum, the resources in which it makes the mean less.
+pub(crate) fn standing(problem: &Problem, host: HostId, level: Objective) -> f64 {
+    // Up it is as it is now, or booted.
+    let up = match problem.host(host).state {
+        HostState::Offline => HostState::Online,
+        state => state,
+    };
+    if level == Objective::Imbalance {
+        let counts = problem.host(host).usable.iter().filter(|usable| **usable > 0).count();
+        return if up == HostState::Online { counts as f64 } else { 0.0 };
+    }
+    let terms = Terms::new(problem, level);
+    let [up, off] = [up, HostState::Offline].map(|state| terms.in_state(problem, host, state, |_| 0));
+    (up - off) as f64
+}
+
 /// A sum over hosts, in whole numbers, so that it does not depend on how it came about.
 #[derive(Debug, Clone)]
 struct Sum {
@@ -240,11 +261,12 @@ pub(crate) fn point(model: &Model<'_>, at: &Placement, point: &mut [i64]) {
 /// Those of some hosts from which a gain on the level may come, the best third first.
 pub(crate) fn worst(
     problem: &Problem,
+    rules: &Rules<'_>,
     at: &Placement,
     level: Objective,
     mut hosts: Vec<HostId>,
 ) -> Vec<HostId> {
-    let scene = Scene::after(problem, at);
+    let scene = Scene::after(problem, rules, at);
     let rank = |host: HostId| {
         let (known, used) = (problem.host(host), scene.used(problem, host));
         match level {

@@ -62,8 +62,8 @@ impl<'a> Best<'a> {
     ) -> Self {
         let (problem, rules) = (space.problem, space.rules);
         let stay = problem.initial();
-        let found =
-            (objective::fault(problem, rules, &stay).is_none()).then(|| Found::nothing(problem, rules, stay));
+        let rests = objective::fault(problem, rules, &stay).is_none() && rules.broken_now().is_none();
+        let found = rests.then(|| Found::nothing(problem, rules, stay));
         // Until a plan has been made: one takes about as long as reading the problem and all before this did. No more
         // than half of the time is kept for it, so that there is some to look for one.
         let estimate = Taken::estimate(budget.since_start().min(budget.remaining() / 5));

@@ -2,7 +2,7 @@
 
 mod phrases;
 
-use crate::constraints::{Rules, Tally};
+use crate::constraints::{Body, Rules, Tally};
 use crate::file::{Action, ActionKind};
 use crate::model::{Amount, Bound, HostId, Objective, Placement, Problem, VmId};
 use crate::objective::{self, Way};
@@ -71,7 +71,7 @@ impl<'a> Reasons<'a> {
             coming,
             common: None,
             tried: 0,
-            loads: loads(problem, to),
+            loads: loads(problem, rules, to),
             problem,
             rules,
             home,
@@ -118,16 +118,45 @@ impl<'a> Reasons<'a> {
         let host = |name: &str| problem.host_ids().find(|host| problem.host(*host).name == *name);
         if let Some(host) = host(&action.source) {
             let known = problem.host(host);
-            return phrases::shuts(&known.name, known.watts.idle, known.watts.off);
+            let limit = self.rule_about(host, |body| match body {
+                Body::MaxOnline(rule) => Some((rule.hosts.as_slice(), rule.max)),
+                _ => None,
+            });
+            return match limit.filter(|_| !problem.shuts(host)) {
+                Some((rule, max)) => phrases::most_online(&known.name, rule, max),
+                None => phrases::shuts(&known.name, known.watts.idle, known.watts.off),
+            };
         }
-        let coming = host(&action.destination).and_then(|host| self.coming[host.index()].first().copied());
-        let Some(vm) = coming else { return "VMs are to run there".to_owned() };
+        let booted = host(&action.destination);
+        let coming = booted.and_then(|host| self.coming[host.index()].first().copied());
+        let Some(vm) = coming else {
+            let spare = booted.and_then(|host| {
+                self.rule_about(host, |body| match body {
+                    Body::SpareHosts(rule) => Some((rule.hosts.as_slice(), rule.min)),
+                    _ => None,
+                })
+            });
+            return spare
+                .map_or_else(|| "VMs are to run there".to_owned(), |(rule, min)| phrases::spare(rule, min));
+        };
         let name = &problem.vm(vm).name;
         if self.home[vm.index()].is_none() {
             return format!("{name} is to run there: {}", self.start(vm));
         }
         let why = self.main(vm).or_else(|| self.room(vm, LONGEST_CHAIN)).unwrap_or_else(|| self.needed(vm));
         format!("{name} is to run there: {why}")
+    }
+
+    /// The rule of a kind that counts a host and holds at the end, and the number that it asks for.
+    fn rule_about(
+        &self,
+        host: HostId,
+        kind: impl Fn(&Body) -> Option<(&[HostId], u32)>,
+    ) -> Option<(&str, u32)> {
+        self.rules.list.iter().filter(|kept| kept.holds(&self.tally_after)).find_map(|kept| {
+            let (hosts, asked) = kind(&kept.constraint.body)?;
+            hosts.binary_search(&host).is_ok().then_some((kept.name(), asked))
+        })
     }
 
     fn start(&self, vm: VmId) -> String {
@@ -360,9 +389,13 @@ impl<'a> Reasons<'a> {
 }
 
 /// How loaded hosts are before and after, if that is an objective.
-fn loads(problem: &Problem, to: &Placement) -> Option<(imbalance::Gauge, imbalance::Gauge)> {
+fn loads(
+    problem: &Problem,
+    rules: &Rules<'_>,
+    to: &Placement,
+) -> Option<(imbalance::Gauge, imbalance::Gauge)> {
     let gauge = |scene: Scene| Gauges::of(problem, &scene).imbalance().cloned();
-    Some((gauge(Scene::before(problem))?, gauge(Scene::after(problem, to))?))
+    Some((gauge(Scene::before(problem))?, gauge(Scene::after(problem, rules, to))?))
 }
 
 /// The first level that all moves together make better.

@@ -58,3 +58,13 @@ pub(super) fn whole(host: &str, units: Amount, unit: Amount, resource: &str) -> 
 pub(super) fn shuts(host: &str, idle: f64, off: f64) -> String {
     format!("{host} runs no VM any more, and draws {off:.0} W instead of {idle:.0} W when it is off")
 }
+
+/// A host that is shut down for a rule.
+pub(super) fn most_online(host: &str, rule: &str, max: u32) -> String {
+    format!("{host} runs no VM, and the rule {rule} lets at most {max} of its hosts be online")
+}
+
+/// A host that is booted for a rule.
+pub(super) fn spare(rule: &str, min: u32) -> String {
+    format!("the rule {rule} wants {min} of its hosts online and without VMs")
+}

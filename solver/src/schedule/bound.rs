@@ -15,7 +15,7 @@ pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
     // What goes out of and into each host, and seconds of its slots; MiB through each line.
     let mut ports = vec![(<[Vec<Parcel>; 2]>::default(), 0.0); problem.hosts.len()];
     let mut through = vec![0.0; limits.len()];
-    let mut bound = 0.0_f64;
+    let mut bound = ground.switches.booted().map(|host| problem.host(host).boot_s).fold(0.0, f64::max);
     for hop in &hops {
         let opens = ground.opens_s(hop.to.host).unwrap_or(0.0);
         bound = bound.max(shortest_s(problem, *hop, &limits));

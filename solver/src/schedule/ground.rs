@@ -7,6 +7,7 @@
 //! is a pool that begins over by one for each, and that those others need without taking from it.
 //! VMs are resized at the end of the plan: here they take what they have at present.
 
+use super::switch::Switches;
 use crate::constraints::{Act, Course, Gate, Kept, Limit, Pass, Rules};
 use crate::model::{Amount, HostId, HostState, Placement, Problem, Site, VmId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,7 +100,8 @@ pub(super) struct Ground<'a> {
     pub(super) blocked: Vec<VmId>,
     /// Rules about plans that hold, as far as placements tell.
     of_plans: Vec<&'a Kept<'a>>,
-    is_booted: Vec<bool>,
+    /// Hosts that are booted and shut down.
+    pub(super) switches: Switches,
 }
 
 impl<'a> Ground<'a> {
@@ -110,7 +112,8 @@ impl<'a> Ground<'a> {
         // What NUMA nodes bound the host does not.
         let mut room = vec![Amount::MAX / 4; used.len()];
         problem.bounds().for_each(|bound| room[bound.cell] = bound.usable - used[bound.cell]);
-        let mut course = Course::new(problem, &start, to);
+        let states = rules.states_at_end(problem, to);
+        let mut course = Course::new(problem, &start, to, &states);
         let (mut keeps_soft, mut may_break, mut loose, mut of_plans) = (false, false, 0.0, Vec::new());
         let end = rules.tally(to);
         for kept in &rules.list {
@@ -131,7 +134,8 @@ impl<'a> Ground<'a> {
             keeps_soft |= !kept.hard();
             kept.rule.course(&mut course);
         }
-        let Course { limits, gates, latches, together, narrow, blocked, .. } = course;
+        let Course { limits, gates, latches, relays, together, narrow, blocked, .. } = course;
+        let switches = Switches::new(problem, &states, &latches, &relays);
         let together = joined(together);
         let of = |(i, gang): (usize, &Vec<VmId>)| gang.iter().map(move |vm| (*vm, i)).collect::<Vec<_>>();
         let gang_of = together.iter().enumerate().flat_map(of).collect();
@@ -156,12 +160,9 @@ impl<'a> Ground<'a> {
             narrow,
             blocked,
             of_plans,
-            is_booted: vec![false; problem.hosts.len()],
+            switches,
             start,
         };
-        for host in to.iter().flatten().filter(|host| problem.boots(**host)) {
-            ground.is_booted[host.index()] = true;
-        }
         for limit in limits {
             ground.add_limit(limit);
         }
@@ -195,27 +196,15 @@ impl<'a> Ground<'a> {
         self.limits.push(limited);
     }
 
-    /// When VMs may come to a host at the earliest, in seconds: at once, or when it has been booted. `None` =
-    /// never; a host is booted only for VMs that are to run there.
+    /// When VMs may come to a host at the earliest, in seconds: at once, or when it has been booted, if nothing holds
+    /// that up. `None` = never; a host is booted only if it is to be up at the end.
     pub(super) fn opens_s(&self, host: HostId) -> Option<f64> {
         let known = self.problem.host(host);
         match known.state {
             HostState::Online => Some(0.0),
-            HostState::Offline => self.is_booted[host.index()].then_some(known.boot_s),
+            HostState::Offline => self.switches.is_booted(host).then_some(known.boot_s),
             HostState::Draining | HostState::Cordoned | HostState::Failed => None,
         }
-    }
-
-    /// Hosts that are booted, in order.
-    pub(super) fn booted(&self) -> impl Iterator<Item = HostId> + '_ {
-        self.problem.host_ids().filter(|host| self.is_booted[host.index()])
-    }
-
-    /// Hosts that are shut down once they are empty, in order.
-    pub(super) fn shut(&self) -> impl Iterator<Item = HostId> + '_ {
-        let mut runs = vec![false; self.problem.hosts.len()];
-        self.to.iter().flatten().for_each(|host| runs[host.index()] = true);
-        self.problem.host_ids().filter(move |host| !runs[host.index()] && self.problem.shuts(*host))
     }
 
     fn add_latch(&mut self, latch: crate::constraints::Latch) {

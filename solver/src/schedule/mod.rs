@@ -19,6 +19,7 @@ mod rank;
 mod reach;
 mod run;
 mod search;
+mod switch;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -40,7 +41,8 @@ use std::time::Duration;
 /// Actions with times.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Timed {
-    /// Boots, then moves in the order of start, then shutdowns; ids from 1; `because` is left empty.
+    /// Boots, then moves in the order of start, then shutdowns, but what others wait for before them; ids from 1;
+    /// `because` is left empty.
     pub(crate) actions: Vec<Action>,
     pub(crate) way: Way,
     /// Soft rules were not looked at on the way: `way.broken` counts all of them, broken or not.
@@ -147,7 +149,7 @@ fn on_ground(ground: &Ground<'_>, budget: &Budget) -> Result<Timed, Stuck> {
     }
     match best {
         Some(best) => {
-            let actions = power::actions(ground, &best.steps);
+            let actions = power::actions(ground, &best.steps, &best.times);
             let first = first.unwrap_or_else(|| budget.since_start());
             Ok(Timed { actions, way: best.way, loose: ground.loose > 0.0, makespan_bound: bound, first })
         }
@@ -226,13 +228,17 @@ fn policies(moves: usize) -> impl Iterator<Item = Style> {
 /// A schedule and what it comes to.
 struct Outcome {
     steps: Vec<Step>,
+    /// When hosts are switched.
+    times: power::Times,
     way: Way,
     sum_of_ends_s: f64,
 }
 
 impl Outcome {
-    /// An error names VMs that move though a hard rule about plans does not hold so.
+    /// An error names VMs that move though a hard rule about plans does not hold so; or none, if hosts wait for each
+    /// other to be switched.
     fn new(ground: &Ground<'_>, steps: Vec<Step>) -> Result<Self, BTreeSet<VmId>> {
+        let times = power::times(ground, &steps).ok_or_else(BTreeSet::new)?;
         let act = |step: &Step| Act {
             vm: step.hop.vm,
             from: step.hop.left(),
@@ -255,11 +261,11 @@ impl Outcome {
         let way = Way {
             pivots: (migrations.count() - needed) as u64,
             detour_mib: aside.map(|vm| ground.problem.memory_of(*vm)).sum(),
-            makespan_s: steps.iter().map(|step| step.end_s).fold(0.0, f64::max),
+            makespan_s: steps.iter().map(|step| step.end_s).fold(times.last_s(), f64::max),
             broken: broken + ground.loose,
         };
         let sum_of_ends_s = steps.iter().map(|step| step.end_s).sum();
-        Ok(Self { steps, way, sum_of_ends_s })
+        Ok(Self { steps, times, way, sum_of_ends_s })
     }
 
     /// By the levels of the problem, then by makespan, pivots and the sum of the ends.

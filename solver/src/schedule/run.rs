@@ -73,6 +73,10 @@ pub(super) struct Run<'g> {
     forced: VecDeque<Hop>,
     /// Hosts that are still being booted, with the time when they are up; the last first.
     boots: Vec<(f64, HostId)>,
+    /// Hosts that are booted once others have been shut down.
+    boots_later: Vec<HostId>,
+    /// Hosts that are not up yet.
+    down: BTreeSet<HostId>,
     pub(super) reserved: BTreeMap<usize, u32>,
     /// VMs that are not yet where they end, and how many of them wait to migrate.
     left: usize,
@@ -109,7 +113,9 @@ impl<'g> Run<'g> {
             at_pool: BTreeMap::new(),
             at_line: BTreeMap::new(),
             forced: VecDeque::new(),
-            boots: ground.booted().filter_map(|host| Some((ground.opens_s(host)?, host))).collect(),
+            boots: Vec::new(),
+            boots_later: Vec::new(),
+            down: ground.switches.booted().collect(),
             reserved: BTreeMap::new(),
             left: 0,
             migrations_left: 0,
@@ -120,7 +126,8 @@ impl<'g> Run<'g> {
             next_look: 0,
             given: Vec::new(),
         };
-        run.boots.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
+        run.boots_later = ground.switches.booted().collect();
+        run.boot();
         for vm in ground.movers() {
             run.wait(vm);
             run.left += 1;
@@ -174,6 +181,7 @@ impl<'g> Run<'g> {
             if self.policy.eager && self.is_slow() {
                 self.step_aside();
             }
+            self.boot();
             if let Some(up) = self.boot_next() {
                 woken = up;
                 continue;
@@ -434,7 +442,33 @@ impl<'g> Run<'g> {
 
     /// Whether the host of a hop takes VMs by now, or the VM stays there.
     pub(super) fn is_ready(&self, hop: Hop) -> bool {
-        hop.repins() || self.ground.opens_s(hop.to.host).is_some_and(|opens| opens <= self.now)
+        let is_up = |host: &HostId| !self.down.contains(host);
+        let host = hop.to.host;
+        hop.repins()
+            || self.ground.opens_s(host).is_some()
+                && is_up(&host)
+                && self.ground.switches.before_entry(host).iter().all(is_up)
+    }
+
+    /// Begins to boot hosts that wait for nothing any more.
+    fn boot(&mut self) {
+        if self.boots_later.is_empty() {
+            return;
+        }
+        let used: BTreeSet<HostId> = self.at.iter().flatten().copied().collect();
+        let (switches, down) = (&self.ground.switches, &self.down);
+        let is_free = |host: HostId| {
+            let off = |off: &HostId| {
+                switches.is_off(*off, |host| used.contains(&host), |host| down.contains(&host))
+            };
+            switches.before_boot(host).iter().all(off)
+        };
+        let (begun, later): (Vec<HostId>, Vec<HostId>) =
+            std::mem::take(&mut self.boots_later).into_iter().partition(|host| is_free(*host));
+        self.boots_later = later;
+        self.boots
+            .extend(begun.into_iter().map(|host| (self.now + self.ground.problem.host(host).boot_s, host)));
+        self.boots.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
     }
 
     /// Goes on to when the next host is up, if that is before the next end; returns the VMs that wait.
@@ -443,8 +477,8 @@ impl<'g> Run<'g> {
         if self.ends.peek().is_some_and(|Reverse((end, _))| f64::from_bits(*end) < time) {
             return None;
         }
-        while self.boots.last().is_some_and(|(up, _)| *up <= time) {
-            self.boots.pop();
+        while let Some((_, host)) = self.boots.pop_if(|(up, _)| *up <= time) {
+            self.down.remove(&host);
         }
         self.now = self.now.max(time);
         Some(self.left_vms().collect())

@@ -65,6 +65,10 @@ impl<'a> State<'a> {
             at: nowhere,
             space,
         };
+        if space.rules.any_switches() {
+            // Where nothing runs rules may ask for other states than those that hosts have then by themselves.
+            problem.host_ids().for_each(|host| state.gauge(host));
+        }
         for vm in problem.vm_ids() {
             state.place(vm, space.home.site(vm.index()));
         }
@@ -316,7 +320,7 @@ impl<'a> State<'a> {
             self.slot[other.index()] = slot as u32;
         }
         self.active -= u64::from(self.on[h].is_empty());
-        self.gauge(host);
+        self.gauge_all(host);
         if stranger {
             self.arriving[h] -= space.memory(vm);
         }
@@ -353,7 +357,7 @@ impl<'a> State<'a> {
         self.active += u64::from(self.on[h].is_empty());
         self.slot[vm.index()] = self.on[h].len() as u32;
         self.on[h].push(vm);
-        self.gauge(host);
+        self.gauge_all(host);
         if stranger {
             self.arriving[h] += space.memory(vm);
         }
@@ -374,8 +378,19 @@ impl<'a> State<'a> {
         (!space.plain).then(|| space.besides(vm, site)).into_iter().flatten()
     }
 
+    /// Weighs a host anew that runs something else, or is in another state at the end.
     fn gauge(&mut self, host: HostId) {
-        self.gauges.update(self.space.problem, host, &self.used, !self.on[host.index()].is_empty());
+        let Self { space, tally, .. } = self;
+        let state = || space.rules.state_at_end(space.problem, tally, host);
+        self.gauges.update(space.problem, host, &self.used, state);
+    }
+
+    /// The same with the hosts that were switched for it.
+    fn gauge_all(&mut self, host: HostId) {
+        self.gauge(host);
+        for i in 0..self.tally.switched().len() {
+            self.gauge(self.tally.switched()[i]);
+        }
     }
 
     fn weigh_soft_rules(&mut self) {

@@ -40,6 +40,20 @@ impl Random {
     }
 }
 
+/// Makes some of the first two of some drafts of rules such that they are about which hosts are online; `parts` gives the
+/// kind and the seed of one.
+pub(crate) fn about_states<D>(mut drafts: Vec<D>, parts: impl Fn(&mut D) -> (&mut u8, u64)) -> Vec<D> {
+    for draft in drafts.iter_mut().take(2) {
+        let (kind, seed) = parts(draft);
+        match seed % 5 {
+            0 => *kind = 9,
+            1 => *kind = 14,
+            _ => {}
+        }
+    }
+    drafts
+}
+
 /// A rule of a kind about a problem that has a host and a VM.
 pub(crate) fn constraint(
     name: String,

@@ -10,6 +10,18 @@ type Place = (VmId, HostId);
 ///
 /// VMs take what they are to have at the end, or what they have before it.
 pub(crate) fn holds(problem: &Problem, body: &Body, places: &[Place], at_end: bool) -> bool {
+    let states: Vec<HostState> = problem.hosts.iter().map(|host| host.state).collect();
+    holds_in(problem, &states, body, places, at_end)
+}
+
+/// The same where hosts are in other states.
+pub(crate) fn holds_in(
+    problem: &Problem,
+    states: &[HostState],
+    body: &Body,
+    places: &[Place],
+    at_end: bool,
+) -> bool {
     let places: BTreeSet<Place> = places.iter().copied().collect();
     let hosts_of = |vms: &[VmId]| -> BTreeSet<HostId> {
         places.iter().filter(|(vm, _)| vms.contains(vm)).map(|(_, host)| *host).collect()
@@ -61,8 +73,7 @@ pub(crate) fn holds(problem: &Problem, body: &Body, places: &[Place], at_end: bo
             })
         }
         Body::MaxOnline(rule) => {
-            let off =
-                |host: &&HostId| matches!(problem.host(**host).state, HostState::Offline | HostState::Failed);
+            let off = |host: &&HostId| matches!(states[host.index()], HostState::Offline | HostState::Failed);
             rule.hosts.len() - rule.hosts.iter().filter(off).count() <= rule.max as usize
         }
         Body::RunningCapacity(rule) => {
@@ -77,8 +88,7 @@ pub(crate) fn holds(problem: &Problem, body: &Body, places: &[Place], at_end: bo
             on(*host).is_empty() || usable - used(*host, rule.resource) >= rule.min
         }),
         Body::SpareHosts(rule) => {
-            let spare =
-                |host: &&HostId| problem.host(**host).state == HostState::Online && on(**host).is_empty();
+            let spare = |host: &&HostId| states[host.index()] == HostState::Online && on(**host).is_empty();
             rule.hosts.iter().filter(spare).count() >= rule.min as usize
         }
         Body::Root(_) | Body::Quarantine(_) | Body::Before(_) | Body::Sync(_) => true,

@@ -1,5 +1,6 @@
 mod agree;
 mod numa;
+mod power;
 mod rules;
 
 use super::{Judgement, check};

@@ -123,6 +123,7 @@ pub(super) fn problem() -> impl Strategy<Value = file::Problem> {
     (hosts, vms, rules, objectives(), most, numa).prop_map(|(hosts, vms, rules, objectives, most, numa)| {
         let (mut hosts, mut vms) = (hosts, vms);
         lay_out(&mut hosts, &mut vms, numa);
+        let rules = testing::about_states(rules, |rule| (&mut rule.0, rule.1));
         let text = assemble(hosts, vms, &objectives, most).to_string();
         let mut problem = file::Problem::from_json(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
         problem.constraints = (rules.into_iter().enumerate())
@@ -130,13 +131,6 @@ pub(super) fn problem() -> impl Strategy<Value = file::Problem> {
                 testing::constraint(format!("r{i}"), kind, seed, soft, always, &problem)
             })
             .collect();
-        // Rules about which hosts are online are refused beside power actions.
-        let counts_online = |rule: &file::Constraint| {
-            matches!(rule.body, Some(file::Body::MaxOnline { .. } | file::Body::SpareHosts { .. }))
-        };
-        if problem.constraints.iter().any(counts_online) {
-            problem.limits.get_or_insert_default().power_actions = false;
-        }
         problem
     })
 }

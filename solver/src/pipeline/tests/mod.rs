@@ -6,6 +6,7 @@ mod promises;
 pub(crate) mod random;
 mod rules;
 mod soft;
+mod switching;
 
 use crate::file::{Plan, Problem, Status};
 use crate::{Backend, Cancel, Options, check, solve};

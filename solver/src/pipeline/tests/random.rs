@@ -157,14 +157,8 @@ prop_compose! {
             limits: Some(file::Limits { max_migrations: most, power_actions: power, ..Default::default() }),
             ..Problem::default()
         };
+        let rules = if power { testing::about_states(rules, |rule| (&mut rule.0, rule.1)) } else { rules };
         problem.constraints = rules.into_iter().enumerate().map(|(i, draft)| rule(i, draft, &problem)).collect();
-        // Rules about which hosts are online are refused beside power actions.
-        let counts_online = |rule: &file::Constraint| {
-            matches!(rule.body, Some(file::Body::MaxOnline { .. } | file::Body::SpareHosts { .. }))
-        };
-        if problem.constraints.iter().any(counts_online) {
-            problem.limits.get_or_insert_default().power_actions = false;
-        }
         problem
     }
 }
