@@ -129,10 +129,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn least(sizes: &[Amount], unit: Amount, total: Amount, lonely: &[Amount]) -> Least {
+    fn counted(sizes: &[Amount]) -> BTreeMap<Amount, usize> {
         let mut counts = BTreeMap::new();
-        sizes.iter().for_each(|size| *counts.entry(*size).or_default() += 1);
-        Evenness { sizes: counts, unit, total: (total, total), lonely: lonely.to_vec() }.least(0.0)
+        for size in sizes {
+            *counts.entry(*size).or_default() += 1;
+        }
+        counts
+    }
+
+    fn least(sizes: &[Amount], unit: Amount, total: Amount, lonely: &[Amount]) -> Least {
+        Evenness { sizes: counted(sizes), unit, total: (total, total), lonely: lonely.to_vec() }.least(0.0)
     }
 
     fn assert_close(found: Least, highest: f64, gap: f64) {
@@ -176,12 +182,10 @@ mod tests {
                 used.iter().zip(&sizes).map(|(used, size)| *used as f64 / *size as f64).collect();
             let highest = loads.iter().copied().fold(0.0, f64::max);
             let gap = highest - loads.iter().sum::<f64>() / loads.len() as f64;
-            let mut counts = BTreeMap::new();
-            sizes.iter().for_each(|size| *counts.entry(*size).or_default() += 1);
             let total: Amount = used.iter().sum();
             // The first host is that of lonely VMs.
             let lonely = if lonely { vec![used[0]] } else { vec![] };
-            let known = Evenness { sizes: counts, unit, total: ((total - more).max(0), total + more), lonely };
+            let known = Evenness { sizes: counted(&sizes), unit, total: ((total - more).max(0), total + more), lonely };
             let found = known.least(0.0);
             prop_assert!(found.highest <= highest + 1e-9, "{found:?} {highest}");
             prop_assert!(found.gap <= gap + 1e-9, "{found:?} {gap}");

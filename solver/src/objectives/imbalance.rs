@@ -134,7 +134,9 @@ fn least(space: &Space<'_>, resource: usize) -> Least {
         return Least { highest: 0.0, gap: 0.0 };
     };
     let mut sizes = BTreeMap::new();
-    hosts.iter().for_each(|host| *sizes.entry(usable(*host)).or_default() += 1);
+    for host in &hosts {
+        *sizes.entry(usable(*host)).or_default() += 1;
+    }
     let mut stays = vec![0; problem.hosts.len()];
     let mut movable: Vec<Vec<Amount>> = vec![Vec::new(); problem.hosts.len()];
     let mut certain: Vec<Amount> = Vec::new();

@@ -179,7 +179,9 @@ impl<'a> Stages<'a> {
         let mut left = vms.clone();
         let without = |left: &BTreeSet<VmId>| {
             let mut to = to.clone();
-            left.iter().for_each(|vm| to.put(vm.index(), space.home.site(vm.index())));
+            for vm in left {
+                to.put(vm.index(), space.home.site(vm.index()));
+            }
             to
         };
         let mut offered = self.best.offer(&without(&left));
