@@ -34,7 +34,7 @@ mod view;
 mod worker;
 
 pub(crate) use conflict::{Clash, conflict};
-pub(crate) use exhaust::exhaust;
+pub(crate) use exhaust::{Verdict, exhaust};
 pub(crate) use level::Level;
 pub(crate) use linear::{Column, Linear, Row, Term, activity, count, gcd};
 pub(crate) use model::Model;

@@ -17,7 +17,7 @@ const MOST_WATTS: f64 = 1e9;
 const MOST_SECONDS: f64 = 1e9;
 /// MiB/s of the slowest and the fastest transfers.
 const SLOWEST: f64 = 1e-6;
-const FASTEST: f64 = 1e12;
+const FASTEST: f64 = 1e18;
 pub(crate) const STANDARD_RESOURCES: [&str; 4] = ["cpu", "memory", "network", "disk"];
 
 /// A problem that was refused: every fault found, each with its place.

@@ -73,7 +73,7 @@ fn wrong_values_are_refused_with_their_path() {
             "hosts[0].migration_bandwidth",
             "must be 0 or at least 1e-6 MiB/s",
         ),
-        (r#""hosts": [{"name": "a", "migration_bandwidth": 1e13}]"#, "hosts[0].migration_bandwidth", "1e12"),
+        (r#""hosts": [{"name": "a", "migration_bandwidth": 1e19}]"#, "hosts[0].migration_bandwidth", "1e18"),
         (r#""objectives": ["FRAGMENTS"]"#, "fragment", "is missing"),
         (r#""vms": [{"name": ""}]"#, "vms[0].name", "is not a name"),
         (r#""vms": [{"name": "v"}, {"name": "w"}, {"name": "v"}]"#, "vms[2].name", "already used by vms[0]"),

@@ -10,8 +10,8 @@
 use crate::model::Amount;
 use std::collections::BTreeMap;
 
-/// Steps of the search, each one look at one size of hosts.
-const MOST_LOOKS: usize = 400_000;
+/// Steps of the search, each one look at one size of hosts for all VMs or for one lonely set.
+const MOST_LOOKS: usize = 200_000;
 
 /// What is known of one resource.
 #[derive(Debug, Clone, Default)]
@@ -65,7 +65,7 @@ impl Evenness {
             })
             .collect();
         let (mut highest, mut gap) = (None, f64::INFINITY);
-        let mut looks = MOST_LOOKS / self.sizes.len().max(1);
+        let mut looks = MOST_LOOKS / (self.sizes.len() * (1 + self.lonely.len())).max(1);
         while let Some(load) = next.iter().copied().reduce(|a, b| if b.is_below(a) { b } else { a }) {
             // From here on it is this at least.
             let beyond = self.slack(load) / count as f64;

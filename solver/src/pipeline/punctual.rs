@@ -77,6 +77,16 @@ fn follow(
         }
         let after_stop = asked_at.map(|at| budget.since_start().saturating_sub(at));
         if budget.is_overdue(GRACE) || after_stop.is_some_and(|after| after >= GRACE_AFTER_STOP) {
+            // What is there already counts.
+            while let Ok(news) = take.try_recv() {
+                match news {
+                    News::Better(plan) => {
+                        better(&plan);
+                        best = Some(plan);
+                    }
+                    News::End(result) => return result,
+                }
+            }
             return Ok(late(best, budget));
         }
     }

@@ -17,7 +17,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// VMs that are tried to be started one by one where all together find no order.
-const MOST_STARTS: usize = 8;
+const MOST_STARTS: usize = 40;
 
 /// How often a placement is revised whose moves find no order.
 const MOST_REVISIONS: usize = 8;
@@ -200,7 +200,8 @@ impl<'a> Stages<'a> {
                 return;
             }
             left.remove(&vm);
-            if !matches!(self.best.offer(&without(&left)), Offer::Better) {
+            // Where it is no better than the best plan, with others it may become so.
+            if matches!(self.best.offer(&without(&left)), Offer::Stuck(_)) {
                 left.insert(vm);
             }
         }
@@ -315,6 +316,7 @@ impl<'a> Stages<'a> {
                     return;
                 }
                 Offer::Stuck(vms) if !vms.is_empty() => {
+                    self.offer_without(&to, &vms);
                     self.blame(&vms, &to);
                     stay.extend(vms.into_iter().filter(|vm| self.space.may_stay(*vm)));
                     if stay.is_empty() {

@@ -3,9 +3,8 @@
 use super::stages::Stages;
 use crate::answer;
 use crate::backend::Exact;
-use crate::constraints::Kept;
 use crate::file::{Conflict, Plan, Status};
-use crate::milp;
+use crate::milp::{self, Verdict};
 use crate::model::{HostId, VmId};
 use crate::schedule;
 use std::collections::BTreeSet;
@@ -35,13 +34,15 @@ impl Stages<'_> {
                     found.placements += 1;
                     let ends = |vm: &VmId| [space.home[vm.index()], to[vm.index()]];
                     found.hosts.extend(stuck.vms.iter().flat_map(ends).flatten());
+                    // What is started is never in anybody's way: it can be started last.
+                    let run = stuck.vms.iter().all(|vm| space.home[vm.index()].is_some());
                     found.vms.extend(stuck.vms);
-                    true
+                    if run { Verdict::WhoeverStarts } else { Verdict::Dismissed }
                 }
-                Err(_) => false,
+                Err(_) => Verdict::Open,
                 Ok(_) => {
                     self.offer(to);
-                    false
+                    Verdict::Open
                 }
             });
         (all && found.placements > 0).then(|| self.tell(&found))
@@ -50,25 +51,29 @@ impl Stages<'_> {
     fn tell(&self, found: &Found) -> Plan {
         let problem = self.space.problem;
         let rules = self.space.rules;
-        let names: BTreeSet<&str> = (found.vms.iter())
-            .flat_map(|vm| rules.of(*vm).filter(|kept| Kept::hard(kept)))
-            .map(|kept| kept.constraint.name.as_str())
-            .collect();
+        // All that could be stepped aside to, and all rules: none of them lets anybody pass.
+        let open = problem.host_ids().filter(|host| problem.takes_vms(*host));
+        let hosts: BTreeSet<HostId> = found.hosts.iter().copied().chain(open).collect();
+        let hard = rules.list.iter().filter(|kept| kept.hard());
         let conflict = Conflict {
-            hosts: found.hosts.iter().map(|host| problem.host(*host).name.clone()).collect(),
+            hosts: hosts.iter().map(|host| problem.host(*host).name.clone()).collect(),
             vms: found.vms.iter().map(|vm| problem.vm(*vm).name.clone()).collect(),
-            constraints: names.into_iter().map(str::to_owned).collect(),
+            constraints: hard.map(|kept| kept.constraint.name.clone()).collect(),
         };
         let placements = match found.placements {
             1 => "the only placement".to_owned(),
             count => format!("any of the {count} placements"),
         };
+        let limit = match problem.limits.max_migrations {
+            Some(most) => format!(" with {most} migrations at most (limits.max_migrations)"),
+            None => String::new(),
+        };
         let vms = &conflict.vms;
         let listed = vms[..vms.len().min(5)].join(", ");
         let more = if vms.len() > 5 { format!(" and {} more", vms.len() - 5) } else { String::new() };
         let reason = format!(
-            "proved: no order of moves leads to {placements} that the rules allow, whatever steps aside on the way; \
-             {listed}{more} are in each other's way"
+            "proved: no order of moves leads to {placements} that the rules allow{limit}, whatever steps aside on the \
+             way; {listed}{more} are in each other's way"
         );
         answer::without(Status::Infeasible, reason, Some(conflict))
     }

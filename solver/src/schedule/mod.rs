@@ -90,7 +90,11 @@ fn on_ground(ground: &Ground<'_>, budget: &Budget) -> Result<Timed, Stuck> {
     let problem = ground.problem;
     let never: BTreeSet<VmId> = ground.movers().filter(|vm| cannot_come(ground, *vm)).collect();
     if !never.is_empty() {
-        return Err(Stuck { vms: never, proved: !ground.narrow && !ground.keeps_soft });
+        // Where links are narrow, a way round may be open to it though the straight one is not.
+        let straight = problem.topology.is_empty();
+        let all: Vec<VmId> = problem.vm_ids().collect();
+        let proved = straight && !ground.narrow && !ground.keeps_soft && ground.knows_all_sites(&all);
+        return Err(Stuck { vms: never, proved });
     }
     let bound = bound::makespan_s(ground);
     let mut best: Option<Outcome> = None;

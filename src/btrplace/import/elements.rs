@@ -21,6 +21,8 @@ pub(super) struct Elements {
     pub(super) power: bool,
     vm_names: BTreeMap<i64, String>,
     node_names: BTreeMap<i64, String>,
+    /// The names of nodes.
+    taken: BTreeSet<String>,
 }
 
 impl Elements {
@@ -50,7 +52,7 @@ impl Elements {
     /// What a switch is called here: hosts and switches are told apart by their names alone.
     pub(super) fn switch(&self, switch: i64) -> String {
         let mut name = format!("s{switch}");
-        while self.node_names.values().any(|node| *node == name) {
+        while self.taken.contains(&name) {
             name.push('_');
         }
         name
@@ -163,7 +165,10 @@ impl Elements {
                     ));
                 }
                 "vm" => self.vm_names = named,
-                _ => self.node_names = named,
+                _ => {
+                    self.taken = named.values().cloned().collect();
+                    self.node_names = named;
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::budget::Budget;
 use crate::constraints::Rules;
 use crate::model::{Placement, Site};
 use crate::objective::{self, Way};
-use crate::schedule::tests::oracle::reachable;
+use crate::schedule::tests::oracle::fewest_moves;
 use crate::testing::{self, KINDS};
 use crate::{file, model, schedule};
 use proptest::prelude::*;
@@ -202,7 +202,8 @@ fn can_be_reached(problem: &model::Problem, to: &Placement) -> bool {
         let off = problem.hosts.iter_mut().filter(|host| host.state == model::HostState::Offline);
         off.for_each(|host| host.state = model::HostState::Online);
     }
-    reachable(&problem, to)
+    let most = problem.limits.max_migrations.unwrap_or(u64::MAX);
+    fewest_moves(&problem, to).is_some_and(|moves| moves <= most)
 }
 
 fn values(plan: &Plan) -> Vec<f64> {

@@ -75,13 +75,21 @@ fn may_go(problem: &Problem, at: &Placement, vm: VmId, to: Site) -> bool {
 }
 
 /// Whether the placement can be come to at all; waiting VMs may be started at any time, but only in place.
-pub(crate) fn reachable(problem: &Problem, to: &Placement) -> bool {
+fn reachable(problem: &Problem, to: &Placement) -> bool {
+    fewest_moves(problem, to).is_some()
+}
+
+/// With how many migrations the placement can be come to, starts not counted.
+pub(crate) fn fewest_moves(problem: &Problem, to: &Placement) -> Option<u64> {
     let start = problem.initial();
-    let mut seen = BTreeSet::from([start.clone()]);
-    let mut todo = VecDeque::from([start]);
-    while let Some(at) = todo.pop_front() {
+    let mut done = BTreeSet::new();
+    let mut todo = VecDeque::from([(start, 0)]);
+    while let Some((at, moves)) = todo.pop_front() {
         if at == *to {
-            return true;
+            return Some(moves);
+        }
+        if !done.insert(at.clone()) {
+            continue;
         }
         for vm in problem.vm_ids() {
             let sites = problem.host_ids().flat_map(|host| {
@@ -95,13 +103,19 @@ pub(crate) fn reachable(problem: &Problem, to: &Placement) -> bool {
                 }
                 let mut next = at.clone();
                 next.put(vm.index(), Some(site));
-                if seen.insert(next.clone()) {
-                    todo.push_back(next);
+                if done.contains(&next) {
+                    continue;
+                }
+                // In order of the moves so far.
+                if at[vm.index()].is_none() {
+                    todo.push_front((next, moves));
+                } else {
+                    todo.push_back((next, moves + 1));
                 }
             }
         }
     }
-    false
+    None
 }
 
 #[test]
