@@ -20,4 +20,4 @@ static PROBLEMS: LazyLock<Vec<Problem>> = LazyLock::new(|| {
 });
 
 fuzz_target!(|bytes: &[u8]| fuzz::plan(bytes, &PROBLEMS));
-fuzz_mutator!(|bytes: &mut [u8], size: usize, most: usize, seed: u32| json::mutate(bytes, size, most, seed));
+fuzz_mutator!(|bytes: &mut [u8], size: usize, most: usize, seed: u32| { json::mutate(bytes, size, most, seed) });

@@ -7,4 +7,4 @@ use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 mod json;
 
 fuzz_target!(|bytes: &[u8]| fuzz::problem(bytes));
-fuzz_mutator!(|bytes: &mut [u8], size: usize, most: usize, seed: u32| json::mutate(bytes, size, most, seed));
+fuzz_mutator!(|bytes: &mut [u8], size: usize, most: usize, seed: u32| { json::mutate(bytes, size, most, seed) });
