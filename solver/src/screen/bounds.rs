@@ -33,13 +33,15 @@ pub(crate) fn bounds(space: &Space<'_>, facts: &Facts, values: &[f64]) -> Vec<f6
                 let may_stay_over = given.may_be_over() >= 1.0;
                 let all_relieved = Given { violations: 0.0, ..Given::default() };
                 let beyond = given.cost - migration_cost(space, facts, all_relieved) as f64;
-                makespan::bound_s(space, facts, (!may_stay_over).then_some(beyond))
+                let left = makespan::bound_s(space, facts, (!may_stay_over).then_some(beyond));
+                left.max(makespan::in_all_s(space, given.cost, given.moves, given.active))
             }
         });
         match level {
             Objective::Violations => given.violations = *value,
             Objective::ActiveHosts => given.active = *value,
             Objective::MigrationCost => given.cost = *value,
+            Objective::Migrations => given.moves = *value,
             _ => {}
         }
     }
@@ -52,11 +54,13 @@ struct Given {
     violations: f64,
     active: f64,
     cost: f64,
+    moves: f64,
 }
 
 impl Default for Given {
     fn default() -> Self {
-        Self { violations: f64::INFINITY, active: f64::INFINITY, cost: f64::INFINITY }
+        let unknown = f64::INFINITY;
+        Self { violations: unknown, active: unknown, cost: unknown, moves: unknown }
     }
 }
 

@@ -56,6 +56,33 @@ pub(super) fn bound_s(space: &Space<'_>, facts: &Facts, beyond: Option<f64>) -> 
     bound
 }
 
+/// Seconds that moving so many MiB takes at least, or so many moves, whoever moves, if no more than so many hosts run
+/// VMs at the end. What is not known is infinite.
+pub(super) fn in_all_s(space: &Space<'_>, moved_mib: f64, moves: f64, active: f64) -> f64 {
+    let problem = space.problem;
+    let backbone = problem.limits.backbone_bandwidth.unwrap_or(f64::INFINITY);
+    let pause = if moves.is_finite() && moves >= 1.0 { SWITCH_S } else { 0.0 };
+    if !(moved_mib.is_finite() && moved_mib > 0.0) {
+        return pause;
+    }
+    // All of it comes to hosts that run VMs at the end.
+    let mut ports: Vec<f64> = problem.hosts.iter().map(|host| host.migration_bandwidth).collect();
+    ports.sort_by(|a, b| b.total_cmp(a));
+    let receivers = if active.is_finite() { active.max(0.0) as usize } else { ports.len() };
+    let rate = ports.iter().take(receivers).sum::<f64>().min(backbone);
+    // One VM at least moves.
+    let alone =
+        problem.vm_ids().filter(|vm| !space.fixed[vm.index()] && space.memory(*vm) > 0).filter_map(|vm| {
+            let rate = problem.host(space.home[vm.index()]?).migration_bandwidth.min(backbone);
+            (rate > 0.0).then(|| space.memory(vm) as f64 / rate + SWITCH_S)
+        });
+    let shortest = alone.fold(f64::INFINITY, f64::min);
+    let all = if rate > 0.0 { moved_mib / rate } else { 0.0 };
+    let shortest = if shortest.is_finite() { shortest } else { 0.0 };
+    // What is called a bound is none the greater for rounding.
+    pause.max(all * (1.0 - 1e-12)).max(shortest * (1.0 - 1e-12))
+}
+
 /// Seconds before which not all of some VMs can have left their host.
 pub(crate) fn out_of_s(space: &Space<'_>, host: HostId, vms: &[VmId]) -> f64 {
     let problem = space.problem;
