@@ -16,8 +16,9 @@ use crate::search::{self, Random, State};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// VMs that are tried to be started one by one where all together find no order.
+/// VMs that are tried to be started, and moved, one by one where all together find no order.
 const MOST_STARTS: usize = 40;
+const MOST_MOVERS: usize = 8;
 
 /// How often a placement is revised whose moves find no order.
 const MOST_REVISIONS: usize = 8;
@@ -172,8 +173,8 @@ impl<'a> Stages<'a> {
         None
     }
 
-    /// Offers a placement without moves that found no order together, then with as many of those that start a VM as
-    /// find one: who matters most comes first.
+    /// Offers a placement without moves that found no order together, then with as many of them as find one: first
+    /// those that start a VM, who matters most before others.
     fn offer_without(&mut self, to: &Placement, vms: &BTreeSet<VmId>) {
         let space = self.space;
         let mut left = vms.clone();
@@ -192,10 +193,10 @@ impl<'a> Stages<'a> {
         if matches!(offered, Offer::Stuck(_)) {
             return;
         }
-        let mut waiting: Vec<VmId> =
-            vms.iter().copied().filter(|vm| space.home[vm.index()].is_none()).collect();
+        let (mut waiting, movers): (Vec<VmId>, Vec<VmId>) =
+            vms.iter().partition(|vm| space.home[vm.index()].is_none());
         waiting.sort_by_key(|vm| (Reverse(space.problem.vm(*vm).priority), *vm));
-        for vm in waiting.into_iter().take(MOST_STARTS) {
+        for vm in waiting.into_iter().take(MOST_STARTS).chain(movers.into_iter().take(MOST_MOVERS)) {
             if self.search_budget().expired() {
                 return;
             }

@@ -235,6 +235,32 @@ fn of_starts_that_wait_for_each_other_some_are_made() {
 }
 
 #[test]
+fn of_moves_that_wait_for_each_other_one_is_made() {
+    let host = |name: &str, cpu: u32| {
+        format!(
+            r#"{{"name": "{name}", "capacity": {{"cpu": {cpu}, "memory": 16384}}, "idle_watts": 100, "peak_watts": 150}}"#
+        )
+    };
+    let list = format!("[{}, {}, {}]", host("h0", 6), host("h1", 4), host("h2", 5));
+    let runs = |name: &str, memory: u32| {
+        format!(r#"{{"name": "{name}", "host": "h1", "demand": {{"cpu": 2, "memory": {memory}}}}}"#)
+    };
+    let before = |name: &str, first: &str, second: &str| {
+        format!(
+            r#"{{"name": "{name}", "before": {{"first": {{"vms": ["{first}"]}}, "second": {{"vms": ["{second}"]}}}}}}"#
+        )
+    };
+    let more = format!(
+        r#", "constraints": [{}, {}], "objectives": ["VIOLATIONS", "ENERGY", "MIGRATION_COST", "MAKESPAN"]"#,
+        before("p", "v", "w"),
+        before("q", "w", "v")
+    );
+    let plan = solved(&problem(&list, &[runs("v", 1024), runs("w", 512)], &more));
+    assert_eq!(plan.actions.len(), 1, "{}", plan.to_json());
+    assert!((value(&plan, "ENERGY") - 341.667).abs() < 0.01, "{}", value(&plan, "ENERGY"));
+}
+
+#[test]
 fn a_plan_that_would_break_a_hard_rule_never_leaves() {
     // One migration at a time touches a host, so that those of its two VMs cannot end together.
     let one_slot = |text: String| {
