@@ -136,6 +136,12 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// VMs that run on some hosts at the start, each with its host.
+    pub(super) fn running_on(&self, hosts: impl Fn(&HostId) -> bool) -> Vec<(VmId, HostId)> {
+        let there = self.start.iter().enumerate();
+        there.filter_map(|(vm, host)| Some((VmId::from(vm), host.filter(&hosts)?))).collect()
+    }
+
     /// Whether a VM does not end where it starts.
     pub(crate) fn moves(&self, vm: VmId) -> bool {
         self.start.site(vm.index()) != self.to.site(vm.index())

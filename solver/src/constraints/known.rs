@@ -2,6 +2,7 @@
 
 use crate::file::Conflict;
 use crate::model::{Amount, HostId, Problem, VmId};
+use std::collections::BTreeMap;
 
 /// A reason in an operator's words, and what it names.
 pub(crate) type Impossible = (String, Conflict);
@@ -24,6 +25,17 @@ pub(crate) trait Known {
 
     /// The first resource of which some VMs need more than some hosts can give: its name, need and room.
     fn shortage(&self, vms: &[VmId], hosts: &[HostId]) -> Option<(String, Amount, Amount)>;
+}
+
+/// Those of some hosts that run VMs which can only stay there, each with the first of these.
+pub(super) fn held_by_fixed(known: &dyn Known, hosts: impl Fn(&HostId) -> bool) -> BTreeMap<HostId, VmId> {
+    let mut held = BTreeMap::new();
+    for vm in known.problem().vm_ids().filter(|vm| known.is_fixed(*vm)) {
+        if let Some(home) = known.home(vm).filter(&hosts) {
+            held.entry(home).or_insert(vm);
+        }
+    }
+    held
 }
 
 /// A conflict of these things, by their names.

@@ -6,14 +6,13 @@
 
 use super::counts::number;
 use super::draft::sum;
-use super::known::conflict;
+use super::known::{conflict, held_by_fixed};
 use super::read::Reader;
 use super::rule::Part;
-use super::switching::linked;
-use super::{Body, Course, Draft, HostSet, Impossible, Known, Meaning, Relay, Rule, Seat};
+use super::switching::{AboutStates, Asked};
+use super::{Body, Course, Draft, Impossible, Known, Meaning, Relay, Rule, Seat};
 use crate::file;
 use crate::model::{HostId, HostState, Problem, VmId};
-use std::collections::BTreeMap;
 
 /// At most `max` of the hosts are online.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,8 +46,7 @@ impl Meaning for MaxOnline {
         let online: Vec<HostId> = self.hosts.iter().copied().filter(|host| is_up(problem, *host)).collect();
         if problem.limits.power_actions {
             let held = online.len() as u64 <= u64::from(self.max);
-            let about = linked(problem, &self.hosts);
-            return Box::new(Switched { rule: self, inside: HostSet::new(&about), about, online, held });
+            return Box::new(Asked::new(problem, &self.hosts, Switched { rule: self, online }, held));
         }
         Box::new(Online { online, max: self.max })
     }
@@ -109,63 +107,21 @@ impl Rule for Online {
     }
 }
 
-/// Two counters: how many of the hosts are online, and whether that is too many. What they are is told by
-/// [`super::switching`].
+/// Where hosts are switched.
 #[derive(Debug)]
 struct Switched<'a> {
     rule: &'a MaxOnline,
-    /// All hosts that matter: its own, and those of rules that share some with it.
-    about: Vec<HostId>,
-    inside: HostSet,
-    /// Those of its own that are online before anything is done.
+    /// Those of its hosts that are online before anything is done.
     online: Vec<HostId>,
-    /// It holds then.
-    held: bool,
 }
 
-impl Rule for Switched<'_> {
-    fn cells(&self) -> usize {
-        2
+impl AboutStates for Switched<'_> {
+    fn why(&self, count: i64) -> String {
+        format!("{count} of its hosts are online, at most {} may be", self.rule.max)
     }
 
-    fn enter(&self, _: &mut [i64], _: Seat) {}
-
-    fn leave(&self, _: &mut [i64], _: Seat) {}
-
-    fn admits(&self, _: &[i64], _: Seat) -> bool {
-        true
-    }
-
-    fn holds(&self, cells: &[i64]) -> bool {
-        cells[1] == 0
-    }
-
-    fn at_fault(&self, cells: &[i64], at: Seat) -> bool {
-        !self.holds(cells) && self.inside.contains(at.host)
-    }
-
-    fn why(&self, _: &Problem, cells: &[i64], _: Seat) -> String {
-        format!("{} of its hosts are online, at most {} may be", cells[0], self.rule.max)
-    }
-
-    fn hosts(&self) -> &[HostId] {
-        &self.about
-    }
-
-    fn empties_hosts(&self) -> bool {
-        true
-    }
-
-    fn ever(&self, _: VmId, host: HostId) -> bool {
+    fn ever(&self, host: HostId) -> bool {
         self.rule.max > 0 || self.rule.hosts.binary_search(&host).is_err()
-    }
-
-    fn holds_at_start(&self, _: &[i64]) -> bool {
-        self.held
-    }
-
-    fn holds_now(&self) -> Option<bool> {
-        Some(self.held)
     }
 
     fn rows(&self, draft: &mut dyn Draft) {
@@ -203,11 +159,8 @@ impl Rule for Switched<'_> {
 
     fn impossible(&self, known: &dyn Known, name: &str) -> Option<Impossible> {
         let problem = known.problem();
-        let mut held: BTreeMap<HostId, VmId> = BTreeMap::new();
-        for vm in problem.vm_ids().filter(|vm| known.is_fixed(*vm)) {
-            let home = known.home(vm).filter(|home| self.rule.hosts.binary_search(home).is_ok());
-            home.map(|home| held.entry(home).or_insert(vm));
-        }
+        let mine = |host: &HostId| self.rule.hosts.binary_search(host).is_ok();
+        let held = held_by_fixed(known, mine);
         let max = self.rule.max as usize;
         if held.len() > max {
             let reason = format!(
@@ -219,7 +172,6 @@ impl Rule for Switched<'_> {
             return Some((reason, conflict(problem, hosts, vms, [name])));
         }
         // Spare hosts, all of them within its own, beside those that must be online anyway.
-        let mine = |host: &HostId| self.rule.hosts.binary_search(host).is_ok();
         let hard = problem.constraints.iter().filter(|other| other.soft_weight.is_none());
         let wants = hard.filter_map(|other| match &other.body {
             Body::SpareHosts(spare) if spare.hosts.iter().all(mine) => Some((spare.min as usize, other)),

@@ -4,10 +4,10 @@
 
 use super::counts::number;
 use super::draft::sum;
-use super::known::conflict;
+use super::known::{conflict, held_by_fixed};
 use super::read::Reader;
 use super::rule::Part;
-use super::switching::{linked, may_be_spare};
+use super::switching::{AboutStates, Asked, may_be_spare};
 use super::{Course, Draft, HostSet, Impossible, Known, Latch, Meaning, Rule, Seat};
 use crate::file;
 use crate::model::{HostId, HostState, Placement, Problem, VmId};
@@ -46,9 +46,8 @@ impl Meaning for SpareHosts {
         let most = number(hosts.len()) - i64::from(self.min);
         let spare = Spare { inside: HostSet::new(&hosts), hosts, most, min: i64::from(self.min) };
         if problem.limits.power_actions {
-            let about = linked(problem, &self.hosts);
             let held = number(spare.spare_now(problem).len()) >= spare.min;
-            return Box::new(Switched { near: HostSet::new(&about), about, held, spare });
+            return Box::new(Asked::new(problem, &self.hosts, Switched(spare), held));
         }
         Box::new(spare)
     }
@@ -73,6 +72,12 @@ impl Spare {
         self.hosts.iter().copied().filter(spare).collect()
     }
 
+    /// Whether VMs may be on a host in some placement in which the rule holds.
+    fn may_be_used(&self, host: HostId) -> bool {
+        // If there are too few hosts, no VM is to blame.
+        self.most != 0 || !self.inside.contains(host)
+    }
+
     /// Why it cannot hold, if that is plain to see.
     fn hopeless(&self, known: &dyn Known, name: &str, online: &str) -> Option<Impossible> {
         let problem = known.problem();
@@ -81,12 +86,7 @@ impl Spare {
             let reason = format!("{name} wants {min} spare hosts, but only {hosts} of its hosts {online}");
             return Some((reason, conflict(problem, [], [], [name])));
         }
-        let mut held: BTreeMap<HostId, VmId> = BTreeMap::new();
-        for vm in problem.vm_ids().filter(|vm| known.is_fixed(*vm)) {
-            if let Some(home) = known.home(vm).filter(|home| self.inside.contains(*home)) {
-                held.entry(home).or_insert(vm);
-            }
-        }
+        let held = held_by_fixed(known, |host| self.inside.contains(*host));
         (number(held.len()) > self.most).then(|| {
             let reason = format!(
                 "{name} wants {} of its hosts without VMs, but {} of the {} that {online} run VMs that cannot move",
@@ -138,8 +138,7 @@ impl Rule for Spare {
     }
 
     fn ever(&self, _: VmId, host: HostId) -> bool {
-        // If there are too few hosts, no VM is to blame.
-        self.most != 0 || !self.inside.contains(host)
+        self.may_be_used(host)
     }
 
     fn rows(&self, draft: &mut dyn Draft) {
@@ -185,11 +184,7 @@ impl Rule for Spare {
         let opened: Vec<HostId> = last.difference(&first).copied().collect();
         if !opened.is_empty() && number(first.len() + opened.len()) > self.most {
             let closed: BTreeSet<HostId> = first.difference(&last).copied().collect();
-            let there = course.start.iter().enumerate();
-            let leave = there.filter_map(|(vm, host)| {
-                host.filter(|host| closed.contains(host)).map(|host| (VmId::from(vm), host))
-            });
-            let leave = leave.collect();
+            let leave = course.running_on(|host| closed.contains(host));
             course.latches.push(Latch { leave, hosts: opened, ..Latch::default() });
         }
     }
@@ -199,91 +194,47 @@ impl Rule for Spare {
     }
 }
 
-/// Two counters: how many of the hosts are spare, and whether that is too few. What they are is told by
-/// [`super::switching`].
+/// Where hosts are switched.
 #[derive(Debug)]
-struct Switched {
-    spare: Spare,
-    /// All hosts that matter: its own, and those of rules that share some with it.
-    about: Vec<HostId>,
-    near: HostSet,
-    /// It holds before anything is done.
-    held: bool,
-}
+struct Switched(Spare);
 
-impl Rule for Switched {
-    fn cells(&self) -> usize {
-        2
+impl AboutStates for Switched {
+    fn why(&self, count: i64) -> String {
+        format!("{count} of its hosts are spare, at least {} must be", self.0.min)
     }
 
-    fn enter(&self, _: &mut [i64], _: Seat) {}
-
-    fn leave(&self, _: &mut [i64], _: Seat) {}
-
-    fn admits(&self, _: &[i64], _: Seat) -> bool {
-        true
-    }
-
-    fn holds(&self, cells: &[i64]) -> bool {
-        cells[1] == 0
-    }
-
-    fn at_fault(&self, cells: &[i64], at: Seat) -> bool {
-        !self.holds(cells) && self.near.contains(at.host)
-    }
-
-    fn why(&self, _: &Problem, cells: &[i64], _: Seat) -> String {
-        format!("{} of its hosts are spare, at least {} must be", cells[0], self.spare.min)
-    }
-
-    fn hosts(&self) -> &[HostId] {
-        &self.about
-    }
-
-    fn empties_hosts(&self) -> bool {
-        true
-    }
-
-    fn ever(&self, vm: VmId, host: HostId) -> bool {
-        self.spare.ever(vm, host)
-    }
-
-    fn holds_at_start(&self, _: &[i64]) -> bool {
-        self.held
-    }
-
-    fn holds_now(&self) -> Option<bool> {
-        Some(self.held)
+    fn ever(&self, host: HostId) -> bool {
+        self.0.may_be_used(host)
     }
 
     fn rows(&self, draft: &mut dyn Draft) {
-        if self.spare.most < 0 {
+        if self.0.most < 0 {
             draft.fails();
             return;
         }
         // Up, less those that run something.
         let (mut terms, mut sure) = (Vec::new(), 0);
-        for host in &self.spare.hosts {
+        for host in &self.0.hosts {
             let (some, known) = sum([(draft.runs(*host), 1), (draft.up(*host), -1)].into_iter());
             terms.extend(some);
             sure += known;
         }
-        draft.at_most(terms, -self.spare.min - sure, self.spare.min);
+        draft.at_most(terms, -self.0.min - sure, self.0.min);
     }
 
     /// No VM passes through a host that is empty in the end. Unless enough are spare all the way, hosts that come
     /// into use or are shut down wait for all that are emptied or booted.
     fn course(&self, course: &mut Course<'_>) {
         let used: BTreeSet<HostId> = course.to.iter().flatten().copied().collect();
-        let hosts = || self.spare.hosts.iter().copied();
-        let now = self.spare.spare_now(course.problem);
+        let hosts = || self.0.hosts.iter().copied();
+        let now = self.0.spare_now(course.problem);
         let then: Vec<HostId> = (hosts())
             .filter(|host| course.states[host.index()] == HostState::Online && !used.contains(host))
             .collect();
         course.narrow = true;
         course.gate_hosts(hosts().filter(|host| !used.contains(host)).collect(), |_| false);
         let all_along = now.iter().filter(|host| then.contains(host)).count();
-        if number(all_along) >= self.spare.min {
+        if number(all_along) >= self.0.min {
             return;
         }
         let lost = now.iter().copied().filter(|host| !then.contains(host));
@@ -291,15 +242,11 @@ impl Rule for Switched {
         let gained: Vec<HostId> = then.iter().copied().filter(|host| !now.contains(host)).collect();
         let is_off = |host: &HostId| course.problem.host(*host).state == HostState::Offline;
         let (boots, emptied): (Vec<_>, Vec<_>) = gained.into_iter().partition(is_off);
-        let there = course.start.iter().enumerate();
-        let leave = there.filter_map(|(vm, host)| {
-            host.filter(|host| emptied.contains(host)).map(|host| (VmId::from(vm), host))
-        });
-        let leave = leave.collect();
+        let leave = course.running_on(|host| emptied.contains(host));
         course.latches.push(Latch { leave, boots, hosts: filled, offs, ..Latch::default() });
     }
 
     fn impossible(&self, known: &dyn Known, name: &str) -> Option<Impossible> {
-        self.spare.hopeless(known, name, "are online or may be booted")
+        self.0.hopeless(known, name, "are online or may be booted")
     }
 }

@@ -9,9 +9,12 @@
 //! If a group allows the states for some running hosts, it allows them for fewer as well: a host that is emptied
 //! can be left up. That is what makes these rules as monotone as the others.
 
+mod asked;
 mod choice;
 #[cfg(test)]
 mod tests;
+
+pub(super) use asked::{AboutStates, Asked};
 
 use super::{Body, Tally};
 use crate::model::{HostId, HostState, Objective, Problem};
@@ -117,7 +120,7 @@ pub(crate) fn may_be_spare(problem: &Problem, host: HostId) -> bool {
 }
 
 /// Some hosts, and all that count for rules which share hosts with them, directly or through others. Sorted.
-pub(super) fn linked(problem: &Problem, hosts: &[HostId]) -> Vec<HostId> {
+fn linked(problem: &Problem, hosts: &[HostId]) -> Vec<HostId> {
     let able = |hosts: &[HostId]| -> BTreeSet<HostId> {
         hosts.iter().copied().filter(|host| may_be_up(problem, *host)).collect()
     };
