@@ -130,7 +130,7 @@ async fn a_network_is_planned_with() {
         ..Default::default()
     };
     let links = problem.hosts.iter().map(link).collect();
-    problem.network = Some(pb::problem::Network { switches: vec![switch], links });
+    problem.network = Some(pb::problem::Network { switches: vec![switch], links, ..Default::default() });
     let plans =
         all(server.placement().await.solve(problem.clone()).await.unwrap().into_inner()).await.unwrap();
     let plan = plans.last().unwrap();

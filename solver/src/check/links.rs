@@ -3,7 +3,7 @@
 //! The path has the fewest links; of several, the one whose names of links, in order, come first. It is found
 //! from its end: first how far everything is from there, then step by step nearer by the first name.
 
-use crate::file::{Network, Problem};
+use crate::file::Problem;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Links by the ends that they leave: end → link → the other end.
@@ -30,7 +30,7 @@ impl<'a> Links<'a> {
     /// Of a problem that has a network.
     pub(crate) fn of(problem: &'a Problem) -> Option<Self> {
         // One without anything is none.
-        let network = problem.network.as_ref().filter(|network| **network != Network::default())?;
+        let network = problem.network.as_ref().filter(|network| !network.binds_nothing())?;
         let mut links = Self {
             between: Ways::new(),
             of_host: Ways::new(),

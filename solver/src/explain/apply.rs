@@ -109,7 +109,7 @@ pub fn requiring(problem: &Problem, vm: &str, host: &str) -> (Problem, String) {
 
 /// Links and switches between two hosts carry as much; hosts that no links join get one.
 fn widen(problem: &mut Problem, model: &model::Problem, from: &str, to: &str, bandwidth: f64) {
-    let Some(network) = &mut problem.network else { return };
+    let Some(network) = problem.network.as_mut().filter(|network| !network.binds_nothing()) else { return };
     let id = |name: &str| model.host_ids().find(|id| model.host(*id).name == name);
     let (Some(a), Some(b)) = (id(from), id(to)) else { return };
     let Some(channels) = model.topology.channels_between(a, b) else {

@@ -12,7 +12,7 @@ mod tests;
 
 pub use constraint::{Body, Constraint, Hosts, Vms};
 pub use plan::{Action, ActionKind, Conflict, ObjectiveValue, Plan, Statistic, Status};
-pub use problem::{Fragment, Host, Limits, Link, Network, NumaNode, Problem, Switch, Vm, VmNuma};
+pub use problem::{Fragment, Host, HotSet, Limits, Link, Network, NumaNode, Problem, Switch, Vm, VmNuma};
 pub use read::{ReadError, read};
 
 use std::collections::BTreeMap;

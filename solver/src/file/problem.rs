@@ -176,7 +176,7 @@ pub struct Fragment {
     pub unit: i64,
 }
 
-/// Switches and links.
+/// Switches and links, and what goes over them again and again.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Network {
@@ -186,6 +186,32 @@ pub struct Network {
     /// Links.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub links: Vec<Link>,
+    /// Memory that VMs write again and again; counts in forecasts of migrations, not in the times of plans.
+    #[serde(alias = "hotSets", skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
+    pub hot_sets: Vec<HotSet>,
+}
+
+impl Network {
+    /// Whether it has no switches and no links: then nothing binds transfers.
+    #[must_use]
+    pub fn binds_nothing(&self) -> bool {
+        self.switches.is_empty() && self.links.is_empty()
+    }
+}
+
+/// Memory that a VM writes again and again.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
+pub struct HotSet {
+    /// The VM; it has one at most.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
+    pub vm: String,
+    /// MiB.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::maybe_float")]
+    pub size: Option<f64>,
+    /// All of it is written within so many seconds.
+    #[serde(alias = "withinS", skip_serializing_if = "is_default", deserialize_with = "de::maybe_float")]
+    pub within_s: Option<f64>,
 }
 
 /// A switch.
@@ -224,4 +250,4 @@ pub struct Link {
     pub half_duplex: bool,
 }
 
-strict_object!(Problem, Host, NumaNode, Vm, VmNuma, Limits, Fragment, Network, Switch, Link);
+strict_object!(Problem, Host, NumaNode, Vm, VmNuma, Limits, Fragment, Network, Switch, Link, HotSet);

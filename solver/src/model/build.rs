@@ -171,8 +171,25 @@ fn build(file: &file::Problem, faults: &mut Faults) -> Problem {
         limits: limits(file.limits.as_ref(), faults),
         topology: Topology::new(file.network.as_ref(), file.hosts.len(), &host_ids, faults),
     };
+    hot_sets(file, &vm_ids, faults);
     problem.settle_nodes();
     problem
+}
+
+/// Judges what counts in forecasts only.
+fn hot_sets(file: &file::Problem, vms: &BTreeMap<String, usize>, faults: &mut Faults) {
+    let sets = file.network.iter().flat_map(|network| &network.hot_sets).enumerate();
+    let mut seen = BTreeSet::new();
+    for (i, set) in sets {
+        let path = |field: &str| format!("network.hot_sets[{i}].{field}");
+        if !vms.contains_key(&set.vm) {
+            faults.wrong(path("vm"), format!("unknown VM {:?}", set.vm));
+        } else if !seen.insert(&set.vm) {
+            faults.wrong(path("vm"), format!("{:?} has a hot set already", set.vm));
+        }
+        faults.at_most(path("size"), set.size, FASTEST);
+        faults.at_most(path("within_s"), set.within_s, FASTEST);
+    }
 }
 
 /// Standard resources and those of which some host has a capacity, if anything names them.

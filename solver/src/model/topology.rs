@@ -69,7 +69,7 @@ impl Topology {
         faults: &mut Faults,
     ) -> Self {
         // One without anything is none.
-        let Some(network) = network.filter(|network| **network != file::Network::default()) else {
+        let Some(network) = network.filter(|network| !network.binds_nothing()) else {
             return Self::default();
         };
         let switches =

@@ -102,9 +102,11 @@ fn network_from_wire(network: wire::Network) -> file::Network {
         latency_ms: l.latency_ms,
         half_duplex: l.half_duplex,
     };
+    let hot = |h: wire::network::HotSet| file::HotSet { vm: h.vm, size: h.size, within_s: h.within_s };
     file::Network {
         switches: network.switches.into_iter().map(switch).collect(),
         links: network.links.into_iter().map(link).collect(),
+        hot_sets: network.hot_sets.into_iter().map(hot).collect(),
     }
 }
 
@@ -203,8 +205,11 @@ fn network_to_wire(network: &file::Network) -> wire::Network {
         latency_ms: l.latency_ms,
         half_duplex: l.half_duplex,
     };
+    let hot =
+        |h: &file::HotSet| wire::network::HotSet { vm: h.vm.clone(), size: h.size, within_s: h.within_s };
     wire::Network {
         switches: network.switches.iter().map(switch).collect(),
         links: network.links.iter().map(link).collect(),
+        hot_sets: network.hot_sets.iter().map(hot).collect(),
     }
 }

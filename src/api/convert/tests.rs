@@ -114,18 +114,28 @@ fn vm() -> impl Strategy<Value = file::Vm> {
 fn network() -> impl Strategy<Value = file::Network> {
     let switch = (name(), option::of(real()));
     let link = (name(), name(), name(), option::of(real()), option::of(real()), any::<bool>());
-    (vec(switch, 0..2), vec(link, 0..2)).prop_map(|(switches, links)| file::Network {
-        switches: switches.into_iter().map(|(name, bandwidth)| file::Switch { name, bandwidth }).collect(),
-        links: (links.into_iter())
-            .map(|(name, a, b, bandwidth, latency_ms, half_duplex)| file::Link {
-                name,
-                a,
-                b,
-                bandwidth,
-                latency_ms,
-                half_duplex,
-            })
-            .collect(),
+    let hot = (name(), option::of(real()), option::of(real()));
+    (vec(switch, 0..2), vec(link, 0..2), vec(hot, 0..2)).prop_map(|(switches, links, hot_sets)| {
+        file::Network {
+            hot_sets: hot_sets
+                .into_iter()
+                .map(|(vm, size, within_s)| file::HotSet { vm, size, within_s })
+                .collect(),
+            switches: switches
+                .into_iter()
+                .map(|(name, bandwidth)| file::Switch { name, bandwidth })
+                .collect(),
+            links: (links.into_iter())
+                .map(|(name, a, b, bandwidth, latency_ms, half_duplex)| file::Link {
+                    name,
+                    a,
+                    b,
+                    bandwidth,
+                    latency_ms,
+                    half_duplex,
+                })
+                .collect(),
+        }
     })
 }
 

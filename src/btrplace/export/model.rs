@@ -157,9 +157,12 @@ fn attributes(problem: &Problem, numbers: &Numbers<'_>) -> AllAttributes {
         let Some(id) = numbers.vm(&vm.name) else { continue };
         let memory = vm.demand.get("memory").copied().unwrap_or(0);
         let mut own = BTreeMap::from([("memUsed".to_owned(), Value::from(memory))]);
-        // The contract has no hot pages.
-        own.insert("hotDirtySize".to_owned(), Value::from(0.0));
-        own.insert("hotDirtyDuration".to_owned(), Value::from(1));
+        let mut sets = problem.network.iter().flat_map(|network| &network.hot_sets);
+        let hot = sets.find(|set| set.vm == vm.name);
+        own.insert("hotDirtySize".to_owned(), Value::from(hot.and_then(|hot| hot.size).unwrap_or(0.0)));
+        // Whole seconds there.
+        let within_s = hot.and_then(|hot| hot.within_s).map_or(1, |seconds| seconds.ceil().max(1.0) as i64);
+        own.insert("hotDirtyDuration".to_owned(), Value::from(within_s));
         own.insert("coldDirtyRate".to_owned(), Value::from(vm.memory_dirty_rate.unwrap_or(0.0)));
         all.vms.insert(id, own);
     }

@@ -17,7 +17,7 @@ pub use resources::Unit;
 
 use super::format::{Constraint, Instance, View};
 use super::gaps::{Collector, Gaps};
-use dvms_solver::file::{Host, Limits, Problem, Vm};
+use dvms_solver::file::{Host, HotSet, Limits, Problem, Vm};
 use elements::Elements;
 use network::Paths;
 use resources::Resources;
@@ -87,11 +87,14 @@ fn translate(instance: &Instance, options: &Options, gaps: &mut Collector<'_>) -
     let rules = rules::translate(&context, gaps);
     let mut problem = Problem { name: options.name.clone(), constraints: rules.list, ..Problem::default() };
     hosts(&context, paths.as_ref(), &rules.labels, &rules.overcommit, &mut problem);
-    vms(&context, paths.is_some(), gaps, &mut problem);
+    let hot_sets = vms(&context, paths.is_some(), gaps, &mut problem);
     let mut limits = Limits { power_actions: context.elements.power, ..Limits::default() };
     if let Some(paths) = paths {
         limits.backbone_bandwidth = paths.backbone;
         problem.network = paths.network;
+    }
+    if !hot_sets.is_empty() {
+        problem.network.get_or_insert_default().hot_sets = hot_sets;
     }
     problem.limits = (limits != Limits::default()).then_some(limits);
     match instance.objective.id.as_str() {
@@ -139,7 +142,13 @@ fn hosts(
     }
 }
 
-fn vms(context: &Context<'_>, networked: bool, gaps: &mut Collector<'_>, problem: &mut Problem) {
+/// Adds the VMs; what they write again and again is for the network.
+fn vms(
+    context: &Context<'_>,
+    networked: bool,
+    gaps: &mut Collector<'_>,
+    problem: &mut Problem,
+) -> Vec<HotSet> {
     let Context { instance, elements, resources } = context;
     let mut wanted: BTreeMap<(i64, &str), i64> = BTreeMap::new();
     for constraint in &instance.constraints {
@@ -149,7 +158,7 @@ fn vms(context: &Context<'_>, networked: bool, gaps: &mut Collector<'_>, problem
             *most = (*most).max(*amount);
         }
     }
-    let (mut lost, mut odd) = (BTreeSet::new(), 0);
+    let (mut lost, mut odd, mut hot_sets) = (BTreeSet::new(), 0, Vec::new());
     for vm in elements.vms() {
         let now = resources.consumption(vm, |_| None);
         let end = resources.consumption(vm, |rc| wanted.get(&(vm, rc)).copied());
@@ -165,10 +174,17 @@ fn vms(context: &Context<'_>, networked: bool, gaps: &mut Collector<'_>, problem
         } else {
             new.demand = end;
         }
+        let mut hot = HotSet { vm: new.name.clone(), ..HotSet::default() };
         for (key, value) in instance.model.attributes.vms.get(&vm).into_iter().flatten() {
             match key.as_str() {
                 "coldDirtyRate" | "dirtyRate" if networked => {
                     new.memory_dirty_rate = value.as_f64().filter(|rate| *rate > 0.0);
+                }
+                "hotDirtySize" | "maxDirtySize" if networked => {
+                    hot.size = value.as_f64().filter(|size| *size > 0.0);
+                }
+                "hotDirtyDuration" | "maxDirtyDuration" if networked => {
+                    hot.within_s = value.as_f64().filter(|seconds| *seconds >= 0.0);
                 }
                 "memUsed" if networked => {
                     odd += usize::from(value.as_i64() != new.demand.get("memory").copied());
@@ -182,6 +198,7 @@ fn vms(context: &Context<'_>, networked: bool, gaps: &mut Collector<'_>, problem
                 _ => {}
             }
         }
+        hot_sets.extend(Some(hot).filter(|hot| hot.size.is_some()));
         problem.vms.push(new);
     }
     if !lost.is_empty() {
@@ -191,4 +208,5 @@ fn vms(context: &Context<'_>, networked: bool, gaps: &mut Collector<'_>, problem
     if odd > 0 {
         gaps.note(format!("{odd} VMs use another amount of memory than they have: what their migrations last follows from what they have"));
     }
+    hot_sets
 }

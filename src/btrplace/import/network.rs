@@ -117,5 +117,6 @@ fn whole(view: &View, elements: &Elements) -> Network {
     Network {
         switches: view.switches.iter().map(switch).collect(),
         links: view.links.iter().map(link).collect(),
+        ..Network::default()
     }
 }

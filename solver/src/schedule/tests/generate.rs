@@ -100,7 +100,11 @@ fn network(problem: &file::Problem, random: &mut Random) -> file::Network {
         let side = if i % 2 == 0 { "left" } else { "right" };
         links.push(link(format!("l{i}"), &host.name, side, 700.0));
     }
-    file::Network { switches: vec![switch("left", None), switch("right", blocking)], links }
+    file::Network {
+        switches: vec![switch("left", None), switch("right", blocking)],
+        links,
+        ..file::Network::default()
+    }
 }
 
 fn vms(problem: &mut file::Problem, size: Size, random: &mut Random) {
