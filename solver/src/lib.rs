@@ -17,6 +17,7 @@ pub mod explain;
 pub mod file;
 pub mod fit;
 pub mod generate;
+pub mod migration;
 mod milp;
 pub mod model;
 mod objective;
