@@ -176,6 +176,7 @@ fn migrate(epoch: u64, bandwidth_mib_s: f64) -> ToAgent {
             destination_uri: SimulatedWorld::migration_uri("h2"),
             bandwidth_mib_s,
             auto_converge: true,
+            post_copy: false,
         })),
     })
 }

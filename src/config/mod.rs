@@ -12,7 +12,7 @@ pub use faults::{ConfigError, Fault};
 pub use sections::{Log, LogFormat, Metrics, Server, Solve};
 
 use crate::coordinator::Settings;
-use crate::coordinator::settings::{Detection, Execution, Inventory, Planning};
+use crate::coordinator::settings::{Detection, Execution, Inventory, Migration, Planning};
 use dvms_solver::file::Constraint;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,8 @@ pub struct Config {
     pub planning: Planning,
     /// How plans are carried out.
     pub execution: Execution,
+    /// What is expected of migrations.
+    pub migration: Migration,
     /// The operator's rules, in the form of the problem file. They apply to whatever hosts and VMs have
     /// the names and labels.
     pub constraints: Vec<Constraint>,
@@ -57,6 +59,7 @@ impl Default for Config {
             detection: Detection::default(),
             planning: Planning::default(),
             execution: Execution::default(),
+            migration: Migration::default(),
             constraints: Vec::new(),
         }
     }
@@ -111,6 +114,7 @@ impl Config {
             detection: self.detection.clone(),
             planning: self.planning.clone(),
             execution: self.execution.clone(),
+            migration: self.migration.clone(),
             constraints: self.constraints.clone(),
         }
     }

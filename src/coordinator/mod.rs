@@ -7,6 +7,7 @@ mod detect;
 mod driver;
 mod handle;
 mod inventory;
+mod learning;
 mod load;
 mod planning;
 mod rules;

@@ -1,8 +1,9 @@
-//! The coordinator's settings: sections `[inventory]`, `[detection]`, `[planning]` and `[execution]` of the
+//! The coordinator's settings: sections `[inventory]`, `[detection]`, `[planning]`, `[execution]` and `[migration]` of the
 //! configuration file.
 
 use crate::record::Mode;
 use dvms_solver::file::Constraint;
+use dvms_solver::migration::Calibration;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub struct Settings {
     pub planning: Planning,
     /// `[execution]`
     pub execution: Execution,
+    /// `[migration]`
+    pub migration: Migration,
     /// The operator's rules.
     pub constraints: Vec<Constraint>,
 }
@@ -173,6 +176,48 @@ impl Default for Execution {
     }
 }
 
+/// `[migration]`: what is expected of migrations before any was measured, and what may be done about guests that write
+/// faster than is sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Migration {
+    /// Share of a migration's bandwidth that gets through, as `dvms calibrate` finds it.
+    pub efficiency: f64,
+    /// Seconds that each migration takes besides.
+    pub setup_s: f64,
+    /// Plan with the bandwidth that migrations from a host were seen to reach, where that is less than it should have.
+    pub learn: bool,
+    /// `never` or `when_needed`: whether a guest that writes faster than is sent is moved by post-copy. A host that is
+    /// lost meanwhile loses the guest.
+    pub post_copy: PostCopy,
+}
+
+/// When post-copy is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PostCopy {
+    /// Such guests stay where they are.
+    #[default]
+    Never,
+    /// Where passes over the memory would not come to an end.
+    WhenNeeded,
+}
+
+impl Default for Migration {
+    fn default() -> Self {
+        let Calibration { efficiency, setup_s, .. } = Calibration::default();
+        Self { efficiency, setup_s, learn: true, post_copy: PostCopy::Never }
+    }
+}
+
+impl Migration {
+    /// What migrations are forecast with before any was measured.
+    #[must_use]
+    pub fn calibration(&self) -> Calibration {
+        Calibration { efficiency: self.efficiency, setup_s: self.setup_s, ..Calibration::default() }
+    }
+}
+
 impl Settings {
     /// Reports every fault of the values: path of the setting, and what is wrong with it. Rules are judged
     /// by the configuration.
@@ -207,6 +252,8 @@ impl Settings {
             ("execution.deadline_s", self.execution.deadline_s, 1.0, 86_400.0),
             ("execution.stall_s", self.execution.stall_s, 1.0, 86_400.0),
             ("execution.vm_cool_down_s", self.execution.vm_cool_down_s, 0.0, 86_400.0),
+            ("migration.efficiency", self.migration.efficiency, 0.05, 2.0),
+            ("migration.setup_s", self.migration.setup_s, 0.0, 120.0),
             ("execution.max_replans", f64::from(self.execution.max_replans), 0.0, 100.0),
         ];
         for (path, value, least, most) in ranges {

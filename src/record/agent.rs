@@ -299,6 +299,8 @@ pub enum OrderKind {
         bandwidth_mib_s: f64,
         /// Slow the guest when it writes faster than the link.
         auto_converge: bool,
+        /// Let the guest go on at the destination before its memory is there.
+        post_copy: bool,
     },
     /// Start a VM on the agent's host.
     Start {

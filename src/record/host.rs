@@ -1,6 +1,6 @@
 //! A hypervisor as the coordinator sees it.
 
-use super::{Capacity, Usage};
+use super::{Capacity, MigrationRecord, Usage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -40,6 +40,8 @@ pub struct HostRecord {
     pub migrations: u32,
     /// What is detected now, one name each (`OVERLOAD`, `UNDERLOAD`, `DRAIN` …), sorted.
     pub conditions: Vec<String>,
+    /// What migrations from it have taught; `None` = none was measured yet.
+    pub migration: Option<MigrationRecord>,
 }
 
 /// What an operator wants of a host.

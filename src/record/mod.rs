@@ -5,6 +5,7 @@
 mod agent;
 mod event;
 mod host;
+mod migration;
 mod plan;
 mod vm;
 
@@ -14,5 +15,6 @@ pub use agent::{
 };
 pub use event::{Event, EventKind, Severity};
 pub use host::{AdminState, Connection, HostRecord};
+pub use migration::{MigrationForecast, MigrationRecord};
 pub use plan::{ActionState, ActionStatus, Mode, PlanRecord, PlanRequest, PlanState};
 pub use vm::VmRecord;

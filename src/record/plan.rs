@@ -1,6 +1,6 @@
 //! Plans with their lives.
 
-use super::ActionProgress;
+use super::{ActionProgress, MigrationForecast};
 use dvms_solver::file::{Limits, Plan, Problem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -154,6 +154,25 @@ pub struct ActionStatus {
     pub ended: Option<SystemTime>,
     /// Why it failed or was skipped.
     pub message: String,
+    /// What is expected of it, if it is a migration; from when it is begun on as it was then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<MigrationForecast>,
+}
+
+impl ActionStatus {
+    /// An action that is not begun.
+    #[must_use]
+    pub fn waiting(action_id: u64) -> Self {
+        Self {
+            action_id,
+            state: ActionState::Waiting,
+            progress: None,
+            started: None,
+            ended: None,
+            message: String::new(),
+            forecast: None,
+        }
+    }
 }
 
 /// Where an action stands.

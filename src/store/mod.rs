@@ -1,5 +1,5 @@
 //! What outlives the process: plans with their lives, events, what operators want of hosts, the epoch
-//! counter, and which hosts were there. One SQLite file in the state directory.
+//! counter, which hosts were there, and what migrations have taught. One SQLite file in the state directory.
 //!
 //! Nothing in it is believed over an agent's inventory: hosts and VMs are known from their agents. VMs are kept
 //! while no agent can tell of them: those of hosts that are out of reach, and those that wait for a place.
@@ -15,6 +15,7 @@ pub use error::StoreError;
 
 use crate::record::{AdminState, Capacity, Event, PlanRecord, VmReport};
 use dvms_solver::file::{Plan, Problem};
+use dvms_solver::migration::learned::Estimate;
 use lock::Lock;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use schema::Found;
@@ -53,6 +54,9 @@ pub struct KnownHost {
     pub waiting: Vec<VmReport>,
 }
 
+/// Source and destination of migrations; empty = any.
+pub type Way = (String, String);
+
 /// One thing to write.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
@@ -64,8 +68,10 @@ pub enum Change {
     HostState(String, AdminState),
     /// A host came or changed.
     Host(KnownHost),
-    /// A host was removed; with it goes what the operator wanted of it.
+    /// A host was removed; with it goes what the operator wanted of it, and what was learned of it.
     HostGone(String),
+    /// A migration has taught something of a source and a destination; empty = any.
+    Learned(Way, Estimate),
 }
 
 /// The open file. There is one of it for a state directory at a time.
@@ -185,6 +191,12 @@ impl Store {
                         .map_err(fail)?;
                     let sql = "DELETE FROM host_states WHERE host = ?1";
                     execute(&transaction, sql, params![name]).map_err(fail)?;
+                    let sql = "DELETE FROM learned WHERE source = ?1 OR destination = ?1";
+                    execute(&transaction, sql, params![name]).map_err(fail)?;
+                }
+                Change::Learned((source, destination), estimate) => {
+                    let sql = "INSERT OR REPLACE INTO learned VALUES (?1, ?2, ?3)";
+                    execute(&transaction, sql, params![source, destination, json(estimate)]).map_err(fail)?;
                 }
             }
         }
@@ -281,6 +293,21 @@ impl Store {
         self.rows(sql, usize::MAX, |row| {
             let name: String = row.get(0).map_err(|error| failure(&self.path, "read a host", error))?;
             self.read(row, 1, &format!("host {name}"))
+        })
+    }
+
+    /// What migrations have taught, by source and destination; empty = any.
+    ///
+    /// # Errors
+    /// What the database says, or which record cannot be read.
+    pub fn learned(&self) -> Result<Vec<(Way, Estimate)>, StoreError> {
+        let sql = "SELECT source, destination, record FROM learned ORDER BY source, destination LIMIT ?1";
+        self.rows(sql, usize::MAX, |row| {
+            let name =
+                |column| row.get(column).map_err(|error| failure(&self.path, "read what was learned", error));
+            let (source, destination): Way = (name(0)?, name(1)?);
+            let estimate = self.read(row, 2, &format!("what was learned of {source} and {destination}"))?;
+            Ok(((source, destination), estimate))
         })
     }
 

@@ -6,7 +6,8 @@ use rusqlite::{Connection, Transaction};
 const APPLICATION: i64 = 0x6476_6d73;
 
 /// One script a version: the first makes version 1 of an empty file. Never edit one that was released.
-const MIGRATIONS: [&str; VERSION as usize] = ["
+const MIGRATIONS: [&str; VERSION as usize] = [
+    "
     -- One row: numbers that must outlive the process.
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
     -- `record` is the plan's life without problem and plan, which are written once.
@@ -21,10 +22,20 @@ const MIGRATIONS: [&str; VERSION as usize] = ["
     CREATE TABLE events (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, record TEXT NOT NULL) STRICT;
     CREATE TABLE host_states (host TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
     CREATE TABLE hosts (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
-"];
+",
+    "
+    -- What migrations have taught; an empty host = any.
+    CREATE TABLE learned (
+        source TEXT NOT NULL,
+        destination TEXT NOT NULL,
+        record TEXT NOT NULL,
+        PRIMARY KEY (source, destination)
+    ) STRICT;
+",
+];
 
 /// The schema of this version.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// What a file is.
 pub(super) enum Found {

@@ -58,6 +58,7 @@ fn everything_is_there_after_a_restart() {
         started: Some(record.created),
         ended: None,
         message: String::new(),
+        forecast: None,
     };
     record.actions.push(action);
     let host = KnownHost {

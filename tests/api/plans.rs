@@ -30,6 +30,7 @@ fn record(id: &str, state: PlanState) -> PlanRecord {
             started: None,
             ended: None,
             message: String::new(),
+            forecast: None,
         }],
         created: SystemTime::UNIX_EPOCH,
         solved: Some(SystemTime::UNIX_EPOCH),

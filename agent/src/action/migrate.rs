@@ -12,6 +12,10 @@ const POLL: Duration = Duration::from_millis(500);
 const ABORT_AGAIN: Duration = Duration::from_secs(2);
 /// An aborted migration that has not ended after this is uncertain.
 const ABORT_PATIENCE: Duration = Duration::from_secs(10);
+/// Passes over the memory before a guest goes on by post-copy.
+const PASSES_BEFORE_FETCHING: u64 = 1;
+/// Between two tries to begin it.
+const FETCH_AGAIN: Duration = Duration::from_secs(5);
 /// Between two looks at both ends; doubled up to the latter.
 const LOOK: Duration = Duration::from_millis(300);
 const LOOK_MOST: Duration = Duration::from_secs(5);
@@ -44,7 +48,8 @@ pub(super) async fn run(mut task: Task, mut order: MigrationOrder) {
         task.update(|progress| progress.state = State::Running);
         call = Some(task.hypervisor.migrate(order.clone()));
     }
-    let mut watch = Watch { order, last: None, moved: Instant::now(), abort: None };
+    let mut watch =
+        Watch { order, last: None, moved: Instant::now(), abort: None, fetched: None, not_fetched: None };
     loop {
         let ended = watch.until_it_ends(&mut task, call.take()).await;
         if watch.conclude(&mut task, ended).await {
@@ -61,6 +66,10 @@ struct Watch {
     /// When it last got on.
     moved: Instant,
     abort: Option<Abort>,
+    /// When it was last asked to go on by post-copy.
+    fetched: Option<Instant>,
+    /// Why it could not.
+    not_fetched: Option<Failure>,
 }
 
 /// A migration that is to end.
@@ -90,7 +99,10 @@ impl Watch {
                 }
             }
             match task.hypervisor.job(self.order.vm.clone()).await {
-                Ok(Some(job)) => self.note(task, job),
+                Ok(Some(job)) => {
+                    self.note(task, job);
+                    self.fetch_when_due(task, job).await;
+                }
                 Ok(None) if call.is_none() => return None,
                 // Not begun yet, just over, or the hypervisor is slow to answer: the call will say.
                 Ok(None) => {}
@@ -120,21 +132,45 @@ impl Watch {
         }
     }
 
+    /// Has the guest go on at the destination, where it was ordered so, when all of its memory was sent once and it is
+    /// still not over. What was sent by then need not be fetched while it waits.
+    async fn fetch_when_due(&mut self, task: &Task, job: Job) {
+        let asked = self.fetched.is_some_and(|at| at.elapsed() < FETCH_AGAIN || self.not_fetched.is_none());
+        if !self.order.post_copy || job.iteration <= PASSES_BEFORE_FETCHING || asked || self.abort.is_some() {
+            return;
+        }
+        self.fetched = Some(Instant::now());
+        self.not_fetched = task.hypervisor.post_copy(self.order.vm.clone()).await.err();
+        match &self.not_fetched {
+            None => tracing::info!(vm = %self.order.vm, "goes on at its destination, by post-copy"),
+            Some(error) => tracing::warn!(vm = %self.order.vm, %error, "post-copy cannot be begun"),
+        }
+    }
+
     /// Why it should end now, if it should.
     fn reason_to_abort(&self, task: &Task) -> Option<Failure> {
+        // Half of it is at the destination: it can only go on.
+        if self.fetched.is_some() && self.not_fetched.is_none() {
+            return None;
+        }
+        let unfetched = self.not_fetched.as_ref();
+        let because =
+            unfetched.map(|why| format!("; post-copy was to end it, but {why}")).unwrap_or_default();
         let vm = &self.order.vm.name;
         let to = &self.order.destination;
         if *task.cancelled.borrow() {
             return Some(Failure::new(Reason::Cancelled, format!("migration of {vm} to {to} was cancelled")));
         }
         if Instant::now() >= task.deadline {
-            let message = format!("migration of {vm} to {to} was not done by its deadline");
+            let message = format!("migration of {vm} to {to} was not done by its deadline{because}");
             return Some(Failure::new(Reason::Deadline, message));
         }
         let idle = self.moved.elapsed();
         (idle >= task.stall).then(|| {
-            let message =
-                format!("migration of {vm} to {to} made no progress for {:.0} s", idle.as_secs_f64());
+            let message = format!(
+                "migration of {vm} to {to} made no progress for {:.0} s{because}",
+                idle.as_secs_f64()
+            );
             Failure::new(Reason::Stalled, message)
         })
     }

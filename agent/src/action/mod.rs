@@ -67,6 +67,9 @@ pub enum Work {
         bandwidth_mib_s: u64,
         /// Slow the guest down when it writes faster than can be sent.
         auto_converge: bool,
+        /// Let the guest go on at the destination when passes over its memory do not come to an end.
+        #[serde(default)]
+        post_copy: bool,
     },
     /// Start of a VM here.
     Start {

@@ -388,7 +388,7 @@ impl Task {
 async fn run(task: Task, order: Order) {
     let vm = VmKey { name: order.vm, uuid: order.vm_uuid };
     match order.work {
-        Work::Migrate { destination, destination_uri, bandwidth_mib_s, auto_converge } => {
+        Work::Migrate { destination, destination_uri, bandwidth_mib_s, auto_converge, post_copy } => {
             let bandwidth_mib_s = bandwidth_mib_s.max(1);
             let autostart = task.autostart;
             let order = MigrationOrder {
@@ -397,6 +397,7 @@ async fn run(task: Task, order: Order) {
                 destination_uri,
                 bandwidth_mib_s,
                 auto_converge,
+                post_copy,
                 autostart,
             };
             migrate::run(task, order).await;

@@ -56,6 +56,10 @@ pub trait Hypervisor: Send + Sync + 'static {
     /// Asks for the end of a VM's migration. `Ok` is no promise: poll [`Hypervisor::job`], then look.
     fn abort(&self, vm: VmKey) -> Later<Result<(), Failure>>;
 
+    /// Lets the VM of a running migration, which was ordered so that it may, go on at the destination and fetch what is
+    /// missing. It cannot be aborted from then on. `Ok` says that it was asked for.
+    fn post_copy(&self, vm: VmKey) -> Later<Result<(), Failure>>;
+
     /// Asks both ends for the VM. A side that does not answer in time is [`End::Unreachable`].
     fn look(&self, order: MigrationOrder) -> Later<Ends>;
 

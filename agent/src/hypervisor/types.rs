@@ -138,6 +138,9 @@ pub struct MigrationOrder {
     pub bandwidth_mib_s: u64,
     /// Slow the guest down step by step when it writes faster than can be sent.
     pub auto_converge: bool,
+    /// Let the guest go on at the destination when passes over its memory do not come to an end, see
+    /// [`super::Hypervisor::post_copy`].
+    pub post_copy: bool,
     /// It starts with its host: a mark that a migration does not carry over.
     pub autostart: bool,
 }

@@ -16,6 +16,7 @@ fn order(action_id: u64) -> Order {
             destination_uri: "qemu+tcp://h2/system".into(),
             bandwidth_mib_s: 100,
             auto_converge: true,
+            post_copy: false,
         },
     }
 }

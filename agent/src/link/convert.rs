@@ -170,6 +170,7 @@ pub(super) fn order(execute: pb::ExecuteAction) -> Order {
             destination_uri: migrate.destination_uri,
             bandwidth_mib_s: migrate.bandwidth_mib_s.round().max(1.0) as u64,
             auto_converge: migrate.auto_converge,
+            post_copy: migrate.post_copy,
         },
         Some(Action::Start(start)) => {
             Work::Start { definition: Some(start.definition).filter(|definition| !definition.is_empty()) }

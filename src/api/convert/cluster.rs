@@ -35,6 +35,7 @@ pub fn host_to_wire(host: &HostRecord) -> pb::Host {
         partition: host.partition.clone(),
         migrations: host.migrations,
         conditions: host.conditions.clone(),
+        migration: host.migration.as_ref().map(super::forecast::estimate_to_wire),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Plans with their lives, and requests for them.
 
+use super::forecast::{forecast_to_wire, outcome_to_wire, plan_forecast_to_wire};
 use super::{Faults, goal_from_wire, limits_from_wire, plan_to_wire, problem_to_wire};
 use crate::api::error::{ApiError, Violation};
 use crate::record::{
@@ -57,6 +58,7 @@ pub fn record_to_wire(record: &PlanRecord, detail: Detail) -> Result<pb::PlanRec
         message: record.message.clone(),
         successor: record.successor.clone(),
         revision: record.revision,
+        forecast: plan_forecast_to_wire(record),
     })
 }
 
@@ -92,6 +94,8 @@ pub(super) fn status_to_wire(status: &ActionStatus, plan_id: &str) -> pb::Action
         started: status.started.map(Into::into),
         ended: status.ended.map(Into::into),
         message: status.message.clone(),
+        forecast: status.forecast.as_ref().map(forecast_to_wire),
+        outcome: outcome_to_wire(status),
     }
 }
 

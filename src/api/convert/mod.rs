@@ -3,6 +3,7 @@
 
 mod cluster;
 mod constraint;
+mod forecast;
 #[doc(hidden)]
 pub mod fuzz;
 mod life;

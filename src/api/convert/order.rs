@@ -17,14 +17,19 @@ pub fn order_to_wire(order: Order, epoch: u64) -> Message {
             deadline_s: deadline.as_secs_f64(),
             stall_s: stall.as_secs_f64(),
             action: Some(match kind {
-                OrderKind::Migrate { destination, destination_uri, bandwidth_mib_s, auto_converge } => {
-                    pb::execute_action::Action::Migrate(pb::MigrateAction {
-                        destination,
-                        destination_uri,
-                        bandwidth_mib_s,
-                        auto_converge,
-                    })
-                }
+                OrderKind::Migrate {
+                    destination,
+                    destination_uri,
+                    bandwidth_mib_s,
+                    auto_converge,
+                    post_copy,
+                } => pb::execute_action::Action::Migrate(pb::MigrateAction {
+                    destination,
+                    destination_uri,
+                    bandwidth_mib_s,
+                    auto_converge,
+                    post_copy,
+                }),
                 OrderKind::Start { definition } => {
                     pb::execute_action::Action::Start(pb::StartAction { definition })
                 }

@@ -198,11 +198,13 @@ impl Core {
         };
         let limit = now.at.saturating_add(self.give_up_after(action));
         let key = flight.key.clone();
+        let forecast = record.problem.as_deref().and_then(|problem| self.forecast(problem, action));
         self.take_off(executor(action), &action.vm, flight, limit);
         self.not_told_yet(&key);
         self.change_for_good(id, |record| {
             if let Some(status) = record.actions.iter_mut().find(|status| status.action_id == action.id) {
                 (status.state, status.started) = (ActionState::Sent, Some(now.wall));
+                status.forecast = forecast.or(status.forecast);
             }
         });
         self.journal.then(tell);
@@ -236,8 +238,13 @@ impl Core {
             ActionKind::Migrate => OrderKind::Migrate {
                 destination: action.destination.clone(),
                 destination_uri: destination.hello.migration_uri.clone(),
-                bandwidth_mib_s: self.rate(record.problem.as_deref(), action),
+                bandwidth_mib_s: self.ordered(
+                    &action.source,
+                    &action.destination,
+                    self.rate(record.problem.as_deref(), action),
+                ),
                 auto_converge: execution.auto_converge,
+                post_copy: self.post_copy(record, action),
             },
             ActionKind::Start => {
                 let there = destination.vms.get(&action.vm);
@@ -265,8 +272,11 @@ impl Core {
             return None;
         }
         let rate = self.rate(problem, action);
+        // What the plan was made with; an agent may have less by now.
         let bandwidth = |host: &str| {
-            self.cell.hosts.get(host).map_or(f64::MAX, |h| h.migration_bandwidth(&self.settings.inventory))
+            let planned = problem.and_then(|problem| problem.hosts.iter().find(|known| known.name == host));
+            let planned = planned.and_then(|host| host.migration_bandwidth).unwrap_or(f64::MAX);
+            self.nominal(host).min(planned)
         };
         let within = |flight: &Flight| {
             problem.is_some_and(|problem| problem.hosts.iter().any(|host| host.name == flight.source))
@@ -288,10 +298,7 @@ impl Core {
 
     /// MiB/s that the plan gives a migration, within what both hosts have.
     pub(super) fn rate(&self, problem: Option<&Problem>, action: &Action) -> f64 {
-        let bandwidth = |host: &str| {
-            self.cell.hosts.get(host).map_or(f64::MAX, |h| h.migration_bandwidth(&self.settings.inventory))
-        };
-        let most = bandwidth(&action.source).min(bandwidth(&action.destination)).max(1.0);
+        let most = self.nominal(&action.source).min(self.nominal(&action.destination)).max(1.0);
         let vm = problem.and_then(|problem| problem.vms.iter().find(|vm| vm.name == action.vm));
         // The contract: duration = memory / rate ÷ (1 − dirty / rate) + 0.03.
         let planned = vm.map(|vm| {

@@ -50,6 +50,7 @@ impl Core {
         self.cell.forget(host);
         self.wanted.remove(host);
         self.kept.remove(host);
+        self.learned.forget(host);
         self.urgent = true;
         self.journal.write(store::Change::HostGone(host.to_owned()));
         let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };

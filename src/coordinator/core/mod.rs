@@ -11,6 +11,7 @@
 //! verdict    what was found                                   → carried out, proposed, blocked …
 //! execution  actions are begun when they may be
 //! progress   what agents say of actions
+//! migrations what is expected of them, and what they teach
 //! aloft      actions that agents have, and what becomes of those that nobody speaks of
 //! journal    events, and what is let go only when that before it is durable
 //! publish    what readers see
@@ -22,6 +23,7 @@ mod effects;
 mod execution;
 mod hosts;
 mod journal;
+mod migrations;
 mod plans;
 mod progress;
 mod publish;
@@ -39,6 +41,7 @@ pub(super) use restore::Restored;
 
 use super::detect::{Detector, Key};
 use super::inventory::{Cell, Now};
+use super::learning::Learned;
 use super::settings::Settings;
 use super::view::Figures;
 use crate::partition::Partitions;
@@ -82,6 +85,8 @@ pub(super) struct Core {
     /// The number in the last id.
     last_plan: u64,
     solves: Solves,
+    /// What migrations have taught.
+    learned: Learned,
     /// Actions that agents have.
     aloft: BTreeMap<ActionKey, Aloft>,
     /// VMs that are left alone for a while, until when.

@@ -10,9 +10,7 @@ use super::{Core, Halt};
 use crate::coordinator::detect::Key;
 use crate::coordinator::inventory::Now;
 use crate::coordinator::view::PLANS_KEPT;
-use crate::record::{
-    ActionState, ActionStatus, Event, EventKind, Mode, PlanRecord, PlanRequest, PlanState, Severity,
-};
+use crate::record::{ActionState, Event, EventKind, Mode, PlanRecord, PlanRequest, PlanState, Severity};
 use crate::store;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -295,17 +293,4 @@ pub(super) fn plan_id(millis: u64) -> String {
 /// The time in the name of a plan.
 pub(super) fn millis_of(id: &str) -> Option<u64> {
     u64::from_str_radix(id.strip_prefix("p-")?, 16).ok()
-}
-
-/// The actions of a plan before any is begun.
-pub(super) fn waiting(plan: &dvms_solver::file::Plan) -> Vec<ActionStatus> {
-    let status = |action: &dvms_solver::file::Action| ActionStatus {
-        action_id: action.id,
-        state: ActionState::Waiting,
-        progress: None,
-        started: None,
-        ended: None,
-        message: String::new(),
-    };
-    plan.actions.iter().map(status).collect()
 }

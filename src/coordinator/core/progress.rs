@@ -122,6 +122,9 @@ impl Core {
             status.message.clone_from(&progress.message);
             status.progress = Some(progress.clone());
         });
+        if done {
+            self.learn(key, action, progress);
+        }
         *self.figures.actions.entry(if done { "done" } else { "failed" }).or_default() += 1;
         let what = describe(action);
         let (severity, message) = if done {

@@ -104,6 +104,7 @@ impl Core {
             partition: self.partitions.holder(name).unwrap_or_default().to_owned(),
             migrations: self.cell.migrations(name),
             conditions: self.detector.conditions(name),
+            migration: self.migration_record(name),
         })
     }
 

@@ -6,14 +6,16 @@ use super::solves::Solves;
 use super::{Core, Journal};
 use crate::coordinator::detect::{Detector, Key};
 use crate::coordinator::inventory::{Cell, Down, Flight, HostEntry, Now};
+use crate::coordinator::learning::Learned;
 use crate::coordinator::settings::Settings;
 use crate::coordinator::view::{EVENTS_KEPT, Figures, PLANS_KEPT, View};
 use crate::partition::Partitions;
 use crate::record::{
     ActionKey, AdminState, Connection, Event, EventKind, Hello, PlanRecord, PlanState, Usage,
 };
-use crate::store::{KnownHost, Store, StoreError};
+use crate::store::{KnownHost, Store, StoreError, Way};
 use dvms_solver::file::{Action, ActionKind};
+use dvms_solver::migration::learned::Estimate;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,7 @@ pub(in crate::coordinator) struct Restored {
     pub(in crate::coordinator) last_event: u64,
     pub(in crate::coordinator) wanted: BTreeMap<String, AdminState>,
     pub(in crate::coordinator) hosts: Vec<KnownHost>,
+    pub(in crate::coordinator) learned: Vec<(Way, Estimate)>,
 }
 
 impl Restored {
@@ -43,6 +46,7 @@ impl Restored {
             last_event: store.last_event_id()?,
             wanted: store.host_states()?,
             hosts: store.known_hosts()?,
+            learned: store.learned()?,
         })
     }
 }
@@ -50,7 +54,7 @@ impl Restored {
 impl Core {
     /// Begins with what the store holds; also what readers see of it.
     pub(in crate::coordinator) fn new(settings: Settings, restored: Restored, now: Now) -> (Self, View) {
-        let Restored { plans, events, last_event, wanted, hosts } = restored;
+        let Restored { plans, events, last_event, wanted, hosts, learned } = restored;
         let mut cell = Cell::default();
         let mut kept = BTreeMap::new();
         for host in hosts {
@@ -75,6 +79,7 @@ impl Core {
             last_plan: plans.keys().filter_map(|id| millis_of(id)).max().unwrap_or(0),
             lives: BTreeMap::new(),
             solves: Solves::default(),
+            learned: Learned::new(learned),
             aloft: BTreeMap::new(),
             resting: BTreeMap::new(),
             shown: plans.keys().cloned().collect(),
@@ -86,6 +91,7 @@ impl Core {
             due: Duration::MAX,
             stopping: false,
         };
+        core.plan_with_what_was_learned();
         core.revive(&events, now);
         let mut view = View { events, ..View::default() };
         core.count();

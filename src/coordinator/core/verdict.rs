@@ -2,7 +2,8 @@
 //! impossible.
 
 use super::journal::event;
-use super::plans::{Cause, Proposal, Stage, waiting};
+use super::migrations::too_fast;
+use super::plans::{Cause, Proposal, Stage};
 use super::{Answer, Core, Effect, Ticket};
 use crate::coordinator::inventory::Now;
 use crate::record::{Connection, Event, EventKind, Mode, PlanRecord, PlanState, Severity};
@@ -55,10 +56,11 @@ impl Core {
     }
 
     fn note_solution(&mut self, id: &str, problem: &Arc<Problem>, plan: &Arc<Plan>, now: Now) {
+        let actions = self.waiting(problem, plan);
         self.change_for_good(id, |record| {
             record.problem = Some(problem.clone());
             record.plan = Some(plan.clone());
-            record.actions = waiting(plan);
+            record.actions = actions;
             record.solved = Some(now.wall);
         });
     }
@@ -163,6 +165,9 @@ impl Core {
         if let Some(conflict) = &plan.conflict {
             why.push_str(&listing(conflict));
         }
+        if let Some(problem) = self.plans.get(id).and_then(|record| record.problem.as_deref()) {
+            why.push_str(&too_fast(problem));
+        }
         let busy = self.busy_for(id);
         match self.cell.hosts.keys().filter(|host| busy(host)).count() {
             0 => {}
@@ -186,7 +191,7 @@ impl Core {
             (_, false) => PlanState::Proposed,
         };
         record.message.clone_from(&plan.reason);
-        record.actions = waiting(&plan);
+        record.actions = self.waiting(&problem, &plan);
         record.hosts = problem.hosts.iter().map(|host| host.name.clone()).collect();
         (record.solved, record.problem, record.plan) = (Some(now.wall), Some(problem), Some(plan));
         self.effects.push(Effect::Answer { ticket, answer: Answer::Plan(Arc::new(record)) });

@@ -23,6 +23,8 @@ pub(crate) struct Cell {
     pub(crate) waiting: BTreeMap<String, VmEntry>,
     /// VMs that only the store tells of: what an agent says of them counts alone.
     pub(super) revived: BTreeSet<String>,
+    /// Share of its bandwidth that migrations from a host were seen to reach; all of it where nothing is known.
+    pub(crate) reached: BTreeMap<String, f64>,
     /// Names whose records have changed since they were last asked for.
     pub(super) changed_hosts: BTreeSet<String>,
     pub(super) changed_vms: BTreeSet<String>,
@@ -157,6 +159,12 @@ impl Cell {
         Some((host, self.hosts.get(host)?.vms.get(name)?))
     }
 
+    /// MiB/s that a host is planned with: of what it has, what migrations from it were seen to reach.
+    pub(crate) fn planned_bandwidth(&self, host: &HostEntry, settings: &settings::Inventory) -> f64 {
+        let reached = self.reached.get(&host.hello.host).copied().unwrap_or(1.0);
+        host.migration_bandwidth(settings) * reached
+    }
+
     /// The action that an agent has for a VM.
     pub(crate) fn flight(&self, vm: &str) -> Option<&Flight> {
         self.flights.get(vm)
@@ -251,6 +259,7 @@ impl Cell {
     /// Nothing is known of a host any more, nor of the VMs that were only there or wait since it failed.
     pub(crate) fn forget(&mut self, host: &str) {
         let Some(entry) = self.hosts.remove(host) else { return };
+        self.reached.remove(host);
         let down = entry.dropped.iter().filter(|vm| self.waiting.remove(*vm).is_some());
         let mut gone: BTreeSet<String> = down.cloned().collect();
         for vm in entry.vms.into_keys() {

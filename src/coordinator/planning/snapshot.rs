@@ -5,7 +5,7 @@ use super::{linked, rules};
 use crate::coordinator::detect::Key;
 use crate::coordinator::inventory::{Cell, VmEntry};
 use crate::coordinator::load::{RESOURCES, add, demand, loads, subtract};
-use crate::coordinator::settings::Settings;
+use crate::coordinator::settings::{PostCopy, Settings};
 use crate::record::{EventKind, VmState};
 use dvms_solver::file::{Amounts, Host, Limits, Problem, Vm};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// whatever an agent says.
 const MOST_OF_VM: i64 = 1 << 32;
 const MOST_OF_HOST: i64 = 1 << 40;
+
+/// A VM whose dirty rate is this share of its rate, or more, is not migrated by the contract.
+const CONVERGES: f64 = 0.8;
 
 /// A VM of the problem.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub(super) struct Draft<'a> {
 ///   infeasible: the others leave.
 /// * VMs of a FAILED host are to be started elsewhere, unless there is no definition to start them from. Whether
 ///   that may happen without asking is not decided here.
+/// * A host is planned with the bandwidth that migrations from it were seen to reach. A VM that writes too fast for it
+///   counts as one that writes nothing where post-copy may be used.
 /// * Rules are restricted to the VMs and hosts of the problem such that what holds here holds in the whole cell.
 pub(crate) fn problem(
     cell: &Cell,
@@ -76,7 +81,7 @@ pub(crate) fn problem(
     Problem {
         name: String::new(),
         hosts: places.iter().map(|place| host(cell, place, &drafts, fill, settings)).collect(),
-        vms: drafts.iter().map(vm).collect(),
+        vms: drafts.iter().map(|draft| vm(cell, draft, settings)).collect(),
         constraints,
         objective: objective.to_owned(),
         limits: limits.cloned(),
@@ -169,7 +174,7 @@ fn host(cell: &Cell, place: &Place<'_>, drafts: &[Draft<'_>], fill: [f64; 2], se
     let capacity = capacity.map(|amount| amount.clamp(0, MOST_OF_HOST));
     let inventory = &settings.inventory;
     let slots = place.host.max_migrations(inventory).saturating_sub(cell.migrations(place.name));
-    let bandwidth = Some(place.host.migration_bandwidth(inventory));
+    let bandwidth = Some(cell.planned_bandwidth(place.host, inventory));
     Host {
         name: place.name.to_owned(),
         capacity: amounts(capacity),
@@ -181,14 +186,20 @@ fn host(cell: &Cell, place: &Place<'_>, drafts: &[Draft<'_>], fill: [f64; 2], se
     }
 }
 
-fn vm(draft: &Draft<'_>) -> Vm {
+fn vm(cell: &Cell, draft: &Draft<'_>, settings: &Settings) -> Vm {
     let report = &draft.entry.report;
+    let written = report.dirty_rate_mib_s.filter(|rate| rate.is_finite() && *rate >= 0.0);
+    // By post-copy all is sent once, however fast it is written.
+    let here = cell.hosts.get(draft.host);
+    let rate = here.map_or(0.0, |host| cell.planned_bandwidth(host, &settings.inventory));
+    let fetched = settings.migration.post_copy == PostCopy::WhenNeeded;
+    let sent_again = written.filter(|written| !fetched || *written < CONVERGES * rate);
     Vm {
         name: draft.name.to_owned(),
         host: draft.host.to_owned(),
         demand: amounts(demand(draft.entry).map(|amount| amount.clamp(0, MOST_OF_VM))),
         pinned: draft.fixed,
-        memory_dirty_rate: report.dirty_rate_mib_s.filter(|rate| rate.is_finite() && *rate >= 0.0),
+        memory_dirty_rate: sent_again,
         labels: report.labels.clone(),
         ..Vm::default()
     }

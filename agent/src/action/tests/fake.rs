@@ -25,6 +25,9 @@ pub(super) struct Facts {
     pub(super) abort_works: bool,
     pub(super) migrations: u32,
     pub(super) aborts: u32,
+    /// What comes of a switch to post-copy, and how often it was asked for.
+    pub(super) post_copy: Result<(), Failure>,
+    pub(super) post_copies: u32,
     pub(super) settled: u32,
     /// Whether it was settled as one that starts with its host.
     pub(super) settled_autostart: bool,
@@ -47,6 +50,8 @@ impl Fake {
             abort_works: true,
             migrations: 0,
             aborts: 0,
+            post_copy: Ok(()),
+            post_copies: 0,
             settled: 0,
             settled_autostart: false,
             looks: 0,
@@ -165,6 +170,12 @@ impl Hypervisor for Fake {
             self.end_call(Err(Failure::new(Reason::Cancelled, "operation aborted by client")));
         }
         now(Ok(()))
+    }
+
+    fn post_copy(&self, _: VmKey) -> Later<Result<(), Failure>> {
+        let mut facts = self.facts();
+        facts.post_copies += 1;
+        now(facts.post_copy.clone())
     }
 
     fn look(&self, _: MigrationOrder) -> Later<Ends> {

@@ -1,6 +1,7 @@
 //! Actions on a hypervisor that does what the test says, in time that passes by itself.
 
 mod fake;
+mod fetched;
 mod starts;
 
 use super::*;
@@ -72,6 +73,7 @@ fn order(id: u64) -> Order {
             destination_uri: "fake://h2".into(),
             bandwidth_mib_s: 100,
             auto_converge: true,
+            post_copy: false,
         },
     }
 }

@@ -111,6 +111,7 @@ impl Shared {
         let how = MigrateParams {
             bandwidth_mib_s: order.bandwidth_mib_s.max(1),
             auto_converge: order.auto_converge,
+            post_copy: order.post_copy,
             persistent,
             ..MigrateParams::default()
         };
@@ -156,6 +157,17 @@ impl Shared {
             Ok(())
         });
         call.await.map_err(|e| failure::here(&format!("cannot abort the migration of {vm}"), &e))
+    }
+
+    pub(super) async fn post_copy(&self, vm: &VmKey) -> Result<(), Failure> {
+        let key = vm.clone();
+        let call = self.control.call("switching to post-copy", CONTROL, move |c| match find(c, &key)? {
+            Some(domain) => ffi::start_post_copy(&domain),
+            // It has gone meanwhile.
+            None => Ok(()),
+        });
+        call.await
+            .map_err(|e| failure::here(&format!("cannot switch the migration of {vm} to post-copy"), &e))
     }
 
     pub(super) async fn look(&self, order: &MigrationOrder) -> Ends {

@@ -253,6 +253,10 @@ impl Hypervisor for LibvirtHypervisor {
         later!(self, |s| s.abort(&vm))
     }
 
+    fn post_copy(&self, vm: VmKey) -> Later<Result<(), Failure>> {
+        later!(self, |s| s.post_copy(&vm))
+    }
+
     fn look(&self, order: MigrationOrder) -> Later<Ends> {
         later!(self, |s| s.look(&order))
     }

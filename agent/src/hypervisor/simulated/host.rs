@@ -126,7 +126,8 @@ impl Hypervisor for SimulatedHypervisor {
     fn migrate(&self, order: MigrationOrder) -> Later<Result<Finished, Failure>> {
         let begun = self.answer(|state, host| {
             let (limit, destination) = (order.bandwidth_mib_s.max(1) as f64, Self::destination(&order)?);
-            state.begin(&order.vm.name, host, destination, limit, order.auto_converge)
+            // What may be fetched later is not slowed down first.
+            state.begin(&order.vm.name, host, destination, limit, order.auto_converge && !order.post_copy)
         });
         let world = self.world.clone();
         Box::pin(async move {
@@ -151,6 +152,13 @@ impl Hypervisor for SimulatedHypervisor {
     fn abort(&self, vm: VmKey) -> Later<Result<(), Failure>> {
         self.answer(|state, host| {
             state.abort(&vm.name, host);
+            Ok(())
+        })
+    }
+
+    fn post_copy(&self, vm: VmKey) -> Later<Result<(), Failure>> {
+        self.answer(|state, host| {
+            state.post_copy(&vm.name, host);
             Ok(())
         })
     }

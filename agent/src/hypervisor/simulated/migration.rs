@@ -20,6 +20,8 @@ pub(super) struct Migration {
     pub(super) dirty_mib_s: f64,
     pub(super) limit_mib_s: f64,
     pub(super) auto_converge: bool,
+    /// It goes on at the destination: what it writes is there already.
+    pub(super) post_copy: bool,
     pub(super) begun_s: f64,
     pub(super) sent_mib: f64,
     pub(super) left_mib: f64,
@@ -32,6 +34,9 @@ pub(super) struct Migration {
 
 impl Migration {
     fn dirty(&self) -> f64 {
+        if self.post_copy {
+            return 0.0;
+        }
         self.dirty_mib_s * f64::from(100 - self.throttle_percent) / 100.0
     }
 

@@ -231,6 +231,7 @@ impl State {
             dirty_mib_s,
             limit_mib_s,
             auto_converge,
+            post_copy: false,
             begun_s: self.now_s,
             sent_mib: 0.0,
             left_mib: memory_mib,
@@ -364,8 +365,17 @@ impl State {
         migration.map_or(0.0, |migration| migration.seconds_to_event(self.now_s))
     }
 
+    /// What is missing of a VM is fetched from now on, and what it writes is not sent again.
+    pub(super) fn post_copy(&mut self, vm: &str, source: &str) {
+        for migration in self.migrations.iter_mut().filter(|m| m.vm == vm && m.source == source) {
+            migration.post_copy = true;
+        }
+    }
+
+    /// Ends a migration; not one that goes on at its destination already.
     pub(super) fn abort(&mut self, vm: &str, source: &str) {
-        let found = self.migrations.iter().find(|m| m.vm == vm && m.source == source).map(|m| m.id);
+        let of = |m: &&Migration| m.vm == vm && m.source == source && !m.post_copy;
+        let found = self.migrations.iter().find(of).map(|m| m.id);
         if let Some(id) = found {
             let message = format!("the migration of VM {vm} was aborted");
             self.end(id, Err(Failure::new(Reason::Cancelled, message)));

@@ -41,6 +41,7 @@ fn order(world: &SimulatedWorld, vm: &str, bandwidth_mib_s: u64) -> MigrationOrd
         destination_uri: SimulatedWorld::migration_uri("h2"),
         bandwidth_mib_s,
         auto_converge: true,
+        post_copy: false,
         autostart: false,
     }
 }
@@ -108,6 +109,24 @@ async fn a_guest_that_writes_faster_than_can_be_sent_is_slowed_down() {
     order.auto_converge = false;
     let migrating = world.hypervisor("h1").migrate(order);
     assert!(tokio::time::timeout(Duration::from_millis(300), migrating).await.is_err());
+}
+
+#[tokio::test]
+async fn by_post_copy_what_is_written_is_not_sent_again() {
+    let world = world(100.0);
+    world.add_vm("h1", VmSpec { dirty_mib_s: 200.0, ..vm("a", 500, 500.0) });
+    let order = MigrationOrder { post_copy: true, ..order(&world, "a", 100) };
+    let source = world.hypervisor("h1");
+    let mut migrating = source.migrate(order.clone());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(150), &mut migrating).await.is_err(),
+        "it is not slowed down"
+    );
+    source.post_copy(order.vm.clone()).await.unwrap();
+    source.abort(order.vm.clone()).await.unwrap();
+    let finished = tokio::time::timeout(Duration::from_secs(5), migrating).await.unwrap().unwrap();
+    assert!(finished.bytes_processed.unwrap() > 500 << 20, "{finished:?}");
+    assert_eq!(verdict(&source.look(order).await), Verdict::Done);
 }
 
 #[tokio::test]

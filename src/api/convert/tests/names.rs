@@ -1,11 +1,14 @@
 //! Every value of every enum keeps its name on its way: the records' names are those of the wire.
 
-use crate::api::convert::{cluster, inventory_from_wire, life, progress_from_wire, report, vm_to_wire};
+use crate::api::convert::{
+    cluster, forecast, inventory_from_wire, life, progress_from_wire, report, vm_to_wire,
+};
 use crate::record::{
-    ActionState, ActionStatus, EventKind, FailureReason, Mode, PlanState, ProgressState, Report, VmRecord,
-    VmState,
+    ActionState, ActionStatus, EventKind, FailureReason, Mode as PlanMode, PlanState, ProgressState, Report,
+    VmRecord, VmState,
 };
 use dvms_proto::v1 as pb;
+use dvms_solver::migration::Mode;
 use serde::de::DeserializeOwned;
 
 /// The values of a wire enum but the unspecified one, each with its name.
@@ -33,7 +36,7 @@ fn events_and_plans() {
         assert_eq!((life::state_to_wire(state), state.name()), (wire, name));
     }
     for (number, _, name) in values(pb::plan_record::Mode::as_str_name) {
-        let mode: Mode = record(&name.to_lowercase());
+        let mode: PlanMode = record(&name.to_lowercase());
         assert_eq!(life::mode_from_wire(number), Some(Some(mode)));
     }
     assert_eq!((life::mode_from_wire(0), life::mode_from_wire(99)), (Some(None), None));
@@ -46,8 +49,17 @@ fn events_and_plans() {
             started: None,
             ended: None,
             message: String::new(),
+            forecast: None,
         };
         assert_eq!(life::status_to_wire(&status, "p").state(), wire);
+    }
+}
+
+#[test]
+fn how_migrations_end() {
+    for (_, wire, name) in values(pb::forecast::Mode::as_str_name) {
+        let mode: Mode = record(name);
+        assert_eq!((forecast::mode_to_wire(mode), mode.name()), (wire, name));
     }
 }
 
@@ -78,6 +90,7 @@ fn what_agents_say() {
             started: None,
             ended: None,
             message: String::new(),
+            forecast: None,
         };
         let told = life::status_to_wire(&status, "p").progress.unwrap();
         assert_eq!((told.state(), told), (wire, said));

@@ -31,6 +31,7 @@ fn host(name: &str, cpu: i64, memory: i64, vms: u32) -> HostRecord {
         partition: String::new(),
         migrations: 0,
         conditions: Vec::new(),
+        migration: None,
     }
 }
 
@@ -78,6 +79,7 @@ fn status(id: u64, state: ActionState, sent: u64) -> ActionStatus {
         started: Some(at(2.0)),
         ended,
         message: "the stream broke".into(),
+        forecast: None,
     }
 }
 

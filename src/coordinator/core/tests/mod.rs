@@ -7,6 +7,7 @@ mod chaos;
 mod checks;
 mod crowd;
 mod forgetting;
+mod migrations;
 mod operators;
 mod restarts;
 pub(in crate::coordinator) mod solver;

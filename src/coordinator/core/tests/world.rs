@@ -62,6 +62,10 @@ pub(super) struct World {
     pub(super) slow: Duration,
     /// How long a migration takes.
     pub(super) migration: Duration,
+    /// Share of the bandwidth that migrations really reach, each with two seconds besides; 0 = they take `migration`.
+    pub(super) speed: f64,
+    /// How long actions really take.
+    lasts: BTreeMap<ActionKey, Duration>,
     /// Share of actions that fail.
     pub(super) failing: f64,
     /// VMs whose next action fails.
@@ -107,6 +111,8 @@ impl World {
             steady_since: Duration::ZERO,
             slow: Duration::from_millis(20),
             migration: Duration::from_secs(3),
+            speed: 0.0,
+            lasts: BTreeMap::new(),
             failing: 0.0,
             fail_next: Vec::new(),
             disk_full: false,
@@ -376,6 +382,13 @@ impl World {
             if matches!(kind, OrderKind::Migrate { .. }) {
                 lasts = self.migration.mul_f64(self.rng.random_range(0.5..1.5));
             }
+            if let OrderKind::Migrate { bandwidth_mib_s, .. } = kind
+                && self.speed > 0.0
+            {
+                let memory = self.vms[vm].memory as f64;
+                lasts = Duration::from_secs_f64(2.0 + memory / (bandwidth_mib_s * self.speed));
+                self.lasts.insert(key.clone(), lasts);
+            }
             if !host.journal.contains_key(key) {
                 let ends = Happening::Ends { host: name.to_owned(), key: key.clone() };
                 self.after(lasts, ends);
@@ -401,7 +414,8 @@ impl World {
             agent::end(act, ProgressState::Failed, Some(FailureReason::HypervisorError));
         } else {
             agent::end(act, ProgressState::Done, None);
-            act.progress.elapsed_s = 3.0;
+            act.progress.elapsed_s = self.lasts.get(key).map_or(3.0, Duration::as_secs_f64);
+            act.progress.bytes_processed = (self.vms[&act.vm].memory as u64) << 20;
             let vm = self.vms.get_mut(&act.vm).unwrap();
             if matches!(act.kind, OrderKind::Start { .. }) {
                 assert_eq!(vm.host, None, "{} is started while it runs", act.vm);
