@@ -1,8 +1,10 @@
 //! The one place that calls the solver: the same budget, defaults and answers for the command line, the
 //! service and the coordinator.
 
-use dvms_solver::file::{Plan, Problem};
+use dvms_solver::file::{Plan, Problem, Statistic};
+use dvms_solver::migration::{Calibration, Policy, course, forecast};
 use dvms_solver::{Options, Rejected, solve};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use dvms_solver::Cancel as Stop;
@@ -66,6 +68,20 @@ pub trait Solver: Send + Sync + 'static {
     ) -> Result<Plan, Rejected>;
 }
 
+/// What is expected of a plan's migrations before anything was measured, as statistics of it.
+fn expected(problem: &Problem, plan: &Plan) -> BTreeMap<String, Statistic> {
+    let (policy, calibration) = (usual(), Calibration::default());
+    let steps =
+        course::steps(problem, plan, |_, workload, path| forecast(workload, path, &policy, &calibration));
+    course::totals(plan, steps.iter().map(|step| (step.id, &step.forecast))).statistics()
+}
+
+/// What the coordinator allows by default: guests may be slowed down.
+#[must_use]
+pub fn usual() -> Policy {
+    Policy { auto_converge: true, ..Policy::default() }
+}
+
 /// The solver of this package.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Engine;
@@ -86,6 +102,8 @@ impl Solver for Engine {
             work_limit: order.work_limit,
             migration_price: order.migration_price,
         };
-        solve(problem, &options, stop, better)
+        let mut plan = solve(problem, &options, stop, better)?;
+        plan.statistics.extend(expected(problem, &plan));
+        Ok(plan)
     }
 }

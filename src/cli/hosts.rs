@@ -4,14 +4,14 @@ use super::bars::{bar, percent, share, tone_of_load};
 use super::client::{Server, block_on, call};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::format::{ago, amount, count, safe, system_time};
+use super::format::{ago, amount, count, figure, safe, seconds, system_time};
 use super::list;
 use super::output::Output;
 use super::paint::Tone;
 use super::table::{Cell, Column, Look, Table};
 use super::vms;
 use dvms_proto::v1::host::{AdminState, Connection};
-use dvms_proto::v1::{GetHostRequest, Host, ListHostsRequest};
+use dvms_proto::v1::{GetHostRequest, Host, ListHostsRequest, MigrationEstimate};
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
@@ -204,7 +204,24 @@ fn details(host: &Host, now: SystemTime) -> String {
     let reported = host.last_report.and_then(system_time);
     line("reported", reported.map_or("never".to_owned(), |time| ago(time, now)));
     line("VMs", count(host.vm_count as usize, "VM"));
+    line("migrations", host.migration.as_ref().map(learned).unwrap_or_default());
     text
+}
+
+/// What migrations from a host have taught, in a line.
+fn learned(migration: &MigrationEstimate) -> String {
+    let error = match migration.mean_error {
+        error if error < 10.0 => format!("{:.1} %", error * 100.0),
+        _ => "more than 1000 %".to_owned(),
+    };
+    format!(
+        "{} measured: {:.0} % of the bandwidth they are given and {} of set-up each; forecasts were {error} off on average; \
+         planned with {} MiB/s",
+        migration.samples,
+        migration.efficiency * 100.0,
+        seconds(migration.setup_s),
+        figure(migration.bandwidth_mib_s),
+    )
 }
 
 #[cfg(test)]

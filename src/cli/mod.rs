@@ -5,6 +5,7 @@
 
 mod bars;
 mod bench;
+mod calibrate;
 mod check;
 mod client;
 mod completions;
@@ -14,6 +15,8 @@ mod exit;
 mod explain;
 mod failure;
 mod fit;
+mod forecast;
+mod forecast_view;
 mod foreign;
 mod forget;
 mod format;
@@ -94,6 +97,8 @@ enum Command {
     Explain(explain::Arguments),
     Whatif(whatif::Arguments),
     Fit(fit::Arguments),
+    Forecast(forecast::Arguments),
+    Calibrate(calibrate::Arguments),
     Import(foreign::import::Arguments),
     Export(foreign::export::Arguments),
     Bench(bench::Arguments),
@@ -142,6 +147,8 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Explain(arguments) => explain::run(arguments, output),
         Command::Whatif(arguments) => whatif::run(arguments, output),
         Command::Fit(arguments) => fit::run(arguments, output),
+        Command::Forecast(arguments) => forecast::run(arguments, output),
+        Command::Calibrate(arguments) => calibrate::run(arguments, output),
         Command::Import(arguments) => foreign::import::run(arguments, output, Paint::for_stderr(*color)),
         Command::Export(arguments) => foreign::export::run(arguments, output, Paint::for_stderr(*color)),
         Command::Bench(arguments) => bench::run(arguments, output),

@@ -2,6 +2,7 @@
 
 use super::exit::Exit;
 use super::failure::{Failure, Fault};
+use super::forecast_view;
 use super::input::Input;
 use super::out_file::OutFile;
 use super::output::Output;
@@ -9,7 +10,9 @@ use super::plan_view;
 use super::plot::picture;
 use super::searching::{Effort, Search};
 use super::trace::Trace;
+use crate::solving::usual;
 use dvms_solver::file::{Plan, Problem, Status};
+use dvms_solver::migration::Calibration;
 use std::path::PathBuf;
 
 /// Solves a problem file, without a server: which VMs to move where, in which order, and why
@@ -102,6 +105,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
         .solve_and_tell(&problem, "solving", &mut |plan| trace.better(plan))
         .map_err(|rejected| input.rejected(&rejected))?;
     trace.end(&plan);
+    let forecast = forecast_view::of_plan(&problem, &plan, &usual(), &Calibration::default());
     if let Some(out) = out {
         out.write(&plan.to_json())?;
     }
@@ -111,7 +115,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
     if let Some(plot) = plot {
         plot.write(&picture(&problem, &plan, &trace))?;
     }
-    match show(&plan, arguments, output) {
+    match show(&plan, &forecast, arguments, output) {
         // The plan is what it is, whoever reads about it.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
         shown => shown?,
@@ -128,11 +132,17 @@ pub(crate) fn exit_of(status: Status) -> Exit {
     }
 }
 
-fn show(plan: &Plan, arguments: &Arguments, output: Output) -> std::io::Result<()> {
+fn show(
+    plan: &Plan,
+    forecast: &forecast_view::Shown,
+    arguments: &Arguments,
+    output: Output,
+) -> std::io::Result<()> {
     if output.is_json() {
         return output.text(&plan.to_json());
     }
     output.text(&plan_view::whole(output.look, plan))?;
+    output.text(&forecast.text(output.look))?;
     match &arguments.out {
         Some(path) => output.line(&format!("\nThe plan is in {}.", path.display())),
         None => Ok(()),

@@ -12,6 +12,7 @@ mod explain;
 mod fit;
 mod foreign;
 mod grpcurl;
+mod migration;
 mod plans;
 mod readme;
 mod serve;

@@ -82,6 +82,11 @@ impl Cluster {
 
     /// Starts the agent of a hypervisor, whose migrations may use so many MiB/s.
     pub(crate) fn start_agent(&self, host: usize, bandwidth_mib_s: f64) {
+        self.start_agent_with(host, bandwidth_mib_s, "");
+    }
+
+    /// The same with more settings, lines of its configuration.
+    pub(crate) fn start_agent_with(&self, host: usize, bandwidth_mib_s: f64, settings: &str) {
         let name = format!("hv{host}");
         let folder = self.bed.path().join(format!("agent{host}"));
         fs::create_dir_all(&folder).unwrap();
@@ -89,7 +94,7 @@ impl Cluster {
         let text = format!(
             "coordinators = [\"{SERVER}\"]\ninsecure_plaintext = true\nhost = \"{name}\"\n\
              state_dir = \"{}\"\nmigration_uri = \"{}\"\nmigration_bandwidth_mib_s = {bandwidth_mib_s:.1}\n\
-             [labels]\nrack = \"r{host}\"\n[libvirt]\noverhead_mib_per_vm = 16\n",
+             {settings}[labels]\nrack = \"r{host}\"\n[libvirt]\noverhead_mib_per_vm = 16\n",
             path(&folder.join("state")),
             self.bed.peer_uri(host),
         );

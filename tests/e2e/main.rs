@@ -16,6 +16,7 @@ mod agents;
 mod consolidate;
 mod demo;
 mod drain;
+mod fetched;
 mod foreign;
 mod light;
 mod overload;

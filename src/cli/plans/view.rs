@@ -2,6 +2,7 @@
 
 use super::ask::plan_of;
 use crate::cli::failure::Failure;
+use crate::cli::forecast_view::Shown;
 use crate::cli::format::{ago, count, duration, mib, safe, system_time};
 use crate::cli::paint::{Paint, Tone};
 use crate::cli::plan_view;
@@ -101,6 +102,7 @@ pub(super) fn whole(look: Look, record: &PlanRecord) -> Result<String, Failure> 
         }
         if !plan.actions.is_empty() {
             let _ = write!(text, "\n{}", actions(look, record)?);
+            text.push_str(&Shown::of_record(record).text(look));
         }
     }
     for action in record.actions.iter().filter(|action| !action.message.is_empty()) {
