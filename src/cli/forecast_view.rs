@@ -20,8 +20,8 @@ pub(crate) struct Shown {
     lines: Vec<Line>,
     /// All together.
     pub(crate) totals: Totals,
-    /// Whether some are left out of the table where there are many.
-    short: bool,
+    /// Where all of them are told, if the table is to leave some out where there are many.
+    rest: Option<&'static str>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ pub(crate) fn of_plan(problem: &Problem, plan: &Plan, policy: &Policy, calibrati
         moved_mib: forecast.moved_mib,
         outcome: None,
     };
-    Shown { lines: steps.iter().map(line).collect(), totals, short: true }
+    Shown { lines: steps.iter().map(line).collect(), totals, rest: Some("`dvms forecast` has them all") }
 }
 
 fn word(mode: Mode) -> &'static str {
@@ -101,12 +101,16 @@ impl Shown {
             moved_mib: totals.moved_mib,
             endless: totals.endless as usize,
         };
-        Self { lines: record.actions.iter().filter_map(line).collect(), totals, short: true }
+        Self {
+            lines: record.actions.iter().filter_map(line).collect(),
+            totals,
+            rest: Some("--output json has them all"),
+        }
     }
 
     /// With every migration, however many there are.
     pub(crate) fn whole(self) -> Self {
-        Self { short: false, ..self }
+        Self { rest: None, ..self }
     }
 
     /// What is expected, after an empty line; nothing without migrations.
@@ -171,13 +175,13 @@ impl Shown {
         columns.push(Column::Right("SENT"));
         columns.extend([Column::Right("WAS")].into_iter().filter(|_| with_outcome));
         let mut table = Table::new(look, &columns);
-        let most = if self.short { SHOWN } else { usize::MAX };
+        let most = if self.rest.is_some() { SHOWN } else { usize::MAX };
         for line in self.lines.iter().take(most) {
             table.row(line.row(with_outcome));
         }
         let mut text = table.render();
         if let Some(more) = self.lines.len().checked_sub(most).filter(|more| *more > 0) {
-            let _ = writeln!(text, "… and {more} more; --output json has them all");
+            let _ = writeln!(text, "… and {more} more; {}", self.rest.unwrap_or_default());
         }
         text
     }

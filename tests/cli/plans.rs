@@ -49,10 +49,27 @@ fn a_plan_is_asked_for_approved_and_followed_to_its_end() {
     assert!(active < 3, "{active} hosts still run VMs");
     assert_eq!(agents.world.split_brains(), Vec::<String>::new());
 
+    // What was expected of its migrations, and what they took.
+    let shown = server.run(&["plans", "show", id]).expect(0).stdout;
+    assert!(shown.contains("\nExpected: ") && shown.contains("\nMeasured: "), "{shown}");
+    let source = actions[0]["source"].as_str().unwrap();
+    let host = server.run(&["hosts", source]).expect(0).stdout;
+    assert!(host.contains("\nmigrations   ") && host.contains(" measured: "), "{host}");
+
     // What has ended stays as it is.
     server.run(&["plans", "watch", id]).expect(0);
     let ended = server.run(&["plans", "cancel", id, "-o", "json"]).expect(0).json();
     assert_eq!(ended["state"], "SUCCEEDED");
+    for action in ended["actions"].as_array().unwrap() {
+        let (forecast, outcome) = (&action["forecast"], &action["outcome"]);
+        assert_eq!(forecast["mode"], "PRE_COPY", "{action}");
+        assert!(
+            forecast["duration_s"].as_f64() > Some(0.0) && outcome["duration_s"].as_f64() > Some(0.0),
+            "{action}"
+        );
+        assert!(outcome["error"].is_f64() && outcome["moved_mib"].as_f64() > Some(500.0), "{action}");
+    }
+    assert_eq!(ended["forecast"]["migrations"].as_u64(), Some(actions.len() as u64), "{ended}");
 }
 
 #[test]
