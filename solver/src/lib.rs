@@ -29,6 +29,7 @@ mod screen;
 mod search;
 #[doc(hidden)]
 pub mod testing;
+pub mod timeline;
 pub mod whatif;
 
 pub use budget::Cancel;

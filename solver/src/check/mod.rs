@@ -87,6 +87,25 @@ pub fn check(problem: &Problem, plan: &Plan) -> Judgement {
     Judgement { violations: report.found, levels }
 }
 
+/// What the sweep saw at one time.
+#[cfg(test)]
+pub(crate) struct Seen {
+    pub(crate) at_s: f64,
+    /// By host, NUMA node and resource.
+    pub(crate) used: std::collections::BTreeMap<(String, Option<usize>, String), i64>,
+    /// Out of and into each host, in MiB/s.
+    pub(crate) rates: std::collections::BTreeMap<String, [f64; 2]>,
+}
+
+/// What the sweep over a plan sees after each event.
+#[cfg(test)]
+pub(crate) fn seen(problem: &Problem, plan: &Plan) -> Option<Vec<Seen>> {
+    let mut report = Report::default();
+    let tables = Tables::new(problem, plan, &mut report)?;
+    let order = order::Order::new(plan, &tables, &mut report);
+    Some(sweep::seen(&tables, &order))
+}
+
 /// Collects violations, each once.
 #[derive(Debug, Default)]
 struct Report {

@@ -304,7 +304,7 @@ impl<'t, 'a> Sweep<'t, 'a> {
 /// Sweeps by the times of the plan.
 pub(super) fn timed<'a>(tables: &Tables<'a>, order: &Order<'a>, report: &mut Report) -> Swept<'a> {
     let mut sweep = Sweep::new(tables);
-    for (end, i) in instants(order.steps.iter().map(|step| (step.start_s, step.end_s))) {
+    for (_, end, i) in instants(order.steps.iter().map(|step| (step.start_s, step.end_s))) {
         if end {
             sweep.end(&order.steps[i], report);
         } else {
@@ -314,8 +314,38 @@ pub(super) fn timed<'a>(tables: &Tables<'a>, order: &Order<'a>, report: &mut Rep
     Swept { world: sweep.world, broken: sweep.broken }
 }
 
+/// What a sweep sees, for comparison: after each event the time, what is used of each host, NUMA node and resource,
+/// and what goes out of and into each host.
+#[cfg(test)]
+pub(super) fn seen(tables: &Tables<'_>, order: &Order<'_>) -> Vec<super::Seen> {
+    let (mut sweep, mut report) = (Sweep::new(tables), Report::default());
+    let look = |sweep: &Sweep<'_, '_>, at_s: f64| {
+        let limits = tables.limits.iter().flat_map(|(host, all)| all.iter().map(move |limit| (*host, limit)));
+        let used = limits.map(|(host, limit)| {
+            let resource = tables.resources[limit.resource].to_owned();
+            ((host.to_owned(), limit.node, resource), sweep.world.total(host, limit))
+        });
+        let rate = |all: &ByName<'_, f64>, host: &str| all.get(host).copied().unwrap_or(0.0);
+        let rates = tables
+            .hosts
+            .keys()
+            .map(|host| ((*host).to_owned(), [rate(&sweep.rate_out, host), rate(&sweep.rate_in, host)]));
+        super::Seen { at_s, used: used.collect(), rates: rates.collect() }
+    };
+    let mut all = vec![look(&sweep, f64::NEG_INFINITY)];
+    for (at_s, end, i) in instants(order.steps.iter().map(|step| (step.start_s, step.end_s))) {
+        if end {
+            sweep.end(&order.steps[i], &mut report);
+        } else {
+            sweep.start(&order.steps[i], &mut report);
+        }
+        all.push(look(&sweep, at_s));
+    }
+    all
+}
+
 /// Starts and ends in the order of time: at one instant ends come first, then the order of the steps.
-fn instants(times: impl Iterator<Item = (f64, f64)>) -> Vec<(bool, usize)> {
+fn instants(times: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, bool, usize)> {
     let mut events = Vec::new();
     for (i, (start, end)) in times.enumerate() {
         events.push((start, 1, i, false));
@@ -323,5 +353,5 @@ fn instants(times: impl Iterator<Item = (f64, f64)>) -> Vec<(bool, usize)> {
         events.push(if instant { (start, 1, i, true) } else { (end - EPSILON_S, 0, i, true) });
     }
     events.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)).then(a.3.cmp(&b.3)));
-    events.into_iter().map(|(_, _, i, end)| (end, i)).collect()
+    events.into_iter().map(|(at_s, _, i, end)| (at_s, end, i)).collect()
 }

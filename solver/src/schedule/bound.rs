@@ -5,9 +5,35 @@ use super::network::{SWITCH_S, duration_s, hop_s, line_limits, sure_lines};
 use super::port::{Parcel, least_s};
 use crate::model::{HostId, Problem, VmId};
 
-/// Seconds. Each VM that moves leaves its host once and enters its last one at least; between them it may
-/// go where it likes.
+/// What takes so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Holds {
+    /// All that leaves a host.
+    Out(HostId),
+    /// All that comes to a host.
+    Into(HostId),
+    /// All that touches a host, few at a time.
+    Slots(HostId),
+    /// All that goes through a line: 0 is the backbone, the others are one more than their channel.
+    Line(usize),
+    /// A VM's way to its place, alone.
+    Move(VmId),
+    /// A VM's last hop, which waits for room or for its host to be booted.
+    Arrival(VmId),
+    /// A host's boot.
+    Boot(HostId),
+}
+
+/// Seconds: the greatest of [`parts`].
 pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
+    let mut bound = 0.0;
+    parts(ground, &mut |_, seconds| bound = f64::max(bound, seconds));
+    bound
+}
+
+/// Tells what takes how many seconds at least. Each VM that moves leaves its host once and enters its last one at
+/// least; between them it may go where it likes.
+pub(super) fn parts(ground: &Ground<'_>, tell: &mut impl FnMut(Holds, f64)) {
     let problem = ground.problem;
     let hops: Vec<Hop> = ground.movers().filter_map(|vm| ground.last_hop(vm, &ground.start)).collect();
     let backbone = problem.limits.backbone_bandwidth.unwrap_or(f64::INFINITY);
@@ -15,11 +41,11 @@ pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
     // What goes out of and into each host, and seconds of its slots; MiB through each line.
     let mut ports = vec![(<[Vec<Parcel>; 2]>::default(), 0.0); problem.hosts.len()];
     let mut through = vec![0.0; limits.len()];
-    let mut bound = ground.switches.booted().map(|host| problem.host(host).boot_s).fold(0.0, f64::max);
+    ground.switches.booted().for_each(|host| tell(Holds::Boot(host), problem.host(host).boot_s));
     for hop in &hops {
         let opens = ground.opens_s(hop.to.host).unwrap_or(0.0);
-        bound = bound.max(shortest_s(problem, *hop, &limits));
-        bound = bound.max(arrival_s(ground, *hop).max(opens) + last_s(problem, *hop, backbone));
+        tell(Holds::Move(hop.vm), shortest_s(problem, *hop, &limits));
+        tell(Holds::Arrival(hop.vm), arrival_s(ground, *hop).max(opens) + last_s(problem, *hop, backbone));
         let Some(from) = hop.from else { continue };
         if hop.repins() {
             ports[from.index()].1 += SWITCH_S;
@@ -40,17 +66,20 @@ pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
             through[line] += least_transfer(ground, hop.vm, limits[line]);
         }
     }
-    for (host, (parcels, slots)) in problem.hosts.iter().zip(ports) {
+    for (id, ([out, into], slots)) in problem.host_ids().zip(ports) {
+        let host = problem.host(id);
         let bandwidth = host.migration_bandwidth.min(backbone);
-        for parcels in parcels {
-            bound = bound.max(least_s(&parcels, bandwidth, host.max_migrations));
+        for (holds, parcels) in [(Holds::Out(id), out), (Holds::Into(id), into)] {
+            if !parcels.is_empty() {
+                tell(holds, least_s(&parcels, bandwidth, host.max_migrations));
+            }
         }
         if slots > 0.0 {
-            bound = bound.max(slots / f64::from(host.max_migrations));
+            tell(Holds::Slots(id), slots / f64::from(host.max_migrations));
         }
     }
-    let busy = through.iter().zip(&limits).filter(|(amount, _)| **amount > 0.0);
-    busy.map(|(amount, limit)| amount / limit).fold(bound, f64::max)
+    let busy = through.iter().zip(&limits).enumerate().filter(|(_, (amount, _))| **amount > 0.0);
+    busy.for_each(|(line, (amount, limit))| tell(Holds::Line(line), amount / limit));
 }
 
 /// Seconds that the last of a VM's hops takes at least, wherever it comes from.

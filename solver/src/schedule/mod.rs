@@ -28,7 +28,9 @@ use crate::constraints::{Act, Rules};
 use crate::file::Action;
 use crate::model::{Objective, Placement, Problem, VmId};
 use crate::objective::Way;
+pub(crate) use bound::Holds;
 use ground::Ground;
+pub(crate) use network::{SWITCH_S, lines};
 use network::{Shares, Sharing, level_shares};
 pub(crate) use port::{Parcel, least_s};
 use rank::Order;
@@ -60,6 +62,13 @@ pub(crate) struct Stuck {
     pub(crate) vms: BTreeSet<VmId>,
     /// There is none: the placement cannot be reached, whatever is done on the way.
     pub(crate) proved: bool,
+}
+
+/// What any schedule that leads to a placement must wait for, with the seconds that it takes at least.
+pub(crate) fn bounds(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> Vec<(Holds, f64)> {
+    let mut bounds = Vec::new();
+    bound::parts(&Ground::new(problem, rules, to, true), &mut |holds, seconds| bounds.push((holds, seconds)));
+    bounds
 }
 
 /// Finds actions that lead from the present placement to another, safe at every instant.

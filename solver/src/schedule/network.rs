@@ -7,7 +7,7 @@ use crate::model::{HostId, Problem, VmId};
 use std::collections::BTreeMap;
 
 /// The pause that ends a live migration, in seconds.
-pub(super) const SWITCH_S: f64 = 0.03;
+pub(crate) const SWITCH_S: f64 = 0.03;
 /// No transfer is planned to take less, in seconds.
 const QUICKEST_S: f64 = 1e-5;
 /// Sums of rates are this exact, relatively.
@@ -112,7 +112,7 @@ struct Line {
 }
 
 /// What a transfer uses between the ports of its hosts, as numbers of lines: the backbone is 0, if there is one.
-pub(super) fn lines(problem: &Problem, from: HostId, to: HostId) -> impl Iterator<Item = usize> + use<> {
+pub(crate) fn lines(problem: &Problem, from: HostId, to: HostId) -> impl Iterator<Item = usize> + use<> {
     let backbone = problem.limits.backbone_bandwidth.is_some() && from != to;
     let links = problem.topology.channels_between(from, to).unwrap_or_default();
     backbone.then_some(0).into_iter().chain(links.into_iter().map(|channel| channel as usize + 1))

@@ -102,6 +102,14 @@ impl Case {
     }
 }
 
+/// A random problem with a plan that the checker lets pass, and what it cannot end before.
+pub(crate) fn planned(hosts: usize, vms: usize, odd: bool, seed: u64) -> Option<(file::Problem, Plan, f64)> {
+    let (case, to) = generate::case(generate::Size { hosts, vms, odd, numa: seed.is_multiple_of(3) }, seed)?;
+    let timed = case.schedule(&to).ok()?;
+    let plan = case.plan(&to, &timed);
+    Some((case.file, plan, timed.makespan_bound))
+}
+
 fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap()
 }
