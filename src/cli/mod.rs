@@ -20,6 +20,7 @@ mod forecast_view;
 mod foreign;
 mod forget;
 mod format;
+mod gantt;
 mod host_state;
 mod hosts;
 mod input;
@@ -94,6 +95,7 @@ enum Command {
     Demo(demo::Arguments),
     Solve(solve::Arguments),
     Check(check::Arguments),
+    Gantt(gantt::Arguments),
     Explain(explain::Arguments),
     Whatif(whatif::Arguments),
     Fit(fit::Arguments),
@@ -144,6 +146,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Demo(arguments) => demo::run(arguments, output),
         Command::Solve(arguments) => solve::run(arguments, output),
         Command::Check(arguments) => check::run(arguments, output),
+        Command::Gantt(arguments) => gantt::run(arguments, output),
         Command::Explain(arguments) => explain::run(arguments, output),
         Command::Whatif(arguments) => whatif::run(arguments, output),
         Command::Fit(arguments) => fit::run(arguments, output),

@@ -30,7 +30,7 @@ impl OutFile {
     pub(crate) fn prepare(path: &Path) -> Result<Self, Failure> {
         let refuse = |error: io::Error| {
             let why = plain(&error);
-            Failure::new(format!("cannot write {}: {why}; nothing was solved", path.display()))
+            Failure::new(format!("cannot write {}: {why}; nothing was begun", path.display()))
         };
         // Through a link, the file that it names.
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());

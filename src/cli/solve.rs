@@ -3,6 +3,7 @@
 use super::exit::Exit;
 use super::failure::{Failure, Fault};
 use super::forecast_view;
+use super::gantt::{Files, Subject, View, Wish};
 use super::input::Input;
 use super::out_file::OutFile;
 use super::output::Output;
@@ -28,6 +29,7 @@ Examples:
   dvms solve rack.json
   dvms solve rack.json --time-limit 5 --out plan.json
   dvms solve rack.json --trace trace.json --plot solve.svg
+  dvms solve rack.json --gantt --html plan.html
   dvms solve - --objective CONSOLIDATE --output json < rack.json")]
 pub(crate) struct Arguments {
     /// The problem, JSON; `-` = standard input
@@ -46,6 +48,8 @@ pub(crate) struct Arguments {
     /// What is best, instead of what the file says [default: the file's, else REPAIR]
     #[arg(long, value_enum, ignore_case = true)]
     objective: Option<Goal>,
+    #[command(flatten)]
+    over_time: Wish,
 }
 
 /// Named lists of objectives.
@@ -99,6 +103,8 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
     let prepared = |path: &Option<PathBuf>| path.as_deref().map(OutFile::prepare).transpose();
     let (out, traced, plot) =
         (prepared(&arguments.out)?, prepared(&arguments.trace)?, prepared(&arguments.plot)?);
+    let pictures = arguments.over_time.view().map(|view| Ok((view, view.files()?)));
+    let pictures = pictures.transpose().map_err(|failure: Failure| failure)?;
     let search = Search::new(&arguments.effort, !output.is_json())?;
     let mut trace = Trace::default();
     let plan = search
@@ -115,9 +121,13 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
     if let Some(plot) = plot {
         plot.write(&picture(&problem, &plan, &trace))?;
     }
-    match show(&plan, &forecast, arguments, output) {
+    let shown = match pictures {
+        Some((view, files)) => over_time(&problem, &plan, (view, files), output),
+        None => show(&plan, &forecast, arguments, output).map_err(Failure::from),
+    };
+    match shown {
         // The plan is what it is, whoever reads about it.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        Err(Failure::Closed) => {}
         shown => shown?,
     }
     Ok(exit_of(plan.status))
@@ -130,6 +140,21 @@ pub(crate) fn exit_of(status: Status) -> Exit {
         Status::Infeasible => Exit::Infeasible,
         Status::Unknown => Exit::Unknown,
     }
+}
+
+/// The plan over time, and what there is to say where there is none.
+fn over_time(
+    problem: &Problem,
+    plan: &Plan,
+    (view, files): (&View, Files),
+    output: Output,
+) -> Result<(), Failure> {
+    if !output.is_json() {
+        let paint = output.look.paint;
+        output.line(&plan_view::headline(paint, plan))?;
+        output.line(&plan_view::explanation(paint, plan))?;
+    }
+    view.show(files, &Subject::of_file(problem, plan), output)
 }
 
 fn show(

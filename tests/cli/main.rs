@@ -11,6 +11,7 @@ mod demo;
 mod explain;
 mod fit;
 mod foreign;
+mod gantt;
 mod grpcurl;
 mod migration;
 mod plans;

@@ -42,6 +42,10 @@ fn a_plan_is_asked_for_approved_and_followed_to_its_end() {
     assert_eq!(full["problem"]["hosts"].as_array().unwrap().len(), 3);
     assert!(server.run(&["plans", "show", id, "-o", "json"]).expect(0).json()["problem"].is_null());
 
+    let drawn = server.run(&["plans", "show", id, "--gantt"]).expect(0).stdout;
+    assert!(drawn.contains("is PROPOSED") && drawn.contains("\nmakespan "), "{drawn}");
+    assert!(!drawn.contains("really"), "{drawn}");
+
     let followed = server.run(&["plans", "approve", id, "--wait"]).expect(0).stdout;
     assert!(followed.contains(&format!("Plan {id} is SUCCEEDED")), "{followed}");
     assert_eq!(followed.matches("DONE").count(), actions.len(), "{followed}");
@@ -55,6 +59,12 @@ fn a_plan_is_asked_for_approved_and_followed_to_its_end() {
     let source = actions[0]["source"].as_str().unwrap();
     let host = server.run(&["hosts", source]).expect(0).stdout;
     assert!(host.contains("\nmigrations   ") && host.contains(" measured: "), "{host}");
+    // How it really went stands beside the plan.
+    let drawn = server.run(&["plans", "show", id, "--gantt", "--output", "json"]).expect(0).json();
+    for action in drawn["actions"].as_array().unwrap() {
+        assert_eq!(action["real"]["state"], "DONE", "{action}");
+        assert!(action["real"]["end_s"].as_f64() >= action["real"]["start_s"].as_f64(), "{action}");
+    }
 
     // What has ended stays as it is.
     server.run(&["plans", "watch", id]).expect(0);

@@ -2,11 +2,13 @@
 
 mod ask;
 mod follow;
+mod over_time;
 mod view;
 
 use super::client::{Server, block_on, call};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::gantt::Wish;
 use super::list;
 use super::output::Output;
 use super::searching::limit;
@@ -49,13 +51,17 @@ Examples:
     #[command(after_help = "\
 Examples:
   dvms plans show 01890a5d-ac96-774b-bcce-b302099a8057
-  dvms plans show 01890a5d-ac96-774b-bcce-b302099a8057 --problem --output json | jq .problem > problem.json")]
+  dvms plans show 01890a5d-ac96-774b-bcce-b302099a8057 --problem --output json | jq .problem > problem.json
+  dvms plans show 01890a5d-ac96-774b-bcce-b302099a8057 --gantt
+  dvms plans show 01890a5d-ac96-774b-bcce-b302099a8057 --html plan.html")]
     Show {
         /// Id of the plan
         id: String,
         /// With the problem that was solved; in the JSON form only
         #[arg(long)]
         problem: bool,
+        #[command(flatten)]
+        over_time: Wish,
     },
     /// Follows a plan until it has ended
     #[command(after_help = "\
@@ -146,11 +152,15 @@ pub(crate) fn run(arguments: &Arguments, server: &str, output: Output) -> Result
                 }
                 Ok(Exit::Success)
             }
-            Command::Show { id, problem } => {
-                let view = if *problem { View::Full } else { View::Basic };
+            Command::Show { id, problem, over_time } => {
+                let pictures = over_time.view();
+                let view = if *problem || pictures.is_some() { View::Full } else { View::Basic };
                 let request = GetPlanRequest { id: id.clone(), view: view.into() };
                 let record = server.plans().get_plan(call(request)).await.map_err(failed)?.into_inner();
-                show(&record, output)?;
+                match pictures {
+                    Some(view) => over_time::show(view, view.files()?, record, output)?,
+                    None => show(&record, output)?,
+                }
                 Ok(Exit::Success)
             }
             Command::Watch { id } => watch(&server, id, output, false).await,

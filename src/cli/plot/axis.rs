@@ -1,7 +1,7 @@
 //! Round figures along an axis.
 
 /// Round values within a range, at most `most` of them (at least 2).
-pub(super) fn ticks(least: f64, greatest: f64, most: usize) -> Vec<f64> {
+pub(in crate::cli) fn ticks(least: f64, greatest: f64, most: usize) -> Vec<f64> {
     let span = greatest - least;
     if !span.is_finite() || span <= 0.0 {
         return vec![least];
@@ -41,7 +41,7 @@ impl Time {
     }
 
     /// Round times.
-    pub(super) fn ticks(&self) -> Vec<f64> {
+    pub(in crate::cli) fn ticks(&self) -> Vec<f64> {
         if !self.log {
             return ticks(0.0, self.until, 6);
         }

@@ -1,11 +1,11 @@
 //! `dvms solve --plot`: how a solve went, and the hosts before and after, as one SVG picture.
 
-mod axis;
+pub(super) mod axis;
 mod bars;
 mod cells;
 mod curves;
 mod hosts;
-mod svg;
+pub(super) mod svg;
 
 use super::paint::Paint;
 use super::plan_view;

@@ -4,14 +4,14 @@ use super::{FAINT, INK};
 use std::fmt::Write as _;
 
 /// A picture under construction.
-pub(super) struct Svg {
+pub(in crate::cli) struct Svg {
     width: f64,
     body: String,
 }
 
 /// Where a text is held.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Anchor {
+pub(in crate::cli) enum Anchor {
     Start,
     Middle,
     End,
@@ -19,14 +19,14 @@ pub(super) enum Anchor {
 
 /// How a text looks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text {
-    pub(super) size: f64,
-    pub(super) colour: &'static str,
-    pub(super) anchor: Anchor,
-    pub(super) bold: bool,
-    pub(super) italic: bool,
+pub(in crate::cli) struct Text {
+    pub(in crate::cli) size: f64,
+    pub(in crate::cli) colour: &'static str,
+    pub(in crate::cli) anchor: Anchor,
+    pub(in crate::cli) bold: bool,
+    pub(in crate::cli) italic: bool,
     /// Degrees, clockwise.
-    pub(super) slant: f64,
+    pub(in crate::cli) slant: f64,
 }
 
 impl Default for Text {
@@ -37,33 +37,53 @@ impl Default for Text {
 
 impl Text {
     /// What matters less.
-    pub(super) fn faint(size: f64) -> Self {
+    pub(in crate::cli) fn faint(size: f64) -> Self {
         Self { size, colour: FAINT, ..Self::default() }
     }
 }
 
 /// About how wide a text is.
-pub(super) fn width(text: &str, size: f64) -> f64 {
+pub(in crate::cli) fn width(text: &str, size: f64) -> f64 {
     text.chars().count() as f64 * size * 0.58
 }
 
 impl Svg {
-    pub(super) fn new(width: f64) -> Self {
+    pub(in crate::cli) fn new(width: f64) -> Self {
         Self { width, body: String::new() }
     }
 
     /// The whole document.
-    pub(super) fn finish(self, height: f64) -> String {
+    pub(in crate::cli) fn finish(self, height: f64) -> String {
+        self.finish_on(height, "#ffffff")
+    }
+
+    /// The whole document, on a ground of this colour.
+    pub(in crate::cli) fn finish_on(self, height: f64, ground: &str) -> String {
         let Self { width, body } = self;
+        let height = short(height);
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
              viewBox=\"0 0 {width} {height}\" font-family=\"system-ui, Helvetica, Arial, sans-serif\">\n\
-             <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n{body}</svg>\n"
+             <rect width=\"{width}\" height=\"{height}\" fill=\"{ground}\"/>\n{body}</svg>\n"
         )
     }
 
+    /// What is drawn together, with attributes for a script.
+    pub(in crate::cli) fn group(&mut self, data: &[(&str, String)], draw: impl FnOnce(&mut Self)) {
+        let all = data.iter().map(|(name, value)| format!(" {name}=\"{}\"", escaped(value)));
+        let _ = writeln!(self.body, "<g{}>", all.collect::<String>());
+        draw(self);
+        self.body.push_str("</g>\n");
+    }
+
     /// A box; `title` is shown where the pointer rests on it, unless it is empty.
-    pub(super) fn rect(&mut self, (x, y): (f64, f64), (width, height): (f64, f64), fill: &str, title: &str) {
+    pub(in crate::cli) fn rect(
+        &mut self,
+        (x, y): (f64, f64),
+        (width, height): (f64, f64),
+        fill: &str,
+        title: &str,
+    ) {
         let (x, y, width, height) = (short(x), short(y), short(width), short(height));
         let title =
             if title.is_empty() { String::new() } else { format!("<title>{}</title>", escaped(title)) };
@@ -73,7 +93,7 @@ impl Svg {
         );
     }
 
-    pub(super) fn line(&mut self, points: &[(f64, f64)], stroke: &str, width: f64, dashed: bool) {
+    pub(in crate::cli) fn line(&mut self, points: &[(f64, f64)], stroke: &str, width: f64, dashed: bool) {
         let points = listed(points);
         let style = if dashed { " stroke-dasharray=\"6 4\"" } else { "" };
         let _ = writeln!(
@@ -82,7 +102,7 @@ impl Svg {
         );
     }
 
-    pub(super) fn dot(&mut self, (x, y): (f64, f64), fill: &str, title: &str) {
+    pub(in crate::cli) fn dot(&mut self, (x, y): (f64, f64), fill: &str, title: &str) {
         let (x, y) = (short(x), short(y));
         let _ = writeln!(
             self.body,
@@ -92,14 +112,14 @@ impl Svg {
     }
 
     /// A surface, so pale that what is below can be seen.
-    pub(super) fn area(&mut self, points: &[(f64, f64)], fill: &str, opacity: f64) {
+    pub(in crate::cli) fn area(&mut self, points: &[(f64, f64)], fill: &str, opacity: f64) {
         let points = listed(points);
         let _ =
             writeln!(self.body, "<polygon points=\"{points}\" fill=\"{fill}\" fill-opacity=\"{opacity}\"/>");
     }
 
     /// A heading, and what is said of it.
-    pub(super) fn heading(&mut self, (x, y): (f64, f64), heading: &str, said: &str) {
+    pub(in crate::cli) fn heading(&mut self, (x, y): (f64, f64), heading: &str, said: &str) {
         let (x, y) = (short(x), short(y));
         let _ = writeln!(
             self.body,
@@ -110,7 +130,7 @@ impl Svg {
         );
     }
 
-    pub(super) fn text(&mut self, (x, y): (f64, f64), look: &Text, text: &str) {
+    pub(in crate::cli) fn text(&mut self, (x, y): (f64, f64), look: &Text, text: &str) {
         let anchor = match look.anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -145,7 +165,8 @@ fn short(value: f64) -> f64 {
     if value.is_finite() { value + 0.0 } else { 0.0 }
 }
 
-fn escaped(text: &str) -> String {
+/// As it stands in XML, between tags and in attributes.
+pub(in crate::cli) fn escaped(text: &str) -> String {
     let mut safe = String::new();
     for c in text.chars() {
         match c {
