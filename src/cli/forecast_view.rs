@@ -125,8 +125,8 @@ impl Shown {
             super::format::count(migrations, "migration"),
             seconds(duration_s),
             amount(moved_mib),
-            seconds(downtime_s),
-            seconds(longest_downtime_s),
+            milliseconds(downtime_s),
+            milliseconds(longest_downtime_s),
         );
         if endless > 0 {
             let never = look.paint.tone(Tone::Bad, &format!("{endless} of them"));
@@ -154,7 +154,7 @@ impl Shown {
             "Measured: {} done, {} sent, VMs stood still for {} at most; the forecasts were {} off on average.",
             done.len(),
             amount(moved),
-            seconds(longest),
+            milliseconds(longest),
             percent(mean),
         ))
     }
@@ -263,11 +263,11 @@ mod tests {
         let (problem, plan) = (Problem::from_json(PROBLEM).unwrap(), Plan::from_json(PLAN).unwrap());
         let shown = of_plan(&problem, &plan, &usual(), &Calibration::default());
         let expected = "
-Expected: 2 migrations in 54.8 s, 4.9 GiB sent, VMs stand still for 0.2 s together and 0.2 s at most.
+Expected: 2 migrations in 56.8 s, 5 GiB sent, VMs stand still for 259 ms together and 229 ms at most.
 
 ID  VM  HOW       MIB/S  EXPECTED  DOWNTIME      SENT
  1  v   pre-copy    100    12.4 s     30 ms  1000 MiB
- 2  w   pre-copy    100    42.4 s    192 ms   3.9 GiB
+ 2  w   pre-copy    100    44.4 s    229 ms     4 GiB
 ";
         assert_eq!(shown.text(Look::PLAIN), expected);
         assert_eq!(Shown::default().text(Look::PLAIN), "");
@@ -311,7 +311,7 @@ ID  VM  HOW       MIB/S  EXPECTED  DOWNTIME      SENT
         let text = Shown::of_record(&record).text(Look::PLAIN);
         for says in [
             "1 of them would not end",
-            "Measured: 1 done, 800 MiB sent, VMs stood still for 0.05 s at most; the forecasts were 25 % off on average.",
+            "Measured: 1 done, 800 MiB sent, VMs stood still for 45 ms at most; the forecasts were 25 % off on average.",
             " 1  v   pre-copy      100    12.5 s  10 s  +25 %     30 ms  45 ms  1000 MiB  800 MiB\n",
             " 2  w   never ends    100         -     -      -         -      -  1000 MiB        -\n",
         ] {
