@@ -127,11 +127,17 @@ impl Budget {
         self.work_limit
     }
 
+    /// Whether all work that is allowed has been done.
+    #[must_use]
+    pub fn is_worked_off(&self) -> bool {
+        self.work_limit.is_some_and(|limit| self.work_done() >= limit)
+    }
+
     /// Whether to stop: out of time, out of work, or asked to.
     #[must_use]
     pub fn expired(&self) -> bool {
         self.is_stopped()
-            || self.work_limit.is_some_and(|limit| self.work_done() >= limit)
+            || self.is_worked_off()
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
@@ -182,9 +188,9 @@ mod tests {
         assert!(over.remaining().is_zero() && over.is_overdue(Duration::ZERO) && !over.is_overdue(LONG));
         let budget = Budget::new(LONG, Some(10), &cancel);
         budget.spend(9);
-        assert!(!budget.expired());
+        assert!(!budget.expired() && !budget.is_worked_off());
         budget.spend(1);
-        assert!(budget.expired());
+        assert!(budget.expired() && budget.is_worked_off());
         let budget = Budget::new(Duration::MAX, None, &cancel);
         assert!(!budget.expired());
         cancel.clone().now();

@@ -125,22 +125,29 @@ impl<'o, 'a> Stays<'o, 'a> {
         let mut taken: Vec<Vec<Stay<'a>>> = Vec::new();
         let mut hosts = 0;
         for host in &rule.hosts {
-            let mut steps = self.order.steps.iter().enumerate();
-            let switch = steps.find(|(_, step)| step.power.is_some() && step.destination == *host);
-            let booted = switch.is_some_and(|(_, step)| step.power == Some(true));
-            if !tables.is_online(host) && !booted {
+            let down = self.down(tables, host);
+            if down.iter().any(|stay| stay.begins.is_none() && stay.ends.is_none()) {
                 continue;
             }
             hosts += 1;
-            let mut stays = self.of.get(host).cloned().unwrap_or_default();
-            stays.extend(switch.map(|(i, _)| Stay {
-                vm: "",
-                begins: (!booted).then_some(i),
-                ends: booted.then_some(i),
-            }));
-            taken.push(stays);
+            let stays = self.of.get(host).cloned().unwrap_or_default();
+            taken.push(stays.into_iter().chain(down).collect());
         }
         hosts - self.busiest(&taken)
+    }
+
+    /// When a host is not online, as stays of nobody.
+    fn down(&self, tables: &Tables<'_>, host: &str) -> Vec<Stay<'a>> {
+        let off = |begins: Option<usize>| Stay { vm: "", begins, ends: None };
+        let mut stays = Vec::from_iter((!tables.is_online(host)).then(|| off(None)));
+        for (i, step) in self.order.steps.iter().enumerate().filter(|(_, step)| step.destination == host) {
+            match step.power {
+                Some(true) => stays.iter_mut().for_each(|stay| stay.ends = stay.ends.or(Some(i))),
+                Some(false) => stays.push(off(Some(i))),
+                None => {}
+            }
+        }
+        stays
     }
 
     /// How many hosts can be taken at the same time, at most: of those in a row, each free before the next is taken,

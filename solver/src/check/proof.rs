@@ -198,6 +198,14 @@ fn switches(order: &Order<'_>, report: &mut Report) {
     for (s, switch) in order.steps.iter().enumerate() {
         let Some(boot) = switch.power else { continue };
         let host = switch.destination;
+        let booted = order.steps.iter().position(|step| step.power == Some(true) && step.destination == host);
+        if let Some(booted) = booted.filter(|booted| !boot && !order.ancestors[s].contains(*booted)) {
+            let message = format!(
+                "`after` does not order the boot of {host}, action {}, and its shutdown",
+                order.steps[booted].id
+            );
+            report.add(7, format!("actions[id={}]", switch.id), message);
+        }
         for (i, step) in order.steps.iter().enumerate().filter(|(_, step)| step.power.is_none()) {
             let (waits, what) = if boot {
                 (step.destination != host || order.ancestors[i].contains(s), "boot")

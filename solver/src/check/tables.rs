@@ -271,7 +271,10 @@ impl<'a> Tables<'a> {
             );
             return;
         }
-        if self.steps.iter().any(|step| step.power.is_some() && step.destination == host.as_str()) {
+        let mine = self.steps.iter().filter(|step| step.power.is_some() && step.destination == host.as_str());
+        let before: Vec<Option<bool>> = mine.map(|step| step.power).collect();
+        // A host may be booted to be passed through.
+        if !(before.is_empty() || before == [Some(true)] && !boot) {
             report.add(0, subject, format!("switches {host} again, which this checker cannot judge"));
         }
         self.steps.push(Step {

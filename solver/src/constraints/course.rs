@@ -102,6 +102,8 @@ pub(crate) struct Course<'a> {
     pub(crate) to: &'a Placement,
     /// Of all hosts, at the end.
     pub(crate) states: &'a [HostState],
+    /// Hosts that are off at both ends and up in between.
+    pub(crate) passing: &'a [HostId],
     pub(crate) limits: Vec<Limit>,
     pub(crate) gates: Vec<Gate>,
     pub(crate) latches: Vec<Latch>,
@@ -120,12 +122,14 @@ impl<'a> Course<'a> {
         start: &'a Placement,
         to: &'a Placement,
         states: &'a [HostState],
+        passing: &'a [HostId],
     ) -> Self {
         Self {
             problem,
             start,
             to,
             states,
+            passing,
             limits: Vec::new(),
             gates: Vec::new(),
             latches: Vec::new(),
@@ -140,6 +144,12 @@ impl<'a> Course<'a> {
     pub(super) fn running_on(&self, hosts: impl Fn(&HostId) -> bool) -> Vec<(VmId, HostId)> {
         let there = self.start.iter().enumerate();
         there.filter_map(|(vm, host)| Some((VmId::from(vm), host.filter(&hosts)?))).collect()
+    }
+
+    /// There is no way, as far as is known here.
+    pub(super) fn block_all(&mut self) {
+        let sites = self.start.sites().zip(self.to.sites()).enumerate();
+        self.blocked.extend(sites.filter(|(_, (start, to))| start != to).map(|(vm, _)| VmId::from(vm)));
     }
 
     /// Whether a VM does not end where it starts.

@@ -132,7 +132,7 @@ impl AboutStates for Switched<'_> {
     }
 
     /// Hosts are booted once as many others have been shut down as there would be too many. Nobody passes through
-    /// those on which others wait so.
+    /// those on which others wait so. Hosts that are up only on the way wait for nobody, nor anybody for them.
     fn course(&self, course: &mut Course<'_>) {
         let problem = course.problem;
         let hosts = || self.rule.hosts.iter().copied();
@@ -144,8 +144,13 @@ impl AboutStates for Switched<'_> {
         };
         let mut boots: Vec<HostId> = hosts().filter(|h| !is_up(problem, *h) && is_up_then(h)).collect();
         let mut offs: Vec<HostId> = hosts().filter(|h| is_up(problem, *h) && !is_up_then(h)).collect();
-        let beyond = (self.online.len() + boots.len()).saturating_sub(self.rule.max as usize);
+        let passing = hosts().filter(|host| course.passing.contains(host)).count();
+        let beyond = (self.online.len() + boots.len() + passing).saturating_sub(self.rule.max as usize);
         if beyond == 0 {
+            return;
+        }
+        if passing > 0 && beyond > boots.len().min(offs.len()) {
+            course.block_all();
             return;
         }
         // Those wait that nobody is to run on, and for those that are empty already.

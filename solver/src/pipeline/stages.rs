@@ -402,6 +402,8 @@ impl<'a> Stages<'a> {
         let problem = self.space.problem;
         let end = if self.budget.is_cancelled() {
             "the solve was cancelled before a plan was found"
+        } else if self.budget.is_worked_off() {
+            "the work limit was reached before a plan was found"
         } else if self.search_budget().expired() {
             "time ran out before a plan was found"
         } else {

@@ -4,7 +4,7 @@ mod phrases;
 
 use crate::constraints::{Body, Rules, Tally};
 use crate::file::{Action, ActionKind};
-use crate::model::{Amount, Bound, HostId, Objective, Placement, Problem, VmId};
+use crate::model::{Amount, Bound, HostId, HostState, Objective, Placement, Problem, VmId};
 use crate::objective::{self, Way};
 use crate::objectives::{Gauges, Scene, energy, imbalance};
 use std::collections::BTreeMap;
@@ -118,6 +118,9 @@ impl<'a> Reasons<'a> {
         let host = |name: &str| problem.host_ids().find(|host| problem.host(*host).name == *name);
         if let Some(host) = host(&action.source) {
             let known = problem.host(host);
+            if known.state == HostState::Offline {
+                return phrases::was_passed(&known.name);
+            }
             let limit = self.rule_about(host, |body| match body {
                 Body::MaxOnline(rule) => Some((rule.hosts.as_slice(), rule.max)),
                 _ => None,
@@ -136,8 +139,10 @@ impl<'a> Reasons<'a> {
                     _ => None,
                 })
             });
-            return spare
-                .map_or_else(|| "VMs are to run there".to_owned(), |(rule, min)| phrases::spare(rule, min));
+            return spare.map_or_else(
+                || phrases::is_passed(&action.destination),
+                |(rule, min)| phrases::spare(rule, min),
+            );
         };
         let name = &problem.vm(vm).name;
         if self.home[vm.index()].is_none() {
@@ -171,7 +176,7 @@ impl<'a> Reasons<'a> {
         let problem = self.problem;
         let home = self.home[vm.index()]?;
         let host = problem.host(home);
-        if host.state == crate::model::HostState::Draining {
+        if host.state == HostState::Draining {
             return Some(format!("{} is draining", host.name));
         }
         if self.to[vm.index()] == Some(home) {

@@ -64,6 +64,16 @@ pub(super) fn most_online(host: &str, rule: &str, max: u32) -> String {
     format!("{host} runs no VM, and the rule {rule} lets at most {max} of its hosts be online")
 }
 
+/// A host that is booted only for VMs to step aside to.
+pub(super) fn is_passed(host: &str) -> String {
+    format!("VMs go by way of {host}, as no other order of moves was found")
+}
+
+/// The same host once they have gone on.
+pub(super) fn was_passed(host: &str) -> String {
+    format!("{host} was booted only to be passed through")
+}
+
 /// A host that is booted for a rule.
 pub(super) fn spare(rule: &str, min: u32) -> String {
     format!("the rule {rule} wants {min} of its hosts online and without VMs")

@@ -41,7 +41,9 @@ pub(super) fn parts(ground: &Ground<'_>, tell: &mut impl FnMut(Holds, f64)) {
     // What goes out of and into each host, and seconds of its slots; MiB through each line.
     let mut ports = vec![(<[Vec<Parcel>; 2]>::default(), 0.0); problem.hosts.len()];
     let mut through = vec![0.0; limits.len()];
-    ground.switches.booted().for_each(|host| tell(Holds::Boot(host), problem.host(host).boot_s));
+    // Another schedule may do without those that are only passed through.
+    let booted = ground.switches.booted().filter(|host| !ground.switches.is_shut(*host));
+    booted.for_each(|host| tell(Holds::Boot(host), problem.host(host).boot_s));
     for hop in &hops {
         let opens = ground.opens_s(hop.to.host).unwrap_or(0.0);
         tell(Holds::Move(hop.vm), shortest_s(problem, *hop, &limits));

@@ -105,15 +105,22 @@ pub(super) struct Ground<'a> {
 }
 
 impl<'a> Ground<'a> {
-    /// With `soft`, soft rules that hold at both ends are kept as well.
-    pub(super) fn new(problem: &'a Problem, rules: &'a Rules<'a>, to: &'a Placement, soft: bool) -> Self {
+    /// With `soft`, soft rules that hold at both ends are kept as well. `passing` are hosts that are off at both ends
+    /// and up in between.
+    pub(super) fn new(
+        problem: &'a Problem,
+        rules: &'a Rules<'a>,
+        to: &'a Placement,
+        soft: bool,
+        passing: &[HostId],
+    ) -> Self {
         let (width, start) = (problem.resources.len(), problem.initial());
         let used = crate::objective::present_usage(problem, &start);
         // What NUMA nodes bound the host does not.
         let mut room = vec![Amount::MAX / 4; used.len()];
         problem.bounds().for_each(|bound| room[bound.cell] = bound.usable - used[bound.cell]);
         let states = rules.states_at_end(problem, to);
-        let mut course = Course::new(problem, &start, to, &states);
+        let mut course = Course::new(problem, &start, to, &states, passing);
         let (mut keeps_soft, mut may_break, mut loose, mut of_plans) = (false, false, 0.0, Vec::new());
         let end = rules.tally(to);
         for kept in &rules.list {
@@ -135,7 +142,7 @@ impl<'a> Ground<'a> {
             kept.rule.course(&mut course);
         }
         let Course { limits, gates, latches, relays, together, narrow, blocked, .. } = course;
-        let switches = Switches::new(problem, &states, &latches, &relays);
+        let switches = Switches::new(problem, &states, passing, &latches, &relays);
         let together = joined(together);
         let of = |(i, gang): (usize, &Vec<VmId>)| gang.iter().map(move |vm| (*vm, i)).collect::<Vec<_>>();
         let gang_of = together.iter().enumerate().flat_map(of).collect();
@@ -197,7 +204,7 @@ impl<'a> Ground<'a> {
     }
 
     /// When VMs may come to a host at the earliest, in seconds: at once, or when it has been booted, if nothing holds
-    /// that up. `None` = never; a host is booted only if it is to be up at the end.
+    /// that up. `None` = never.
     pub(super) fn opens_s(&self, host: HostId) -> Option<f64> {
         let known = self.problem.host(host);
         match known.state {
@@ -370,6 +377,13 @@ impl<'a> Ground<'a> {
             && !(moved.pinned && moved.host.is_some())
             && (self.gates_of_vm[vm.index()].iter().chain(&self.gates_of_host[to.host.index()]))
                 .all(|gate| (self.gates[*gate as usize].opens)(&pass))
+    }
+
+    /// Whether the host of a hop can be up by the time that all VMs are where they are, and nothing is under way.
+    pub(super) fn is_up(&self, hop: Hop, runs: impl Fn(HostId) -> bool + Copy) -> bool {
+        let host = hop.to.host;
+        let all = self.switches.before_entry(host).iter().chain([&host]);
+        hop.repins() || all.into_iter().all(|host| self.switches.is_up(*host, runs))
     }
 
     /// The hop of a VM to where it ends.

@@ -3,8 +3,8 @@
 //!
 //! A schedule is made by going through time ([`run`]): what may begin begins, by rank ([`rank`]), with the
 //! slots and the bandwidth there are ([`network`]). The [`ledger`] notes whose room each hop takes, and that is
-//! what it waits for. Where nothing can go on, [`pivot`] moves VMs aside. Several policies are tried; the
-//! best schedule wins.
+//! what it waits for. Where nothing can go on, [`pivot`] moves VMs aside, and where there is nowhere to go to, hosts
+//! are booted to be passed through ([`passing`]). Several policies are tried; the best schedule wins.
 
 mod after;
 mod bound;
@@ -12,6 +12,7 @@ mod gang;
 mod ground;
 mod ledger;
 mod network;
+mod passing;
 mod pivot;
 mod port;
 mod power;
@@ -26,7 +27,7 @@ pub(crate) mod tests;
 use crate::budget::Budget;
 use crate::constraints::{Act, Rules};
 use crate::file::Action;
-use crate::model::{Objective, Placement, Problem, VmId};
+use crate::model::{HostId, Objective, Placement, Problem, VmId};
 use crate::objective::Way;
 pub(crate) use bound::Holds;
 use ground::Ground;
@@ -67,7 +68,9 @@ pub(crate) struct Stuck {
 /// What any schedule that leads to a placement must wait for, with the seconds that it takes at least.
 pub(crate) fn bounds(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> Vec<(Holds, f64)> {
     let mut bounds = Vec::new();
-    bound::parts(&Ground::new(problem, rules, to, true), &mut |holds, seconds| bounds.push((holds, seconds)));
+    bound::parts(&Ground::new(problem, rules, to, true, &[]), &mut |holds, seconds| {
+        bounds.push((holds, seconds));
+    });
     bounds
 }
 
@@ -81,11 +84,40 @@ pub(crate) fn schedule(
     to: &Placement,
     budget: &Budget,
 ) -> Result<Timed, Stuck> {
-    let ground = Ground::new(problem, rules, to, true);
+    let stuck = match through(problem, rules, to, &[], budget) {
+        Err(stuck) if !stuck.proved => stuck,
+        other => return other,
+    };
+    for hosts in passing::choices(problem, rules, to, &stuck.vms) {
+        if budget.expired() {
+            break;
+        }
+        match through(problem, rules, to, &hosts, budget) {
+            Err(stuck) if !stuck.proved => {}
+            Err(stuck) => return Err(stuck),
+            Ok(timed) => {
+                let used = passing::used(problem, &hosts, &timed.actions);
+                let fewer = (used.len() < hosts.len()).then(|| through(problem, rules, to, &used, budget));
+                return Ok(fewer.and_then(Result::ok).unwrap_or(timed));
+            }
+        }
+    }
+    Err(stuck)
+}
+
+/// As [`schedule`], with hosts that are booted and shut down again.
+fn through(
+    problem: &Problem,
+    rules: &Rules<'_>,
+    to: &Placement,
+    passing: &[HostId],
+    budget: &Budget,
+) -> Result<Timed, Stuck> {
+    let ground = Ground::new(problem, rules, to, true, passing);
     match on_ground(&ground, budget) {
         Err(stuck) if ground.may_break && !budget.expired() => {
             // A soft rule may be what stands in the way.
-            let ground = Ground::new(problem, rules, to, false);
+            let ground = Ground::new(problem, rules, to, false, passing);
             on_ground(&ground, budget).map_err(|other| if other.vms.is_empty() { stuck } else { other })
         }
         other => other,
@@ -152,7 +184,7 @@ fn on_ground(ground: &Ground<'_>, budget: &Budget) -> Result<Timed, Stuck> {
                 // those that wait to be started may block as well.
                 let left = left.unwrap_or_else(|| vms.clone());
                 let vms = if ground.narrow { left } else { vms.intersection(&left).copied().collect() };
-                // A host that is booted only to be passed through is not thought of.
+                // Here no other hosts are booted than those that are up at the end or passed through.
                 let boots = |host| ground.problem.boots(host) && ground.opens_s(host).is_none();
                 let narrow = ground.narrow || ground.problem.host_ids().any(boots);
                 return Err(Stuck { vms, proved: !ground.keeps_soft && !narrow });

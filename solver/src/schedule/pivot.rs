@@ -21,6 +21,8 @@ pub(super) struct View<'a> {
     pub(super) room: &'a [Amount],
     /// VMs that are not where they end and wait.
     pub(super) left: &'a [VmId],
+    /// Hosts that are not up yet.
+    pub(super) down: &'a BTreeSet<HostId>,
     /// VMs that are in flight or promised a hop: they are left alone.
     pub(super) taken: &'a [bool],
     /// Hosts that a VM is leaving; room will come there by itself.
@@ -54,8 +56,8 @@ impl<'a> Lock<'a> {
         let (at, room) = (view.at, view.room);
         let waits = |vm: &&VmId| !view.taken[vm.index()];
         let hops = view.left.iter().filter(waits).filter_map(|vm| ground.last_hop(*vm, at));
-        let waiting: Vec<Hop> =
-            hops.filter(|hop| hop.from.is_some() && !view.emptying.contains(&hop.to.host)).collect();
+        let waiting = hops.filter(|hop| hop.from.is_some() && !view.emptying.contains(&hop.to.host));
+        let waiting: Vec<Hop> = waiting.filter(|hop| !view.down.contains(&hop.to.host)).collect();
         let mut inside: BTreeMap<usize, Vec<VmId>> = BTreeMap::new();
         for hop in &waiting {
             for (pool, _) in ground.arrivals(*hop).filter(|(pool, amount)| room[*pool] < *amount) {

@@ -8,7 +8,7 @@ use super::ground::{Ground, Hop};
 use crate::budget::Budget;
 use crate::model::{Amount, HostId, Placement, Site, VmId};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 /// What a search came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,8 +46,9 @@ struct Node {
 struct Search<'a> {
     ground: &'a Ground<'a>,
     scope: &'a Scope,
-    /// Room without the VMs that may move.
+    /// Room without the VMs that may move, and hosts of the others.
     bare: Vec<Amount>,
+    still: BTreeSet<HostId>,
     goal: Vec<u16>,
     /// What a hop of each VM costs.
     price: Vec<u64>,
@@ -108,10 +109,13 @@ pub(super) fn route(
     let limited = ground.problem.limits.max_migrations.is_some();
     let stays = |vm: &VmId| ground.start.site(vm.index()) == ground.to.site(vm.index());
     let price = scope.who.iter().map(|vm| if !limited && stays(vm) { 3 } else { 1 }).collect();
+    let moves: BTreeSet<VmId> = scope.who.iter().copied().collect();
+    let others = at.iter().enumerate().filter(|(vm, _)| !moves.contains(&VmId::from(*vm)));
     let mut search = Search {
         ground,
         scope,
         bare,
+        still: others.filter_map(|(_, host)| *host).collect(),
         goal: states.iter().map(|(_, to)| *to).collect(),
         price,
         haste: if limited { 1 } else { HASTE },
@@ -153,6 +157,7 @@ impl Search<'_> {
             self.ground.holds(*vm, site).for_each(|(pool, amount)| room[pool] -= amount);
         }
         let hosts = self.hosts(&room);
+        let used = self.used(&state);
         for (i, vm) in self.scope.who.iter().enumerate() {
             let from = self.sites.list[usize::from(state[i])];
             let goal = self.sites.list[usize::from(self.goal[i])];
@@ -160,7 +165,8 @@ impl Search<'_> {
             let sites: Vec<Site> = sites.chain(self.scope.hosts.map(|_| goal)).collect();
             for to in sites {
                 let hop = Hop { vm: *vm, from: Some(from), to };
-                if to == from || !self.ground.fits(&room, hop) || !self.ground.may_hop(hop) {
+                let is_up = || self.ground.is_up(hop, |host| used.contains(&host));
+                if to == from || !self.ground.fits(&room, hop) || !self.ground.may_hop(hop) || !is_up() {
                     continue;
                 }
                 let Some(number) = self.sites.number(to) else {
@@ -172,6 +178,15 @@ impl Search<'_> {
                 self.add(next, cost + self.price[i], hops + 1, Some((node, hop)));
             }
         }
+    }
+
+    /// Hosts on which VMs run.
+    fn used(&self, state: &[u16]) -> BTreeSet<HostId> {
+        if self.ground.switches.booted().next().is_none() {
+            return BTreeSet::new(); // nobody asks
+        }
+        let moved = state.iter().map(|site| self.sites.list[usize::from(*site)].host);
+        self.still.iter().copied().chain(moved).collect()
     }
 
     /// Hosts to step aside to.

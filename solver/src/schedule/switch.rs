@@ -1,7 +1,8 @@
 //! Hosts that are booted and shut down, and what waits for what.
 //!
 //! A host is booted at once, unless others have to be shut down before it. It is shut down once all has left it
-//! and, where a spare host is given up for another one, once that is there.
+//! and, where a spare host is given up for another one, once that is there. A host that is only passed through is
+//! booted and shut down again.
 
 use crate::constraints::{Latch, Relay};
 use crate::model::{HostId, HostState, Problem};
@@ -30,9 +31,16 @@ pub(super) struct BeforeOff {
 }
 
 impl Switches {
-    /// From the states at the end, and what rules ask of the way there.
-    pub(super) fn new(problem: &Problem, states: &[HostState], latches: &[Latch], relays: &[Relay]) -> Self {
-        let mut switches = Self::default();
+    /// From the states at the end, the hosts that are up only on the way, and what rules ask of it.
+    pub(super) fn new(
+        problem: &Problem,
+        states: &[HostState],
+        passing: &[HostId],
+        latches: &[Latch],
+        relays: &[Relay],
+    ) -> Self {
+        let all: BTreeSet<HostId> = passing.iter().copied().collect();
+        let mut switches = Self { boots: all.clone(), offs: all, ..Self::default() };
         for (host, state) in problem.host_ids().zip(states) {
             match (problem.host(host).state, state) {
                 (HostState::Offline, HostState::Online) => _ = switches.boots.insert(host),
@@ -71,6 +79,10 @@ impl Switches {
         self.boots.contains(&host)
     }
 
+    pub(super) fn is_shut(&self, host: HostId) -> bool {
+        self.offs.contains(&host)
+    }
+
     /// Hosts that must be off before one is booted.
     pub(super) fn before_boot(&self, host: HostId) -> &[HostId] {
         self.before_boot.get(&host).map_or(&[], Vec::as_slice)
@@ -84,6 +96,11 @@ impl Switches {
     /// What must be before a host is shut down.
     pub(super) fn before_off(&self, host: HostId) -> Option<&BeforeOff> {
         self.before_off.get(&host)
+    }
+
+    /// Whether a host that is booted can be up by now, where VMs run on these hosts and nothing else is under way.
+    pub(super) fn is_up(&self, host: HostId, runs: impl Fn(HostId) -> bool + Copy) -> bool {
+        self.before_boot(host).iter().all(|off| self.is_off(*off, runs, |_| false))
     }
 
     /// Whether a host that is to be shut down can be off by now.

@@ -374,8 +374,12 @@ fn hosts_are_booted_before_anything_comes() {
         "boots a, which is ONLINE",
         &judge(&off, vec![boot(1, "a", [0.0, 120.0], &[])]),
     );
-    let twice = vec![boot(1, "c", [0.0, 60.0], &[]), shutdown(2, "c", 70.0, &[1])];
-    breaks(0, "actions[1]", "switches c again", &judge(&off, twice));
+    // It may be shut down again, once it is up, but not be booted once more.
+    let again = |after: &[u64]| vec![boot(1, "c", [0.0, 60.0], &[]), shutdown(2, "c", 70.0, after)];
+    valid(&off, again(&[1]));
+    breaks(7, "actions[id=2]", "does not order the boot of c, action 1, and its", &judge(&off, again(&[])));
+    let thrice = [again(&[1]), vec![boot(3, "c", [70.0, 130.0], &[2])]].concat();
+    breaks(0, "actions[2]", "switches c again", &judge(&off, thrice));
     for route in [["", "q"], ["c", "c"], ["", ""]] {
         let unclear = action(1, ActionKind::Boot, "", route, [0.0, 120.0], &[]);
         breaks(0, "actions[0]", "must name one host", &judge(&off, vec![unclear]));

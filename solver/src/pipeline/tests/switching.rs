@@ -208,3 +208,80 @@ fn what_states_cannot_be_is_named() {
         ["few", "r"]
     );
 }
+
+/// Two VMs that fill two hosts change places.
+fn swap(list: &[(&str, &str)], more_rules: &[String]) -> String {
+    let fence =
+        |vm: &str, host: &str| rule(vm, &format!(r#""fence": {{"vms": ["{vm}"], "hosts": ["{host}"]}}"#));
+    let mut rules = vec![fence("v", "b"), fence("w", "a")];
+    rules.extend_from_slice(more_rules);
+    powered(list, &[vm("v", "a", 10, 10), vm("w", "b", 10, 10)], &rules.join(", "), REPAIR)
+}
+
+#[test]
+fn a_host_is_booted_to_be_passed_through() {
+    let text = swap(&[("a", "ONLINE"), ("b", "ONLINE"), ("c", "OFFLINE"), ("d", "OFFLINE")], &[]);
+    let plan = solved(&text);
+    assert_eq!(
+        told(&plan),
+        [
+            (ActionKind::Boot, "c", &[][..]),
+            (ActionKind::Migrate, "w", &[1]),
+            (ActionKind::Migrate, "v", &[2]),
+            (ActionKind::Migrate, "w", &[3]),
+            (ActionKind::Shutdown, "c", &[4]),
+        ],
+        "{}",
+        plan.to_json()
+    );
+    assert_eq!(plan.actions[0].because, "VMs go by way of c, as no other order of moves was found");
+    assert_eq!(plan.actions[4].because, "c was booted only to be passed through");
+    // Not without leave, and not where all of them may not be online.
+    let without = text.replace(r#""power_actions": true"#, r#""power_actions": false"#);
+    assert_status(&solved(&without), Status::Infeasible);
+    let few = |max: u32| {
+        rule(
+            "few",
+            &format!(r#""continuous": true, "max_online": {{"hosts": ["a", "b", "c"], "max": {max}}}"#),
+        )
+    };
+    let list = [("a", "ONLINE"), ("b", "ONLINE"), ("c", "OFFLINE")];
+    assert!(!solved(&swap(&list, &[few(2)])).status.has_plan());
+    assert!(solved(&swap(&list, &[few(3)])).status.has_plan());
+}
+
+#[test]
+fn vms_step_aside_between_a_shutdown_and_a_boot() {
+    let rules = [
+        rule("to", r#""fence": {"vms": ["v"], "hosts": ["b"]}"#),
+        rule("few", r#""continuous": true, "max_online": {"hosts": ["a", "b"], "max": 1}"#),
+    ];
+    let list = [("a", "ONLINE"), ("b", "OFFLINE"), ("c", "OFFLINE")];
+    let plan = solved(&powered(&list, &[vm("v", "a", 4, 4)], &rules.join(", "), REPAIR));
+    assert_eq!(
+        told(&plan),
+        [
+            (ActionKind::Boot, "c", &[][..]),
+            (ActionKind::Migrate, "v", &[1]),
+            (ActionKind::Shutdown, "a", &[2]),
+            (ActionKind::Boot, "b", &[3]),
+            (ActionKind::Migrate, "v", &[4, 2]),
+            (ActionKind::Shutdown, "c", &[5]),
+        ],
+        "{}",
+        plan.to_json()
+    );
+}
+
+#[test]
+fn a_host_is_booted_so_that_enough_stay_spare() {
+    let rules = [
+        rule("to", r#""fence": {"vms": ["v"], "hosts": ["b"]}"#),
+        rule("reserve", r#""continuous": true, "spare_hosts": {"hosts": ["a", "b"], "min": 1}"#),
+    ];
+    let list = [("a", "ONLINE"), ("b", "ONLINE"), ("c", "OFFLINE")];
+    let plan = solved(&powered(&list, &[vm("v", "a", 4, 4)], &rules.join(", "), REPAIR));
+    assert!(plan.status.has_plan(), "{}", plan.to_json());
+    let kinds: Vec<ActionKind> = plan.actions.iter().map(|action| action.kind).collect();
+    assert_eq!(kinds, [ActionKind::Boot, ActionKind::Migrate, ActionKind::Migrate, ActionKind::Shutdown]);
+}
