@@ -91,7 +91,9 @@ pub(super) fn bounds(problem: &Problem, moves: &[Move]) -> Vec<Bound> {
     // What is not possible at all takes for ever; that is for the checker to say.
     let mut parts: Vec<(Holds, f64)> =
         parts.into_iter().filter(|(_, seconds)| seconds.is_finite() && *seconds > 0.0).collect();
-    parts.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    // What differs by rounding only is the same.
+    let micros = |seconds: f64| (seconds * 1e6).round();
+    parts.sort_by(|a, b| micros(b.1).total_cmp(&micros(a.1)).then(a.0.cmp(&b.0)));
     let mut seen = BTreeSet::new();
     parts.retain(|(holds, _)| seen.insert(kind(*holds)));
     parts.into_iter().map(|(holds, seconds)| Bound { what: what(problem, holds), seconds }).collect()

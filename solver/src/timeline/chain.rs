@@ -92,12 +92,17 @@ fn alone_s(problem: &Problem, step: &Move) -> f64 {
 pub(super) fn longest(problem: &Problem, moves: &[Move]) -> Chain {
     let mut ends = vec![0.0_f64; moves.len()];
     let mut before: Vec<Option<usize>> = vec![None; moves.len()];
+    let mut links = vec![0_usize; moves.len()];
     for i in in_order(moves) {
         before[i] =
             moves[i].after.iter().copied().max_by(|a, b| ends[*a].total_cmp(&ends[*b]).then(b.cmp(a)));
         ends[i] = before[i].map_or(0.0, |before| ends[before]) + alone_s(problem, &moves[i]);
+        links[i] = before[i].map_or(0, |before| links[before]) + 1;
     }
-    let last = (0..moves.len()).max_by(|a, b| ends[*a].total_cmp(&ends[*b]).then(b.cmp(a)));
+    // What takes no time may end it.
+    let order =
+        |a: &usize, b: &usize| ends[*a].total_cmp(&ends[*b]).then(links[*a].cmp(&links[*b])).then(b.cmp(a));
+    let last = (0..moves.len()).max_by(order);
     let mut chain = Chain { actions: Vec::new(), seconds: last.map_or(0.0, |last| ends[last]) };
     let mut at = last;
     while let Some(i) = at {

@@ -17,7 +17,7 @@ pub use chain::{Chain, Critical, Reason};
 pub use curve::Curve;
 
 use crate::file::{Action, Plan};
-use crate::model::{Problem, Rejected};
+use crate::model::{Problem, Rejected, Site};
 use serde::Serialize;
 
 /// Two instants closer than this are the same, in seconds.
@@ -185,14 +185,16 @@ impl Timeline {
         let mut actions: Vec<Bar> = (moves.iter().zip(&plan.actions))
             .map(|(step, action)| Bar {
                 action: action.clone(),
-                source: step.from.map(|site| site.index()),
-                destination: step.to.map(|site| site.index()),
+                source: step.from.map(Site::index),
+                destination: step.to.map(Site::index),
                 rate_mib_s: step.rate,
                 critical: false,
                 real: None,
             })
             .collect();
-        critical.iter().for_each(|link| actions[link.at].critical = true);
+        for link in &critical {
+            actions[link.at].critical = true;
+        }
         let end = |times: &mut dyn Iterator<Item = f64>| times.fold(0.0, f64::max);
         if let Some(run) = run {
             for real in &run.actions {

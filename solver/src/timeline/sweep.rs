@@ -187,7 +187,9 @@ pub(super) fn sweep(problem: &Problem, moves: &[Move]) -> Swept {
         end_s = end_s.max(at_s);
         let at_once = |i: &&usize| moves[**i].takes_no_time();
         ends.iter().filter(|i| !at_once(i)).for_each(|i| sweep.end(&moves[*i], at_s));
-        begins.iter().for_each(|i| sweep.begin(&moves[*i], at_s));
+        for i in &begins {
+            sweep.begin(&moves[*i], at_s);
+        }
         ends.iter().filter(at_once).for_each(|i| sweep.end(&moves[*i], at_s));
         let changes = sweep.changes(at_s, &places, &hosts);
         let ids = |list: &[usize]| list.iter().map(|i| moves[*i].id).collect();

@@ -133,11 +133,11 @@ pub(super) fn chart(
     palette: &Palette,
     top: f64,
 ) -> f64 {
-    let tracks: usize = rows.rows.iter().map(|row| row.tracks.len()).sum();
+    let tracks: usize = rows.list.iter().map(|row| row.tracks.len()).sum();
     let bottom = top + TRACK * tracks as f64 + 4.0;
     axis(svg, timeline, palette, top, bottom);
     let mut y = top + 3.0;
-    for row in &rows.rows {
+    for row in &rows.list {
         svg.line(&[(24.0, y - 1.5), (RIGHT, y - 1.5)], palette.grid, 1.0, false);
         let name = shortened(&row.name, LEFT - 36.0, 12.0);
         svg.text((24.0, y + 14.0), &palette.text(12.0), &name);
@@ -151,14 +151,14 @@ pub(super) fn chart(
             y += TRACK;
         }
     }
-    if rows.more_rows == 0 {
+    if rows.left_out == 0 {
         return bottom;
     }
     let what = if by == By::Host { "host" } else { "VM" };
     let more = format!(
         "{} with less to do, {}, not shown",
-        count(rows.more_rows, what),
-        count(rows.more_actions, "action")
+        count(rows.left_out, what),
+        count(rows.left_out_actions, "action")
     );
     svg.text((24.0, bottom + 14.0), &palette.faint(11.0), &more);
     bottom + 22.0

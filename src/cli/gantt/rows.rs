@@ -26,11 +26,11 @@ pub(super) struct Row {
 /// Rows, the first to begin first.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Rows {
-    pub(super) rows: Vec<Row>,
+    pub(super) list: Vec<Row>,
     /// Rows for which there is no room: those with the least to do.
-    pub(super) more_rows: usize,
+    pub(super) left_out: usize,
     /// Actions in them.
-    pub(super) more_actions: usize,
+    pub(super) left_out_actions: usize,
 }
 
 /// Whom a bar's row belongs to. A host that is switched has a row among VMs, too.
@@ -85,9 +85,9 @@ pub(super) fn rows(timeline: &Timeline, by: By, most_tracks: usize) -> Rows {
     let left: Vec<_> = all.drain(kept..).collect();
     all.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.2.name.cmp(&b.2.name)));
     Rows {
-        more_rows: left.len(),
-        more_actions: left.iter().flat_map(|(_, _, row)| &row.tracks).map(Vec::len).sum(),
-        rows: all.into_iter().map(|(_, _, row)| row).collect(),
+        left_out: left.len(),
+        left_out_actions: left.iter().flat_map(|(_, _, row)| &row.tracks).map(Vec::len).sum(),
+        list: all.into_iter().map(|(_, _, row)| row).collect(),
     }
 }
 

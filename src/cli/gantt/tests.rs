@@ -128,14 +128,14 @@ fn every_action_stands_in_one_row() {
     let timeline = drawn();
     for by in [By::Host, By::Vm] {
         let shown = rows(&timeline, by, 100);
-        let mut all: Vec<usize> = shown.rows.iter().flat_map(|row| row.tracks.concat()).collect();
+        let mut all: Vec<usize> = shown.list.iter().flat_map(|row| row.tracks.concat()).collect();
         all.sort_unstable();
         assert_eq!(all, [0, 1, 2, 3], "{by:?}");
-        assert_eq!((shown.more_rows, shown.more_actions), (0, 0));
+        assert_eq!((shown.left_out, shown.left_out_actions), (0, 0));
     }
     // The start and the migration of b do not overlap.
     let by_host = rows(&timeline, By::Host, 100);
-    assert_eq!(by_host.rows.iter().map(|row| row.tracks.len()).collect::<Vec<_>>(), [1, 1, 1]);
+    assert_eq!(by_host.list.iter().map(|row| row.tracks.len()).collect::<Vec<_>>(), [1, 1, 1]);
 }
 
 /// Many drained hosts, each with one VM, and one with two.

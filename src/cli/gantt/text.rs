@@ -83,7 +83,7 @@ pub(super) fn chart(timeline: &Timeline, by: By, look: Look, marks: Marks) -> St
     let width = look.width.map_or(PIPED, usize::from).max(50);
     let shown = rows(timeline, by, MOST_TRACKS);
     let sparks = sparks(timeline);
-    let names = shown.rows.iter().map(|row| &row.name).chain(sparks.iter().map(|spark| &spark.name));
+    let names = shown.list.iter().map(|row| &row.name).chain(sparks.iter().map(|spark| &spark.name));
     let longest = names.map(|name| safe(name).chars().count()).max().unwrap_or(0).min(LONGEST_NAME);
     let left = longest + 2;
     // Something that takes no time is drawn, too.
@@ -92,16 +92,16 @@ pub(super) fn chart(timeline: &Timeline, by: By, look: Look, marks: Marks) -> St
     let mut text = String::new();
     let _ = writeln!(text, "{}", bound(timeline));
     axis(&scale, look, marks, &mut text);
-    for row in &shown.rows {
+    for row in &shown.list {
         draw_row(timeline, row, by, &scale, look, marks, &mut text);
     }
-    if shown.more_rows > 0 {
+    if shown.left_out > 0 {
         let what = match by {
             By::Host => "host",
             By::Vm => "VM",
         };
-        let rows = count(shown.more_rows, what);
-        let actions = count(shown.more_actions, "action");
+        let rows = count(shown.left_out, what);
+        let actions = count(shown.left_out_actions, "action");
         let _ = writeln!(text, "{rows} with less to do, {actions}, not shown: --output json has all.");
     }
     draw_sparks(&sparks, &scale, look, marks, &mut text);
