@@ -100,6 +100,22 @@ impl PlanService for Plans {
         answer(&*self.coordinator.approve_plan(&id).await.map_err(ApiError::from)?)
     }
 
+    async fn pause_plan(
+        &self,
+        request: Request<pb::PausePlanRequest>,
+    ) -> Result<Response<pb::PlanRecord>, Status> {
+        let pb::PausePlanRequest { id, reason } = request.into_inner();
+        answer(&*self.coordinator.pause_plan(&id, &reason).await.map_err(ApiError::from)?)
+    }
+
+    async fn resume_plan(
+        &self,
+        request: Request<pb::ResumePlanRequest>,
+    ) -> Result<Response<pb::PlanRecord>, Status> {
+        let id = request.into_inner().id;
+        answer(&*self.coordinator.resume_plan(&id).await.map_err(ApiError::from)?)
+    }
+
     async fn cancel_plan(
         &self,
         request: Request<pb::CancelPlanRequest>,

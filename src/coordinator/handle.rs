@@ -36,6 +36,8 @@ pub(super) enum Command {
     CreatePlan(Box<PlanRequest>, Reply<PlanRecord>),
     ApprovePlan(String, Reply<PlanRecord>),
     CancelPlan { id: String, finish_running: bool, reason: String, reply: Reply<PlanRecord> },
+    PausePlan { id: String, reason: String, reply: Reply<PlanRecord> },
+    ResumePlan(String, Reply<PlanRecord>),
     Shutdown,
 }
 
@@ -327,6 +329,23 @@ impl Coordinator {
     ) -> Result<Arc<PlanRecord>, OperateError> {
         let (id, reason) = (id.into(), reason.into());
         self.ask(|reply| Command::CancelPlan { id, finish_running, reason, reply }).await
+    }
+
+    /// Lets a plan that is executed begin nothing more until it is resumed; what runs ends.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub async fn pause_plan(&self, id: &str, reason: &str) -> Result<Arc<PlanRecord>, OperateError> {
+        let (id, reason) = (id.into(), reason.into());
+        self.ask(|reply| Command::PausePlan { id, reason, reply }).await
+    }
+
+    /// Lets a paused plan go on.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub async fn resume_plan(&self, id: &str) -> Result<Arc<PlanRecord>, OperateError> {
+        self.ask(|reply| Command::ResumePlan(id.into(), reply)).await
     }
 
     /// Figures for monitoring.

@@ -2,6 +2,7 @@
 //! (`core`) is a state machine without I/O that takes the time with each input; one task (`driver`) feeds it,
 //! runs solvers on threads, keeps the store and publishes the view that the handle reads.
 
+pub mod calendar;
 mod core;
 mod detect;
 mod driver;

@@ -1,7 +1,8 @@
 //! The coordinator's settings: sections `[inventory]`, `[detection]`, `[planning]`, `[execution]` and `[migration]` of the
 //! configuration file.
 
-use crate::record::Mode;
+use super::calendar::Period;
+use crate::record::{Mode, Pace};
 use dvms_solver::file::Constraint;
 use dvms_solver::migration::Calibration;
 use serde::{Deserialize, Serialize};
@@ -160,6 +161,57 @@ pub struct Execution {
     pub vm_cool_down_s: f64,
     /// Plans in a row that are made for what failed ones left undone.
     pub max_replans: u32,
+    /// Migrations at once, of all plans; 0 = no limit.
+    pub max_concurrent: u32,
+    /// MiB/s of the migrations of all plans together; infinite = no limit. One that would be alone may always go.
+    pub bandwidth_mib_s: f64,
+    /// What may go in and out of each value of a label of hosts at once.
+    pub uplinks: Vec<Uplink>,
+    /// When VMs may be moved; none = always.
+    pub windows: Vec<Period>,
+    /// When they may not.
+    pub blackouts: Vec<Period>,
+}
+
+/// `[[execution.uplinks]]`: what joins the hosts with one value of a label (a rack, a room, a site) with others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Uplink {
+    /// The label: each of its values has an uplink. Hosts without it are not limited.
+    pub label: String,
+    /// Migrations at once, those that come and those that go counted together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent: Option<u32>,
+    /// MiB/s that come, and MiB/s that go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth_mib_s: Option<f64>,
+}
+
+impl Execution {
+    /// What all plans together may use at once.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        let most = Some(self.max_concurrent).filter(|most| *most > 0);
+        Pace { max_concurrent: most, bandwidth_mib_s: Some(self.bandwidth_mib_s).filter(|rate| rate.is_finite()) }
+    }
+
+    fn faults(&self, wrong: &mut dyn FnMut(&str, String)) {
+        for (i, uplink) in self.uplinks.iter().enumerate() {
+            if uplink.max_concurrent == Some(0) {
+                let message = "must be at least 1; leave it out for no limit";
+                wrong(&format!("execution.uplinks[{i}].max_concurrent"), message.to_owned());
+            }
+            if uplink.bandwidth_mib_s.is_some_and(|rate| rate.is_nan() || rate < 1.0) {
+                let message = "must be at least 1; leave it out for no limit";
+                wrong(&format!("execution.uplinks[{i}].bandwidth_mib_s"), message.to_owned());
+            }
+        }
+        for (path, periods) in [("windows", &self.windows), ("blackouts", &self.blackouts)] {
+            for (i, period) in periods.iter().enumerate() {
+                period.faults(&mut |field, message| wrong(&format!("execution.{path}[{i}].{field}"), message));
+            }
+        }
+    }
 }
 
 impl Default for Execution {
@@ -172,6 +224,11 @@ impl Default for Execution {
             restart_failed: false,
             vm_cool_down_s: 60.0,
             max_replans: 3,
+            max_concurrent: 0,
+            bandwidth_mib_s: f64::INFINITY,
+            uplinks: Vec::new(),
+            windows: Vec::new(),
+            blackouts: Vec::new(),
         }
     }
 }
@@ -255,12 +312,15 @@ impl Settings {
             ("migration.efficiency", self.migration.efficiency, 0.05, 2.0),
             ("migration.setup_s", self.migration.setup_s, 0.0, 120.0),
             ("execution.max_replans", f64::from(self.execution.max_replans), 0.0, 100.0),
+            ("execution.max_concurrent", f64::from(self.execution.max_concurrent), 0.0, 1e6),
+            ("execution.bandwidth_mib_s", self.execution.bandwidth_mib_s, 1.0, f64::INFINITY),
         ];
         for (path, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
                 wrong(path, format!("must be from {least} to {most}, is {value}"));
             }
         }
+        self.execution.faults(wrong);
     }
 }
 

@@ -76,6 +76,10 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Those that plans are made for.
+    pub const TROUBLES: [Self; 6] =
+        [Self::Overload, Self::Underload, Self::Drain, Self::HostFailed, Self::VmWaiting, Self::RuleBroken];
+
     /// As in the API.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -43,6 +43,18 @@ pub struct PlanRecord {
     pub successor: String,
     /// Rises with each change of the record.
     pub revision: u64,
+    /// An operator has paused it: nothing more is begun. Why, for the log.
+    #[serde(default)]
+    pub paused: Option<String>,
+    /// PROPOSED until VMs may be moved, then it is executed by itself.
+    #[serde(default)]
+    pub scheduled: bool,
+    /// Why actions wait that could be begun; empty = none does. Not kept.
+    #[serde(skip)]
+    pub waits_for: String,
+    /// What it may use at once.
+    #[serde(default)]
+    pub pace: Pace,
     /// The caller's id of the request; empty = none.
     #[serde(default)]
     pub request_id: String,
@@ -73,10 +85,24 @@ impl PlanRecord {
             message: String::new(),
             successor: String::new(),
             revision: 1,
+            paused: None,
+            scheduled: false,
+            waits_for: String::new(),
+            pace: Pace::default(),
             request_id: String::new(),
             request: String::new(),
         }
     }
+}
+
+/// How much may be under way at once.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pace {
+    /// Migrations; `None` = no limit.
+    pub max_concurrent: Option<u32>,
+    /// MiB/s of all of them together; `None` = no limit. One that would be alone may always go.
+    pub bandwidth_mib_s: Option<f64>,
 }
 
 /// Where a plan stands.
@@ -216,6 +242,8 @@ pub struct PlanRequest {
     pub mode: Option<Mode>,
     /// Limits of solve and plan.
     pub limits: Option<Limits>,
+    /// What it may use at once.
+    pub pace: Pace,
     /// Solve and return; store and reserve nothing.
     pub validate_only: bool,
 }

@@ -4,7 +4,7 @@ use super::forecast::{forecast_to_wire, outcome_to_wire, plan_forecast_to_wire};
 use super::{Faults, goal_from_wire, limits_from_wire, plan_to_wire, problem_to_wire};
 use crate::api::error::{ApiError, Violation};
 use crate::record::{
-    ActionProgress, ActionState, ActionStatus, FailureReason, Mode, PlanRecord, PlanRequest, PlanState,
+    ActionProgress, ActionState, ActionStatus, FailureReason, Mode, Pace, PlanRecord, PlanRequest, PlanState,
     ProgressState,
 };
 use dvms_proto::v1 as pb;
@@ -59,6 +59,10 @@ pub fn record_to_wire(record: &PlanRecord, detail: Detail) -> Result<pb::PlanRec
         successor: record.successor.clone(),
         revision: record.revision,
         forecast: plan_forecast_to_wire(record),
+        paused: record.paused.clone(),
+        scheduled: record.scheduled,
+        waits_for: record.waits_for.clone(),
+        pace: pace_to_wire(record.pace),
     })
 }
 
@@ -166,15 +170,33 @@ pub fn request_from_wire(request: pb::CreatePlanRequest) -> Result<PlanRequest, 
             faults.push(Violation::new(format!("hosts[{i}]"), format!("{host:?} is named twice")));
         }
     }
+    let pace = pace_from_wire(request.pace.unwrap_or_default(), &mut faults);
     let result = PlanRequest {
         request_id: request.request_id,
         objective,
         hosts: request.hosts,
         mode,
         limits: request.limits.map(limits_from_wire),
+        pace,
         validate_only: request.validate_only,
     };
     if faults.is_empty() { Ok(result) } else { Err(faults) }
+}
+
+fn pace_from_wire(pace: pb::Pace, faults: &mut Faults) -> Pace {
+    let max_concurrent = pace.max_concurrent.map(|most| u32::try_from(most).unwrap_or(0));
+    if max_concurrent == Some(0) {
+        faults.push(Violation::new("pace.max_concurrent", "must be at least 1; leave it out for no limit"));
+    }
+    if pace.bandwidth_mib_s.is_some_and(|rate| !(1.0..=1e9).contains(&rate)) {
+        faults.push(Violation::new("pace.bandwidth_mib_s", "must be from 1 to 1e9; leave it out for no limit"));
+    }
+    Pace { max_concurrent, bandwidth_mib_s: pace.bandwidth_mib_s }
+}
+
+fn pace_to_wire(pace: Pace) -> Option<pb::Pace> {
+    let max_concurrent = pace.max_concurrent.map(|most| i32::try_from(most).unwrap_or(i32::MAX));
+    (pace != Pace::default()).then_some(pb::Pace { max_concurrent, bandwidth_mib_s: pace.bandwidth_mib_s })
 }
 
 /// The outer `None` = the number has no name, the inner one = not given.

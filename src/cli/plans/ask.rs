@@ -8,7 +8,7 @@ use crate::cli::output::Output;
 use crate::cli::solve::Goal;
 use dvms_proto::v1::plan_record::Mode as WireMode;
 use dvms_proto::v1::problem::{Goal as WireGoal, Limits};
-use dvms_proto::v1::{CreatePlanRequest, PlanRecord};
+use dvms_proto::v1::{CreatePlanRequest, Pace, PlanRecord};
 use std::time::Duration;
 use tonic::Request;
 
@@ -74,7 +74,10 @@ fn request(create: &Create) -> CreatePlanRequest {
         max_migrations: create.max_migrations,
         ..Limits::default()
     };
+    let paced = create.max_concurrent.is_some() || create.bandwidth.is_some();
+    let pace = Pace { max_concurrent: create.max_concurrent, bandwidth_mib_s: create.bandwidth };
     CreatePlanRequest {
+        pace: paced.then_some(pace),
         request_id: create.request_id.clone(),
         objective: goal.into(),
         hosts: create.hosts.clone(),

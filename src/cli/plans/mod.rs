@@ -1,4 +1,4 @@
-//! `dvms plans`: lists, shows, follows, asks for, approves and cancels plans.
+//! `dvms plans`: lists, shows, follows, asks for, approves, pauses and cancels plans.
 
 mod ask;
 mod follow;
@@ -15,12 +15,13 @@ use super::searching::limit;
 use super::solve::Goal;
 use dvms_proto::v1::get_plan_request::View;
 use dvms_proto::v1::{
-    ApprovePlanRequest, CancelPlanRequest, GetPlanRequest, ListPlansRequest, PlanRecord, WatchPlanRequest,
+    ApprovePlanRequest, CancelPlanRequest, GetPlanRequest, ListPlansRequest, PausePlanRequest, PlanRecord,
+    ResumePlanRequest, WatchPlanRequest,
 };
 
 use view::headline;
 
-/// Lists, shows, follows, asks for, approves and cancels plans
+/// Lists, shows, follows, asks for, approves, pauses and cancels plans
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit status of what follows a plan to its end (watch, --wait): 0 it succeeded, or waits for
@@ -83,6 +84,28 @@ Example:
         #[arg(long)]
         wait: bool,
     },
+    /// Lets a plan begin nothing more until it is resumed; what runs ends
+    #[command(after_help = "\
+Example:
+  dvms plans pause 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'storage is slow'")]
+    Pause {
+        /// Id of the plan
+        id: String,
+        /// Why, for the log
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        reason: String,
+    },
+    /// Lets a paused plan go on
+    #[command(after_help = "\
+Example:
+  dvms plans resume 01890a5d-ac96-774b-bcce-b302099a8057 --wait")]
+    Resume {
+        /// Id of the plan
+        id: String,
+        /// Follow it until it has ended
+        #[arg(long)]
+        wait: bool,
+    },
     /// Ends a plan: nothing more is started, running migrations are aborted
     #[command(after_help = "\
 Example:
@@ -121,6 +144,13 @@ struct Create {
     /// Migrations in the plan, at most [default: no limit]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(0..))]
     max_migrations: Option<i64>,
+    /// Migrations of the plan that are under way at once, at most [default: no limit but the coordinator's]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
+    max_concurrent: Option<i32>,
+    /// MiB/s that its migrations use together, at most; one alone may always go [default: no limit but the
+    /// coordinator's]
+    #[arg(long, value_name = "MIB/S", value_parser = bandwidth)]
+    bandwidth: Option<f64>,
     /// Solve and show; nothing is stored, reserved or executed
     #[arg(long, conflicts_with = "wait")]
     dry_run: bool,
@@ -130,6 +160,11 @@ struct Create {
     /// A repeat with the same id gives the plan of the first call, for example a UUID [default: none]
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
+}
+
+fn bandwidth(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "must be a number of MiB/s".to_owned())?;
+    if (1.0..=1e9).contains(&rate) { Ok(rate) } else { Err("must be from 1 to 1e9 MiB/s".to_owned()) }
 }
 
 pub(crate) fn run(arguments: &Arguments, server: &str, output: Output) -> Result<Exit, Failure> {
@@ -168,6 +203,19 @@ pub(crate) fn run(arguments: &Arguments, server: &str, output: Output) -> Result
             Command::Approve { id, wait } => {
                 let request = ApprovePlanRequest { id: id.clone() };
                 let record = server.plans().approve_plan(call(request)).await.map_err(failed)?.into_inner();
+                if *wait {
+                    return watch(&server, id, output, false).await;
+                }
+                told(&record, output)
+            }
+            Command::Pause { id, reason } => {
+                let request = PausePlanRequest { id: id.clone(), reason: reason.clone() };
+                let record = server.plans().pause_plan(call(request)).await.map_err(failed)?.into_inner();
+                told(&record, output)
+            }
+            Command::Resume { id, wait } => {
+                let request = ResumePlanRequest { id: id.clone() };
+                let record = server.plans().resume_plan(call(request)).await.map_err(failed)?.into_inner();
                 if *wait {
                     return watch(&server, id, output, false).await;
                 }

@@ -71,6 +71,9 @@ pub(crate) fn headline(paint: Paint, record: &PlanRecord) -> String {
     if !record.message.is_empty() {
         let _ = write!(text, " ({})", safe(&record.message));
     }
+    if record.state() == State::Executing && !record.waits_for.is_empty() {
+        let _ = write!(text, "; what could be begun waits: {}", safe(&record.waits_for));
+    }
     text
 }
 

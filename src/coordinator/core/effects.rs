@@ -30,6 +30,10 @@ pub(in crate::coordinator) enum Input {
     ApprovePlan { id: String, ticket: Ticket },
     /// An operator ends a plan.
     CancelPlan { id: String, finish_running: bool, reason: String, ticket: Ticket },
+    /// An operator lets a plan begin nothing more for a while.
+    PausePlan { id: String, reason: String, ticket: Ticket },
+    /// An operator lets it go on.
+    ResumePlan { id: String, ticket: Ticket },
     /// A caller does not wait for an answer any more.
     CallerGone { ticket: Ticket },
     /// A solver has returned: with a plan that has passed the checker, or why there is none.

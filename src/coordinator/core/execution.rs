@@ -31,6 +31,8 @@ pub(super) struct Execution {
     pub(super) halt: Option<Halt>,
     /// Since when nothing could be begun and nothing was under way.
     idle: Option<Duration>,
+    /// An operator has let it go outside of windows and in black-outs.
+    at_any_time: bool,
 }
 
 /// Why nothing more of a plan is begun.
@@ -47,13 +49,17 @@ enum Ready {
     Now,
     /// A host has no slot free, or is out of reach for a moment.
     Later(String),
+    /// A limit on what is under way at once is reached: others may use it for long.
+    Held(String),
+    /// VMs are not moved at this time.
+    Closed(String),
     /// Not as it was planned.
     Never(String),
 }
 
 impl Execution {
     pub(super) fn new(halt: Option<Halt>) -> Self {
-        Self { halt, idle: None }
+        Self { halt, idle: None, at_any_time: false }
     }
 }
 
@@ -73,14 +79,15 @@ impl Core {
         !self.stopping && self.journal.broken().is_none()
     }
 
-    /// Begins to carry out a plan that holds its hosts.
-    pub(super) fn execute(&mut self, id: &str, now: Now) {
+    /// Begins to carry out a plan that holds its hosts, be it outside of windows.
+    pub(super) fn execute(&mut self, id: &str, at_any_time: bool, now: Now) {
         if let Some(stage) = self.stage(id) {
-            *stage = Stage::Executing(Execution::new(None));
+            *stage = Stage::Executing(Execution { at_any_time, ..Execution::new(None) });
         }
         self.change_for_good(id, |record| {
             record.state = PlanState::Executing;
             record.started = Some(now.wall);
+            record.scheduled = false;
             record.message.clear();
         });
         if let Some(super::plans::Cause::Troubles(keys)) = self.lives.get(id).map(|life| &life.cause) {
@@ -108,11 +115,11 @@ impl Core {
 
     /// Begins what can be begun, ends what is over.
     pub(super) fn pursue(&mut self, id: &str, now: Now) {
-        let halted = match self.stage(id) {
-            Some(Stage::Executing(execution)) => execution.halt.is_some(),
-            _ => return,
-        };
-        if !halted && self.may_begin() {
+        let Some(Stage::Executing(execution)) = self.stage(id) else { return };
+        let halted = execution.halt.is_some();
+        if let Some(why) = self.plans.get(id).and_then(|record| record.paused.clone()) {
+            self.tell_wait(id, &why);
+        } else if !halted && self.may_begin() {
             self.begin_what_is_ready(id, now);
         }
         self.end_if_over(id, now);
@@ -125,7 +132,11 @@ impl Core {
             .filter(|status| status.state == ActionState::Done)
             .map(|status| status.action_id)
             .collect();
-        let mut blocked = None;
+        let closed = match self.stage(id) {
+            Some(Stage::Executing(execution)) if execution.at_any_time => None,
+            _ => self.closed(&record.trigger, now),
+        };
+        let (mut blocked, mut held, mut shut) = (None, None, None);
         let mut begun = false;
         for (status, action) in record.actions.iter().zip(&plan.actions) {
             if status.state != ActionState::Waiting
@@ -133,9 +144,11 @@ impl Core {
             {
                 continue;
             }
-            match self.ready(record.problem.as_deref(), &plan, action) {
+            match self.ready(&record, &plan, action, closed.as_deref()) {
                 Ready::Now => begun |= self.begin(&record, action, now),
                 Ready::Later(why) => blocked = Some(why),
+                Ready::Held(why) => held = Some(why),
+                Ready::Closed(why) => shut = Some(why),
                 Ready::Never(why) => {
                     let why = format!("action {} cannot be begun any more: {why}", action.id);
                     return self.halt(id, Halt::Failed(why));
@@ -143,9 +156,15 @@ impl Core {
             }
         }
         let under_way = begun || self.flying(id).next().is_some();
+        let waits = shut.as_ref().or(held.as_ref()).or(blocked.as_ref());
+        self.tell_wait(id, waits.map_or("", String::as_str));
+        if let Some(why) = shut.filter(|_| !under_way) {
+            // Its hosts are not kept from others until VMs may be moved again.
+            return self.halt(id, Halt::Cancelled(format!("what is left waits until VMs may be moved: {why}")));
+        }
         let patience = seconds(self.settings.inventory.failed_after_s).saturating_add(IDLE_AT_MOST);
         let Some(Stage::Executing(execution)) = self.stage(id) else { return };
-        match blocked.filter(|_| !under_way) {
+        match blocked.filter(|_| !under_way && held.is_none()) {
             None => execution.idle = None,
             Some(why) => {
                 let since = *execution.idle.get_or_insert(now.at);
@@ -156,7 +175,7 @@ impl Core {
         }
     }
 
-    fn ready(&self, problem: Option<&Problem>, plan: &Plan, action: &Action) -> Ready {
+    fn ready(&self, record: &PlanRecord, plan: &Plan, action: &Action, closed: Option<&str>) -> Ready {
         let mut ends = vec![action.destination.as_str()];
         if action.kind == ActionKind::Migrate {
             ends.push(&action.source);
@@ -176,8 +195,14 @@ impl Core {
                 }
             }
         }
-        if let Some(why) = self.no_bandwidth(problem, action) {
+        if let Some(why) = closed.filter(|_| action.kind == ActionKind::Migrate) {
+            return Ready::Closed(why.to_owned());
+        }
+        if let Some(why) = self.no_bandwidth(record.problem.as_deref(), action) {
             return Ready::Later(why);
+        }
+        if let Some(why) = self.limit_reached(record, action) {
+            return Ready::Held(why);
         }
         match planning::action_unsafe(&self.cell, &self.settings, plan, action) {
             Some(why) => Ready::Never(why),

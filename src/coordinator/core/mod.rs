@@ -10,6 +10,7 @@
 //! solves     who is being solved for
 //! verdict    what was found                                   → carried out, proposed, blocked …
 //! execution  actions are begun when they may be
+//! pace       pauses, limits, windows and black-outs
 //! progress   what agents say of actions
 //! migrations what is expected of them, and what they teach
 //! aloft      actions that agents have, and what becomes of those that nobody speaks of
@@ -24,6 +25,7 @@ mod execution;
 mod hosts;
 mod journal;
 mod migrations;
+mod pace;
 mod plans;
 mod progress;
 mod publish;
@@ -121,6 +123,8 @@ impl Core {
             Input::CancelPlan { id, finish_running, reason, ticket } => {
                 self.cancel_plan(&id, finish_running, &reason, ticket, now);
             }
+            Input::PausePlan { id, reason, ticket } => self.pause_plan(&id, &reason, ticket, now),
+            Input::ResumePlan { id, ticket } => self.resume_plan(&id, ticket, now),
             Input::CallerGone { ticket } => self.caller_gone(ticket),
             Input::Solved { solve, outcome, took } => self.solved(solve, outcome, took, now),
             Input::Stored { seq } => self.stored(seq, now),

@@ -10,7 +10,7 @@ use super::{Core, Halt};
 use crate::coordinator::detect::Key;
 use crate::coordinator::inventory::Now;
 use crate::coordinator::view::PLANS_KEPT;
-use crate::record::{ActionState, Event, EventKind, Mode, PlanRecord, PlanRequest, PlanState, Severity};
+use crate::record::{ActionState, Event, EventKind, Mode, Pace, PlanRecord, PlanRequest, PlanState, Severity};
 use crate::store;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -67,6 +67,7 @@ pub(super) struct Draft {
     pub(super) replans: u32,
     /// The caller's id, and the parameters.
     pub(super) request: (String, String),
+    pub(super) pace: Pace,
 }
 
 impl Core {
@@ -84,6 +85,7 @@ impl Core {
             hosts: draft.hosts.into_iter().collect(),
             request_id,
             request,
+            pace: draft.pace,
             ..PlanRecord::new(PlanState::Queued, draft.mode, draft.trigger, draft.purpose, now.wall)
         };
         let message = format!("plan {id} is made: {}", record.purpose);
@@ -151,6 +153,7 @@ impl Core {
         self.change_for_good(id, |record| {
             (record.state, record.ended) = (state, Some(now.wall));
             message.clone_into(&mut record.message);
+            record.waits_for.clear();
             for status in record.actions.iter_mut().filter(|s| s.state == ActionState::Waiting) {
                 status.state = ActionState::Skipped;
             }
@@ -169,7 +172,9 @@ impl Core {
             self.detector.left_alone(keys);
             self.detect(now);
         }
-        if !(state == PlanState::Failed && self.succeed(id, &life, now))
+        // What an operator has paused does not go on under another name.
+        let paused = self.plans.get(id).is_some_and(|record| record.paused.is_some());
+        if !(state == PlanState::Failed && !paused && self.succeed(id, &life, now))
             && let Cause::Troubles(keys) = &life.cause
         {
             let helped = state == PlanState::Succeeded && message.is_empty();

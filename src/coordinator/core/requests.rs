@@ -9,7 +9,7 @@ use crate::coordinator::handle::OperateError;
 use crate::coordinator::inventory::{HostEntry, Now};
 use crate::coordinator::planning;
 use crate::partition::Answer as Reserved;
-use crate::record::{Event, EventKind, Mode, PlanRecord, PlanRequest, PlanState, Severity};
+use crate::record::{Event, EventKind, Mode, Pace, PlanRecord, PlanRequest, PlanState, Severity};
 use dvms_solver::file::Problem;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -83,6 +83,7 @@ impl Core {
             hosts: hosts.clone(),
             replans: 0,
             request: (request.request_id.clone(), parameters),
+            pace: request.pace,
             cause: Cause::Request(Box::new(request)),
         };
         let id = self.new_plan(draft, now);
@@ -109,6 +110,7 @@ impl Core {
             cause: Cause::Request(Box::new(request.clone())),
             replans,
             request: (String::new(), String::new()),
+            pace: request.pace,
         };
         let id = self.new_plan(draft, now);
         self.request_hosts(&id, &hosts, now);
@@ -217,7 +219,7 @@ impl Core {
         let message = format!("plan {id} is approved");
         let said = event(EventKind::Operator, Severity::Info, message);
         self.tell(Event { plan_id: id.to_owned(), ..said }, now);
-        self.execute(id, now);
+        self.execute(id, true, now);
         Ok(())
     }
 
@@ -254,11 +256,51 @@ impl Core {
     }
 }
 
+impl Core {
+    pub(super) fn pause_plan(&mut self, id: &str, reason: &str, ticket: Ticket, now: Now) {
+        let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        let why = format!("paused by an operator{because}");
+        match self.try_hold(id, Some(why), now) {
+            Ok(()) => self.answer_plan(id, ticket),
+            Err(error) => self.refuse(ticket, error),
+        }
+    }
+
+    pub(super) fn resume_plan(&mut self, id: &str, ticket: Ticket, now: Now) {
+        match self.try_hold(id, None, now) {
+            Ok(()) => self.answer_plan(id, ticket),
+            Err(error) => self.refuse(ticket, error),
+        }
+    }
+
+    /// Pauses a plan, or lets it go on.
+    fn try_hold(&mut self, id: &str, why: Option<String>, now: Now) -> Result<(), OperateError> {
+        self.may_operate()?;
+        let missing = || OperateError::NotFound { kind: "plan", name: id.to_owned() };
+        let record = self.plans.get(id).ok_or_else(missing)?;
+        if record.state != PlanState::Executing {
+            let (what, state) = (if why.is_some() { "paused" } else { "resumed" }, record.state.name());
+            let message = format!("plan {id} is {state}, only one that is EXECUTING can be {what}");
+            return Err(OperateError::WrongState(message));
+        }
+        if record.paused.is_some() == why.is_some() {
+            return Ok(());
+        }
+        let message = format!("plan {id} is {}", why.as_deref().unwrap_or("resumed by an operator"));
+        let said = event(EventKind::Operator, Severity::Info, message);
+        self.tell(Event { plan_id: id.to_owned(), ..said }, now);
+        self.change_for_good(id, |record| record.paused = why);
+        self.pursue(id, now);
+        Ok(())
+    }
+}
+
 /// What tells a repeat of a request from another one.
 fn parameters(request: &PlanRequest) -> String {
-    let PlanRequest { request_id: _, objective, hosts, mode, limits, validate_only: _ } = request;
+    let PlanRequest { request_id: _, objective, hosts, mode, limits, pace, validate_only: _ } = request;
     let objective = if objective.is_empty() { "REPAIR" } else { objective };
-    format!("{objective} {hosts:?} {mode:?} {limits:?}")
+    let pace = if *pace == Pace::default() { String::new() } else { format!(" {pace:?}") };
+    format!("{objective} {hosts:?} {mode:?} {limits:?}{pace}")
 }
 
 fn at_most(count: usize, most: usize) -> Result<(), OperateError> {

@@ -8,7 +8,7 @@ use crate::coordinator::detect::{Key, Sighting, Trouble};
 use crate::coordinator::inventory::Now;
 use crate::coordinator::planning::{self, Ask};
 use crate::coordinator::settings::seconds;
-use crate::record::{Event, EventKind, PlanState, Severity};
+use crate::record::{Event, EventKind, Pace, PlanState, Severity};
 use std::time::Duration;
 
 /// How long a trouble that a plan of before a restart answers may take to be seen again, beyond the hold time and
@@ -74,6 +74,7 @@ impl Core {
             cause: Cause::Troubles(ask.keys),
             replans,
             request: (String::new(), String::new()),
+            pace: Pace::default(),
         };
         let id = self.new_plan(draft, now);
         if let Err(why) = self.reserve_for_trouble(&id, &ask.hosts, kind) {
@@ -194,6 +195,24 @@ impl Core {
         }
         for (id, why) in withdrawn {
             self.end(&id, PlanState::Cancelled, &why, now);
+        }
+        self.begin_scheduled(now);
+    }
+
+    /// Carries out plans that have waited until VMs may be moved.
+    fn begin_scheduled(&mut self, now: Now) {
+        if !self.may_begin() {
+            return;
+        }
+        let proposed = self.lives.iter().filter(|(_, life)| matches!(life.stage, Stage::Proposed(_)));
+        let proposed = proposed.filter_map(|(id, _)| self.plans.get(id)).filter(|record| record.scheduled);
+        let open = proposed.filter(|record| self.closed(&record.trigger, now).is_none());
+        let open: Vec<_> = open.map(|record| (record.id.clone(), record.hosts.iter().cloned().collect())).collect();
+        for (id, hosts) in open {
+            // Those whose hosts others have wait on.
+            if self.hosts_are_back(&id) && self.why_stale(&id).is_none() && self.reserve(&id, &hosts).is_ok() {
+                self.execute(&id, false, now);
+            }
         }
     }
 

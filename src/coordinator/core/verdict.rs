@@ -82,18 +82,22 @@ impl Core {
         let touched = touched(&problem, &plan);
         self.change_for_good(id, |record| record.hosts = touched.iter().cloned().collect());
         let asks = self.why_it_must_be_asked(&plan);
-        let mode = self.plans.get(id).map_or(Mode::Observe, |record| record.mode);
+        let (mode, trigger) = self.plans.get(id).map_or((Mode::Observe, String::new()), |record| {
+            (record.mode, record.trigger.clone())
+        });
+        let closed = self.closed_for(&trigger, &plan, now);
         match mode {
             Mode::Observe => {
                 let why = "noted only, as its mode is OBSERVE";
                 self.end(id, PlanState::Cancelled, why, now);
             }
+            Mode::Auto if asks.is_none() && closed.is_some() => self.schedule(id, &closed.unwrap_or_default(), now),
             Mode::Auto if asks.is_none() => {
                 if let Some(held) = self.partitions.hosts(id) {
                     let leaving = held.difference(&touched).cloned().collect();
                     self.shrink(id, &leaving, now);
                 }
-                self.execute(id, now);
+                self.execute(id, false, now);
             }
             Mode::Recommend | Mode::Approve | Mode::Auto => self.propose(id, asks, now),
         }
@@ -110,6 +114,21 @@ impl Core {
         });
         let because = asks.map(|asks| format!(", as {asks}")).unwrap_or_default();
         let message = format!("plan {id} waits for approval{because}: dvms plans approve {id}");
+        let said = event(EventKind::PlanCreated, Severity::Info, message);
+        self.tell(Event { plan_id: id.to_owned(), ..said }, now);
+    }
+
+    /// Proposes a plan until VMs may be moved.
+    fn schedule(&mut self, id: &str, why: &str, now: Now) {
+        self.release(id, now);
+        if let Some(stage) = self.stage(id) {
+            *stage = Stage::Proposed(Proposal { seen: true, since: now.at });
+        }
+        self.change_for_good(id, |record| {
+            (record.state, record.scheduled) = (PlanState::Proposed, true);
+            record.message = format!("waits until VMs may be moved: {why}");
+        });
+        let message = format!("plan {id} waits until VMs may be moved ({why}); at once: dvms plans approve {id}");
         let said = event(EventKind::PlanCreated, Severity::Info, message);
         self.tell(Event { plan_id: id.to_owned(), ..said }, now);
     }

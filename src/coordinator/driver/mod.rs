@@ -247,6 +247,14 @@ impl Driver {
                 let ticket = self.caller(Caller::Plan(reply));
                 self.feed(Input::CancelPlan { id, finish_running, reason, ticket });
             }
+            Command::PausePlan { id, reason, reply } => {
+                let ticket = self.caller(Caller::Plan(reply));
+                self.feed(Input::PausePlan { id, reason, ticket });
+            }
+            Command::ResumePlan(id, reply) => {
+                let ticket = self.caller(Caller::Plan(reply));
+                self.feed(Input::ResumePlan { id, ticket });
+            }
             Command::Shutdown => self.feed(Input::Shutdown),
         }
     }

@@ -31,6 +31,7 @@ pub(super) struct Act {
 pub(super) struct SimHost {
     pub(super) name: String,
     pub(super) capacity: Capacity,
+    pub(super) labels: BTreeMap<String, String>,
     pub(super) boot: u32,
     pub(super) up: bool,
     /// Its session stands, and it reports nothing by itself.
@@ -52,6 +53,7 @@ impl SimHost {
         Self {
             name: name.to_owned(),
             capacity,
+            labels: BTreeMap::new(),
             boot: 1,
             up: true,
             silent: false,
@@ -70,6 +72,7 @@ impl SimHost {
             boot_id: self.boot.to_string(),
             epoch: self.seen_epoch,
             capacity: self.capacity.clone(),
+            labels: self.labels.clone(),
             migration_uri: format!("sim://{}", self.name),
             ..Hello::default()
         }

@@ -9,6 +9,7 @@ mod crowd;
 mod forgetting;
 mod migrations;
 mod operators;
+mod pace;
 mod restarts;
 pub(in crate::coordinator) mod solver;
 mod stories;
