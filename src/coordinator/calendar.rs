@@ -76,7 +76,10 @@ impl Period {
             }
         }
         if TimeZone::get(&self.zone).is_err() {
-            wrong("zone", format!("must be the name of a time zone such as Europe/Paris, is {:?}", self.zone));
+            wrong(
+                "zone",
+                format!("must be the name of a time zone such as Europe/Paris, is {:?}", self.zone),
+            );
         }
         for trigger in &self.triggers {
             if trigger != "request" && !EventKind::TROUBLES.iter().any(|kind| kind.name() == trigger) {
@@ -200,7 +203,9 @@ mod tests {
         };
         let told = told(&bad);
         assert_eq!(told.len(), 5, "{told:?}");
-        assert!(told[1].starts_with("from must be a time of day such as 22:30") && told[3].contains("Mars/Base"));
+        assert!(
+            told[1].starts_with("from must be a time of day such as 22:30") && told[3].contains("Mars/Base")
+        );
         assert!(!bad.contains(at("2026-11-27T12:00:00Z")));
     }
 }

@@ -192,7 +192,10 @@ impl Execution {
     #[must_use]
     pub fn pace(&self) -> Pace {
         let most = Some(self.max_concurrent).filter(|most| *most > 0);
-        Pace { max_concurrent: most, bandwidth_mib_s: Some(self.bandwidth_mib_s).filter(|rate| rate.is_finite()) }
+        Pace {
+            max_concurrent: most,
+            bandwidth_mib_s: Some(self.bandwidth_mib_s).filter(|rate| rate.is_finite()),
+        }
     }
 
     fn faults(&self, wrong: &mut dyn FnMut(&str, String)) {
@@ -208,7 +211,8 @@ impl Execution {
         }
         for (path, periods) in [("windows", &self.windows), ("blackouts", &self.blackouts)] {
             for (i, period) in periods.iter().enumerate() {
-                period.faults(&mut |field, message| wrong(&format!("execution.{path}[{i}].{field}"), message));
+                period
+                    .faults(&mut |field, message| wrong(&format!("execution.{path}[{i}].{field}"), message));
             }
         }
     }

@@ -23,6 +23,10 @@ fn plan(id: &str, state: PlanState) -> PlanRecord {
         message: String::new(),
         successor: String::new(),
         revision: 1,
+        paused: None,
+        scheduled: false,
+        waits_for: String::new(),
+        pace: crate::record::Pace::default(),
         request_id: String::new(),
         request: String::new(),
     }

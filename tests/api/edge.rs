@@ -87,7 +87,17 @@ async fn the_api_describes_itself() {
     assert_eq!(file.name(), "dvms/v1/plan_service.proto");
     let methods: Vec<_> =
         file.service[0].method.iter().map(prost_types::MethodDescriptorProto::name).collect();
-    assert_eq!(methods, ["CreatePlan", "GetPlan", "ListPlans", "WatchPlan", "ApprovePlan", "CancelPlan"]);
+    let all = [
+        "CreatePlan",
+        "GetPlan",
+        "ListPlans",
+        "WatchPlan",
+        "ApprovePlan",
+        "PausePlan",
+        "ResumePlan",
+        "CancelPlan",
+    ];
+    assert_eq!(methods, all);
     // What it imports is there too.
     for import in &file.dependency {
         let MessageResponse::FileDescriptorResponse(_) =

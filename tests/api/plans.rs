@@ -39,6 +39,10 @@ fn record(id: &str, state: PlanState) -> PlanRecord {
         message: String::new(),
         successor: String::new(),
         revision: 3,
+        paused: None,
+        scheduled: false,
+        waits_for: String::new(),
+        pace: dvms::record::Pace::default(),
         request_id: String::new(),
         request: String::new(),
     }

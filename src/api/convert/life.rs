@@ -189,7 +189,8 @@ fn pace_from_wire(pace: pb::Pace, faults: &mut Faults) -> Pace {
         faults.push(Violation::new("pace.max_concurrent", "must be at least 1; leave it out for no limit"));
     }
     if pace.bandwidth_mib_s.is_some_and(|rate| !(1.0..=1e9).contains(&rate)) {
-        faults.push(Violation::new("pace.bandwidth_mib_s", "must be from 1 to 1e9; leave it out for no limit"));
+        faults
+            .push(Violation::new("pace.bandwidth_mib_s", "must be from 1 to 1e9; leave it out for no limit"));
     }
     Pace { max_concurrent, bandwidth_mib_s: pace.bandwidth_mib_s }
 }

@@ -107,6 +107,10 @@ mod tests {
             message: "why".into(),
             successor: String::new(),
             revision: 1,
+            paused: None,
+            scheduled: false,
+            waits_for: String::new(),
+            pace: crate::record::Pace::default(),
             request_id: String::new(),
             request: String::new(),
         })

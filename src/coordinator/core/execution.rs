@@ -160,7 +160,8 @@ impl Core {
         self.tell_wait(id, waits.map_or("", String::as_str));
         if let Some(why) = shut.filter(|_| !under_way) {
             // Its hosts are not kept from others until VMs may be moved again.
-            return self.halt(id, Halt::Cancelled(format!("what is left waits until VMs may be moved: {why}")));
+            return self
+                .halt(id, Halt::Cancelled(format!("what is left waits until VMs may be moved: {why}")));
         }
         let patience = seconds(self.settings.inventory.failed_after_s).saturating_add(IDLE_AT_MOST);
         let Some(Stage::Executing(execution)) = self.stage(id) else { return };

@@ -49,7 +49,8 @@ impl Core {
                 return None;
             }
             [from, to].into_iter().flatten().find_map(|end| {
-                let crosses = |f: &Flight| (value(&f.source) == Some(end)) != (value(&f.destination) == Some(end));
+                let crosses =
+                    |f: &Flight| (value(&f.source) == Some(end)) != (value(&f.destination) == Some(end));
                 let all = self.under_way(crosses);
                 let what = format!("in and out of {}={end}", uplink.label);
                 let pace = Pace { max_concurrent: uplink.max_concurrent, bandwidth_mib_s: None };
@@ -81,6 +82,7 @@ fn full(what: &str, pace: Pace, now: &Traffic, rate: f64) -> Option<String> {
     if let Some(most) = pace.max_concurrent.filter(|most| now.count >= *most) {
         return Some(format!("{} of at most {most} migrations {what} are under way", now.count));
     }
-    let most = pace.bandwidth_mib_s.filter(|most| now.count > 0 && now.rate + rate > most * (1.0 + ROUNDED))?;
+    let most =
+        pace.bandwidth_mib_s.filter(|most| now.count > 0 && now.rate + rate > most * (1.0 + ROUNDED))?;
     Some(format!("{:.0} of {most:.0} MiB/s {what} are used, and it needs {rate:.0}", now.rate))
 }

@@ -10,7 +10,9 @@ use super::{Core, Halt};
 use crate::coordinator::detect::Key;
 use crate::coordinator::inventory::Now;
 use crate::coordinator::view::PLANS_KEPT;
-use crate::record::{ActionState, Event, EventKind, Mode, Pace, PlanRecord, PlanRequest, PlanState, Severity};
+use crate::record::{
+    ActionState, Event, EventKind, Mode, Pace, PlanRecord, PlanRequest, PlanState, Severity,
+};
 use crate::store;
 use std::collections::BTreeSet;
 use std::sync::Arc;

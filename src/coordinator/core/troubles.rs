@@ -207,10 +207,12 @@ impl Core {
         let proposed = self.lives.iter().filter(|(_, life)| matches!(life.stage, Stage::Proposed(_)));
         let proposed = proposed.filter_map(|(id, _)| self.plans.get(id)).filter(|record| record.scheduled);
         let open = proposed.filter(|record| self.closed(&record.trigger, now).is_none());
-        let open: Vec<_> = open.map(|record| (record.id.clone(), record.hosts.iter().cloned().collect())).collect();
+        let open: Vec<_> =
+            open.map(|record| (record.id.clone(), record.hosts.iter().cloned().collect())).collect();
         for (id, hosts) in open {
             // Those whose hosts others have wait on.
-            if self.hosts_are_back(&id) && self.why_stale(&id).is_none() && self.reserve(&id, &hosts).is_ok() {
+            if self.hosts_are_back(&id) && self.why_stale(&id).is_none() && self.reserve(&id, &hosts).is_ok()
+            {
                 self.execute(&id, false, now);
             }
         }

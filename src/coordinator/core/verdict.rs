@@ -82,16 +82,19 @@ impl Core {
         let touched = touched(&problem, &plan);
         self.change_for_good(id, |record| record.hosts = touched.iter().cloned().collect());
         let asks = self.why_it_must_be_asked(&plan);
-        let (mode, trigger) = self.plans.get(id).map_or((Mode::Observe, String::new()), |record| {
-            (record.mode, record.trigger.clone())
-        });
+        let (mode, trigger) = self
+            .plans
+            .get(id)
+            .map_or((Mode::Observe, String::new()), |record| (record.mode, record.trigger.clone()));
         let closed = self.closed_for(&trigger, &plan, now);
         match mode {
             Mode::Observe => {
                 let why = "noted only, as its mode is OBSERVE";
                 self.end(id, PlanState::Cancelled, why, now);
             }
-            Mode::Auto if asks.is_none() && closed.is_some() => self.schedule(id, &closed.unwrap_or_default(), now),
+            Mode::Auto if asks.is_none() && closed.is_some() => {
+                self.schedule(id, &closed.unwrap_or_default(), now);
+            }
             Mode::Auto if asks.is_none() => {
                 if let Some(held) = self.partitions.hosts(id) {
                     let leaving = held.difference(&touched).cloned().collect();
@@ -128,7 +131,8 @@ impl Core {
             (record.state, record.scheduled) = (PlanState::Proposed, true);
             record.message = format!("waits until VMs may be moved: {why}");
         });
-        let message = format!("plan {id} waits until VMs may be moved ({why}); at once: dvms plans approve {id}");
+        let message =
+            format!("plan {id} waits until VMs may be moved ({why}); at once: dvms plans approve {id}");
         let said = event(EventKind::PlanCreated, Severity::Info, message);
         self.tell(Event { plan_id: id.to_owned(), ..said }, now);
     }

@@ -102,6 +102,10 @@ fn plan(state: PlanState, actions: Vec<ActionStatus>) -> Change {
         message: String::new(),
         successor: String::new(),
         revision: 1,
+        paused: None,
+        scheduled: false,
+        waits_for: String::new(),
+        pace: crate::record::Pace::default(),
         request_id: String::new(),
         request: String::new(),
     }))

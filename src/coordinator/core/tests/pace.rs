@@ -94,7 +94,8 @@ fn a_paused_plan_begins_nothing_more_until_it_is_resumed() {
 #[test]
 fn what_fails_while_it_is_paused_has_no_successor() {
     let mut world = World::new(World::quick(), 2);
-    world.fail_next = vec!["v1".to_owned(), "v2".to_owned(), "v3".to_owned(), "v4".to_owned(), "v5".to_owned()];
+    world.fail_next =
+        vec!["v1".to_owned(), "v2".to_owned(), "v3".to_owned(), "v4".to_owned(), "v5".to_owned()];
     world.host("a", &VMS);
     world.host("b", &[]);
     world.run(1.0);
@@ -102,7 +103,9 @@ fn what_fails_while_it_is_paused_has_no_successor() {
     world.until("two run", 30.0, |world| world.hosts["a"].running().count() == 2);
     let id = world.only(PlanState::Executing).id.clone();
     pause(&mut world, &id).unwrap();
-    world.until("it ends", 60.0, |world| world.plans().iter().any(|plan| plan.id == id && plan.ended.is_some()));
+    world.until("it ends", 60.0, |world| {
+        world.plans().iter().any(|plan| plan.id == id && plan.ended.is_some())
+    });
     let plan = world.plans().into_iter().find(|plan| plan.id == id).unwrap();
     assert_eq!((plan.state, plan.successor.as_str()), (PlanState::Failed, ""));
 }
@@ -163,7 +166,11 @@ fn in_a_blackout_a_plan_waits_and_begins_by_itself_when_it_is_over() {
     let mut world = drained(settings.clone(), 6);
     world.run(500.0);
     let plan = world.only(PlanState::Proposed);
-    assert!(plan.scheduled && plan.message.contains("the black-out office until 08:10 UTC"), "{}", plan.message);
+    assert!(
+        plan.scheduled && plan.message.contains("the black-out office until 08:10 UTC"),
+        "{}",
+        plan.message
+    );
     assert_eq!(world.plans().len(), 1, "one plan for one trouble");
     assert_eq!(world.view.hosts["a"].partition, "", "it holds no hosts");
     world.run(200.0);
@@ -197,7 +204,12 @@ fn a_window_that_closes_lets_end_what_runs_and_frees_the_hosts() {
         world.plans().iter().any(|plan| plan.state == PlanState::Cancelled)
     });
     let plan = world.only(PlanState::Cancelled);
-    assert!(plan.message.contains("none of the windows for it is open: office from 07:00 UTC, office from 08:10 UTC"), "{}", plan.message);
+    assert!(
+        plan.message
+            .contains("none of the windows for it is open: office from 07:00 UTC, office from 08:10 UTC"),
+        "{}",
+        plan.message
+    );
     assert_eq!((count(&plan, ActionState::Done), count(&plan, ActionState::Skipped)), (2, 3));
     world.run(120.0);
     assert!(world.only(PlanState::Proposed).scheduled, "what is left is planned for the next one");
