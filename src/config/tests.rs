@@ -148,3 +148,42 @@ fn a_file_that_is_not_there_is_an_error() {
     let error = Config::from_file(Path::new("/nonexistent/dvms.toml")).unwrap_err();
     assert!(matches!(error, ConfigError::Unreadable { .. }));
 }
+
+#[test]
+fn limits_and_hours_are_read_and_judged() {
+    let text = r#"[execution]
+max_concurrent = 20
+[[execution.uplinks]]
+label = "rack"
+max_concurrent = 4
+bandwidth_mib_s = 500.0
+[[execution.windows]]
+name = "night"
+from = "22:00"
+to = "06:00"
+zone = "Europe/Paris"
+triggers = ["UNDERLOAD", "request"]
+[[execution.blackouts]]
+name = "closing"
+days = ["fri"]
+from = "17:00"
+to = "09:00"
+"#;
+    let config = Config::from_toml(text).unwrap();
+    assert_eq!(Config::from_toml(&config.to_toml()).unwrap(), config);
+    let wrong = text
+        .replace("max_concurrent = 4", "max_concurrent = 0")
+        .replace("22:00", "22 h")
+        .replace("Europe/Paris", "Paris")
+        .replace("\"UNDERLOAD\"", "\"IDLE\"");
+    let found = faults(&wrong).join("\n");
+    for expected in [
+        "line 5: execution.uplinks[0].max_concurrent: must be at least 1",
+        "line 9: execution.windows[0].from: must be a time of day such as 22:30, is \"22 h\"",
+        "line 11: execution.windows[0].zone: must be the name of a time zone such as Europe/Paris, is \"Paris\"",
+        "line 12: execution.windows[0].triggers: must be \"request\" or one of OVERLOAD",
+    ] {
+        assert!(found.contains(expected), "{expected:?} is not in:\n{found}");
+    }
+    assert!(faults(&text.replace("\"fri\"", "\"friday\"")).join("").contains("unknown variant `friday`"));
+}

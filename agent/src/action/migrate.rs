@@ -140,7 +140,11 @@ impl Watch {
             return;
         }
         self.fetched = Some(Instant::now());
-        self.not_fetched = task.hypervisor.post_copy(self.order.vm.clone()).await.err();
+        let refused = task.hypervisor.post_copy(self.order.vm.clone()).await.err();
+        // It may have begun all the same: a call whose answer was lost, or an agent before this one.
+        let begun = refused.is_some()
+            && verdict(&task.hypervisor.look(self.order.clone()).await) == Verdict::Postcopy;
+        self.not_fetched = refused.filter(|_| !begun);
         match &self.not_fetched {
             None => tracing::info!(vm = %self.order.vm, "goes on at its destination, by post-copy"),
             Some(error) => tracing::warn!(vm = %self.order.vm, %error, "post-copy cannot be begun"),
@@ -238,6 +242,15 @@ impl Watch {
                 }
                 // The call is not ours (any more), the work goes on in the hypervisor.
                 Verdict::Going if ends.source_job => return false,
+                Verdict::Postcopy if agreed >= ALARM_LOOKS && !ends.source_job => {
+                    let (vm, to) = (&self.order.vm.name, &self.order.destination);
+                    let message = format!(
+                        "{vm} has a part of its memory here and the other one at {to}, and nothing is sent any more: \
+                         mend what is between the hosts, then have libvirt go on here (virsh migrate \
+                         --postcopy-resume); if that cannot be, the VM has to be started anew"
+                    );
+                    task.uncertain(Reason::Stalled, message);
+                }
                 Verdict::Uncertain => {
                     let message = format!(
                         "where {} is cannot be told: {}",

@@ -38,6 +38,11 @@ pub struct Estimate {
     sums: [f64; 5],
 }
 
+/// Least share of the nominal bandwidth that is planned with, whatever was seen.
+const LEAST_PLANNED: f64 = 0.3;
+/// No migration is taken to last less, in seconds.
+const SHORTEST_S: f64 = 1e-3;
+
 impl Estimate {
     /// Takes a migration that would take so many seconds at the nominal bandwidth, and took so many. `base` is what is
     /// believed before anything is measured. Figures that no migration has are left aside.
@@ -50,7 +55,7 @@ impl Estimate {
         let expected = setup_s + slowness * nominal_s;
         self.samples += 1;
         let weight = (1.0 / self.samples as f64).max(1.0 - FADING);
-        self.error += weight * ((expected - took_s).abs() / took_s - self.error);
+        self.error += weight * ((expected - took_s).abs() / took_s.max(SHORTEST_S) - self.error);
         let far = if self.samples <= FIRST { BELIEVED_AT_FIRST } else { BELIEVED };
         let took = took_s.clamp(expected / far, expected * far);
         let square = took * took;
@@ -84,10 +89,10 @@ impl Estimate {
     }
 
     /// Share of the nominal bandwidth that is to be planned with: what a migration was seen to reach, and never more
-    /// than there is.
+    /// than there is. Nor much less: where nothing can be planned to move any more, nothing better is ever seen.
     #[must_use]
     pub fn usable_share(&self, base: &Calibration) -> f64 {
-        if self.samples == 0 { 1.0 } else { self.calibration(base).efficiency.min(1.0) }
+        if self.samples == 0 { 1.0 } else { self.calibration(base).efficiency.clamp(LEAST_PLANNED, 1.0) }
     }
 
     /// Set-up seconds, and how many times the nominal time a transfer takes.

@@ -65,7 +65,10 @@ pub(super) fn times(ground: &Ground<'_>, steps: &[Step]) -> Option<Times> {
             let up: Option<Vec<f64>> = up.iter().map(|host| times.up.get(host).copied()).collect();
             let Some(up) = up else { return true };
             let empty = before.into_iter().flat_map(|before| &before.empty).chain([host]);
-            let at_s = empty.map(|host| empty_s(*host)).chain(up).fold(0.0, f64::max);
+            // One that is passed through is booted before.
+            let booted = switches.is_booted(*host).then(|| times.up.get(host).copied());
+            let Some(booted) = booted.map_or(Some(0.0), |up| up) else { return true };
+            let at_s = empty.map(|host| empty_s(*host)).chain(up).fold(booted, f64::max);
             times.off.insert(*host, at_s);
             false
         });
@@ -102,6 +105,9 @@ fn order(ground: &Ground<'_>, steps: &[Step]) -> BTreeMap<Deed, BTreeSet<Deed>> 
     }
     for host in switches.shut() {
         let mut before: BTreeSet<Deed> = gone(&host).collect();
+        if before.is_empty() && switches.is_booted(host) {
+            before.insert(Deed::Boot(host));
+        }
         if let Some(more) = switches.before_off(host) {
             before.extend(more.up.iter().map(|host| Deed::Boot(*host)));
             before.extend(more.empty.iter().flat_map(gone));

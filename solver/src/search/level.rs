@@ -22,6 +22,8 @@ const MOST_FAILURES: usize = 5;
 /// Random steps under the same limits, for each VM, and at most.
 const WANDERED: usize = 600;
 const MOST_WANDERED: usize = 60_000;
+/// With more hosts there are steps enough without.
+const MOST_HOSTS: usize = 300;
 /// A step may add to the excess about so much of what there is.
 const WARMTH: f64 = 0.05;
 /// A smaller excess is none.
@@ -111,6 +113,9 @@ impl State<'_> {
     /// Takes random steps from hosts with an excess until none has one; whether it came to that.
     fn wander(&mut self, limits: &[f64], random: &mut Random, budget: &Budget) -> bool {
         let hosts: Vec<HostId> = self.space.problem.host_ids().collect();
+        if hosts.len() > MOST_HOSTS {
+            return false;
+        }
         let mut excess: Vec<f64> = hosts.iter().map(|host| self.excess(*host, limits, None, None)).collect();
         let mut above: Vec<HostId> = Vec::new();
         let steps = (WANDERED * self.space.problem.vms.len()).min(MOST_WANDERED);

@@ -74,6 +74,14 @@ impl Core {
         self.aloft.contains_key(key)
     }
 
+    /// Whether the end of an action is waited for, and its agent can tell it.
+    pub(super) fn is_waited_for(&self, key: &ActionKey) -> bool {
+        self.aloft.get(key).is_some_and(|aloft| {
+            let executor = self.cell.hosts.get(&aloft.executor);
+            aloft.limit.is_some() && executor.is_some_and(|entry| entry.connection != Connection::Failed)
+        })
+    }
+
     /// Actions of a plan that are waited for.
     pub(super) fn flying<'a>(&'a self, plan: &'a str) -> impl Iterator<Item = &'a ActionKey> + use<'a> {
         self.of_plan(plan).filter(|(_, aloft)| aloft.limit.is_some()).map(|(key, _)| key)

@@ -40,6 +40,8 @@ pub(super) struct Execution {
 pub(super) enum Halt {
     Failed(String),
     Cancelled(String),
+    /// VMs are not moved at this time.
+    Closed(String),
     /// It was executed by the process before this one.
     Restarted,
 }
@@ -115,9 +117,11 @@ impl Core {
 
     /// Begins what can be begun, ends what is over.
     pub(super) fn pursue(&mut self, id: &str, now: Now) {
+        let paused = self.plans.get(id).and_then(|record| record.paused.clone());
         let Some(Stage::Executing(execution)) = self.stage(id) else { return };
         let halted = execution.halt.is_some();
-        if let Some(why) = self.plans.get(id).and_then(|record| record.paused.clone()) {
+        if let Some(why) = paused {
+            execution.idle = None;
             self.tell_wait(id, &why);
         } else if !halted && self.may_begin() {
             self.begin_what_is_ready(id, now);
@@ -137,7 +141,7 @@ impl Core {
             _ => self.closed(&record.trigger, now),
         };
         let (mut blocked, mut held, mut shut) = (None, None, None);
-        let mut begun = false;
+        let (mut begun, mut starts) = (false, false);
         for (status, action) in record.actions.iter().zip(&plan.actions) {
             if status.state != ActionState::Waiting
                 || !action.after.iter().all(|before| done.contains(before))
@@ -146,7 +150,10 @@ impl Core {
             }
             match self.ready(&record, &plan, action, closed.as_deref()) {
                 Ready::Now => begun |= self.begin(&record, action, now),
-                Ready::Later(why) => blocked = Some(why),
+                Ready::Later(why) => {
+                    blocked = Some(why);
+                    starts |= action.kind == ActionKind::Start;
+                }
                 Ready::Held(why) => held = Some(why),
                 Ready::Closed(why) => shut = Some(why),
                 Ready::Never(why) => {
@@ -158,10 +165,9 @@ impl Core {
         let under_way = begun || self.flying(id).next().is_some();
         let waits = shut.as_ref().or(held.as_ref()).or(blocked.as_ref());
         self.tell_wait(id, waits.map_or("", String::as_str));
-        if let Some(why) = shut.filter(|_| !under_way) {
+        if let Some(why) = shut.filter(|_| !under_way && !starts) {
             // Its hosts are not kept from others until VMs may be moved again.
-            return self
-                .halt(id, Halt::Cancelled(format!("what is left waits until VMs may be moved: {why}")));
+            return self.halt(id, Halt::Closed(format!("what is left waits until VMs may be moved: {why}")));
         }
         let patience = seconds(self.settings.inventory.failed_after_s).saturating_add(IDLE_AT_MOST);
         let Some(Stage::Executing(execution)) = self.stage(id) else { return };

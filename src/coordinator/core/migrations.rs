@@ -91,7 +91,9 @@ impl Core {
 
     /// A migration is done: what it took corrects what is expected of the next ones, and what is planned with.
     pub(super) fn learn(&mut self, key: &ActionKey, action: &Action, progress: &ActionProgress) {
-        if action.kind != ActionKind::Migrate || progress.elapsed_s <= 0.0 {
+        let known = |host: &str| self.cell.hosts.contains_key(host);
+        let ours = known(&action.source) && known(&action.destination);
+        if action.kind != ActionKind::Migrate || progress.elapsed_s <= 0.0 || !ours {
             return;
         }
         let status = self

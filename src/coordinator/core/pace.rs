@@ -23,10 +23,10 @@ impl Core {
         calendar::closed(&execution.windows, &execution.blackouts, trigger, now.wall)
     }
 
-    /// The same for a plan: one that moves nothing may be carried out at any time.
+    /// The same for a plan: VMs that are down need not wait until others may be moved.
     pub(super) fn closed_for(&self, trigger: &str, plan: &Plan, now: Now) -> Option<String> {
-        let moves = plan.actions.iter().any(|action| action.kind == ActionKind::Migrate);
-        moves.then(|| self.closed(trigger, now)).flatten()
+        let starts = plan.actions.iter().any(|action| action.kind == ActionKind::Start);
+        if starts { None } else { self.closed(trigger, now) }
     }
 
     /// Which limit a migration has to wait for.
@@ -65,8 +65,10 @@ impl Core {
         })
     }
 
+    /// What is waited for: one of which nobody tells how it ended keeps no other from its turn.
     fn under_way(&self, of: impl Fn(&Flight) -> bool) -> Traffic {
-        let these = || self.cell.flights().map(|(_, flight)| flight).filter(|f| f.migrates && of(f));
+        let flights = || self.cell.flights().map(|(_, flight)| flight);
+        let these = || flights().filter(|f| f.migrates && self.is_waited_for(&f.key) && of(f));
         Traffic { count: these().count() as u32, rate: these().map(|flight| flight.rate).sum() }
     }
 

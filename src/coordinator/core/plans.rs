@@ -152,7 +152,9 @@ impl Core {
     pub(super) fn end(&mut self, id: &str, state: PlanState, message: &str, now: Now) {
         let Some(life) = self.lives.remove(id) else { return };
         self.drop_solve_of(&life.stage);
+        let paused = self.plans.get(id).is_some_and(|record| record.paused.is_some());
         self.change_for_good(id, |record| {
+            (record.paused, record.scheduled) = (None, false);
             (record.state, record.ended) = (state, Some(now.wall));
             message.clone_into(&mut record.message);
             record.waits_for.clear();
@@ -174,9 +176,9 @@ impl Core {
             self.detector.left_alone(keys);
             self.detect(now);
         }
-        // What an operator has paused does not go on under another name.
-        let paused = self.plans.get(id).is_some_and(|record| record.paused.is_some());
-        if !(state == PlanState::Failed && !paused && self.succeed(id, &life, now))
+        // What an operator has paused goes on under another name only when that is approved.
+        let mode = paused.then_some(Mode::Approve);
+        if !(state == PlanState::Failed && self.succeed(id, &life, mode, now))
             && let Cause::Troubles(keys) = &life.cause
         {
             let helped = state == PlanState::Succeeded && message.is_empty();
@@ -197,11 +199,26 @@ impl Core {
         }
     }
 
+    /// Ends a plan as VMs are not moved for now; what is left of a request is planned anew.
+    pub(super) fn end_closed(&mut self, id: &str, why: &str, now: Now) {
+        let life = self.lives.get(id);
+        let request = life.and_then(|life| match &life.cause {
+            Cause::Request(request) => Some((request.clone(), life.replans)),
+            _ => None,
+        });
+        self.end(id, PlanState::Cancelled, why, now);
+        let Some((request, replans)) = request.filter(|_| self.may_begin()) else { return };
+        if let Some(successor) = self.request_again(&request, replans, None, now) {
+            self.change_for_good(id, |record| record.successor = successor);
+        }
+    }
+
     /// Ends what is over, with its reason.
     pub(super) fn end_halted(&mut self, id: &str, halt: Halt, now: Now) {
         match halt {
             Halt::Failed(why) => self.end(id, PlanState::Failed, &why, now),
             Halt::Cancelled(why) => self.end(id, PlanState::Cancelled, &why, now),
+            Halt::Closed(why) => self.end_closed(id, &why, now),
             Halt::Restarted => {
                 let why = "the coordinator was restarted while it was executed; what is left is planned anew \
                            where it is still needed";

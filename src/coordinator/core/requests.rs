@@ -91,8 +91,14 @@ impl Core {
         Ok(Some(id))
     }
 
-    /// The plan for what a requested one has left undone.
-    pub(super) fn request_again(&mut self, request: &PlanRequest, replans: u32, now: Now) -> Option<String> {
+    /// The plan for what a requested one has left undone, in another mode where one is given.
+    pub(super) fn request_again(
+        &mut self,
+        request: &PlanRequest,
+        replans: u32,
+        mode: Option<Mode>,
+        now: Now,
+    ) -> Option<String> {
         let hosts: BTreeSet<String> = if request.hosts.is_empty() {
             self.hosts_of_request(request).ok()?
         } else {
@@ -103,7 +109,7 @@ impl Core {
             return None;
         }
         let draft = Draft {
-            mode: request.mode.unwrap_or(self.settings.planning.mode),
+            mode: mode.or(request.mode).unwrap_or(self.settings.planning.mode),
             trigger: "request".to_owned(),
             purpose: format!("{} of {} hosts, as requested", request.objective, hosts.len()),
             hosts: hosts.clone(),

@@ -113,7 +113,15 @@ impl Core {
                 }
                 PlanState::Executing => {
                     self.revive_actions(&record, now);
-                    (Cause::Past, Stage::Executing(Execution::new(Some(Halt::Restarted))))
+                    if record.paused.is_some() {
+                        // It stays as the operator has left it.
+                        let keys = keys_of(&record, events);
+                        self.detector.taken(&keys);
+                        let cause = if keys.is_empty() { Cause::Past } else { Cause::Troubles(keys) };
+                        (cause, Stage::Executing(Execution::new(None)))
+                    } else {
+                        (Cause::Past, Stage::Executing(Execution::new(Some(Halt::Restarted))))
+                    }
                 }
                 _ => (Cause::Past, Stage::Queued),
             };

@@ -8,7 +8,7 @@ use crate::coordinator::detect::{Key, Sighting, Trouble};
 use crate::coordinator::inventory::Now;
 use crate::coordinator::planning::{self, Ask};
 use crate::coordinator::settings::seconds;
-use crate::record::{Event, EventKind, Pace, PlanState, Severity};
+use crate::record::{Event, EventKind, Mode, Pace, PlanState, Severity};
 use std::time::Duration;
 
 /// How long a trouble that a plan of before a restart answers may take to be seen again, beyond the hold time and
@@ -45,7 +45,7 @@ impl Core {
             let ask = self.ask_for("", &due, 0);
             // Each one takes troubles out of what is due, so that this ends.
             let Some(ask) = ask else { return };
-            if !self.answer_trouble(ask, 0, now) {
+            if !self.answer_trouble(ask, 0, None, now) {
                 return;
             }
         }
@@ -64,11 +64,11 @@ impl Core {
     }
 
     /// Makes a plan; says whether its hosts could be reserved.
-    fn answer_trouble(&mut self, ask: Ask, replans: u32, now: Now) -> bool {
+    fn answer_trouble(&mut self, ask: Ask, replans: u32, mode: Option<Mode>, now: Now) -> bool {
         let Some(&(kind, _)) = ask.keys.first() else { return false };
         let draft = Draft {
             trigger: kind.name().to_owned(),
-            mode: self.settings.planning.mode,
+            mode: mode.unwrap_or(self.settings.planning.mode),
             purpose: ask.purpose,
             hosts: ask.hosts.clone(),
             cause: Cause::Troubles(ask.keys),
@@ -126,8 +126,8 @@ impl Core {
         true
     }
 
-    /// A plan for what a failed one has left undone; false when there will be none.
-    pub(super) fn succeed(&mut self, id: &str, life: &Life, now: Now) -> bool {
+    /// A plan for what a failed one has left undone, in another mode where one is given; false when there will be none.
+    pub(super) fn succeed(&mut self, id: &str, life: &Life, mode: Option<Mode>, now: Now) -> bool {
         if life.replans >= self.settings.execution.max_replans || !self.may_begin() {
             return false;
         }
@@ -138,7 +138,7 @@ impl Core {
                 let Some(ask) = ask else { return false };
                 let answered = ask.keys.clone();
                 let before = self.last_plan;
-                if !self.answer_trouble(ask, life.replans + 1, now) {
+                if !self.answer_trouble(ask, life.replans + 1, mode, now) {
                     return false;
                 }
                 debug_assert!(self.last_plan > before);
@@ -147,7 +147,7 @@ impl Core {
                 self.detector.released(&rest, false, now, &self.settings);
                 super::plans::plan_id(self.last_plan)
             }
-            Cause::Request(request) => match self.request_again(request, life.replans + 1, now) {
+            Cause::Request(request) => match self.request_again(request, life.replans + 1, mode, now) {
                 Some(successor) => successor,
                 None => return false,
             },
@@ -194,7 +194,11 @@ impl Core {
             }
         }
         for (id, why) in withdrawn {
-            self.end(&id, PlanState::Cancelled, &why, now);
+            if self.plans.get(&id).is_some_and(|record| record.scheduled) {
+                self.end_closed(&id, &why, now);
+            } else {
+                self.end(&id, PlanState::Cancelled, &why, now);
+            }
         }
         self.begin_scheduled(now);
     }
@@ -210,6 +214,16 @@ impl Core {
         let open: Vec<_> =
             open.map(|record| (record.id.clone(), record.hosts.iter().cloned().collect())).collect();
         for (id, hosts) in open {
+            match self.lives.get(&id).map(|life| &life.cause) {
+                // After a restart its trouble may not have been seen again yet.
+                Some(cause) if !self.is_needed(cause) => continue,
+                Some(Cause::Past) if self.plans[&id].trigger != "request" => {
+                    let why = "what it was made for is not known any more since a restart";
+                    self.end(&id, PlanState::Cancelled, why, now);
+                    continue;
+                }
+                _ => {}
+            }
             // Those whose hosts others have wait on.
             if self.hosts_are_back(&id) && self.why_stale(&id).is_none() && self.reserve(&id, &hosts).is_ok()
             {

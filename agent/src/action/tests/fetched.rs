@@ -72,3 +72,42 @@ async fn without_leave_there_is_no_post_copy() {
     scene.fake.succeed();
     assert_eq!(scene.outcome(1).await.state, State::Done);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_post_copy_that_breaks_is_told_until_it_is_mended() {
+    let scene = Scene::new();
+    scene.actions.take(fetched(1));
+    scene.running(1).await;
+    pass(&scene, 2, 1000);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    {
+        let mut facts = scene.fake.facts();
+        (facts.source, facts.destination) = (End::PausedPostcopy, End::PausedPostcopy);
+        facts.job = None;
+    }
+    scene.fake.end_call(Err(Failure::new(Reason::HypervisorError, "the connection was reset")));
+    let broken = scene.until(1, |progress| progress.state == State::Uncertain).await;
+    assert_eq!(broken.reason, Some(Reason::Stalled));
+    assert!(broken.message.contains("--postcopy-resume"), "{}", broken.message);
+    assert_eq!(scene.fake.facts().aborts, 0);
+    {
+        let mut facts = scene.fake.facts();
+        (facts.source, facts.destination) = (End::Absent, End::Running);
+    }
+    assert_eq!(scene.outcome(1).await.state, State::Done, "somebody has mended it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn post_copy_that_had_begun_before_is_not_aborted() {
+    let scene = Scene::new();
+    {
+        let mut facts = scene.fake.facts();
+        facts.post_copy = Err(Failure::new(Reason::HypervisorError, "it is in post-copy already"));
+        (facts.source, facts.destination) = (End::PausedPostcopy, End::RunningPostcopy);
+    }
+    scene.actions.take(fetched(1));
+    scene.running(1).await;
+    pass(&scene, 2, 1000);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!((scene.fake.facts().aborts, scene.fake.facts().post_copies), (0, 1));
+}
