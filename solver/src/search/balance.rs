@@ -18,10 +18,11 @@ const MOST_HALVES: usize = 9;
 const SMALL: f64 = 0.000_25;
 
 /// Makes the loads more even if `IMBALANCE` is a level of the search.
-pub(super) fn balance(state: &mut State<'_>, random: &mut Random, budget: &Budget) {
-    let Some(least) = least(state) else { return };
-    state.even_out(&least, random, budget);
-    state.settle();
+pub(super) fn balance(state: &mut State<'_>, budget: &Budget) {
+    if let Some(least) = least(state) {
+        state.even_out(&least, budget);
+        state.settle();
+    }
 }
 
 /// What the highest load of each resource is at least, if that is a level of the search.

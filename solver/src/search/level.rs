@@ -2,12 +2,9 @@
 //!
 //! The excess of a host is the sum over resources of the square of its load above the limit. A step moves a VM off
 //! the host with the largest excess, or exchanges it; what counts is the excess of both hosts, not the highest load
-//! alone, so that one host from which nothing can go does not end it all. Where no step lessens it any more, steps are
-//! taken at random that now and then add to it, the seldomer the less there is (simulated annealing: Kirkpatrick,
-//! Gelatt and Vecchi, "Optimization by simulated annealing", Science 220, 1983).
+//! alone, so that one host from which nothing can go does not end it all.
 
 use super::balance;
-use super::random::Random;
 use super::state::State;
 use crate::budget::Budget;
 use crate::model::{Amount, HostId, Site, VmId};
@@ -19,13 +16,6 @@ const STEPS: usize = 6;
 const MOST_TARGETS: usize = 96;
 /// Limits in a row under which nothing got better.
 const MOST_FAILURES: usize = 5;
-/// Random steps under the same limits, for each VM, and at most.
-const WANDERED: usize = 600;
-const MOST_WANDERED: usize = 60_000;
-/// With more hosts there are steps enough without.
-const MOST_HOSTS: usize = 300;
-/// A step may add to the excess about so much of what there is.
-const WARMTH: f64 = 0.05;
 /// A smaller excess is none.
 const NONE: f64 = 1e-12;
 
@@ -55,7 +45,7 @@ impl Step {
 
 impl State<'_> {
     /// Lowers the highest loads towards `least`, by resource, for as long as that makes the score better.
-    pub(super) fn even_out(&mut self, least: &[f64], random: &mut Random, budget: &Budget) {
+    pub(super) fn even_out(&mut self, least: &[f64], budget: &Budget) {
         let (mut share, mut failures) = (0.5, 0);
         while failures < MOST_FAILURES && !budget.expired() {
             let Some(gauge) = self.gauges().imbalance() else { return };
@@ -64,8 +54,7 @@ impl State<'_> {
                 .collect();
             let (mark, before) = (self.mark(), self.score());
             self.lessen(&limits, budget);
-            let better =
-                self.pays_since(&before) || self.wander(&limits, random, budget) && self.pays_since(&before);
+            let better = self.pays_since(&before);
             if better {
                 self.settle();
             } else {
@@ -108,56 +97,6 @@ impl State<'_> {
                 }
             }
         }
-    }
-
-    /// Takes random steps from hosts with an excess until none has one; whether it came to that.
-    fn wander(&mut self, limits: &[f64], random: &mut Random, budget: &Budget) -> bool {
-        let hosts: Vec<HostId> = self.space.problem.host_ids().collect();
-        if hosts.len() > MOST_HOSTS {
-            return false;
-        }
-        let mut excess: Vec<f64> = hosts.iter().map(|host| self.excess(*host, limits, None, None)).collect();
-        let mut above: Vec<HostId> = Vec::new();
-        let steps = (WANDERED * self.space.problem.vms.len()).min(MOST_WANDERED);
-        for step in 0..steps {
-            if step % 64 == 0 {
-                budget.spend(4);
-                if budget.expired() {
-                    return false;
-                }
-            }
-            above.clear();
-            above.extend(hosts.iter().copied().filter(|host| excess[host.index()] > NONE));
-            let Some(&host) = random.pick(&above) else { return true };
-            let whole: f64 = above.iter().map(|host| excess[host.index()]).sum();
-            let Some(step) = self.random_step(host, limits, &excess, random) else { continue };
-            if step.gain < 0.0 && random.share() >= (step.gain / (WARMTH * whole)).exp() {
-                continue;
-            }
-            let mark = self.mark();
-            if self.may_pass(&step, host) && self.pass(step.vm, step.to, step.other, host) {
-                for host in [host, step.to] {
-                    excess[host.index()] = self.excess(host, limits, None, None);
-                }
-            } else {
-                self.undo(mark);
-            }
-        }
-        false
-    }
-
-    /// A move off a host, or an exchange.
-    fn random_step(&self, host: HostId, limits: &[f64], excess: &[f64], random: &mut Random) -> Option<Step> {
-        let (&vm, &to) = random.pick(self.on(host)).zip(random.pick(&self.space.open))?;
-        if to == host || !self.may_take(vm) {
-            return None;
-        }
-        let there = self.on(to);
-        // One more than there are: nobody.
-        let other = there.get(random.below(there.len() + 1)).copied();
-        let left = self.excess(host, limits, other, Some(vm)) + self.excess(to, limits, Some(vm), other);
-        let gain = excess[host.index()] + excess[to.index()] - left;
-        Some(Step { gain, left, cost: 0, vm, to, other })
     }
 
     fn best_step(&self, host: HostId, limits: &[f64], budget: &Budget) -> Option<Step> {

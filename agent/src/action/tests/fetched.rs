@@ -100,14 +100,15 @@ async fn a_post_copy_that_breaks_is_told_until_it_is_mended() {
 #[tokio::test(start_paused = true)]
 async fn post_copy_that_had_begun_before_is_not_aborted() {
     let scene = Scene::new();
+    scene.actions.take(fetched(1));
+    scene.running(1).await;
     {
         let mut facts = scene.fake.facts();
         facts.post_copy = Err(Failure::new(Reason::HypervisorError, "it is in post-copy already"));
         (facts.source, facts.destination) = (End::PausedPostcopy, End::RunningPostcopy);
     }
-    scene.actions.take(fetched(1));
-    scene.running(1).await;
     pass(&scene, 2, 1000);
     tokio::time::sleep(Duration::from_secs(120)).await;
-    assert_eq!((scene.fake.facts().aborts, scene.fake.facts().post_copies), (0, 1));
+    let facts = scene.fake.facts();
+    assert_eq!((facts.aborts, facts.post_copies), (0, 1));
 }
