@@ -136,6 +136,10 @@ async fn requests_that_cannot_be_planned_are_refused_with_their_fields() {
     let request = pb::CreatePlanRequest { limits: Some(limits), ..Default::default() };
     let status = client.create_plan(request).await.unwrap_err();
     assert_fields(&status, &["limits.time_limit_s", "limits.max_migrations"]);
+    let pace = pb::Pace { max_concurrent: Some(0), bandwidth_mib_s: Some(f64::NAN) };
+    let request = pb::CreatePlanRequest { pace: Some(pace), ..Default::default() };
+    let status = client.create_plan(request).await.unwrap_err();
+    assert_fields(&status, &["pace.max_concurrent", "pace.bandwidth_mib_s"]);
     let _agent = Agent::with_vms(&server, "h1", &["a"]).await;
     let limits = pb::problem::Limits { power_actions: true, ..Default::default() };
     let request = pb::CreatePlanRequest { limits: Some(limits), ..Default::default() };
@@ -190,7 +194,12 @@ async fn a_plan_is_followed_from_its_request_to_its_end() {
     for id in ["x", ""] {
         let approved = client.approve_plan(pb::ApprovePlanRequest { id: id.into() }).await.unwrap_err();
         assert_eq!(failure(&approved).0, Code::NotFound);
+        let resumed = client.resume_plan(pb::ResumePlanRequest { id: id.into() }).await.unwrap_err();
+        assert_eq!(failure(&resumed).0, Code::NotFound);
     }
+    let paused = pb::PausePlanRequest { id: last.id, reason: "late".into() };
+    let (code, reason, _) = failure(&client.pause_plan(paused).await.unwrap_err());
+    assert_eq!((code, reason.as_str()), (Code::FailedPrecondition, "WRONG_STATE"), "it has ended");
     server.stop().await;
     stop.cancel();
 }

@@ -2,12 +2,11 @@
 
 use super::{Forecast, Path, Workload};
 use crate::file::{Action, ActionKind, HotSet, Plan, Problem, Statistic, Vm};
+use crate::schedule::SWITCH_S;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What the contract gives a host that says nothing, MiB/s.
 const BANDWIDTH: f64 = 1000.0;
-/// Seconds that a guest stands still in the contract.
-const SWITCH_S: f64 = 0.03;
 /// Times of a plan that are nearer are the same.
 const SAME_S: f64 = 1e-6;
 

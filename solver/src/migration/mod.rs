@@ -23,4 +23,4 @@ pub mod rivals;
 #[cfg(test)]
 mod tests;
 
-pub use model::{Calibration, Forecast, Mode, Path, Policy, Workload, forecast};
+pub use model::{CONVERGES, Calibration, Forecast, Mode, Path, Policy, Workload, forecast};

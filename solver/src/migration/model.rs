@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A pass that leaves this share of what it sent, or more, to be sent again does not bring the end nearer (the
 /// contract: a VM whose dirty rate is 0.8 of its rate or more is not migrated).
-const CONVERGES: f64 = 0.8;
+pub const CONVERGES: f64 = 0.8;
 /// By how much of its time auto-converge slows a guest down first, then each further time, and at most. QEMU's
 /// defaults (`cpu-throttle-initial`, `-increment`, `max-cpu-throttle`), percent.
 const THROTTLE: (u32, u32, u32) = (20, 10, 99);

@@ -109,13 +109,11 @@ pub(super) fn route(
     let limited = ground.problem.limits.max_migrations.is_some();
     let stays = |vm: &VmId| ground.start.site(vm.index()) == ground.to.site(vm.index());
     let price = scope.who.iter().map(|vm| if !limited && stays(vm) { 3 } else { 1 }).collect();
-    let moves: BTreeSet<VmId> = scope.who.iter().copied().collect();
-    let others = at.iter().enumerate().filter(|(vm, _)| !moves.contains(&VmId::from(*vm)));
     let mut search = Search {
         ground,
         scope,
         bare,
-        still: others.filter_map(|(_, host)| *host).collect(),
+        still: still(ground, at, &scope.who),
         goal: states.iter().map(|(_, to)| *to).collect(),
         price,
         haste: if limited { 1 } else { HASTE },
@@ -127,6 +125,16 @@ pub(super) fn route(
     };
     search.add(states.iter().map(|(from, _)| *from).collect(), 0, 0, None);
     search.run(budget)
+}
+
+/// Hosts of all VMs but these; none where no host is booted, as nobody asks then.
+fn still(ground: &Ground<'_>, at: &Placement, who: &[VmId]) -> BTreeSet<HostId> {
+    if ground.switches.booted().next().is_none() {
+        return BTreeSet::new();
+    }
+    let moves: BTreeSet<VmId> = who.iter().copied().collect();
+    let others = at.iter().enumerate().filter(|(vm, _)| !moves.contains(&VmId::from(*vm)));
+    others.filter_map(|(_, host)| *host).collect()
 }
 
 impl Search<'_> {

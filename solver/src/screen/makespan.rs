@@ -3,11 +3,8 @@
 use super::facts::Facts;
 use super::space::Space;
 use crate::model::{Amount, HostId, VmId};
-use crate::schedule::{Parcel, least_s};
+use crate::schedule::{Parcel, SWITCH_S, least_s};
 use std::collections::BTreeMap;
-
-/// The pause that ends a live migration, in seconds.
-const SWITCH_S: f64 = 0.03;
 
 /// Of more hosts that are over, only what must leave each is looked at, not who.
 const MOST_WANTING: usize = 32;

@@ -6,7 +6,7 @@ use super::read::Move;
 use super::sweep::shared;
 use crate::file::ActionKind;
 use crate::model::Problem;
-use crate::schedule::SWITCH_S;
+use crate::schedule::{Parcel, SWITCH_S};
 use serde::Serialize;
 
 /// Actions of which each waits for the one before it.
@@ -78,9 +78,8 @@ fn alone_s(problem: &Problem, step: &Move) -> f64 {
     let best = match (step.kind, step.vm, step.ends(), step.to) {
         (ActionKind::Boot, _, _, Some(host)) => problem.host(host.host).boot_s,
         (ActionKind::Migrate, Some(vm), Some((from, to)), _) if from.host != to.host => {
-            let (memory, rate) = (problem.memory_of(vm) as f64, problem.rate_limit(from.host, to.host));
-            let net = rate - problem.vm(vm).memory_dirty_rate;
-            if memory > 0.0 && net > 0.0 { memory / net + SWITCH_S } else { SWITCH_S }
+            let (memory, dirty) = (problem.memory_of(vm) as f64, problem.vm(vm).memory_dirty_rate);
+            Parcel { memory, dirty, fastest: problem.rate_limit(from.host, to.host) }.alone_s()
         }
         (ActionKind::Migrate, ..) => SWITCH_S,
         _ => planned,

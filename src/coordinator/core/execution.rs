@@ -21,9 +21,6 @@ use std::time::Duration;
 /// hosts.
 const IDLE_AT_MOST: Duration = Duration::from_secs(30);
 
-/// The part by which rates that are made of a plan's times may be too high.
-const ROUNDED: f64 = 0.01;
-
 /// The life of a plan that is carried out.
 #[derive(Debug)]
 pub(super) struct Execution {
@@ -295,37 +292,6 @@ impl Core {
             kind,
         };
         Some(Effect::Tell { host: host.to_owned(), epoch: entry.epoch, order })
-    }
-
-    /// Why a migration has to wait for others: the plan has times for bandwidth, and times are not kept. One that
-    /// would be alone may always go.
-    fn no_bandwidth(&self, problem: Option<&Problem>, action: &Action) -> Option<String> {
-        if action.kind != ActionKind::Migrate {
-            return None;
-        }
-        let rate = self.rate(problem, action);
-        // What the plan was made with; an agent may have less by now.
-        let bandwidth = |host: &str| {
-            let planned = problem.and_then(|problem| problem.hosts.iter().find(|known| known.name == host));
-            let planned = planned.and_then(|host| host.migration_bandwidth).unwrap_or(f64::MAX);
-            self.nominal(host).min(planned)
-        };
-        let within = |flight: &Flight| {
-            problem.is_some_and(|problem| problem.hosts.iter().any(|host| host.name == flight.source))
-        };
-        let out = self.cell.traffic(|flight| flight.source == action.source);
-        let into = self.cell.traffic(|flight| flight.destination == action.destination);
-        let backbone = problem.and_then(|problem| problem.limits.as_ref()?.backbone_bandwidth);
-        let shared = backbone.map_or(0.0, |_| self.cell.traffic(within));
-        let links = [
-            (format!("out of {}", action.source), out, bandwidth(&action.source)),
-            (format!("into {}", action.destination), into, bandwidth(&action.destination)),
-            ("of the backbone".to_owned(), shared, backbone.unwrap_or(f64::MAX)),
-        ];
-        let full =
-            |(_, used, most): &&(String, f64, f64)| *used > 0.0 && used + rate > most * (1.0 + ROUNDED);
-        let (link, used, most) = links.iter().find(full)?;
-        Some(format!("{used:.0} of {most:.0} MiB/s {link} are used, and it needs {rate:.0}"))
     }
 
     /// MiB/s that the plan gives a migration, within what both hosts have.

@@ -8,11 +8,9 @@ use crate::record::{
 };
 use crate::store;
 use dvms_solver::file::{Action, ActionKind, Plan, Problem};
-use dvms_solver::migration::{Calibration, Mode, Path, Policy, Workload, course, forecast};
+use dvms_solver::migration::{CONVERGES, Calibration, Mode, Path, Policy, Workload, course, forecast};
 use std::fmt::Write as _;
 
-/// A VM whose dirty rate is this share of its rate, or more, is not migrated by the contract.
-const CONVERGES: f64 = 0.8;
 /// VMs that are named in a sentence.
 const NAMED: usize = 5;
 

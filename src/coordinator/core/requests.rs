@@ -188,6 +188,13 @@ impl Core {
         planning::problem(&self.cell, hosts, &request.objective, limits, &[], &rests, &self.settings)
     }
 
+    fn answer_with_plan(&mut self, id: &str, outcome: Result<(), OperateError>, ticket: Ticket) {
+        match outcome {
+            Ok(()) => self.answer_plan(id, ticket),
+            Err(error) => self.refuse(ticket, error),
+        }
+    }
+
     fn answer_plan(&mut self, id: &str, ticket: Ticket) {
         if let Some(record) = self.plans.get(id) {
             let answer = Answer::Plan(record.clone());
@@ -196,10 +203,8 @@ impl Core {
     }
 
     pub(super) fn approve_plan(&mut self, id: &str, ticket: Ticket, now: Now) {
-        match self.try_approve(id, now) {
-            Ok(()) => self.answer_plan(id, ticket),
-            Err(error) => self.refuse(ticket, error),
-        }
+        let outcome = self.try_approve(id, now);
+        self.answer_with_plan(id, outcome, ticket);
     }
 
     fn try_approve(&mut self, id: &str, now: Now) -> Result<(), OperateError> {
@@ -229,54 +234,14 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn cancel_plan(
-        &mut self,
-        id: &str,
-        finish_running: bool,
-        reason: &str,
-        ticket: Ticket,
-        now: Now,
-    ) {
-        let Some(record) = self.plans.get(id) else {
-            return self.refuse(ticket, OperateError::NotFound { kind: "plan", name: id.to_owned() });
-        };
-        if !record.state.is_terminal() {
-            if let Err(error) = self.may_operate() {
-                return self.refuse(ticket, error);
-            }
-            let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-            let why = format!("cancelled by an operator{because}");
-            let said = event(EventKind::Operator, Severity::Info, format!("plan {id} is {why}"));
-            self.tell(Event { plan_id: id.to_owned(), ..said }, now);
-            if matches!(self.stage(id), Some(Stage::Executing(_))) {
-                self.halt(id, Halt::Cancelled(why));
-                if !finish_running {
-                    self.abort_all(id, now);
-                }
-                self.pursue(id, now);
-            } else {
-                self.end(id, PlanState::Cancelled, &why, now);
-            }
-        }
-        self.answer_plan(id, ticket);
-    }
-}
-
-impl Core {
     pub(super) fn pause_plan(&mut self, id: &str, reason: &str, ticket: Ticket, now: Now) {
-        let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-        let why = format!("paused by an operator{because}");
-        match self.try_hold(id, Some(why), now) {
-            Ok(()) => self.answer_plan(id, ticket),
-            Err(error) => self.refuse(ticket, error),
-        }
+        let outcome = self.try_hold(id, Some(by_an_operator("paused", reason)), now);
+        self.answer_with_plan(id, outcome, ticket);
     }
 
     pub(super) fn resume_plan(&mut self, id: &str, ticket: Ticket, now: Now) {
-        match self.try_hold(id, None, now) {
-            Ok(()) => self.answer_plan(id, ticket),
-            Err(error) => self.refuse(ticket, error),
-        }
+        let outcome = self.try_hold(id, None, now);
+        self.answer_with_plan(id, outcome, ticket);
     }
 
     /// Pauses a plan, or lets it go on.
@@ -299,6 +264,43 @@ impl Core {
         self.pursue(id, now);
         Ok(())
     }
+
+    pub(super) fn cancel_plan(
+        &mut self,
+        id: &str,
+        finish_running: bool,
+        reason: &str,
+        ticket: Ticket,
+        now: Now,
+    ) {
+        let Some(record) = self.plans.get(id) else {
+            return self.refuse(ticket, OperateError::NotFound { kind: "plan", name: id.to_owned() });
+        };
+        if !record.state.is_terminal() {
+            if let Err(error) = self.may_operate() {
+                return self.refuse(ticket, error);
+            }
+            let why = by_an_operator("cancelled", reason);
+            let said = event(EventKind::Operator, Severity::Info, format!("plan {id} is {why}"));
+            self.tell(Event { plan_id: id.to_owned(), ..said }, now);
+            if matches!(self.stage(id), Some(Stage::Executing(_))) {
+                self.halt(id, Halt::Cancelled(why));
+                if !finish_running {
+                    self.abort_all(id, now);
+                }
+                self.pursue(id, now);
+            } else {
+                self.end(id, PlanState::Cancelled, &why, now);
+            }
+        }
+        self.answer_plan(id, ticket);
+    }
+}
+
+/// `cancelled by an operator: not now`
+fn by_an_operator(what: &str, reason: &str) -> String {
+    let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    format!("{what} by an operator{because}")
 }
 
 /// What tells a repeat of a request from another one.

@@ -106,19 +106,14 @@ impl Core {
             let id = &record.id;
             let (cause, stage) = match record.state {
                 PlanState::Proposed => {
-                    let keys = keys_of(&record, events);
-                    self.detector.taken(&keys);
-                    let cause = if keys.is_empty() { Cause::Past } else { Cause::Troubles(keys) };
-                    (cause, Stage::Proposed(Proposal { seen: false, since: now.at }))
+                    let proposal = Proposal { seen: false, since: now.at };
+                    (self.cause_of(&record, events), Stage::Proposed(proposal))
                 }
                 PlanState::Executing => {
                     self.revive_actions(&record, now);
                     if record.paused.is_some() {
                         // It stays as the operator has left it.
-                        let keys = keys_of(&record, events);
-                        self.detector.taken(&keys);
-                        let cause = if keys.is_empty() { Cause::Past } else { Cause::Troubles(keys) };
-                        (cause, Stage::Executing(Execution::new(None)))
+                        (self.cause_of(&record, events), Stage::Executing(Execution::new(None)))
                     } else {
                         (Cause::Past, Stage::Executing(Execution::new(Some(Halt::Restarted))))
                     }
@@ -134,6 +129,13 @@ impl Core {
         for record in ended.collect::<Vec<_>>() {
             self.revive_uncertain(&record, now);
         }
+    }
+
+    /// The troubles that a plan answers, as far as they are known; nobody else is to answer them.
+    fn cause_of(&mut self, record: &PlanRecord, events: &VecDeque<Arc<Event>>) -> Cause {
+        let keys = keys_of(record, events);
+        self.detector.taken(&keys);
+        if keys.is_empty() { Cause::Past } else { Cause::Troubles(keys) }
     }
 
     /// What nobody has told the end of counts at both ends, though its plan has ended.

@@ -107,33 +107,28 @@ impl Core {
     }
 
     fn propose(&mut self, id: &str, asks: Option<String>, now: Now) {
-        self.release(id, now);
-        if let Some(stage) = self.stage(id) {
-            *stage = Stage::Proposed(Proposal { seen: true, since: now.at });
-        }
-        self.change_for_good(id, |record| {
-            record.state = PlanState::Proposed;
-            record.message = asks.clone().unwrap_or_default();
-        });
-        let because = asks.map(|asks| format!(", as {asks}")).unwrap_or_default();
-        let message = format!("plan {id} waits for approval{because}: dvms plans approve {id}");
-        let said = event(EventKind::PlanCreated, Severity::Info, message);
-        self.tell(Event { plan_id: id.to_owned(), ..said }, now);
+        let because = asks.as_ref().map(|asks| format!(", as {asks}")).unwrap_or_default();
+        let said = format!("plan {id} waits for approval{because}: dvms plans approve {id}");
+        self.put_forward(id, false, asks.unwrap_or_default(), said, now);
     }
 
     /// Proposes a plan until VMs may be moved.
     fn schedule(&mut self, id: &str, why: &str, now: Now) {
+        let said =
+            format!("plan {id} waits until VMs may be moved ({why}); at once: dvms plans approve {id}");
+        self.put_forward(id, true, format!("waits until VMs may be moved: {why}"), said, now);
+    }
+
+    /// A plan is PROPOSED and holds no hosts.
+    fn put_forward(&mut self, id: &str, scheduled: bool, message: String, said: String, now: Now) {
         self.release(id, now);
         if let Some(stage) = self.stage(id) {
             *stage = Stage::Proposed(Proposal { seen: true, since: now.at });
         }
         self.change_for_good(id, |record| {
-            (record.state, record.scheduled) = (PlanState::Proposed, true);
-            record.message = format!("waits until VMs may be moved: {why}");
+            (record.state, record.scheduled, record.message) = (PlanState::Proposed, scheduled, message);
         });
-        let message =
-            format!("plan {id} waits until VMs may be moved ({why}); at once: dvms plans approve {id}");
-        let said = event(EventKind::PlanCreated, Severity::Info, message);
+        let said = event(EventKind::PlanCreated, Severity::Info, said);
         self.tell(Event { plan_id: id.to_owned(), ..said }, now);
     }
 

@@ -8,15 +8,13 @@ use crate::coordinator::load::{RESOURCES, add, demand, loads, subtract};
 use crate::coordinator::settings::{PostCopy, Settings};
 use crate::record::{EventKind, VmState};
 use dvms_solver::file::{Amounts, Host, Limits, Problem, Vm};
+use dvms_solver::migration::CONVERGES;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most of a resource that a VM is believed to use, and a host to have: sums stay within what a problem may hold,
 /// whatever an agent says.
 const MOST_OF_VM: i64 = 1 << 32;
 const MOST_OF_HOST: i64 = 1 << 40;
-
-/// A VM whose dirty rate is this share of its rate, or more, is not migrated by the contract.
-const CONVERGES: f64 = 0.8;
 
 /// A VM of the problem.
 #[derive(Debug)]

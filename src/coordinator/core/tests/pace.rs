@@ -181,14 +181,16 @@ fn limits_hold_over_all_plans_and_for_one() {
 #[test]
 fn uplinks_limit_what_leaves_and_enters_a_rack() {
     let mut settings = World::quick();
-    let uplink = |label: &str| Uplink { label: label.into(), max_concurrent: Some(1), bandwidth_mib_s: None };
-    settings.execution.uplinks = vec![uplink("rack")];
+    let by_count = Uplink { label: "rack".into(), max_concurrent: Some(1), bandwidth_mib_s: None };
+    let by_rate = Uplink { max_concurrent: None, bandwidth_mib_s: Some(60.0), ..by_count.clone() };
     let racks = |world: &mut World, a: &str, b: &str| {
         for (host, rack) in [("a", a), ("b", b)] {
             world.hosts.get_mut(host).unwrap().labels.insert("rack".into(), rack.into());
         }
     };
-    for (a, b, most) in [("r1", "r2", 1), ("r1", "r1", 2)] {
+    let cases = [("r1", "r2", by_count.clone(), 1), ("r1", "r2", by_rate, 1), ("r1", "r1", by_count, 2)];
+    for (a, b, uplink, most) in cases {
+        settings.execution.uplinks = vec![uplink];
         let mut world = World::new(settings.clone(), 5);
         world.host("a", &VMS);
         world.host("b", &[]);
