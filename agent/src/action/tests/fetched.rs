@@ -31,7 +31,7 @@ async fn post_copy_begins_after_the_first_pass_and_is_not_aborted() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(scene.fake.facts().post_copies, 0, "the first pass is not over");
     pass(&scene, 2, 1000);
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     {
         let facts = scene.fake.facts();
         assert_eq!(
@@ -108,7 +108,7 @@ async fn post_copy_that_had_begun_before_is_not_aborted() {
         (facts.source, facts.destination) = (End::PausedPostcopy, End::RunningPostcopy);
     }
     pass(&scene, 2, 1000);
-    tokio::time::sleep(Duration::from_secs(120)).await;
+    tokio::time::sleep(Duration::from_mins(2)).await;
     let facts = scene.fake.facts();
     assert_eq!((facts.aborts, facts.post_copies), (0, 1));
 }
