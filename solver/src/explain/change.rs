@@ -322,7 +322,7 @@ impl<'g, 'a> Quest<'g, 'a> {
             let gains = &self.most[r];
             gains.get(more.min(gains.len().saturating_sub(1))).is_none_or(|most| *most >= short)
         };
-        if !self.shorts().into_iter().any(|short| short.into_iter().all(helps)) {
+        if !self.load.least_short(self.ground.vm).into_iter().all(helps) {
             self.tried += 1;
             return;
         }

@@ -81,6 +81,25 @@ impl<'a> Load<'a> {
         found
     }
 
+    /// What is short at least, by resource, whatever nodes the VM gets: each resource for itself.
+    pub(super) fn least_short(&self, vm: VmId) -> Short {
+        let (problem, vm) = (self.problem, self.problem.vm(vm));
+        let mut least: BTreeMap<(usize, bool), Amount> = BTreeMap::new();
+        for bound in problem.bounds_of(self.host) {
+            let lack = self.lack(vm, &bound, true).unwrap_or(0).max(0);
+            least
+                .entry((bound.resource, bound.node.is_some()))
+                .and_modify(|least| *least = lack.min(*least))
+                .or_insert(lack);
+        }
+        let mut short = Short::new();
+        for ((r, _), lack) in least.into_iter().filter(|(_, lack)| *lack > 0) {
+            let most = short.entry(r).or_default();
+            *most = lack.max(*most);
+        }
+        short
+    }
+
     /// Nodes for a VM, if of some resources there may be too little: what is short then, if it is all of these.
     fn choose(&self, vm: &Vm, nodes: &[Bound], have: usize, more: &BTreeSet<usize>) -> Option<Short> {
         let count = vm.numa_count as usize;

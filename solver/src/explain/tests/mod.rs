@@ -256,6 +256,19 @@ fn with_too_many_sets_nothing_can_be_left_out() {
 }
 
 #[test]
+fn the_node_that_lacks_least_is_not_the_one_that_others_can_leave() {
+    // All that node 0 lacks x can give; node 1 lacks less, but nobody is there to leave it.
+    let json = r#"{"hosts": [{"name": "a", "capacity": {"cpu": 9, "memory": 900}},
+        {"name": "b", "capacity": {"cpu": 5, "memory": 200},
+         "numa_nodes": [{"capacity": {"cpu": 5, "memory": 200}}, {"capacity": {"cpu": 0, "memory": 0}}]}],
+      "vms": [{"name": "v", "host": "a", "demand": {"cpu": 4, "memory": 100}, "arrival_demand": {"cpu": 0}},
+        {"name": "x", "host": "b", "demand": {"cpu": 2, "memory": 300}, "numa": {"nodes": [0]}}]}"#;
+    let explanation = explain(&Problem::from_json(json).unwrap(), "v", Some("b")).unwrap();
+    assert_eq!(least(&explanation), ["x leaves b"]);
+    assert!(explanation.changes.unwrap().minimal);
+}
+
+#[test]
 fn numa_nodes_are_counted_one_by_one() {
     let json = r#"{"hosts": [{"name": "a", "capacity": {"cpu": 9, "memory": 9}},
         {"name": "b", "capacity": {"cpu": 8, "memory": 9}, "numa_nodes": [{"capacity": {"cpu": 4}}, {"capacity": {"cpu": 4}}]}],
