@@ -12,15 +12,17 @@ use crate::model::{Amount, Objective, Placement};
 use crate::objectives::imbalance;
 use crate::screen::Space;
 
+/// Tries in vain after which a repair under lower limits is given up.
+const PATIENCE: usize = 40;
 /// Limits that are tried.
 const MOST_HALVES: usize = 9;
 /// Smaller gains of the value than this are none.
 const SMALL: f64 = 0.000_25;
 
 /// Makes the loads more even if `IMBALANCE` is a level of the search.
-pub(super) fn balance(state: &mut State<'_>, budget: &Budget) {
+pub(super) fn balance(state: &mut State<'_>, random: &mut Random, budget: &Budget) {
     if let Some(least) = least(state) {
-        state.even_out(&least, budget);
+        state.even_out(&least, random, budget);
         state.settle();
     }
 }
@@ -42,6 +44,7 @@ pub(super) fn lower(state: &mut State<'_>, budget: &Budget) {
     let limits = |share: f64| -> Vec<f64> {
         highest.iter().zip(&least).map(|(high, low)| low + share * (high - low).max(0.0)).collect()
     };
+    let random = &mut Random::new(1);
     let (mut low, mut high) = (0.0, 1.0);
     let mut reached = None;
     for _ in 0..MOST_HALVES {
@@ -51,8 +54,8 @@ pub(super) fn lower(state: &mut State<'_>, budget: &Budget) {
         let share = f64::midpoint(low, high);
         let from = state.placement().clone();
         // Where others have gone already, what must stay together may find no room any more.
-        if attempt(state, &limits(share), &from, budget)
-            || attempt(state, &limits(share), &space.home.clone(), budget)
+        if attempt(state, &limits(share), &from, random, budget)
+            || attempt(state, &limits(share), &space.home.clone(), random, budget)
         {
             high = share;
             reached = Some(share);
@@ -62,16 +65,22 @@ pub(super) fn lower(state: &mut State<'_>, budget: &Budget) {
     }
     // What was moved on the way may not be needed.
     if let Some(share) = reached {
-        attempt(state, &limits(share), &space.home.clone(), budget);
+        attempt(state, &limits(share), &space.home.clone(), random, budget);
     }
 }
 
 /// Repairs a placement under limits; whether that has made the state better.
-pub(super) fn attempt(state: &mut State<'_>, limits: &[f64], from: &Placement, budget: &Budget) -> bool {
+pub(super) fn attempt(
+    state: &mut State<'_>,
+    limits: &[f64],
+    from: &Placement,
+    random: &mut Random,
+    budget: &Budget,
+) -> bool {
     let space = state.space;
     let lowered = lowered(space, limits);
     let mut trial = resume(&lowered, from, budget);
-    trial.shake(40, &mut Random::new(1), budget);
+    trial.shake(PATIENCE, random, budget);
     let to = trial.placement().clone();
     let trial = resume(space, &to, budget);
     let better = trial.homeless() == 0 && trial.pays_since(&state.score());

@@ -132,7 +132,7 @@ pub(crate) fn improve(state: &mut State<'_>, enough: u64, random: &mut Random, b
     }
     if state.homeless() == 0 {
         state.polish(random, budget);
-        balance::balance(state, budget);
+        balance::balance(state, random, budget);
     }
     if state.may_reroute() {
         if !state.is_clean() {
