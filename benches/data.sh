@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # benches/data.sh DATA OUT: makes problem files of the public instances in the folder DATA, for
-# `dvms bench --problems OUT`. A folder of OUT is a row: btrplace-li, btrplace-nr, nutanix, vmr.
+# `dvms bench --problems OUT`. A folder of OUT is a row: btrplace-li, btrplace-nr, nutanix, schedule-*, vmr.
 #
 # DATA holds the bundles and their converters (btrplace.tar.xz, vmr_M.tar.xz, convert.py, convert_btrplace.py); where
-# the instances come from and under which licences its README says. What is made here is not part of dvms.
+# the instances come from and under which licences its README says. What is made here is not part of dvms. The program
+# that reads the instances with links between switches (schedule-*) is $DVMS, or else `dvms` on the PATH.
 set -euo pipefail
 if [ $# != 2 ]; then
-  sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
 data=$(cd "$1" && pwd)
@@ -28,6 +29,14 @@ done
 tar xJf "$data/btrplace.tar.xz" -C "$work" btrplace/nutanix
 for file in "$work"/btrplace/nutanix/*.json; do
   python3 "$data/convert_btrplace.py" "$file" -o "$out/nutanix/$(basename "$file")"
+done
+tar xJf "$data/btrplace.tar.xz" -C "$work" btrplace/scale
+for folder in "$work"/btrplace/scale/*/*; do
+  row=$out/schedule-$(basename "$(dirname "$folder")")-$(basename "$folder")
+  mkdir -p "$row"
+  for file in "$folder"/*.json; do
+    "${DVMS:-dvms}" import btrplace "$file" >"$row/$(basename "$file")"
+  done
 done
 tar xJf "$data/vmr_M.tar.xz" -C "$work"
 snapshot=$(find "$work/vmr" -name '*.json' | head -n 1)

@@ -84,8 +84,8 @@ pub enum Backend {
     Cp,
 }
 
-/// Solves a problem. `better` is given each plan that is better than those before it, and the last one again when more
-/// is proved of it (its `phase` then is `bounds`; not under a limit of work); the last one is also returned, with what
+/// Solves a problem. `better` is given each plan that is better than those before it (or whose actions end earlier, with
+/// the same values), and the last one again when more is proved of it (its `phase` then is `bounds`; not under a limit of work); the last one is also returned, with what
 /// was proved of it. Every plan with actions has passed [`check::check`].
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What is decided first: columns as they were at the start, one after the other.
+//! What is decided first: columns as they were at the start, one after the other; tasks by when they can begin.
 
 use crate::milp::{Linear, Term};
 use pumpkin_core::branching::branchers::autonomous_search::AutonomousSearch;
@@ -12,16 +12,16 @@ use std::rc::Rc;
 /// Whether something was decided since somebody last looked.
 pub(super) type Decided = Rc<Cell<bool>>;
 
-/// Decides what has been in conflicts of late, as in the best solution; all else as hoped.
+/// Decides what has been in conflicts of late, as in the best solution; all else as `B` does.
 #[derive(Debug)]
-pub(super) struct Decider {
-    inner: AutonomousSearch<Hoped>,
+pub(super) struct Decider<B> {
+    inner: AutonomousSearch<B>,
     decided: Decided,
 }
 
-impl Decider {
-    pub(super) fn new(hoped: Hoped) -> Self {
-        Self { inner: AutonomousSearch::new(hoped), decided: Decided::default() }
+impl<B: Brancher> Decider<B> {
+    pub(super) fn new(else_by: B) -> Self {
+        Self { inner: AutonomousSearch::new(else_by), decided: Decided::default() }
     }
 
     pub(super) fn decided(&self) -> Decided {
@@ -29,7 +29,7 @@ impl Decider {
     }
 }
 
-impl Brancher for Decider {
+impl<B: Brancher> Brancher for Decider<B> {
     fn next_decision(&mut self, context: &mut SelectionContext) -> Option<Predicate> {
         let decision = self.inner.next_decision(context);
         self.decided.set(decision.is_some());
@@ -137,5 +137,32 @@ impl Brancher for Hoped {
 
     fn subscribe_to_events(&self) -> Vec<BrancherEvent> {
         vec![BrancherEvent::Backtrack, BrancherEvent::Synchronise]
+    }
+}
+
+/// Begins what can begin first, each task as soon as it can.
+#[derive(Debug)]
+pub(super) struct Earliest {
+    /// When tasks begin; of those that can begin at the same time the first goes first.
+    pub(super) starts: Vec<DomainId>,
+    /// Conditions between tasks of which as many as can be are to be true.
+    pub(super) conditions: Vec<DomainId>,
+}
+
+impl Brancher for Earliest {
+    fn next_decision(&mut self, context: &mut SelectionContext) -> Option<Predicate> {
+        let open = self.starts.iter().filter(|start| !context.is_integer_fixed(**start));
+        if let Some(first) = open.min_by_key(|start| context.lower_bound(**start)) {
+            return Some(first.upper_bound_predicate(context.lower_bound(*first)));
+        }
+        if let Some(open) = self.conditions.iter().find(|condition| !context.is_integer_fixed(**condition)) {
+            return Some(open.lower_bound_predicate(1));
+        }
+        let open = context.get_domains().find(|domain| !context.is_integer_fixed(*domain))?;
+        Some(open.upper_bound_predicate(context.lower_bound(open)))
+    }
+
+    fn subscribe_to_events(&self) -> Vec<BrancherEvent> {
+        Vec::new()
     }
 }

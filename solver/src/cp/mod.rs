@@ -3,6 +3,8 @@
 //! * [`post`]: rows as clauses where they are clauses, as propagators of linear inequalities otherwise.
 //! * [`branch`]: what is decided when nothing has been learned yet.
 //! * [`search`]: better points from above, bounds from below by cores.
+//! * [`timetable`]: when tasks begin that share resources and wait for room: cumulative scheduling.
+//! * [`turn`]: how long the solver goes on at once.
 //!
 //! It proves where rules bind much and amounts little: it has no relaxation, so that sums of many amounts are not
 //! its strength. It takes part only in what it can say exactly, in numbers of 32 bits; else it declines. It asks
@@ -16,11 +18,14 @@ mod post;
 mod search;
 #[cfg(test)]
 mod tests;
+mod timetable;
+mod turn;
 
 use crate::backend::{Exact, Solved, Task};
 use crate::budget::Budget;
 use crate::milp::wait;
 use std::time::Duration;
+pub(crate) use timetable::{Room, Shared, Timetable, Timing};
 
 /// It ends by itself this much before its deadline, so that what it has found is not lost.
 const EARLY: Duration = Duration::from_millis(5);
@@ -52,4 +57,13 @@ impl Exact for Cp {
         let own = part.earlier_by(early);
         wait("cp", move || search::solve(&task, &own), &patience)
     }
+}
+
+/// Looks for a better timing of tasks than the one there is, for as long as the budget lasts. `None`: nothing came of it.
+pub(crate) fn retime(table: Timetable, from: Timing, budget: &Budget) -> Option<Timing> {
+    if !table.fits(&from) || budget.expired() {
+        return None;
+    }
+    let own = budget.earlier_by(EARLY);
+    wait("cp", move || timetable::improve(&table, from, &own), budget)
 }

@@ -4,8 +4,9 @@
 //! come true: the least weight among them is proved, and what is left of them is hoped again, together: all but one
 //! come true, then all but two … Where parts count in many units, the open range of the goal is halved instead.
 
-use super::branch::{Decided, Decider, Hoped};
+use super::branch::{Decider, Hoped};
 use super::post::{self, small};
+use super::turn::Turn;
 use crate::backend::{End, Solved, Task};
 use crate::budget::Budget;
 use crate::milp::activity;
@@ -17,7 +18,6 @@ use pumpkin_core::options::SolverOptions;
 use pumpkin_core::predicates::{Predicate, PredicateConstructor};
 use pumpkin_core::proof::ConstraintTag;
 use pumpkin_core::results::{ProblemSolution, SatisfactionResult, SatisfactionResultUnderAssumptions};
-use pumpkin_core::termination::TerminationCondition;
 use pumpkin_core::variables::{AffineView, DomainId, TransformableVariable};
 
 /// Steps of the first turn; each is longer than the one before.
@@ -31,26 +31,6 @@ const MOST_FOR_CORES: usize = 12_000;
 
 /// Megabytes that are set aside for what is learned; it grows when there is need.
 const RESERVED: usize = 1;
-
-/// Ends a turn.
-struct Turn<'b> {
-    budget: &'b Budget,
-    left: u64,
-    decided: Decided,
-}
-
-impl TerminationCondition for Turn<'_> {
-    fn should_stop(&mut self) -> bool {
-        // One that was stopped with nothing decided cannot be asked again, in version 0.5.
-        let may_end = self.decided.take();
-        if self.left == 0 && may_end || self.budget.expired() {
-            return true;
-        }
-        self.left = self.left.saturating_sub(1);
-        self.budget.spend(1);
-        false
-    }
-}
 
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +77,7 @@ struct Search<'t> {
     tag: ConstraintTag,
     /// At least as large as the goal.
     value: DomainId,
-    brancher: Decider,
+    brancher: Decider<Hoped>,
     resolver: ResolutionResolver,
     hopes: Vec<Hope>,
     /// Parts of the goal count in many units, or there is too much to unfold for a core.
@@ -219,7 +199,7 @@ impl<'t> Search<'t> {
     }
 
     fn turn<'b>(&self, budget: &'b Budget, left: u64) -> Turn<'b> {
-        Turn { budget, left, decided: self.brancher.decided() }
+        Turn::new(budget, left, self.brancher.decided())
     }
 
     fn is_closed(&self) -> bool {

@@ -26,6 +26,9 @@ pub(super) enum Offer {
     Stuck(BTreeSet<VmId>),
 }
 
+/// A schedule that lasts no more than so many times as long as any is short.
+const SHORT: f64 = 1.001;
+
 pub(super) struct Best<'a> {
     file: &'a file::Problem,
     problem: &'a Problem,
@@ -128,6 +131,14 @@ impl<'a> Best<'a> {
         objective::compare(self.problem, &values, &found.values) == Ordering::Less
     }
 
+    /// By the levels; of two schedules of the same moves, the one whose actions end earlier is better.
+    fn compare(&self, a: &Found, b: &Found) -> Ordering {
+        let ends = |found: &Found| found.actions.iter().map(|action| action.end_s).sum::<f64>();
+        let same = a.to == b.to && a.actions.len() == b.actions.len();
+        let earlier = || if same { ends(a).total_cmp(&ends(b)) } else { Ordering::Equal };
+        objective::compare(self.problem, &a.values, &b.values).then_with(earlier)
+    }
+
     /// Whether a plan is worth what it moves more than the best one so far, which may be to do nothing.
     fn pays(&self, best: &Found, found: &Found) -> bool {
         let cost = |found: &Found| objective::moved_mib(self.problem, &found.to, found.way) as f64;
@@ -159,6 +170,36 @@ impl<'a> Best<'a> {
             Ok(timed) => timed,
             Err(Stuck { vms, .. }) => return Offer::Stuck(vms),
         };
+        self.to_schedule.note(timed.first.saturating_sub(began));
+        self.take(to, timed)
+    }
+
+    /// Whether nothing can be done much sooner: there is no plan, or it is proved that none ends before but by little.
+    pub(super) fn is_shortest(&self) -> bool {
+        let Some(found) = self.found.as_ref().filter(|found| !found.actions.is_empty()) else { return true };
+        let bounds = self.bounds(&found.values);
+        let levels = self.problem.objectives.iter().zip(&found.values).zip(&bounds);
+        let mut makespans = levels.filter(|((level, _), _)| **level == Objective::Makespan);
+        makespans.any(|((level, value), bound)| {
+            bound.is_some_and(|bound| objective::order(*level, bound * SHORT, *value).is_ge())
+        })
+    }
+
+    /// Looks for a better schedule of the best plan.
+    pub(super) fn retime(&mut self, budget: &Budget) {
+        let Some(to) =
+            self.found.as_ref().filter(|found| !found.actions.is_empty()).map(|found| found.to.clone())
+        else {
+            return;
+        };
+        if let Ok(timed) = schedule::thorough(self.problem, self.rules, &to, budget) {
+            self.take(&to, timed);
+        }
+    }
+
+    /// Takes a plan that has a schedule, if it is better than the best.
+    fn take(&mut self, to: &Placement, timed: schedule::Timed) -> Offer {
+        let (problem, rules) = (self.problem, self.rules);
         let scheduled = self.budget.since_start();
         let migrations = timed.actions.iter().filter(|a| a.kind == file::ActionKind::Migrate).count();
         if problem.limits.max_migrations.is_some_and(|most| migrations as u64 > most) {
@@ -168,8 +209,7 @@ impl<'a> Best<'a> {
         let way = if timed.loose { self.settled(to, &timed) } else { timed.way };
         let mut found = Found::new(problem, rules, to.clone(), timed.actions, way);
         if let Some(best) = &self.found
-            && (objective::compare(problem, &found.values, &best.values) != Ordering::Less
-                || !self.pays(best, &found))
+            && (self.compare(&found, best) != Ordering::Less || !self.pays(best, &found))
         {
             return Offer::NotBetter;
         }
@@ -183,7 +223,6 @@ impl<'a> Best<'a> {
             self.refused = Some(violation.to_string());
             return Offer::NotBetter;
         }
-        self.to_schedule.note(timed.first.saturating_sub(began));
         self.after_schedule.note(self.budget.since_start().saturating_sub(scheduled));
         self.first_plan.get_or_insert(self.budget.since_start());
         (self.better)(&plan);

@@ -3,7 +3,6 @@
 use super::best::{Best, Offer};
 use super::proof::{self, Known};
 use super::provers::{Prover, provers};
-use crate::Options;
 use crate::answer::{self, Found};
 use crate::backend::Exact;
 use crate::budget::Budget;
@@ -13,8 +12,10 @@ use crate::model::{HostId, HostState, Objective, Placement, VmId};
 use crate::objective::{self, Way};
 use crate::screen::Space;
 use crate::search::{self, Random, State};
+use crate::{Backend, Options};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// VMs that are tried to be started, and moved, one by one where all together find no order.
 const MOST_STARTS: usize = 40;
@@ -22,6 +23,11 @@ const MOST_MOVERS: usize = 8;
 
 /// How often a placement is revised whose moves find no order.
 const MOST_REVISIONS: usize = 8;
+
+/// What a better schedule is worth: a part of what is left, and no more than this in time and in steps.
+const RETIME_SHARE: f64 = 0.25;
+const RETIME_MOST: Duration = Duration::from_secs(1);
+const RETIME_WORK: u64 = 2_000_000;
 
 pub(super) struct Stages<'a> {
     pub(super) space: &'a Space<'a>,
@@ -61,6 +67,26 @@ impl<'a> Stages<'a> {
     }
 
     pub(super) fn run(&mut self) {
+        self.place();
+        self.retime();
+    }
+
+    /// Looks for a better schedule of the best plan, if a back-end for it may be used.
+    fn retime(&mut self) {
+        let counts = self.space.problem.objectives.contains(&Objective::Makespan);
+        let may = matches!(self.options.backend, Backend::Auto | Backend::Cp);
+        if !counts || !may || self.infeasible.is_some() || self.best.is_shortest() {
+            return;
+        }
+        self.best.phase = "schedule";
+        let budget = self.search_budget().slice(RETIME_SHARE).within(RETIME_MOST).working(RETIME_WORK);
+        if !budget.expired() {
+            self.best.retime(&budget);
+        }
+    }
+
+    /// Looks for the best placement.
+    fn place(&mut self) {
         self.best.phase = "greedy";
         let makespan = self.space.problem.objectives.iter().position(|level| *level == Objective::Makespan);
         if makespan.is_some_and(|at| at + 1 < self.space.problem.objectives.len()) {
@@ -196,6 +222,7 @@ impl<'a> Stages<'a> {
         let (mut waiting, movers): (Vec<VmId>, Vec<VmId>) =
             vms.iter().partition(|vm| space.home[vm.index()].is_none());
         waiting.sort_by_key(|vm| (Reverse(space.problem.vm(*vm).priority), *vm));
+        let last: Vec<VmId> = waiting.iter().rev().copied().take(MOST_MOVERS).collect();
         for vm in waiting.into_iter().take(MOST_STARTS).chain(movers.into_iter().take(MOST_MOVERS)) {
             if self.search_budget().expired() {
                 return;
@@ -205,6 +232,13 @@ impl<'a> Stages<'a> {
             if matches!(self.best.offer(&without(&left)), Offer::Stuck(_)) {
                 left.insert(vm);
             }
+        }
+        // One that is not started may be all that the others wait for.
+        for vm in last {
+            if self.search_budget().expired() {
+                return;
+            }
+            self.best.offer(&without(&BTreeSet::from([vm])));
         }
     }
 

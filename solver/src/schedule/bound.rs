@@ -1,7 +1,7 @@
 //! What no schedule of the same moves can end before, pivots or not.
 
 use super::ground::{Ground, Hop};
-use super::network::{SWITCH_S, duration_s, hop_s, line_limits, sure_lines};
+use super::network::{SWITCH_S, duration_s, hop_s, line_limits, lines, sure_lines};
 use super::port::{Parcel, least_s};
 use crate::model::{HostId, Problem, VmId};
 
@@ -24,64 +24,123 @@ pub(crate) enum Holds {
     Boot(HostId),
 }
 
+impl Holds {
+    /// The VM whose way alone it is.
+    pub(crate) fn alone(self) -> Option<VmId> {
+        if let Self::Move(vm) = self { Some(vm) } else { None }
+    }
+}
+
+/// Which schedules are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Among {
+    /// All that lead to the placement.
+    All,
+    /// Those in which all VMs with memory go straight to where they end.
+    Straight,
+}
+
 /// Seconds: the greatest of [`parts`].
-pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
+pub(super) fn makespan_s(ground: &Ground<'_>, among: Among) -> f64 {
     let mut bound = 0.0;
-    parts(ground, &mut |_, seconds| bound = f64::max(bound, seconds));
+    parts(ground, among, &mut |_, seconds| bound = f64::max(bound, seconds));
     bound
 }
 
+/// What goes through something, each with the seconds before which it cannot begin to.
+type Load<T> = Vec<(f64, T)>;
+
+/// What is known of all hops together.
+struct Loads {
+    /// Out of and into each host.
+    ports: Vec<[Load<Parcel>; 2]>,
+    /// Seconds in which each holds a slot of a host.
+    slots: Vec<Load<f64>>,
+    /// MiB through each line.
+    lines: Vec<Load<f64>>,
+}
+
 /// Tells what takes how many seconds at least. Each VM that moves leaves its host once and enters its last one at
-/// least; between them it may go where it likes.
-pub(super) fn parts(ground: &Ground<'_>, tell: &mut impl FnMut(Holds, f64)) {
+/// least; between them it may go where it likes, unless only straight ways are meant.
+pub(super) fn parts(ground: &Ground<'_>, among: Among, tell: &mut impl FnMut(Holds, f64)) {
     let problem = ground.problem;
     let hops: Vec<Hop> = ground.movers().filter_map(|vm| ground.last_hop(vm, &ground.start)).collect();
     let backbone = problem.limits.backbone_bandwidth.unwrap_or(f64::INFINITY);
     let limits: Vec<f64> = line_limits(problem).collect();
-    // What goes out of and into each host, and seconds of its slots; MiB through each line.
-    let mut ports = vec![(<[Vec<Parcel>; 2]>::default(), 0.0); problem.hosts.len()];
-    let mut through = vec![0.0; limits.len()];
     // Another schedule may do without those that are only passed through.
     let booted = ground.switches.booted().filter(|host| !ground.switches.is_shut(*host));
     booted.for_each(|host| tell(Holds::Boot(host), problem.host(host).boot_s));
+    let mut loads = Loads {
+        ports: vec![<[Load<Parcel>; 2]>::default(); problem.hosts.len()],
+        slots: vec![Load::new(); problem.hosts.len()],
+        lines: vec![Load::new(); limits.len()],
+    };
     for hop in &hops {
-        let opens = ground.opens_s(hop.to.host).unwrap_or(0.0);
+        let begins = arrival_s(ground, *hop).max(ground.opens_s(hop.to.host).unwrap_or(0.0));
         tell(Holds::Move(hop.vm), shortest_s(problem, *hop, &limits));
-        tell(Holds::Arrival(hop.vm), arrival_s(ground, *hop).max(opens) + last_s(problem, *hop, backbone));
-        let Some(from) = hop.from else { continue };
-        if hop.repins() {
-            ports[from.index()].1 += SWITCH_S;
-            continue;
-        }
-        for (host, way) in [(from.host, 0), (hop.to.host, 1)] {
-            let (parcels, slots) = &mut ports[host.index()];
-            let parcel = Parcel {
-                memory: problem.memory_of(hop.vm) as f64,
-                dirty: problem.vm(hop.vm).memory_dirty_rate,
-                // On the way it may go where it likes.
-                fastest: problem.rate_limit(host, host),
-            };
-            *slots += parcel.alone_s();
-            parcels[way].push(parcel);
-        }
-        for line in sure_lines(problem, from.host, hop.to.host) {
-            through[line] += least_transfer(ground, hop.vm, limits[line]);
-        }
+        tell(Holds::Arrival(hop.vm), begins + last_s(problem, *hop, backbone));
+        load(ground, *hop, begins, among, &limits, &mut loads);
     }
-    for (id, ([out, into], slots)) in problem.host_ids().zip(ports) {
+    for ((id, [mut out, mut into]), mut slots) in problem.host_ids().zip(loads.ports).zip(loads.slots) {
         let host = problem.host(id);
         let bandwidth = host.migration_bandwidth.min(backbone);
-        for (holds, parcels) in [(Holds::Out(id), out), (Holds::Into(id), into)] {
+        for (holds, parcels) in [(Holds::Out(id), &mut out), (Holds::Into(id), &mut into)] {
             if !parcels.is_empty() {
-                tell(holds, least_s(&parcels, bandwidth, host.max_migrations));
+                tell(holds, last_s_of(parcels, |parcels| least_s(parcels, bandwidth, host.max_migrations)));
             }
         }
-        if slots > 0.0 {
-            tell(Holds::Slots(id), slots / f64::from(host.max_migrations));
+        if !slots.is_empty() {
+            let sum = |seconds: &[f64]| seconds.iter().sum::<f64>() / f64::from(host.max_migrations);
+            tell(Holds::Slots(id), last_s_of(&mut slots, sum));
         }
     }
-    let busy = through.iter().zip(&limits).enumerate().filter(|(_, (amount, _))| **amount > 0.0);
-    busy.for_each(|(line, (amount, limit))| tell(Holds::Line(line), amount / limit));
+    for ((line, mut amounts), limit) in loads.lines.into_iter().enumerate().zip(&limits) {
+        if amounts.iter().any(|(_, amount)| *amount > 0.0) {
+            tell(Holds::Line(line), last_s_of(&mut amounts, |amounts| amounts.iter().sum::<f64>() / limit));
+        }
+    }
+}
+
+/// Adds what a hop that begins no sooner than in so many seconds takes of ports, slots and lines.
+fn load(ground: &Ground<'_>, hop: Hop, begins: f64, among: Among, limits: &[f64], loads: &mut Loads) {
+    let (problem, to) = (ground.problem, hop.to.host);
+    let Some(from) = hop.left() else { return };
+    if hop.repins() {
+        loads.slots[from.index()].push((0.0, SWITCH_S));
+        return;
+    }
+    let memory = problem.memory_of(hop.vm) as f64;
+    // On another way it may have left before, and come through what lies between.
+    let straight = among == Among::Straight && memory > 0.0;
+    let leaves = if straight { begins } else { 0.0 };
+    let path = |line: usize| limits[line];
+    let between = lines(problem, from, to).map(path).fold(problem.rate_limit(from, to), f64::min);
+    for (host, way, begins) in [(from, 0, leaves), (to, 1, begins)] {
+        let fastest = if straight { between } else { problem.rate_limit(host, host) };
+        let parcel = Parcel { memory, dirty: problem.vm(hop.vm).memory_dirty_rate, fastest };
+        loads.slots[host.index()].push((begins, parcel.alone_s()));
+        loads.ports[host.index()][way].push((begins, parcel));
+    }
+    let certain: Vec<usize> =
+        if straight { lines(problem, from, to).collect() } else { sure_lines(problem, from, to).collect() };
+    for line in certain {
+        let fastest = if straight { between } else { limits[line] };
+        loads.lines[line].push((leaves, least_transfer(ground, hop.vm, fastest)));
+    }
+}
+
+/// So many times after which things begin are looked at.
+const MOST_TIMES: usize = 8;
+
+/// Seconds until all can be through, if those that begin late have until then nothing to share with those before them.
+fn last_s_of<T: Copy>(load: &mut Load<T>, lasts: impl Fn(&[T]) -> f64) -> f64 {
+    load.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let things: Vec<T> = load.iter().map(|(_, thing)| *thing).collect();
+    let is_end = |end: &usize| *end == load.len() || load[*end].0 < load[*end - 1].0;
+    let ends: Vec<usize> = (1..=load.len()).filter(is_end).collect();
+    let step = ends.len().div_ceil(MOST_TIMES).max(1);
+    let some = ends.iter().rev().step_by(step);
+    some.map(|end| load[*end - 1].0 + lasts(&things[..*end])).fold(0.0, f64::max)
 }
 
 /// Seconds that the last of a VM's hops takes at least, wherever it comes from.

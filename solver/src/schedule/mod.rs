@@ -4,10 +4,13 @@
 //! A schedule is made by going through time ([`run`]): what may begin begins, by rank ([`rank`]), with the
 //! slots and the bandwidth there are ([`network`]). The [`ledger`] notes whose room each hop takes, and that is
 //! what it waits for. Where nothing can go on, [`pivot`] moves VMs aside, and where there is nowhere to go to, hosts
-//! are booted to be passed through ([`passing`]). Several policies are tried; the best schedule wins.
+//! are booted to be passed through ([`passing`]). Several policies are tried; the best schedule wins. Where that is worth
+//! the time, its order is changed at random ([`refine`]), and the CP solver looks for a better timing of small plans
+//! ([`exact`]).
 
 mod after;
 mod bound;
+mod exact;
 mod gang;
 mod ground;
 mod ledger;
@@ -18,6 +21,7 @@ mod port;
 mod power;
 mod rank;
 mod reach;
+mod refine;
 mod run;
 mod search;
 mod switch;
@@ -29,7 +33,7 @@ use crate::constraints::{Act, Rules};
 use crate::file::Action;
 use crate::model::{HostId, Objective, Placement, Problem, VmId};
 use crate::objective::Way;
-pub(crate) use bound::Holds;
+pub(crate) use bound::{Among, Holds};
 use ground::Ground;
 pub(crate) use network::{SWITCH_S, lines};
 use network::{Shares, Sharing, level_shares};
@@ -50,10 +54,17 @@ pub(crate) struct Timed {
     pub(crate) way: Way,
     /// Soft rules were not looked at on the way: `way.broken` counts all of them, broken or not.
     pub(crate) loose: bool,
-    /// No schedule of the same moves ends before, in seconds.
+    /// No schedule of the same moves that is as good before `MAKESPAN` ends before, in seconds.
     pub(crate) makespan_bound: f64,
     /// When the first schedule was there, from the start of the solve; what came then was polish.
     pub(crate) first: Duration,
+}
+
+/// How much is done for a good schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effort {
+    List,
+    Exact,
 }
 
 /// No order was found.
@@ -65,10 +76,15 @@ pub(crate) struct Stuck {
     pub(crate) proved: bool,
 }
 
-/// What any schedule that leads to a placement must wait for, with the seconds that it takes at least.
-pub(crate) fn bounds(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> Vec<(Holds, f64)> {
+/// What schedules that lead to a placement must wait for, with the seconds that it takes at least.
+pub(crate) fn bounds(
+    problem: &Problem,
+    rules: &Rules<'_>,
+    to: &Placement,
+    among: Among,
+) -> Vec<(Holds, f64)> {
     let mut bounds = Vec::new();
-    bound::parts(&Ground::new(problem, rules, to, true, &[]), &mut |holds, seconds| {
+    bound::parts(&Ground::new(problem, rules, to, true, &[]), among, &mut |holds, seconds| {
         bounds.push((holds, seconds));
     });
     bounds
@@ -84,7 +100,32 @@ pub(crate) fn schedule(
     to: &Placement,
     budget: &Budget,
 ) -> Result<Timed, Stuck> {
-    let stuck = match through(problem, rules, to, &[], budget) {
+    over_any_hosts(problem, rules, to, Effort::List, budget)
+}
+
+/// As [`schedule`]; then better ones are looked for as long as the budget lasts, or nothing helps any more.
+///
+/// # Errors
+/// As [`schedule`].
+pub(crate) fn thorough(
+    problem: &Problem,
+    rules: &Rules<'_>,
+    to: &Placement,
+    budget: &Budget,
+) -> Result<Timed, Stuck> {
+    over_any_hosts(problem, rules, to, Effort::Exact, budget)
+}
+
+/// By the hosts there are; else, where power actions are allowed, by hosts that are booted for it.
+fn over_any_hosts(
+    problem: &Problem,
+    rules: &Rules<'_>,
+    to: &Placement,
+    effort: Effort,
+    budget: &Budget,
+) -> Result<Timed, Stuck> {
+    let through = |hosts: &[HostId]| through(problem, rules, to, hosts, effort, budget);
+    let stuck = match through(&[]) {
         Err(stuck) if !stuck.proved => stuck,
         other => return other,
     };
@@ -92,12 +133,12 @@ pub(crate) fn schedule(
         if budget.expired() {
             break;
         }
-        match through(problem, rules, to, &hosts, budget) {
+        match through(&hosts) {
             Err(stuck) if !stuck.proved => {}
             Err(stuck) => return Err(stuck),
             Ok(timed) => {
                 let used = passing::used(problem, &hosts, &timed.actions);
-                let fewer = (used.len() < hosts.len()).then(|| through(problem, rules, to, &used, budget));
+                let fewer = (used.len() < hosts.len()).then(|| through(&used));
                 return Ok(fewer.and_then(Result::ok).unwrap_or(timed));
             }
         }
@@ -105,26 +146,28 @@ pub(crate) fn schedule(
     Err(stuck)
 }
 
-/// As [`schedule`], with hosts that are booted and shut down again.
+/// As [`over_any_hosts`], with these hosts booted and shut down again.
 fn through(
     problem: &Problem,
     rules: &Rules<'_>,
     to: &Placement,
     passing: &[HostId],
+    effort: Effort,
     budget: &Budget,
 ) -> Result<Timed, Stuck> {
     let ground = Ground::new(problem, rules, to, true, passing);
-    match on_ground(&ground, budget) {
+    match on_ground(&ground, effort, budget) {
         Err(stuck) if ground.may_break && !budget.expired() => {
             // A soft rule may be what stands in the way.
             let ground = Ground::new(problem, rules, to, false, passing);
-            on_ground(&ground, budget).map_err(|other| if other.vms.is_empty() { stuck } else { other })
+            on_ground(&ground, effort, budget)
+                .map_err(|other| if other.vms.is_empty() { stuck } else { other })
         }
         other => other,
     }
 }
 
-fn on_ground(ground: &Ground<'_>, budget: &Budget) -> Result<Timed, Stuck> {
+fn on_ground(ground: &Ground<'_>, effort: Effort, budget: &Budget) -> Result<Timed, Stuck> {
     if !ground.blocked.is_empty() {
         return Err(Stuck { vms: ground.blocked.iter().copied().collect(), proved: false });
     }
@@ -137,7 +180,7 @@ fn on_ground(ground: &Ground<'_>, budget: &Budget) -> Result<Timed, Stuck> {
         let proved = straight && !ground.narrow && !ground.keeps_soft && ground.knows_all_sites(&all);
         return Err(Stuck { vms: never, proved });
     }
-    let bound = bound::makespan_s(ground);
+    let bound = bound::makespan_s(ground, among(problem));
     let mut best: Option<Outcome> = None;
     let mut first: Option<Duration> = None;
     let mut left: Option<BTreeSet<VmId>> = None;
@@ -146,7 +189,7 @@ fn on_ground(ground: &Ground<'_>, budget: &Budget) -> Result<Timed, Stuck> {
             break;
         }
         // Who steps aside before it must is worth a look only where others wait long for room.
-        let is_close = |best: &Outcome| best.way.makespan_s <= 1.1 * bound;
+        let is_close = |best: &Outcome| best.way.makespan_s <= CLOSE * bound;
         if style.eager && best.as_ref().is_some_and(is_close) {
             continue;
         }
@@ -192,13 +235,44 @@ fn on_ground(ground: &Ground<'_>, budget: &Budget) -> Result<Timed, Stuck> {
             Reached::Unknown => {}
         }
     }
+    if effort == Effort::Exact {
+        refine_and_retime(ground, bound, budget, &mut best);
+    }
     match best {
         Some(best) => {
             let actions = power::actions(ground, &best.steps, &best.times);
             let first = first.unwrap_or_else(|| budget.since_start());
+            let bound = if best.way.pivots > 0 { bound::makespan_s(ground, Among::All) } else { bound };
             Ok(Timed { actions, way: best.way, loose: ground.loose > 0.0, makespan_bound: bound, first })
         }
         None => Err(Stuck { vms: left.unwrap_or_default(), proved: false }),
+    }
+}
+
+/// Looks for a better schedule than the best one.
+fn refine_and_retime(ground: &Ground<'_>, bound: f64, budget: &Budget, best: &mut Option<Outcome>) {
+    let open = |best: &Option<Outcome>| best.as_ref().is_some_and(|best| !best.is_best(bound));
+    if let Some(list) = best.as_ref().filter(|_| open(best))
+        && let Some(better) = refine::improve(ground, list, bound, &budget.slice(0.5))
+    {
+        keep_better(best, better, ground.problem);
+    }
+    if let Some(list) = best.as_ref().filter(|_| open(best)) {
+        let found = exact::improve(ground, &PLAIN.policy(ground, false), list, budget);
+        for outcome in found.into_iter().filter_map(|steps| Outcome::new(ground, steps).ok()) {
+            keep_better(best, outcome, ground.problem);
+        }
+    }
+}
+
+/// Among which schedules the best one is: a detour that costs more than it saves is none of them.
+fn among(problem: &Problem) -> Among {
+    let at = |level: Objective| problem.objectives.iter().position(|other| *other == level);
+    let cost = at(Objective::MigrationCost);
+    match (cost, at(Objective::Makespan)) {
+        (_, None) => Among::Straight,
+        (Some(cost), Some(makespan)) if cost < makespan => Among::Straight,
+        _ => Among::All,
     }
 }
 
@@ -242,15 +316,23 @@ impl Style {
     }
 }
 
+/// Who steps aside before it must is worth a look where a schedule is longer than so many times the bound.
+const CLOSE: f64 = 1.01;
+
+/// Each migration at full speed.
+const ALONE: Sharing = Sharing { least: 1.0, parts: 1.0, level: false };
+/// What is tried first.
+const PLAIN: Style = Style { order: Order::Busiest, sharing: ALONE, eager: false };
+
 /// What is tried, for so many moves.
 fn policies(moves: usize) -> impl Iterator<Item = Style> {
-    let alone = Sharing { least: 1.0, parts: 1.0, level: false };
+    let alone = ALONE;
     let what_is_left = Sharing { least: 0.5, ..alone };
     let half = Sharing { parts: 2.0, ..alone };
     let quarter = Sharing { parts: 4.0, ..alone };
     let level = Sharing { level: true, ..alone };
     let all = [
-        (Order::Busiest, alone, false),
+        (PLAIN.order, PLAIN.sharing, PLAIN.eager),
         (Order::Busiest, level, false),
         (Order::Busiest, alone, true),
         (Order::Row, alone, false),

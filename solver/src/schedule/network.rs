@@ -187,6 +187,16 @@ impl<'a> Network<'a> {
         if enough(rate) { Ok(rate) } else { Err(Busy::Line(*narrowest)) }
     }
 
+    /// Whether a migration at this rate can begin now.
+    pub(super) fn admits(&self, from: HostId, to: HostId, rate: f64) -> bool {
+        let limit = |host: HostId| self.problem.host(host).migration_bandwidth;
+        let fits = |used: f64, limit: f64| used + rate <= limit * (1.0 + EXACT);
+        ways(from, to).all(|(host, way)| {
+            let port = &self.ports[host.index()];
+            port.slots > 0 && fits(port.rate[way], limit(host))
+        }) && lines(self.problem, from, to).all(|line| fits(self.lines[line].rate, self.lines[line].limit))
+    }
+
     pub(super) fn begin(&mut self, from: HostId, to: HostId, rate: f64) {
         for (host, way) in ways(from, to) {
             let port = &mut self.ports[host.index()];

@@ -18,7 +18,7 @@ pub(super) struct Step {
     pub(super) end_s: f64,
     /// Steps that must have ended.
     pub(super) after: Vec<u32>,
-    rate: f64,
+    pub(super) rate: f64,
 }
 
 /// How a schedule is made.
@@ -202,6 +202,36 @@ impl<'g> Run<'g> {
             woken = Vec::new();
         }
         Ok(self.steps)
+    }
+
+    /// Does these hops and nothing else, in this order and at these rates: each begins as soon as all before it have
+    /// begun and it can. `None`: not all of them can be done so.
+    pub(super) fn in_order(mut self, hops: &[(Hop, f64)]) -> Option<Vec<Step>> {
+        for (hop, rate) in hops {
+            while !self.can_begin(*hop, *rate) {
+                self.boot();
+                if self.boot_next().is_none() {
+                    if self.ends.is_empty() {
+                        return None;
+                    }
+                    self.end_next();
+                }
+            }
+            self.begin(*hop, *rate, duration(self.ground, *hop, *rate));
+        }
+        while !self.ends.is_empty() {
+            self.end_next();
+        }
+        (self.left == 0).then_some(self.steps)
+    }
+
+    fn can_begin(&self, hop: Hop, rate: f64) -> bool {
+        !self.in_flight[hop.vm.index()]
+            && self.at.site(hop.vm.index()) == hop.from
+            && self.ground.fits(&self.ledger.room, hop)
+            && self.is_ready(hop)
+            && self.ground.may_hop(hop)
+            && hop.from.is_none_or(|from| self.network.admits(from.host, hop.to.host, rate))
     }
 
     /// Nothing is in flight, and nothing can begin.

@@ -2,6 +2,7 @@
 
 use super::closing::Emptied;
 use super::cover::{Item, cover, each_cover};
+use super::makespan;
 use super::space::Space;
 use crate::model::{Amount, Bound, HostId, Objective, VmId};
 use crate::objectives::imbalance;
@@ -20,6 +21,8 @@ pub(crate) struct Facts {
     pub(crate) wants: BTreeMap<HostId, Want>,
     /// What `IMBALANCE` is at least, if it is a level.
     pub(crate) imbalance: f64,
+    /// Seconds that VMs take which must leave and have one host only to go to: however they go there, and straight.
+    pub(super) certain_s: [f64; 2],
     /// What must move at least for so many hosts to be in use.
     pub(super) emptied: Emptied,
 }
@@ -109,7 +112,9 @@ impl Facts {
             .collect();
         let balances = problem.objectives.contains(&Objective::Imbalance);
         let imbalance = if balances { imbalance::bound(space) } else { 0.0 };
-        Self { forced, leaving, relief, wants, imbalance, emptied: Emptied::default() }
+        let hastens = problem.objectives.contains(&Objective::Makespan);
+        let certain_s = if hastens { makespan::certain_s(space, &forced) } else { [0.0; 2] };
+        Self { forced, leaving, relief, wants, imbalance, certain_s, emptied: Emptied::default() }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::facts::Facts;
 use super::space::Space;
-use crate::model::{Amount, HostId, VmId};
-use crate::schedule::{Parcel, SWITCH_S, least_s};
+use crate::model::{Amount, HostId, Site, VmId};
+use crate::schedule::{self, Among, Holds, Parcel, SWITCH_S, least_s};
 use std::collections::BTreeMap;
 
 /// Of more hosts that are over, only what must leave each is looked at, not who.
@@ -78,6 +78,47 @@ pub(super) fn in_all_s(space: &Space<'_>, moved_mib: f64, moves: f64, active: f6
     let shortest = if shortest.is_finite() { shortest } else { 0.0 };
     // What is called a bound is none the greater for rounding.
     pause.max(all * (1.0 - 1e-12)).max(shortest * (1.0 - 1e-12))
+}
+
+/// Seconds that VMs which must leave take, if each has one host only to go to: however they go there, and if they go
+/// straight. Where no other VM can move, what they wait for counts as well.
+pub(super) fn certain_s(space: &Space<'_>, forced: &[VmId]) -> [f64; 2] {
+    let problem = space.problem;
+    let mut to = problem.initial();
+    let mut all = true;
+    for &vm in forced {
+        let mut hosts = space.open.iter().filter(|host| may_end(space, vm, **host));
+        match (hosts.next(), hosts.next()) {
+            (Some(host), None) if problem.host(*host).numa.count() == 0 => {
+                to.put(vm.index(), Some(Site::plain(*host)));
+            }
+            _ => all = false,
+        }
+    }
+    if to == problem.initial() {
+        return [0.0; 2];
+    }
+    let moves = |vm: &VmId| {
+        space.home[vm.index()].is_none() || space.open.iter().any(|host| may_end(space, *vm, *host))
+    };
+    let only = all && problem.vm_ids().filter(|vm| forced.binary_search(vm).is_err()).all(|vm| !moves(&vm));
+    [Among::All, Among::Straight].map(|among| {
+        let parts = schedule::bounds(problem, space.rules, &to, among).into_iter();
+        let counts = |holds: &Holds| match holds {
+            Holds::Out(_) | Holds::Into(_) | Holds::Slots(_) | Holds::Line(_) | Holds::Move(_) => true,
+            Holds::Arrival(_) | Holds::Boot(_) => only,
+        };
+        let parts = parts.filter(|(holds, seconds)| counts(holds) && seconds.is_finite());
+        // What is called a bound is none the greater for rounding.
+        parts.map(|(_, seconds)| seconds * (1.0 - 1e-12)).fold(0.0, f64::max)
+    })
+}
+
+/// Whether a VM may end on a host that is not its home, as far as it alone goes.
+fn may_end(space: &Space<'_>, vm: VmId, host: HostId) -> bool {
+    space.home[vm.index()] != Some(host)
+        && space.may_go(vm, host)
+        && space.forbidding(vm, host).next().is_none()
 }
 
 /// Seconds before which not all of some VMs can have left their host.

@@ -3,10 +3,10 @@
 use super::read::Move;
 use super::sweep::{self, Shared};
 use crate::constraints::Rules;
-use crate::model::Problem;
-use crate::schedule::{self, Holds};
+use crate::model::{Problem, VmId};
+use crate::schedule::{self, Among, Holds};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What transfers share, or what else takes its time.
@@ -87,16 +87,36 @@ pub(super) fn bounds(problem: &Problem, moves: &[Move]) -> Vec<Bound> {
         return Vec::new();
     }
     let to = sweep::last(problem, moves);
-    let parts = schedule::bounds(problem, &Rules::new(problem), &to);
+    let parts = schedule::bounds(problem, &Rules::new(problem), &to, among(problem, moves));
     // What is not possible at all takes for ever; that is for the checker to say.
     let mut parts: Vec<(Holds, f64)> =
         parts.into_iter().filter(|(_, seconds)| seconds.is_finite() && *seconds > 0.0).collect();
     // What differs by rounding only is the same.
     let micros = |seconds: f64| (seconds * 1e6).round();
-    parts.sort_by(|a, b| micros(b.1).total_cmp(&micros(a.1)).then(a.0.cmp(&b.0)));
+    // Of what takes as long, that a VM waits for something says more than what is under way meanwhile.
+    let alone: BTreeMap<VmId, f64> =
+        parts.iter().filter_map(|(holds, seconds)| Some((holds.alone()?, micros(*seconds)))).collect();
+    let waits = |(holds, seconds): &(Holds, f64)| match holds {
+        Holds::Arrival(vm) => alone.get(vm).is_some_and(|alone| micros(*seconds) > *alone),
+        _ => false,
+    };
+    parts.sort_by(|a, b| {
+        micros(b.1).total_cmp(&micros(a.1)).then(waits(b).cmp(&waits(a))).then(a.0.cmp(&b.0))
+    });
     let mut seen = BTreeSet::new();
     parts.retain(|(holds, _)| seen.insert(kind(*holds)));
     parts.into_iter().map(|(holds, seconds)| Bound { what: what(problem, holds), seconds }).collect()
+}
+
+/// Where nothing makes a detour, what is looked for are the shortest schedules without one.
+fn among(problem: &Problem, moves: &[Move]) -> Among {
+    let mut seen = BTreeSet::new();
+    let mut again = |one: &Move| {
+        let sent = one.ends().and(one.vm).filter(|vm| problem.memory_of(*vm) > 0);
+        sent.is_some_and(|vm| !seen.insert(vm))
+    };
+    let detour = moves.iter().any(&mut again);
+    if detour { Among::All } else { Among::Straight }
 }
 
 fn kind(holds: Holds) -> u8 {

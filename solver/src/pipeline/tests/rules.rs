@@ -321,3 +321,17 @@ fn vms_that_can_end_elsewhere_give_way_to_those_that_cannot() {
     let plan = solved(&problem(list, &vms, more));
     assert_eq!((plan.actions.len(), plan.unplaced.join(" ")), (1, "z".to_owned()), "{}", plan.to_json());
 }
+
+#[test]
+fn who_cannot_be_started_holds_up_nobody_who_waits_for_it() {
+    // w can be started once y has left, and y may leave once w has been started: so w waits on, and y goes.
+    let json = r#"{"objectives": ["VIOLATIONS", "ENERGY"], "limits": {"power_actions": true}, "hosts": [
+        {"name": "a", "state": "OFFLINE", "boot_s": 0, "capacity": {"cpu": 6}, "idle_watts": 100, "peak_watts": 100, "off_watts": 10},
+        {"name": "b", "capacity": {"cpu": 4}, "idle_watts": 0, "peak_watts": 100, "off_watts": 0}],
+      "vms": [{"name": "v", "demand": {"cpu": 2}}, {"name": "w", "demand": {"cpu": 2}},
+        {"name": "y", "host": "b", "demand": {"cpu": 4}}],
+      "constraints": [{"name": "f", "fence": {"vms": ["w"], "hosts": ["b"]}},
+        {"name": "o", "before": {"first": {"vms": ["v", "w"]}, "second": {"vms": ["y"]}}}]}"#;
+    let plan = solved(json);
+    assert_eq!((value(&plan, "VIOLATIONS"), value(&plan, "ENERGY")), (100.0, 100.0), "{plan:?}");
+}

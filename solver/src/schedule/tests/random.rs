@@ -1,7 +1,9 @@
 use super::generate::{self, Size};
 use super::{Case, Timed, judge_all};
+use crate::budget::{Budget, Cancel};
 use crate::constraints::Rules;
 use crate::model::Placement;
+use crate::schedule::thorough;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -29,6 +31,26 @@ proptest! {
             prop_assert_eq!(schedule(), schedule());
         }
     }
+}
+
+#[test]
+fn a_better_timing_is_valid_and_never_worse() {
+    let (mut looked, mut better) = (0, 0);
+    for seed in 0..150 {
+        let (hosts, vms) = (3 + seed as usize % 5, 6 + seed as usize % 17);
+        let Some((case, to)) = case(hosts, vms, seed % 2 == 0, seed) else { continue };
+        let Ok(list) = case.schedule(&to) else { continue };
+        let rules = Rules::new(&case.problem);
+        let budget = Budget::new(Duration::from_mins(1), Some(30_000), &Cancel::default());
+        let timed = thorough(&case.problem, &rules, &to, &budget).unwrap();
+        case.assert_valid(&to, &timed);
+        assert!(timed.way.makespan_s <= list.way.makespan_s * (1.0 + 1e-9), "seed {seed}");
+        assert!(timed.way.makespan_s >= list.makespan_bound * (1.0 - 1e-9), "seed {seed}");
+        looked += 1;
+        better += usize::from(timed.way.makespan_s < 0.995 * list.way.makespan_s);
+    }
+    println!("{better} of {looked} schedules became shorter");
+    assert!(better >= 3, "{better} of {looked}");
 }
 
 #[test]
