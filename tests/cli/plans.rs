@@ -1,7 +1,7 @@
 //! Plans from the command line: asked for, followed, approved, cancelled; drains that are waited for.
 
-use super::cluster::{Agents, QUIET, SMALL, Server};
-use super::command::{Done, dvms, end_of};
+use super::cluster::{Agents, HostWithVms, QUIET, SMALL, Server};
+use super::command::{Done, dvms, end_of, wait_for};
 use std::process::Stdio;
 
 /// Carries out what it plans, at once.
@@ -93,6 +93,43 @@ fn a_plan_that_waits_can_be_cancelled() {
     let refused = server.run(&["plans", "approve", &id]).expect(1);
     assert!(refused.stderr.contains("CANCELLED"), "{}", refused.stderr);
     assert_eq!(agents.world.vms_on("h1"), ["web1", "web2"]);
+}
+
+/// Two VMs of two seconds each leave h1, one after the other.
+const SLOW: &[HostWithVms<'static>] = &[
+    ("h1", &[("a1", 500.0, 4096), ("a2", 500.0, 4096)]),
+    ("h2", &[("b1", 500.0, 4096), ("b2", 500.0, 4096), ("b3", 500.0, 4096)]),
+];
+
+#[test]
+fn a_paused_plan_begins_nothing_until_it_is_resumed() {
+    let state = tempfile::tempdir().unwrap();
+    let server = Server::start(state.path(), &format!("{QUIET}[inventory]\nmemory_reserve = 0.0\n"));
+    let agents = Agents::start(&server, SLOW);
+    let proposed = [&CONSOLIDATE[..], &["--max-concurrent", "1", "--wait", "-o", "json"]].concat();
+    let record = last(&server.run(&proposed).expect(0));
+    let id = record["id"].as_str().unwrap();
+    assert_eq!(record["plan"]["actions"].as_array().unwrap().len(), 2, "{record}");
+    let early = server.run(&["plans", "pause", id]).expect(1);
+    assert!(early.stderr.contains("only one that is EXECUTING can be paused"), "{}", early.stderr);
+    server.run(&["plans", "approve", id]).expect(0);
+    let paused = server.run(&["plans", "pause", id, "--reason", "storage is slow", "-o", "json"]).expect(0);
+    assert_eq!(paused.json()["state"], "EXECUTING");
+    let states = || {
+        let record = server.run(&["plans", "show", id, "-o", "json"]).expect(0).json();
+        let state = |action: &serde_json::Value| action["state"].as_str().unwrap_or("PENDING").to_owned();
+        record["actions"].as_array().unwrap().iter().map(state).collect::<Vec<_>>()
+    };
+    // What runs ends.
+    wait_for("the first has ended", || states()[0] == "DONE");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_ne!(states()[1], "DONE");
+    assert_eq!(agents.world.vms_on("h1").len(), 1);
+    let shown = server.run(&["plans", "show", id]).expect(0).stdout;
+    assert!(shown.contains("storage is slow"), "{shown}");
+    let ended = server.run(&["plans", "resume", id, "--wait"]).expect(0).stdout;
+    assert!(ended.contains("is SUCCEEDED"), "{ended}");
+    assert!(agents.world.vms_on("h1").is_empty());
 }
 
 #[test]

@@ -47,4 +47,19 @@ impl Cluster {
             }
         }
     }
+
+    /// Prints what was forecast of each migration beside what was measured.
+    pub(crate) fn print_forecasts(&self, what: &str) {
+        for plan in self.plans() {
+            for action in plan["actions"].as_array().into_iter().flatten() {
+                let (forecast, outcome) = (&action["forecast"], &action["outcome"]);
+                if let (Some(expected), Some(measured)) =
+                    (forecast["duration_s"].as_f64(), outcome["duration_s"].as_f64())
+                {
+                    let vm = action["progress"]["vm"].as_str().unwrap_or_default();
+                    println!("{what}: {vm} expected {expected:.2} s, measured {measured:.2} s");
+                }
+            }
+        }
+    }
 }

@@ -20,4 +20,5 @@ mod fetched;
 mod foreign;
 mod light;
 mod overload;
+mod routes;
 mod rules;

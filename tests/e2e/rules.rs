@@ -9,13 +9,15 @@ cool_down_s = 2
 underload = 0
 ";
 
-fn fence(vm: &str, host: &str) -> String {
+/// A rule that a guest is to run on a host.
+pub(crate) fn fence(vm: &str, host: &str) -> String {
     format!(
         "[[constraints]]\nname = \"{vm}-on-{host}\"\nfence = {{ vms = [\"{vm}\"], hosts = [\"{host}\"] }}\n"
     )
 }
 
-fn migrations(cluster: &Cluster) -> usize {
+/// Actions of the plans that have succeeded.
+pub(crate) fn migrations(cluster: &Cluster) -> usize {
     let plans = cluster.plans();
     let actions = plans.iter().filter(|plan| plan["state"] == "SUCCEEDED");
     actions.map(|plan| plan["plan"]["actions"].as_array().map_or(0, Vec::len)).sum()

@@ -31,6 +31,9 @@ pub(crate) use timetable::{Room, Shared, Timetable, Timing};
 const EARLY: Duration = Duration::from_millis(5);
 const EARLY_SHARE: f64 = 0.05;
 
+/// The same for timings.
+const EARLY_TO_RETIME: f64 = 0.2;
+
 /// So much after the end of its part it is left behind.
 const GRACE: Duration = Duration::from_millis(100);
 
@@ -64,6 +67,8 @@ pub(crate) fn retime(table: Timetable, from: Timing, budget: &Budget) -> Option<
     if !table.fits(&from) || budget.expired() {
         return None;
     }
-    let own = budget.earlier_by(EARLY);
+    // What it has found is lost when it is late.
+    let early = EARLY + budget.remaining().min(Duration::from_mins(1)).mul_f64(EARLY_TO_RETIME);
+    let own = budget.earlier_by(early);
     wait("cp", move || timetable::improve(&table, from, &own), budget)
 }

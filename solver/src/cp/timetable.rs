@@ -137,7 +137,7 @@ pub(super) fn improve(table: &Timetable, from: Timing, budget: &Budget) -> Timin
     if best.bound >= best.end && best.starts.is_empty() {
         return best;
     }
-    let mut search = Search::new(table, &best);
+    let Some(mut search) = Search::new(table, &best, budget) else { return best };
     if search.solver.is_inconsistent() {
         best.bound = best.end;
         return best;
@@ -148,7 +148,8 @@ pub(super) fn improve(table: &Timetable, from: Timing, budget: &Budget) -> Timin
 }
 
 impl<'t> Search<'t> {
-    fn new(table: &'t Timetable, from: &Timing) -> Self {
+    /// `None` if the budget ended while all was posted.
+    fn new(table: &'t Timetable, from: &Timing, budget: &Budget) -> Option<Self> {
         let mut solver =
             Solver::with_options(SolverOptions { memory_preallocated: 1, ..SolverOptions::default() });
         let tag = solver.new_constraint_tag();
@@ -162,12 +163,14 @@ impl<'t> Search<'t> {
         let most = starts.iter().try_fold(0_i32, |sum, _| sum.checked_add(from.end)).unwrap_or(i32::MAX);
         let sum = solver.new_bounded_integer(0, most);
         let mut search = Post { table, solver: &mut solver, tag, starts: &starts, known: BTreeMap::new() };
-        search.all(end, sum);
+        if !search.all(end, sum, budget) {
+            return None;
+        }
         let conditions = search.known.values().map(|(domain, _)| *domain).collect();
         let mut order: Vec<usize> = (0..starts.len()).collect();
         order.sort_by_key(|task| from.starts.get(*task).copied());
         let earliest = Earliest { starts: order.iter().map(|task| starts[*task]).collect(), conditions };
-        Self {
+        Some(Self {
             table,
             solver,
             tag,
@@ -176,7 +179,7 @@ impl<'t> Search<'t> {
             sum,
             brancher: Decider::new(earliest),
             resolver: ResolutionResolver::default(),
-        }
+        })
     }
 
     fn ask(&mut self, hoped: &[Predicate], budget: &Budget) -> Answer {
@@ -242,7 +245,8 @@ struct Post<'p> {
 }
 
 impl Post<'_> {
-    fn all(&mut self, end: DomainId, sum: DomainId) {
+    /// Whether that was done before the budget ended; stops where it turns out that not all can hold.
+    fn all(&mut self, end: DomainId, sum: DomainId, budget: &Budget) -> bool {
         let (table, tag) = (self.table, self.tag);
         for (task, start) in self.starts.iter().enumerate() {
             let row = [start.scaled(1), end.scaled(-1)];
@@ -257,16 +261,20 @@ impl Post<'_> {
         less_than_or_equals(ends, -i32::try_from(lasts).unwrap_or(i32::MAX), tag).post(self.solver);
         for shared in &table.shared {
             if self.solver.is_inconsistent() {
-                return;
+                return true;
             }
             self.share(shared);
         }
         for room in &table.rooms {
             if self.solver.is_inconsistent() {
-                return;
+                return true;
+            }
+            if budget.expired() {
+                return false;
             }
             self.room(room);
         }
+        true
     }
 
     fn share(&mut self, shared: &Shared) {

@@ -305,6 +305,33 @@ impl Topology {
         self.channels_of(&path, |link| self.bridges[link as usize])
     }
 
+    /// The hosts at which a VM is that has gone through a channel and not come back, if all ways to them go through it:
+    /// one direction of a link without which its ends are not joined. `None` for all else.
+    #[must_use]
+    pub fn beyond(&self, channel: u32) -> Option<Vec<HostId>> {
+        let number = self.links.iter().position(|link| link.channels.contains(&Some(channel)))?;
+        let Link { ends, channels } = &self.links[number];
+        if !self.bridges[number] || channels[0] == channels[1] {
+            return None;
+        }
+        let begin = ends[usize::from(channels[0] == Some(channel))];
+        let (mut hosts, mut switches) = (vec![false; self.of_host.len()], vec![false; self.of_switch.len()]);
+        let mut todo = vec![begin];
+        while let Some(end) = todo.pop() {
+            let seen = match end {
+                End::Host(host) => &mut hosts[host.index()],
+                End::Switch(switch) => &mut switches[switch],
+            };
+            if std::mem::replace(seen, true) {
+                continue;
+            }
+            let others =
+                (0..).zip(&self.links).filter(|(other, link)| *other != number && link.ends.contains(&end));
+            todo.extend(others.map(|(other, _)| self.other(other as u32, end)));
+        }
+        Some((0..hosts.len()).filter(|host| hosts[*host]).map(HostId::from).collect())
+    }
+
     /// The channels of some links of a path and of the switches at their ends.
     fn channels_of(&self, path: &[Hop], counts: impl Fn(u32) -> bool) -> Vec<u32> {
         let mut channels = Vec::with_capacity(2 * path.len());

@@ -131,11 +131,16 @@ impl<'a> Best<'a> {
         objective::compare(self.problem, &values, &found.values) == Ordering::Less
     }
 
-    /// By the levels; of two schedules of the same moves, the one whose actions end earlier is better.
+    /// By the levels; of two schedules of the same moves, the one whose actions end earlier is better: the last of them,
+    /// then all.
     fn compare(&self, a: &Found, b: &Found) -> Ordering {
         let ends = |found: &Found| found.actions.iter().map(|action| action.end_s).sum::<f64>();
-        let same = a.to == b.to && a.actions.len() == b.actions.len();
-        let earlier = || if same { ends(a).total_cmp(&ends(b)) } else { Ordering::Equal };
+        let earlier = || {
+            if a.to != b.to || a.actions.len() != b.actions.len() {
+                return Ordering::Equal;
+            }
+            a.way.makespan_s.total_cmp(&b.way.makespan_s).then(ends(a).total_cmp(&ends(b)))
+        };
         objective::compare(self.problem, &a.values, &b.values).then_with(earlier)
     }
 
@@ -186,13 +191,13 @@ impl<'a> Best<'a> {
     }
 
     /// Looks for a better schedule of the best plan.
-    pub(super) fn retime(&mut self, budget: &Budget) {
+    pub(super) fn retime(&mut self, cp: bool, budget: &Budget) {
         let Some(to) =
             self.found.as_ref().filter(|found| !found.actions.is_empty()).map(|found| found.to.clone())
         else {
             return;
         };
-        if let Ok(timed) = schedule::thorough(self.problem, self.rules, &to, budget) {
+        if let Ok(timed) = schedule::thorough(self.problem, self.rules, &to, cp, budget) {
             self.take(&to, timed);
         }
     }

@@ -24,10 +24,14 @@ const MOST_MOVERS: usize = 8;
 /// How often a placement is revised whose moves find no order.
 const MOST_REVISIONS: usize = 8;
 
-/// What a better schedule is worth: a part of what is left, and no more than this in time and in steps.
+/// What a better schedule is worth: a part of what is left, and no more time than this.
 const RETIME_SHARE: f64 = 0.25;
 const RETIME_MOST: Duration = Duration::from_secs(1);
-const RETIME_WORK: u64 = 2_000_000;
+
+/// Of so many VMs a first plan is made of few moves, found in this time and this part of what is left.
+const MANY_VMS: usize = 30_000;
+const SOON: Duration = Duration::from_millis(400);
+const SOON_SHARE: f64 = 0.05;
 
 pub(super) struct Stages<'a> {
     pub(super) space: &'a Space<'a>,
@@ -71,17 +75,16 @@ impl<'a> Stages<'a> {
         self.retime();
     }
 
-    /// Looks for a better schedule of the best plan, if a back-end for it may be used.
+    /// Looks for a better schedule of the best plan, if one can matter.
     fn retime(&mut self) {
         let counts = self.space.problem.objectives.contains(&Objective::Makespan);
-        let may = matches!(self.options.backend, Backend::Auto | Backend::Cp);
-        if !counts || !may || self.infeasible.is_some() || self.best.is_shortest() {
+        if !counts || self.infeasible.is_some() || self.best.is_shortest() {
             return;
         }
         self.best.phase = "schedule";
-        let budget = self.search_budget().slice(RETIME_SHARE).within(RETIME_MOST).working(RETIME_WORK);
+        let budget = self.search_budget().slice(RETIME_SHARE).within(RETIME_MOST);
         if !budget.expired() {
-            self.best.retime(&budget);
+            self.best.retime(matches!(self.options.backend, Backend::Auto | Backend::Cp), &budget);
         }
     }
 
@@ -99,6 +102,7 @@ impl<'a> Stages<'a> {
         if self.is_done() {
             return;
         }
+        self.offer_soon(&first);
         let first = self.rebuild(first);
         if self.is_done() {
             return;
@@ -145,6 +149,20 @@ impl<'a> Stages<'a> {
                 return to;
             }
         }
+    }
+
+    /// On very many VMs, to be packed anew, a first plan takes long: one with some hosts emptied is made before it. The
+    /// clock says how many, so not under a limit of work.
+    fn offer_soon(&mut self, from: &Placement) {
+        let many = self.space.frugal && self.space.problem.vms.len() >= MANY_VMS;
+        let planned = self.best.found().is_some_and(|found| !found.actions.is_empty());
+        if !many || planned || self.budget.work_limit().is_some() {
+            return;
+        }
+        let budget = self.search_budget().slice(SOON_SHARE).within(SOON);
+        let space = self.space;
+        let state = search::thinned(space, from, self.enough_hosts(&State::new(space)), &budget);
+        self.offer(state.placement());
     }
 
     /// What the search may spend, so that a plan can be made of what it finds.
@@ -233,8 +251,8 @@ impl<'a> Stages<'a> {
                 left.insert(vm);
             }
         }
-        // One that is not started may be all that the others wait for.
-        for vm in last {
+        // One that is not started may be all that the others wait for. Without it alone all was tried already.
+        for vm in last.into_iter().filter(|_| vms.len() > 1) {
             if self.search_budget().expired() {
                 return;
             }

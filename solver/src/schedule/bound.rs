@@ -1,9 +1,10 @@
 //! What no schedule of the same moves can end before, pivots or not.
 
 use super::ground::{Ground, Hop};
-use super::network::{SWITCH_S, duration_s, hop_s, line_limits, lines, sure_lines};
+use super::network::{SWITCH_S, duration_s, hop_s, line_limits, sure_lines};
 use super::port::{Parcel, least_s};
-use crate::model::{HostId, Problem, VmId};
+use crate::model::{HostId, HostState, Problem, VmId};
+use std::collections::BTreeMap;
 
 /// What takes so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,19 +32,10 @@ impl Holds {
     }
 }
 
-/// Which schedules are meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Among {
-    /// All that lead to the placement.
-    All,
-    /// Those in which all VMs with memory go straight to where they end.
-    Straight,
-}
-
 /// Seconds: the greatest of [`parts`].
-pub(super) fn makespan_s(ground: &Ground<'_>, among: Among) -> f64 {
+pub(super) fn makespan_s(ground: &Ground<'_>) -> f64 {
     let mut bound = 0.0;
-    parts(ground, among, &mut |_, seconds| bound = f64::max(bound, seconds));
+    parts(ground, &mut |_, seconds| bound = f64::max(bound, seconds));
     bound
 }
 
@@ -61,8 +53,8 @@ struct Loads {
 }
 
 /// Tells what takes how many seconds at least. Each VM that moves leaves its host once and enters its last one at
-/// least; between them it may go where it likes, unless only straight ways are meant.
-pub(super) fn parts(ground: &Ground<'_>, among: Among, tell: &mut impl FnMut(Holds, f64)) {
+/// least; between them it may go where it likes.
+pub(super) fn parts(ground: &Ground<'_>, tell: &mut impl FnMut(Holds, f64)) {
     let problem = ground.problem;
     let hops: Vec<Hop> = ground.movers().filter_map(|vm| ground.last_hop(vm, &ground.start)).collect();
     let backbone = problem.limits.backbone_bandwidth.unwrap_or(f64::INFINITY);
@@ -75,11 +67,12 @@ pub(super) fn parts(ground: &Ground<'_>, among: Among, tell: &mut impl FnMut(Hol
         slots: vec![Load::new(); problem.hosts.len()],
         lines: vec![Load::new(); limits.len()],
     };
+    let mut gates = Gates::default();
     for hop in &hops {
         let begins = arrival_s(ground, *hop).max(ground.opens_s(hop.to.host).unwrap_or(0.0));
         tell(Holds::Move(hop.vm), shortest_s(problem, *hop, &limits));
         tell(Holds::Arrival(hop.vm), begins + last_s(problem, *hop, backbone));
-        load(ground, *hop, begins, among, &limits, &mut loads);
+        load(ground, *hop, begins, &limits, &mut gates, &mut loads);
     }
     for ((id, [mut out, mut into]), mut slots) in problem.host_ids().zip(loads.ports).zip(loads.slots) {
         let host = problem.host(id);
@@ -101,31 +94,50 @@ pub(super) fn parts(ground: &Ground<'_>, among: Among, tell: &mut impl FnMut(Hol
     }
 }
 
-/// Adds what a hop that begins no sooner than in so many seconds takes of ports, slots and lines.
-fn load(ground: &Ground<'_>, hop: Hop, begins: f64, among: Among, limits: &[f64], loads: &mut Loads) {
+/// When VMs can come through lines, in seconds: once a host is up that is beyond.
+#[derive(Default)]
+struct Gates(BTreeMap<usize, f64>);
+
+impl Gates {
+    fn opens_s(&mut self, problem: &Problem, line: usize) -> f64 {
+        *self.0.entry(line).or_insert_with(|| {
+            let channel = line.checked_sub(1).and_then(|channel| u32::try_from(channel).ok());
+            let beyond = channel.and_then(|channel| problem.topology.beyond(channel));
+            let opens = |host: &HostId| match problem.host(*host).state {
+                HostState::Online => Some(0.0),
+                HostState::Offline => problem.boots(*host).then_some(problem.host(*host).boot_s),
+                HostState::Draining | HostState::Cordoned | HostState::Failed => None,
+            };
+            beyond.map_or(0.0, |hosts| {
+                let soonest = hosts.iter().filter_map(opens).fold(f64::INFINITY, f64::min);
+                if soonest.is_finite() { soonest } else { 0.0 }
+            })
+        })
+    }
+}
+
+/// Adds what a VM whose last hop begins no sooner than in so many seconds takes of ports, slots and lines.
+fn load(ground: &Ground<'_>, hop: Hop, begins: f64, limits: &[f64], gates: &mut Gates, loads: &mut Loads) {
     let (problem, to) = (ground.problem, hop.to.host);
     let Some(from) = hop.left() else { return };
     if hop.repins() {
         loads.slots[from.index()].push((0.0, SWITCH_S));
         return;
     }
-    let memory = problem.memory_of(hop.vm) as f64;
-    // On another way it may have left before, and come through what lies between.
-    let straight = among == Among::Straight && memory > 0.0;
-    let leaves = if straight { begins } else { 0.0 };
-    let path = |line: usize| limits[line];
-    let between = lines(problem, from, to).map(path).fold(problem.rate_limit(from, to), f64::min);
-    for (host, way, begins) in [(from, 0, leaves), (to, 1, begins)] {
-        let fastest = if straight { between } else { problem.rate_limit(host, host) };
-        let parcel = Parcel { memory, dirty: problem.vm(hop.vm).memory_dirty_rate, fastest };
+    // It may have left before, for another host.
+    for (host, way, begins) in [(from, 0, 0.0), (to, 1, begins)] {
+        let parcel = Parcel {
+            memory: problem.memory_of(hop.vm) as f64,
+            dirty: problem.vm(hop.vm).memory_dirty_rate,
+            fastest: problem.rate_limit(host, host),
+        };
         loads.slots[host.index()].push((begins, parcel.alone_s()));
         loads.ports[host.index()][way].push((begins, parcel));
     }
-    let certain: Vec<usize> =
-        if straight { lines(problem, from, to).collect() } else { sure_lines(problem, from, to).collect() };
-    for line in certain {
-        let fastest = if straight { between } else { limits[line] };
-        loads.lines[line].push((leaves, least_transfer(ground, hop.vm, fastest)));
+    for line in sure_lines(problem, from, to) {
+        // Where its last host can be entered at once, so can what is beyond.
+        let opens = if begins > 0.0 { gates.opens_s(problem, line) } else { 0.0 };
+        loads.lines[line].push((opens, least_transfer(ground, hop.vm, limits[line])));
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::Outcome;
 use super::ground::{Ground, Hop};
-use super::network::{hop_s, line_limits, lines};
+use super::network::{alone, hop_s, line_limits, lines};
 use super::run::{Policy, Run, Step};
 use crate::budget::Budget;
 use crate::cp::{self, Room, Shared, Timetable, Timing};
@@ -17,8 +17,10 @@ use std::collections::BTreeMap;
 
 /// Plans of more hops than this are not timed anew.
 const MOST_HOPS: usize = 40;
-/// Ticks of the schedule that there is, at least.
+/// Ticks of the schedule that there is, at most.
 const TICKS: f64 = 50_000.0;
+/// Steps of the CP solver for the same rates.
+const MOST_STEPS: u64 = 30_000;
 /// No tick is shorter, in seconds.
 const SHORTEST_TICK: f64 = 1e-3;
 /// A bandwidth is shared in so many parts.
@@ -38,28 +40,23 @@ pub(super) fn improve(
     let last = steps.iter().map(|step| step.end_s).fold(0.0, f64::max);
     let tick = (last / TICKS).max(SHORTEST_TICK);
     let own: Vec<(Hop, f64)> = steps.iter().map(|step| (step.hop, step.rate)).collect();
-    let full: Vec<(Hop, f64)> = (steps.iter())
-        .map(|step| (step.hop, step.hop.from.map_or(0.0, |_| fastest(ground, step.hop).max(step.rate))))
-        .collect();
+    let full: Vec<(Hop, f64)> =
+        steps.iter().map(|step| (step.hop, alone(ground.problem, step.hop).max(step.rate))).collect();
+    let starts = steps.iter().map(|step| ticks(step.start_s, tick)).collect();
+    // Of the schedule at full speed nothing is known but that it is to be shorter.
+    let other = (full != own).then_some((full, Vec::new()));
     let mut found = Vec::new();
-    let rates = [Some(own.clone()), (full != own).then_some(full)];
-    let parts = rates.iter().flatten().count() as f64;
-    for (number, hops) in rates.into_iter().flatten().enumerate() {
+    for (hops, starts) in std::iter::once((own, starts)).chain(other) {
         let table = timetable(ground, &hops, tick);
-        let starts = if number == 0 {
-            steps.iter().map(|step| ticks(step.start_s, tick)).collect()
-        } else {
-            Vec::new()
-        };
+        let durations = table.durations.clone();
         let from = Timing { starts, end: ticks(last, tick), bound: 0 };
-        let Some(timing) = cp::retime(table, from, &budget.slice(1.0 / (parts - number as f64))) else {
-            continue;
-        };
+        let Some(timing) = cp::retime(table, from, &budget.slice(0.5).working(MOST_STEPS)) else { continue };
         if timing.starts.is_empty() {
             continue;
         }
         let mut order: Vec<usize> = (0..hops.len()).collect();
-        order.sort_by_key(|step| (timing.starts[*step], *step));
+        // Of those that begin at the same tick, what takes none may be what another one waits for.
+        order.sort_by_key(|step| (timing.starts[*step], !durations[*step].eq(&0), *step));
         let ordered: Vec<(Hop, f64)> = order.into_iter().map(|step| hops[step]).collect();
         found.extend(Run::new(ground, policy).in_order(&ordered));
     }
@@ -69,12 +66,6 @@ pub(super) fn improve(
 /// Whole ticks, rounded down.
 fn ticks(seconds: f64, tick: f64) -> i32 {
     (seconds / tick + 1e-6).floor().min(f64::from(i32::MAX)) as i32
-}
-
-/// The best speed that a migration can have alone.
-fn fastest(ground: &Ground<'_>, hop: Hop) -> f64 {
-    let from = hop.left().unwrap_or(hop.to.host);
-    if hop.repins() { 0.0 } else { ground.problem.rate_limit(from, hop.to.host) }
 }
 
 /// The hops as tasks.
@@ -138,7 +129,9 @@ fn rooms(ground: &Ground<'_>, hops: &[(Hop, f64)]) -> Vec<Room> {
             rooms.entry(pool).or_insert_with(|| new(pool)).gives.push((task, amount));
         }
     }
-    rooms.into_values().filter(|room| !room.takes.is_empty()).map(|room| reduced(&room)).collect()
+    // What has room for all is left out: it may be more than numbers of 32 bits hold.
+    let scarce = |room: &Room| room.takes.iter().map(|(_, amount)| *amount).sum::<i64>() > room.free;
+    rooms.into_values().filter(scarce).map(|room| reduced(&room)).collect()
 }
 
 /// The same in the largest unit in which all amounts are whole.

@@ -33,7 +33,7 @@ use crate::constraints::{Act, Rules};
 use crate::file::Action;
 use crate::model::{HostId, Objective, Placement, Problem, VmId};
 use crate::objective::Way;
-pub(crate) use bound::{Among, Holds};
+pub(crate) use bound::Holds;
 use ground::Ground;
 pub(crate) use network::{SWITCH_S, lines};
 use network::{Shares, Sharing, level_shares};
@@ -54,7 +54,7 @@ pub(crate) struct Timed {
     pub(crate) way: Way,
     /// Soft rules were not looked at on the way: `way.broken` counts all of them, broken or not.
     pub(crate) loose: bool,
-    /// No schedule of the same moves that is as good before `MAKESPAN` ends before, in seconds.
+    /// No schedule of the same moves ends before, in seconds.
     pub(crate) makespan_bound: f64,
     /// When the first schedule was there, from the start of the solve; what came then was polish.
     pub(crate) first: Duration,
@@ -64,6 +64,7 @@ pub(crate) struct Timed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effort {
     List,
+    Refined,
     Exact,
 }
 
@@ -76,15 +77,10 @@ pub(crate) struct Stuck {
     pub(crate) proved: bool,
 }
 
-/// What schedules that lead to a placement must wait for, with the seconds that it takes at least.
-pub(crate) fn bounds(
-    problem: &Problem,
-    rules: &Rules<'_>,
-    to: &Placement,
-    among: Among,
-) -> Vec<(Holds, f64)> {
+/// What any schedule that leads to a placement must wait for, with the seconds that it takes at least.
+pub(crate) fn bounds(problem: &Problem, rules: &Rules<'_>, to: &Placement) -> Vec<(Holds, f64)> {
     let mut bounds = Vec::new();
-    bound::parts(&Ground::new(problem, rules, to, true, &[]), among, &mut |holds, seconds| {
+    bound::parts(&Ground::new(problem, rules, to, true, &[]), &mut |holds, seconds| {
         bounds.push((holds, seconds));
     });
     bounds
@@ -103,7 +99,8 @@ pub(crate) fn schedule(
     over_any_hosts(problem, rules, to, Effort::List, budget)
 }
 
-/// As [`schedule`]; then better ones are looked for as long as the budget lasts, or nothing helps any more.
+/// As [`schedule`]; then better ones are looked for as long as the budget lasts, or nothing helps any more: with `cp`
+/// also by the CP solver.
 ///
 /// # Errors
 /// As [`schedule`].
@@ -111,9 +108,10 @@ pub(crate) fn thorough(
     problem: &Problem,
     rules: &Rules<'_>,
     to: &Placement,
+    cp: bool,
     budget: &Budget,
 ) -> Result<Timed, Stuck> {
-    over_any_hosts(problem, rules, to, Effort::Exact, budget)
+    over_any_hosts(problem, rules, to, if cp { Effort::Exact } else { Effort::Refined }, budget)
 }
 
 /// By the hosts there are; else, where power actions are allowed, by hosts that are booted for it.
@@ -180,7 +178,7 @@ fn on_ground(ground: &Ground<'_>, effort: Effort, budget: &Budget) -> Result<Tim
         let proved = straight && !ground.narrow && !ground.keeps_soft && ground.knows_all_sites(&all);
         return Err(Stuck { vms: never, proved });
     }
-    let bound = bound::makespan_s(ground, among(problem));
+    let bound = bound::makespan_s(ground);
     let mut best: Option<Outcome> = None;
     let mut first: Option<Duration> = None;
     let mut left: Option<BTreeSet<VmId>> = None;
@@ -235,14 +233,13 @@ fn on_ground(ground: &Ground<'_>, effort: Effort, budget: &Budget) -> Result<Tim
             Reached::Unknown => {}
         }
     }
-    if effort == Effort::Exact {
-        refine_and_retime(ground, bound, budget, &mut best);
+    if effort != Effort::List {
+        refine_and_retime(ground, bound, effort, budget, &mut best);
     }
     match best {
         Some(best) => {
             let actions = power::actions(ground, &best.steps, &best.times);
             let first = first.unwrap_or_else(|| budget.since_start());
-            let bound = if best.way.pivots > 0 { bound::makespan_s(ground, Among::All) } else { bound };
             Ok(Timed { actions, way: best.way, loose: ground.loose > 0.0, makespan_bound: bound, first })
         }
         None => Err(Stuck { vms: left.unwrap_or_default(), proved: false }),
@@ -250,29 +247,25 @@ fn on_ground(ground: &Ground<'_>, effort: Effort, budget: &Budget) -> Result<Tim
 }
 
 /// Looks for a better schedule than the best one.
-fn refine_and_retime(ground: &Ground<'_>, bound: f64, budget: &Budget, best: &mut Option<Outcome>) {
+fn refine_and_retime(
+    ground: &Ground<'_>,
+    bound: f64,
+    effort: Effort,
+    budget: &Budget,
+    best: &mut Option<Outcome>,
+) {
     let open = |best: &Option<Outcome>| best.as_ref().is_some_and(|best| !best.is_best(bound));
+    let half = budget.slice(0.5);
     if let Some(list) = best.as_ref().filter(|_| open(best))
-        && let Some(better) = refine::improve(ground, list, bound, &budget.slice(0.5))
+        && let Some(better) = refine::improve(ground, list, bound, &half)
     {
         keep_better(best, better, ground.problem);
     }
-    if let Some(list) = best.as_ref().filter(|_| open(best)) {
+    if let Some(list) = best.as_ref().filter(|_| effort == Effort::Exact && open(best)) {
         let found = exact::improve(ground, &PLAIN.policy(ground, false), list, budget);
         for outcome in found.into_iter().filter_map(|steps| Outcome::new(ground, steps).ok()) {
             keep_better(best, outcome, ground.problem);
         }
-    }
-}
-
-/// Among which schedules the best one is: a detour that costs more than it saves is none of them.
-fn among(problem: &Problem) -> Among {
-    let at = |level: Objective| problem.objectives.iter().position(|other| *other == level);
-    let cost = at(Objective::MigrationCost);
-    match (cost, at(Objective::Makespan)) {
-        (_, None) => Among::Straight,
-        (Some(cost), Some(makespan)) if cost < makespan => Among::Straight,
-        _ => Among::All,
     }
 }
 

@@ -170,8 +170,7 @@ impl<'a> Network<'a> {
         let best = part(limit(from), parts * own[0]).min(part(limit(to), parts * own[1]));
         let on_the_way: Vec<usize> = lines(self.problem, from, to).collect();
         let best = on_the_way.iter().fold(best, |best, line| best.min(part(self.lines[*line].limit, parts)));
-        // Nothing faster can be told from times in floating point.
-        let best = best.min((dirty + self.problem.memory_of(vm) as f64 / QUICKEST_S).max(slowest(dirty)));
+        let best = best.min(quickest(self.problem, vm));
         let enough = |rate: f64| {
             rate - dirty >= (best - dirty) * self.sharing.least - best * EXACT && dirty < 0.8 * rate
         };
@@ -223,6 +222,22 @@ impl<'a> Network<'a> {
             line.count -= 1;
             line.rate = if line.count == 0 { 0.0 } else { line.rate - rate };
         }
+    }
+}
+
+/// Nothing faster can be told from times in floating point.
+fn quickest(problem: &Problem, vm: VmId) -> f64 {
+    let dirty = problem.vm(vm).memory_dirty_rate;
+    (dirty + problem.memory_of(vm) as f64 / QUICKEST_S).max(slowest(dirty))
+}
+
+/// The rate that a hop can have where nothing else is under way.
+pub(super) fn alone(problem: &Problem, hop: Hop) -> f64 {
+    match hop.from {
+        Some(from) if !hop.repins() && problem.memory_of(hop.vm) > 0 => {
+            problem.rate_limit(from.host, hop.to.host).min(quickest(problem, hop.vm))
+        }
+        _ => 0.0,
     }
 }
 

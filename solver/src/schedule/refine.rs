@@ -15,6 +15,8 @@ use crate::search::Random;
 const MOST_LISTS: usize = 2_000;
 /// So many in a row that bring nothing end it.
 const PATIENCE: usize = 400;
+/// So many lists in a row that come to no end end it: the way that was found is of another kind.
+const MOST_STUCK: usize = 12;
 /// What ends in this last part of a schedule ends last.
 const LAST: f64 = 0.97;
 /// Parts of the hops that are moved forward.
@@ -70,17 +72,21 @@ pub(super) fn improve(ground: &Ground<'_>, from: &Outcome, bound: f64, budget: &
     let mut policy = PLAIN.policy(ground, false);
     let mut walk = Walk::at(from);
     let mut best: Option<Outcome> = None;
-    let mut in_vain = 0;
+    let (mut in_vain, mut stuck) = (0, 0);
     for _ in 0..MOST_LISTS {
         let known = best.as_ref().unwrap_or(from);
-        if in_vain >= PATIENCE || known.is_best(bound) || budget.expired() {
+        if in_vain >= PATIENCE || stuck >= MOST_STUCK || known.is_best(bound) || budget.expired() {
             break;
         }
         budget.spend(walk.hops.len() as u64);
         in_vain += 1;
+        stuck += 1;
         policy.ranks = walk.changed(&policy.ranks, &mut random);
+        // Waiting VMs that are started at once may be in the way.
+        policy.starts_last = stuck > MOST_STUCK / 2;
         let Ok(steps) = Run::new(ground, &policy).finish(budget) else { continue };
         let Ok(outcome) = Outcome::new(ground, steps) else { continue };
+        stuck = if policy.starts_last { MOST_STUCK / 2 } else { 0 };
         if outcome.compare(known, ground.problem).is_lt() {
             in_vain = 0;
             walk = Walk::at(&outcome);

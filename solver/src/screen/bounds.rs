@@ -34,10 +34,8 @@ pub(crate) fn bounds(space: &Space<'_>, facts: &Facts, values: &[f64]) -> Vec<f6
                 let all_relieved = Given { violations: 0.0, ..Given::default() };
                 let beyond = given.cost - migration_cost(space, facts, all_relieved) as f64;
                 let left = makespan::bound_s(space, facts, (!may_stay_over).then_some(beyond));
-                // Where no MiB is sent twice, all goes straight.
-                let straight = given.cost < facts.leaving.values().sum::<Amount>() as f64 + 0.5;
                 left.max(makespan::in_all_s(space, given.cost, given.moves, given.active))
-                    .max(facts.certain_s[usize::from(straight)])
+                    .max(facts.certain_s(space))
             }
         });
         match level {

@@ -7,6 +7,7 @@ use super::space::Space;
 use crate::model::{Amount, Bound, HostId, Objective, VmId};
 use crate::objectives::imbalance;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// What holds for every plan.
 #[derive(Debug)]
@@ -21,8 +22,8 @@ pub(crate) struct Facts {
     pub(crate) wants: BTreeMap<HostId, Want>,
     /// What `IMBALANCE` is at least, if it is a level.
     pub(crate) imbalance: f64,
-    /// Seconds that VMs take which must leave and have one host only to go to: however they go there, and straight.
-    pub(super) certain_s: [f64; 2],
+    /// Seconds that VMs take which must leave and have one host only to go to, once somebody has asked.
+    certain_s: OnceLock<f64>,
     /// What must move at least for so many hosts to be in use.
     pub(super) emptied: Emptied,
 }
@@ -112,9 +113,13 @@ impl Facts {
             .collect();
         let balances = problem.objectives.contains(&Objective::Imbalance);
         let imbalance = if balances { imbalance::bound(space) } else { 0.0 };
-        let hastens = problem.objectives.contains(&Objective::Makespan);
-        let certain_s = if hastens { makespan::certain_s(space, &forced) } else { [0.0; 2] };
-        Self { forced, leaving, relief, wants, imbalance, certain_s, emptied: Emptied::default() }
+        let (certain_s, emptied) = (OnceLock::new(), Emptied::default());
+        Self { forced, leaving, relief, wants, imbalance, certain_s, emptied }
+    }
+
+    /// Seconds that VMs take which must leave and have one host only to go to, in the space that these are facts of.
+    pub(super) fn certain_s(&self, space: &Space<'_>) -> f64 {
+        *self.certain_s.get_or_init(|| makespan::certain_s(space, &self.forced))
     }
 }
 

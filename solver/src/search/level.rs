@@ -9,7 +9,7 @@ use super::balance;
 use super::random::Random;
 use super::state::State;
 use crate::budget::Budget;
-use crate::model::{Amount, HostId, Site, VmId};
+use crate::model::{Amount, HostId, VmId};
 use std::collections::BTreeSet;
 
 /// Steps under the same limits, for each host.
@@ -18,6 +18,8 @@ const STEPS: usize = 6;
 const MOST_TARGETS: usize = 96;
 /// The same where two VMs go at once.
 const FEW_TARGETS: usize = 16;
+/// Of more VMs on a host not all pairs are looked at.
+const MOST_PAIRED: usize = 24;
 /// VMs that go the same way in one step.
 const MOST_AT_ONCE: usize = 2;
 /// Limits in a row under which nothing got better.
@@ -31,10 +33,21 @@ const SMALL: f64 = 0.000_25;
 /// What is not to become higher is not above its limit for rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// VMs that go the same way, and what they want together.
-struct Load {
-    vms: Vec<VmId>,
+/// VMs that go the same way: none, one or two.
+type Few = [Option<VmId>; MOST_AT_ONCE];
+
+/// Sets of VMs of one host, with what each wants.
+struct Loads {
+    sets: Vec<Few>,
+    /// By set, then resource.
     wants: Vec<Amount>,
+    width: usize,
+}
+
+impl Loads {
+    fn each(&self) -> impl Iterator<Item = (&Few, &[Amount])> {
+        self.sets.iter().zip(self.wants.chunks_exact(self.width.max(1)))
+    }
 }
 
 /// A move off a host, or an exchange.
@@ -45,9 +58,9 @@ struct Step {
     left: f64,
     /// MiB.
     cost: Amount,
-    out: Vec<VmId>,
+    out: Few,
     to: HostId,
-    back: Vec<VmId>,
+    back: Few,
 }
 
 impl Step {
@@ -63,19 +76,19 @@ impl Step {
 
 impl State<'_> {
     /// Lowers the highest loads towards `least`, by resource, for as long as that makes the score better: of all
-    /// resources together; then, on not too many hosts, with larger steps, and of one at a time, as what cannot become
-    /// more even in one of them may in another.
+    /// resources together, then of one at a time, as what cannot become more even in one of them may in another. On not
+    /// too many hosts larger steps are taken as well.
     pub(super) fn even_out(&mut self, least: &[f64], random: &mut Random, budget: &Budget) {
         self.press(least, None, 1, random, budget);
-        if self.space.open.len() > MOST_TARGETS {
-            // There the time is better spent on more of the small ones.
-            return;
+        // On many hosts the time is better spent on more of the small steps.
+        let most = if self.space.open.len() > MOST_TARGETS { 1 } else { MOST_AT_ONCE };
+        if most > 1 {
+            self.press(least, None, most, random, budget);
         }
-        self.press(least, None, MOST_AT_ONCE, random, budget);
         for _ in 0..MOST_ROUNDS {
             let mut any = false;
             for r in 0..least.len() {
-                any |= self.press(least, Some(r), MOST_AT_ONCE, random, budget);
+                any |= self.press(least, Some(r), most, random, budget);
             }
             if !any {
                 return;
@@ -136,19 +149,22 @@ impl State<'_> {
                 .filter(|host| excess[host.index()] > NONE && !stuck.contains(host))
                 .max_by(|a, b| excess[a.index()].total_cmp(&excess[b.index()]).then(b.cmp(a)));
             let Some(host) = worst.filter(|_| !budget.expired()) else { return };
-            let step = (1..=most).find_map(|most| self.best_step(host, limits, most, budget));
-            let mark = self.mark();
-            match step {
-                Some(step) if self.pass(&step, host) => {
-                    for host in [host, step.to] {
-                        excess[host.index()] = self.excess(host, limits, |_| 0);
-                        stuck.remove(&host);
-                    }
-                }
-                _ => {
+            let done = (1..=most).find_map(|most| {
+                let step = self.best_step(host, limits, most, budget)?;
+                let mark = self.mark();
+                let passed = self.pass(&step, host);
+                if !passed {
                     self.undo(mark);
-                    stuck.insert(host);
                 }
+                passed.then_some(step)
+            });
+            if let Some(step) = done {
+                for host in [host, step.to] {
+                    excess[host.index()] = self.excess(host, limits, |_| 0);
+                    stuck.remove(&host);
+                }
+            } else {
+                stuck.insert(host);
             }
         }
     }
@@ -159,27 +175,31 @@ impl State<'_> {
         targets.retain(|to| *to != host);
         let here = self.excess(host, limits, |_| 0);
         let outs = self.loads(host, most);
-        budget.spend((outs.len() * targets.len()) as u64 / 8 + 1);
+        budget.spend((outs.sets.len() * targets.len()) as u64 / 8 + 1);
         let mut best: Option<Step> = None;
         for to in targets {
+            if budget.expired() {
+                break;
+            }
             let before = here + self.excess(to, limits, |_| 0);
             let backs = self.loads(to, most);
             if most > 1 {
-                budget.spend((outs.len() * backs.len()) as u64 / 64);
+                budget.spend((outs.sets.len() * backs.sets.len()) as u64 / 64);
             }
-            for out in outs.iter().filter(|out| !out.vms.is_empty()) {
-                for back in &backs {
-                    let left = self.excess(host, limits, |r| back.wants[r] - out.wants[r])
-                        + self.excess(to, limits, |r| out.wants[r] - back.wants[r]);
+            // The first set is empty: nothing would leave the host.
+            for (out, goes) in outs.each().skip(1) {
+                for (back, comes) in backs.each() {
+                    let left = self.excess(host, limits, |r| comes[r] - goes[r])
+                        + self.excess(to, limits, |r| goes[r] - comes[r]);
                     let gain = before - left;
-                    if gain <= NONE {
+                    if gain <= NONE || !self.have_room(host, to, |r| goes[r] - comes[r]) {
                         continue;
                     }
-                    let costs = |vms: &[VmId], to: HostId| {
-                        vms.iter().map(|vm| self.extra_cost(*vm, to)).sum::<Amount>()
+                    let costs = |vms: &Few, to: HostId| {
+                        vms.iter().flatten().map(|vm| self.extra_cost(*vm, to)).sum::<Amount>()
                     };
-                    let cost = costs(&out.vms, to) + costs(&back.vms, host);
-                    let step = Step { gain, left, cost, out: out.vms.clone(), to, back: back.vms.clone() };
+                    let cost = costs(out, to) + costs(back, host);
+                    let step = Step { gain, left, cost, out: *out, to, back: *back };
                     if best.as_ref().is_none_or(|best| step.beats(best)) && self.may_pass(&step, host) {
                         best = Some(step);
                     }
@@ -190,20 +210,29 @@ impl State<'_> {
     }
 
     /// None, one or up to so many VMs of a host together.
-    fn loads(&self, host: HostId, most: usize) -> Vec<Load> {
+    fn loads(&self, host: HostId, most: usize) -> Loads {
         let mut vms: Vec<VmId> = self.on(host).iter().copied().filter(|vm| self.may_take(*vm)).collect();
         vms.sort_unstable();
-        let mut loads = vec![Load { vms: Vec::new(), wants: vec![0; self.space.width] }];
-        loads.extend(vms.iter().map(|vm| Load { vms: vec![*vm], wants: self.space.demand(*vm).to_vec() }));
+        let mut sets: Vec<Few> = vec![[None; MOST_AT_ONCE]];
+        sets.extend(vms.iter().map(|vm| [Some(*vm), None]));
         if most > 1 {
+            // The largest are those that matter.
+            let mut vms = vms;
+            vms.sort_by(|a, b| {
+                let size = |vm: &VmId| self.space.size[vm.index()];
+                size(b).total_cmp(&size(a)).then(a.cmp(b))
+            });
+            vms.truncate(MOST_PAIRED);
             for (i, one) in vms.iter().enumerate() {
-                loads.extend(vms[i + 1..].iter().map(|other| {
-                    let vms = vec![*one, *other];
-                    Load { wants: self.space.sum(&vms), vms }
-                }));
+                sets.extend(vms[i + 1..].iter().map(|other| [Some(*one), Some(*other)]));
             }
         }
-        loads
+        let width = self.space.width;
+        let mut wants = vec![0; sets.len() * width];
+        for (set, wants) in sets.iter().zip(wants.chunks_exact_mut(width.max(1))) {
+            set.iter().flatten().for_each(|vm| crate::model::add(wants, self.space.demand(*vm)));
+        }
+        Loads { sets, wants, width }
     }
 
     /// The excess of a host if it has so much more of each resource.
@@ -249,20 +278,29 @@ impl State<'_> {
     /// Whether the VMs of a step may go where they go, as far as each can be told alone; those that come back may
     /// be taken.
     fn may_pass(&self, step: &Step, from: HostId) -> bool {
-        let goes = |vm: VmId, to: HostId, left_by: Option<VmId>| {
-            self.space.may_go_or_return(vm, to)
-                && (step.out.len() > 1 || step.back.len() > 1 || self.has_room(Site::plain(to), vm, left_by))
-                && self.space.rules.admit(self.tally(), vm, to)
+        let goes = |vm: VmId, to: HostId| {
+            self.space.may_go_or_return(vm, to) && self.space.rules.admit(self.tally(), vm, to)
         };
-        let first = |vms: &[VmId]| vms.first().copied();
-        step.out.iter().all(|vm| goes(*vm, step.to, first(&step.back)))
-            && step.back.iter().all(|vm| goes(*vm, from, first(&step.out)))
+        let all = || step.out.iter().chain(&step.back).flatten();
+        all().filter(|vm| !self.has_moved(**vm)).count() as u64 <= self.moves_left()
+            && step.out.iter().flatten().all(|vm| goes(*vm, step.to))
+            && step.back.iter().flatten().all(|vm| goes(*vm, from))
+    }
+
+    /// Whether two hosts have room for what goes from one to the other, where it is more than comes back.
+    fn have_room(&self, from: HostId, to: HostId, goes: impl Fn(usize) -> Amount) -> bool {
+        (0..self.space.width).all(|r| {
+            let fits =
+                |host: HostId, more: Amount| more <= 0 || self.used(host)[r] + more <= self.usable(host)[r];
+            fits(to, goes(r)) && fits(from, -goes(r))
+        })
     }
 
     /// Moves VMs, and others the other way. If false, it is half done.
     fn pass(&mut self, step: &Step, from: HostId) -> bool {
-        step.out.iter().chain(&step.back).for_each(|vm| self.set(*vm, None));
-        let ways = step.out.iter().map(|vm| (*vm, step.to)).chain(step.back.iter().map(|vm| (*vm, from)));
+        let ways = (step.out.iter().flatten().map(|vm| (*vm, step.to)))
+            .chain(step.back.iter().flatten().map(|vm| (*vm, from)));
+        ways.clone().for_each(|(vm, _)| self.set(vm, None));
         for (vm, host) in ways {
             if !self.may_enter(vm, host) {
                 return false;

@@ -60,6 +60,16 @@ pub(crate) fn first<'a>(space: &'a Space<'a>, budget: &Budget) -> State<'a> {
     best.unwrap_or(start)
 }
 
+/// A placement with fewer hosts in use, for a plan before better ones are looked for: those with the least on them are
+/// emptied for as long as the budget lasts. As for `enough`, see [`improve`].
+pub(crate) fn thinned<'a>(space: &'a Space<'a>, from: &Placement, enough: u64, budget: &Budget) -> State<'a> {
+    let mut state = resume(space, from, budget);
+    if state.homeless() == 0 {
+        state.evacuate_all(enough, Means::direct(budget, Fit::Tight));
+    }
+    state
+}
+
 /// Continues from a placement; what may not be where it is there is placed anew.
 pub(crate) fn resume<'a>(space: &'a Space<'a>, from: &Placement, budget: &Budget) -> State<'a> {
     let (mut state, mut rest) = carry(space, from);

@@ -199,6 +199,11 @@ impl<'a> State<'a> {
             && (counts_already || self.movers + self.homeless < self.space.most_moves)
     }
 
+    /// How many more VMs may leave where they are now.
+    pub(super) fn moves_left(&self) -> u64 {
+        self.space.most_moves.saturating_sub(self.movers + self.homeless)
+    }
+
     /// Whether a VM that is nowhere may come to a host.
     pub(crate) fn may_enter(&self, vm: VmId, host: HostId) -> bool {
         let at_home = self.space.home[vm.index()] == Some(host);

@@ -4,7 +4,7 @@ use super::read::Move;
 use super::sweep::{self, Shared};
 use crate::constraints::Rules;
 use crate::model::{Problem, VmId};
-use crate::schedule::{self, Among, Holds};
+use crate::schedule::{self, Holds};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -87,7 +87,7 @@ pub(super) fn bounds(problem: &Problem, moves: &[Move]) -> Vec<Bound> {
         return Vec::new();
     }
     let to = sweep::last(problem, moves);
-    let parts = schedule::bounds(problem, &Rules::new(problem), &to, among(problem, moves));
+    let parts = schedule::bounds(problem, &Rules::new(problem), &to);
     // What is not possible at all takes for ever; that is for the checker to say.
     let mut parts: Vec<(Holds, f64)> =
         parts.into_iter().filter(|(_, seconds)| seconds.is_finite() && *seconds > 0.0).collect();
@@ -106,17 +106,6 @@ pub(super) fn bounds(problem: &Problem, moves: &[Move]) -> Vec<Bound> {
     let mut seen = BTreeSet::new();
     parts.retain(|(holds, _)| seen.insert(kind(*holds)));
     parts.into_iter().map(|(holds, seconds)| Bound { what: what(problem, holds), seconds }).collect()
-}
-
-/// Where nothing makes a detour, what is looked for are the shortest schedules without one.
-fn among(problem: &Problem, moves: &[Move]) -> Among {
-    let mut seen = BTreeSet::new();
-    let mut again = |one: &Move| {
-        let sent = one.ends().and(one.vm).filter(|vm| problem.memory_of(*vm) > 0);
-        sent.is_some_and(|vm| !seen.insert(vm))
-    };
-    let detour = moves.iter().any(&mut again);
-    if detour { Among::All } else { Among::Straight }
 }
 
 fn kind(holds: Holds) -> u8 {

@@ -38,7 +38,7 @@ fn ascii() -> Marks {
 }
 
 const CHART: &str = "\
-makespan 12.1 s, bound 8 s: way of db1 once there is room, port of b out: 8 s; longest chain of `after` 12.1 s (3 actions)
+makespan 12.1 s, bound 8 s: way of db1 once there is room, port of c in: 8 s; longest chain of `after` 12.1 s (3 actions)
                0 s                        5 s                        10 s
                +--------------------------+--------------------------+----------
 b              | start new1 >b            {db1 b>c=======}

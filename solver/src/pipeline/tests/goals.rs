@@ -222,3 +222,40 @@ fn what_runs_where_there_is_none_of_a_resource_does_not_count_in_the_mean() {
     );
     assert_eq!((value(&plan, "IMBALANCE"), plan.actions.len()), (0.0, 1));
 }
+
+#[test]
+fn a_bound_of_makespan_knows_that_who_moves_may_take_a_detour() {
+    // v leaves a at 100 MiB/s, which takes 100 s; w leaves b, which takes as long. By c, v needs not wait for that.
+    let host = |name: &str, more: &str| {
+        format!(r#"{{"name": "{name}", "capacity": {{"cpu": 4, "memory": 200000}}{more}}}"#)
+    };
+    let json = format!(
+        r#"{{"hosts": [{}, {}, {}, {}], "vms": [
+            {{"name": "v", "host": "a", "demand": {{"cpu": 4, "memory": 10000}}}},
+            {{"name": "w", "host": "b", "demand": {{"cpu": 4, "memory": 100000}}}}],
+          "constraints": [{{"name": "f", "fence": {{"vms": ["v"], "hosts": ["b"]}}}},
+            {{"name": "g", "fence": {{"vms": ["w"], "hosts": ["d"]}}}}]}}"#,
+        host("a", r#", "state": "DRAINING", "migration_bandwidth": 100"#),
+        host("b", ""),
+        host("c", ""),
+        host("d", "")
+    );
+    let plan = solved(&json);
+    let makespan = plan.objectives.iter().find(|level| level.name == "MAKESPAN").unwrap();
+    assert_eq!(value(&plan, "MIGRATION_COST"), 110_000.0);
+    assert!(makespan.bound.unwrap() <= 110.07, "{makespan:?}");
+    assert!(plan.status != Status::Optimal || makespan.value <= 110.07, "{makespan:?}");
+}
+
+#[test]
+fn boots_that_only_a_choice_of_ours_asks_for_are_no_bound() {
+    let json = r#"{"objectives": ["MAKESPAN"], "limits": {"power_actions": true}, "hosts": [
+        {"name": "a", "state": "DRAINING", "capacity": {"cpu": 4, "memory": 9000}},
+        {"name": "b", "capacity": {"cpu": 4, "memory": 9000}},
+        {"name": "x", "state": "OFFLINE", "boot_s": 120, "capacity": {"cpu": 4, "memory": 9000}}],
+      "vms": [{"name": "v", "host": "a", "demand": {"cpu": 1, "memory": 1000}}],
+      "constraints": [{"name": "f", "fence": {"vms": ["v"], "hosts": ["b"]}},
+        {"name": "s", "soft_weight": 5, "spare_hosts": {"hosts": ["x"], "min": 1}}]}"#;
+    let plan = solved(json);
+    assert!(plan.objectives[0].bound.unwrap() <= 1.04, "{:?}", plan.objectives);
+}

@@ -4,13 +4,15 @@ mod measure;
 pub(crate) mod oracle;
 mod random;
 
-use super::{Stuck, Timed, schedule};
+use super::ground::{Ground, Hop};
+use super::run::Run;
+use super::{Stuck, Timed, network, schedule};
 use crate::answer::{self, Found};
 use crate::budget::{Budget, Cancel};
 use crate::check;
 use crate::constraints::Rules;
 use crate::file::{self, Plan, Status};
-use crate::model::{HostId, Placement, Problem, VmId};
+use crate::model::{HostId, Placement, Problem, Site, VmId};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
@@ -100,6 +102,41 @@ impl Case {
             Ok(timed) => panic!("there should be no order, but: {:#?}", timed.actions),
         }
     }
+}
+
+/// What no schedule ends before, and when a random row of hops to a placement does, with detours over any hosts, each
+/// hop at full speed and as soon as those before it have begun. `None` where they cannot be done so.
+pub(crate) fn random_way_s(
+    problem: &Problem,
+    rules: &Rules<'_>,
+    to: &Placement,
+    seed: u64,
+) -> Option<(f64, f64)> {
+    let ground = Ground::new(problem, rules, to, true, &[]);
+    let mut random = generate::Random(seed);
+    let mut ways: Vec<Vec<Hop>> = Vec::new();
+    for vm in ground.movers() {
+        let (from, end) = (ground.start.site(vm.index()), to.site(vm.index())?);
+        let by = Site::plain(HostId::from(random.below(problem.hosts.len())));
+        let plain = problem.host(by.host).numa.count() == 0 && problem.vm(vm).numa_count < 2;
+        let detour =
+            from.filter(|from| plain && random.one_in(3) && by.host != from.host && by.host != end.host);
+        let hop = |from, to| Hop { vm, from, to };
+        ways.push(if detour.is_some() {
+            vec![hop(Some(by), end), hop(from, by)]
+        } else {
+            vec![hop(from, end)]
+        });
+    }
+    let mut hops = Vec::new();
+    while ways.iter().any(|way| !way.is_empty()) {
+        let way = random.below(ways.len());
+        hops.extend(ways[way].pop().map(|hop| (hop, network::alone(problem, hop))));
+    }
+    let policy = super::PLAIN.policy(&ground, false);
+    let steps = Run::new(&ground, &policy).in_order(&hops)?;
+    let end = steps.iter().map(|step| step.end_s).fold(0.0, f64::max);
+    Some((super::bound::makespan_s(&ground), end))
 }
 
 /// A random problem with a plan that the checker lets pass, and what it cannot end before.
