@@ -95,10 +95,10 @@ fn a_plan_that_waits_can_be_cancelled() {
     assert_eq!(agents.world.vms_on("h1"), ["web1", "web2"]);
 }
 
-/// Two VMs of two seconds each leave h1, one after the other.
+/// Two VMs of a second and a half each leave h1, one after the other.
 const SLOW: &[HostWithVms<'static>] = &[
-    ("h1", &[("a1", 500.0, 4096), ("a2", 500.0, 4096)]),
-    ("h2", &[("b1", 500.0, 4096), ("b2", 500.0, 4096), ("b3", 500.0, 4096)]),
+    ("h1", &[("a1", 500.0, 3000), ("a2", 500.0, 3000)]),
+    ("h2", &[("b1", 500.0, 3000), ("b2", 500.0, 3000), ("b3", 500.0, 3000)]),
 ];
 
 #[test]
