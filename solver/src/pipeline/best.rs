@@ -26,6 +26,9 @@ pub(super) enum Offer {
     Stuck(BTreeSet<VmId>),
 }
 
+/// The phase of the plan that nothing is done, told before anything is tried.
+pub(super) const REST: &str = "start";
+
 /// A schedule that lasts no more than so many times as long as any is short.
 const SHORT: f64 = 1.001;
 
@@ -83,11 +86,25 @@ impl<'a> Best<'a> {
             after_schedule: estimate,
             price: None,
             refused: None,
-            phase: "start",
+            phase: REST,
             exact: Vec::new(),
             space,
             facts,
         }
+    }
+
+    /// Tells that nothing need be done, if that is so: what there is should time run out while the first plan is made. It
+    /// goes to who keeps the time only.
+    pub(super) fn tell_rest(&mut self) {
+        let Some(found) = &self.found else { return };
+        let violated = |(level, value): (&Objective, &f64)| *level == Objective::Violations && *value > 0.0;
+        if self.problem.objectives.iter().zip(&found.values).any(violated) {
+            return;
+        }
+        let mut plan = answer::plan(self.problem, self.rules, found, Status::NoChange, &[]);
+        plan.statistics = answer::statistics(self.budget, None, "heuristic");
+        plan.statistics.insert("phase".to_owned(), Statistic::Text(REST.to_owned()));
+        (self.better)(&plan);
     }
 
     /// Plans whose gain is not worth their moves are not made.

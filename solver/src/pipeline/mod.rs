@@ -43,7 +43,8 @@ pub(crate) fn run(
         plan.statistics = answer::statistics(budget, None, "screen");
         return plan;
     }
-    let best = Best::new(file, &space, &facts, budget, better).at_price(options.migration_price);
+    let mut best = Best::new(file, &space, &facts, budget, better).at_price(options.migration_price);
+    best.tell_rest();
     let mut stages = Stages::new(&space, options, budget, best);
     stages.run();
     stages.answer()

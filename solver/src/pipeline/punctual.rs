@@ -5,6 +5,7 @@
 //! have a thousand parts. So a problem is solved on a thread of its own: when that is late, the best plan that it has
 //! told is the answer, and it is left to find out by itself that nobody waits.
 
+use super::best::REST;
 use crate::Options;
 use crate::answer;
 use crate::budget::Budget;
@@ -47,7 +48,7 @@ pub(crate) fn solve(
     match std::thread::Builder::new().name("solve".to_owned()).spawn(work) {
         Ok(thread) => follow(thread, &take, budget, better),
         // No thread is to be had.
-        Err(_) => whole(problem, options, budget, better),
+        Err(_) => whole(problem, options, budget, &mut |plan| drop(told(plan.clone(), better))),
     }
 }
 
@@ -61,10 +62,7 @@ fn follow(
     let mut asked_at = None;
     loop {
         match take.recv_timeout(LOOK) {
-            Ok(News::Better(plan)) => {
-                better(&plan);
-                best = Some(plan);
-            }
+            Ok(News::Better(plan)) => best = Some(told(plan, better)),
             Ok(News::End(result)) => return result,
             Err(RecvTimeoutError::Disconnected) => {
                 let panic = thread.join().expect_err("it tells its end unless it panics");
@@ -80,16 +78,21 @@ fn follow(
             // What is there already counts.
             while let Ok(news) = take.try_recv() {
                 match news {
-                    News::Better(plan) => {
-                        better(&plan);
-                        best = Some(plan);
-                    }
+                    News::Better(plan) => best = Some(told(plan, better)),
                     News::End(result) => return result,
                 }
             }
             return Ok(late(best, budget));
         }
     }
+}
+
+/// Tells a plan, but for the one that nothing is done, which is for those who are late.
+fn told(plan: Plan, better: &mut dyn FnMut(&Plan)) -> Plan {
+    if plan.statistics.get("phase") != Some(&file::Statistic::Text(REST.to_owned())) {
+        better(&plan);
+    }
+    plan
 }
 
 /// What there is when the thread is late.
@@ -155,6 +158,23 @@ mod tests {
             solve(deaf, &file::Problem::default(), &Options::default(), &budget, &mut |_| cancel.now())
                 .unwrap();
         assert_eq!(found.reason, "in time");
+    }
+
+    #[test]
+    fn that_nothing_need_be_done_is_the_answer_of_who_is_late_and_is_told_to_nobody() {
+        let rests = |_: &file::Problem, _: &Options, _: &Budget, better: &mut dyn FnMut(&Plan)| {
+            let mut plan = Plan { status: Status::NoChange, ..Plan::default() };
+            plan.statistics.insert("phase".to_owned(), file::Statistic::Text("start".to_owned()));
+            better(&plan);
+            std::thread::sleep(Duration::from_secs(1));
+            Ok(plan)
+        };
+        let budget = Budget::new(Duration::from_millis(5), None, &Cancel::default());
+        let problem = file::Problem::default();
+        let found =
+            solve(rests, &problem, &Options::default(), &budget, &mut |_| panic!("it is no better plan"))
+                .unwrap();
+        assert_eq!((found.status, found.statistics.contains_key("phase")), (Status::NoChange, false));
     }
 
     #[test]

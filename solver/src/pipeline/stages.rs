@@ -140,7 +140,10 @@ impl<'a> Stages<'a> {
     /// The first placement, as it is offered.
     fn first(&mut self) -> Placement {
         loop {
-            let budget = self.search_budget();
+            // As long as nothing is found, half a placement is worth nothing, and what a plan takes is only guessed.
+            let nothing = self.best.found().is_none();
+            let budget =
+                if nothing { self.budget.earlier_by(self.best.margin() / 3) } else { self.search_budget() };
             let to = search::first(self.space, &budget).placement().clone();
             let cut = budget.expired();
             let to = self.offer(&to).unwrap_or(to);

@@ -1,11 +1,15 @@
-//! VMs whose migrations must end together begin together, and the quick ones are slowed down.
+//! VMs whose migrations must end together begin together, and share the bandwidths so that they end as early as they can.
 
 use super::ground::Hop;
-use super::network::{SWITCH_S, hop_s, slowest};
+use super::network::{SWITCH_S, alone, hop_s, slowest};
 use super::run::Run;
-use crate::model::{Amount, HostId};
+use crate::model::{Amount, HostId, Problem};
 use std::collections::BTreeMap;
 
+/// How much longer than the longest alone all together may take, as a power of 2.
+const MOST_DOUBLINGS: u32 = 12;
+/// Halvings in which the fewest seconds are found.
+const HALVINGS: usize = 40;
 /// Ends may be so far apart, in seconds; less than the rule allows.
 const NEARLY_S: f64 = 0.9;
 
@@ -13,19 +17,12 @@ impl Run<'_> {
     /// Begins the last hops of all VMs of a gang, if all can begin now.
     pub(super) fn try_gang(&mut self, gang: usize) -> bool {
         let Some(hops) = self.gang_hops(gang) else { return false };
-        let Some(rates) = self.gang_rates(&hops) else { return false };
+        let Some(longest) = self.gang_s(&hops) else { return false };
         let problem = self.ground.problem;
-        let all = hops.iter().zip(&rates);
-        let longest = all.map(|((hop, _), rate)| hop_s(problem, *hop, *rate)).fold(SWITCH_S, f64::max);
         let mut chosen = Vec::new();
         for (hop, _) in &hops {
-            let (memory, dirty) = (problem.memory_of(hop.vm) as f64, problem.vm(hop.vm).memory_dirty_rate);
-            if memory == 0.0 || hop.repins() {
-                chosen.push((*hop, 0.0, longest));
-                continue;
-            }
-            let rate = (dirty + memory / (longest - SWITCH_S)).max(slowest(dirty));
-            let lasts = hop_s(problem, *hop, rate);
+            let rate = rate_for(problem, *hop, longest);
+            let lasts = if rate > 0.0 { hop_s(problem, *hop, rate) } else { longest };
             if longest - lasts > NEARLY_S {
                 // It would not converge at so slow a rate.
                 return false;
@@ -60,20 +57,55 @@ impl Run<'_> {
         Some(hops)
     }
 
-    /// Rates that all can have at once.
-    fn gang_rates(&self, hops: &[(Hop, HostId)]) -> Option<Vec<f64>> {
-        let mut network = self.network.clone();
+    /// The fewest seconds that all can take together, each with the part of the bandwidths that it needs for that.
+    fn gang_s(&self, hops: &[(Hop, HostId)]) -> Option<f64> {
         let problem = self.ground.problem;
-        let shares = problem.limits.backbone_bandwidth.is_some() || !problem.topology.is_empty();
-        let mut rates = Vec::new();
-        for (hop, from) in hops {
-            let out = hops.iter().filter(|(_, other)| other == from).count();
-            let into = hops.iter().filter(|(other, _)| other.to.host == hop.to.host).count();
-            let parts = if shares { hops.len() } else { out.max(into) };
-            let rate = network.offer_part(hop.vm, *from, hop.to.host, parts as f64).ok()?;
-            network.begin(*from, hop.to.host, rate);
-            rates.push(rate);
+        let mut network = self.network.clone();
+        let mut fits = |seconds: f64| {
+            let mut begun = Vec::new();
+            let all = hops.iter().all(|(hop, from)| {
+                let rate = rate_for(problem, *hop, seconds);
+                let may = network.admits(*from, hop.to.host, rate);
+                if may {
+                    network.begin(*from, hop.to.host, rate);
+                    begun.push((*from, hop.to.host, rate));
+                }
+                may
+            });
+            begun.into_iter().rev().for_each(|(from, to, rate)| network.end(from, to, rate));
+            all
+        };
+        let mut low = SWITCH_S;
+        for (hop, _) in hops {
+            let (rate, dirty) = (alone(problem, *hop), problem.vm(hop.vm).memory_dirty_rate);
+            if rate > 0.0 {
+                if rate < slowest(dirty) {
+                    return None;
+                }
+                low = low.max(hop_s(problem, *hop, rate));
+            } else if !hop.repins() && problem.memory_of(hop.vm) > 0 {
+                return None;
+            }
         }
-        Some(rates)
+        if fits(low) {
+            return Some(low);
+        }
+        let mut high =
+            (1..=MOST_DOUBLINGS).map(|n| low * f64::from(1 << n)).find(|seconds| fits(*seconds))?;
+        low = low.max(high / 2.0);
+        for _ in 0..HALVINGS {
+            let middle = f64::midpoint(low, high);
+            if fits(middle) { high = middle } else { low = middle }
+        }
+        Some(high)
     }
+}
+
+/// The rate at which a hop takes so many seconds, or the least at which it converges; 0 for one that needs none.
+fn rate_for(problem: &Problem, hop: Hop, seconds: f64) -> f64 {
+    let (memory, dirty) = (problem.memory_of(hop.vm) as f64, problem.vm(hop.vm).memory_dirty_rate);
+    if memory == 0.0 || hop.repins() {
+        return 0.0;
+    }
+    (dirty + memory / (seconds - SWITCH_S).max(1e-9)).max(slowest(dirty))
 }

@@ -151,11 +151,7 @@ impl<'a> Network<'a> {
 
     /// The rate that a migration can have from now on.
     pub(super) fn offer(&self, vm: VmId, from: HostId, to: HostId) -> Result<f64, Busy> {
-        self.offer_part(vm, from, to, self.sharing.parts)
-    }
-
-    /// The same with one of so many parts of each bandwidth.
-    pub(super) fn offer_part(&self, vm: VmId, from: HostId, to: HostId, parts: f64) -> Result<f64, Busy> {
+        let parts = self.sharing.parts;
         let (out, into) = (&self.ports[from.index()], &self.ports[to.index()]);
         if out.slots == 0 || into.slots == 0 {
             return Err(Busy::Host);

@@ -1,4 +1,5 @@
 mod agree;
+mod mutation;
 mod numa;
 mod power;
 mod rules;

@@ -308,7 +308,7 @@ proptest! {
         for better in &given {
             let mut better = better.clone();
             let phase = better.statistics.get("phase").cloned();
-            let known = ["greedy", "local search", "exact"].map(|phase| file::Statistic::Text(phase.to_owned()));
+            let known = ["greedy", "local search", "exact", "schedule"].map(|phase| file::Statistic::Text(phase.to_owned()));
             prop_assert!(better.actions.is_empty() || phase.is_some_and(|phase| known.contains(&phase)));
             // Whatever is said of it, its bounds hold.
             better.status = Status::Feasible;

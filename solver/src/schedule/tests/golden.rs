@@ -338,3 +338,17 @@ fn a_bystander_steps_aside_and_comes_back_only_if_it_must() {
     let pinned = case(&hosts, &pinned, "");
     assert!(pinned.stuck(&to).proved);
 }
+
+#[test]
+fn who_ends_together_shares_the_bandwidth_by_what_is_to_be_sent() {
+    let case = case(
+        &[("a", 10, ""), ("b", 10, ""), ("c", 10, "")],
+        &[("x", "a", 1, 500, ""), ("y", "a", 1, 9000, "")],
+        r#", "constraints": [{"name": "s", "sync": {"vms": ["x", "y"]}}]"#,
+    );
+    let to = case.to(&[("x", "b"), ("y", "c")]);
+    let timed = case.schedule(&to).unwrap();
+    case.assert_valid(&to, &timed);
+    // 9500 MiB at 1000 MiB/s, and one pause.
+    assert!(close(timed.way.makespan_s, 9.53), "{}", timed.way.makespan_s);
+}
