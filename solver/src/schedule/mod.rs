@@ -310,7 +310,7 @@ impl Style {
 }
 
 /// Who steps aside before it must is worth a look where a schedule is longer than so many times the bound.
-const CLOSE: f64 = 1.01;
+const CLOSE: f64 = 1.05;
 
 /// Each migration at full speed.
 const ALONE: Sharing = Sharing { least: 1.0, parts: 1.0, level: false };

@@ -263,8 +263,14 @@ fn judge(problem: &Problem, plan: &Plan, needs_plan: bool) -> Result<(), TestCas
     Ok(())
 }
 
+/// So many cases, times what the variable `DVMS_CASES` says.
+fn cases(each: u32) -> u32 {
+    let times = std::env::var("DVMS_CASES").ok().and_then(|times| times.parse().ok());
+    each.saturating_mul(times.unwrap_or(1))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases(400)) })]
 
     #[test]
     fn the_heuristic_keeps_to_the_contract(problem in problems()) {
@@ -274,7 +280,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(120) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases(120)) })]
 
     #[test]
     fn the_pipeline_keeps_to_the_contract(
