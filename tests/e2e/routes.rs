@@ -30,7 +30,7 @@ fn sent(hosts: usize, full: &[usize], guests: &[(&str, usize, usize)]) -> Option
     cluster.wait("all guests are where they are to be", 120, |cluster| {
         guests.iter().all(|(name, _, to)| cluster.home(name) == format!("hv{to}"))
     });
-    cluster.wait("the plan has ended", 20, |cluster| migrations(cluster) > 0);
+    cluster.wait("the plans have ended", 20, |cluster| migrations(cluster) >= guests.len());
     cluster.print_figures("route", begin);
     cluster.print_forecasts("route");
     Some(cluster)
@@ -42,8 +42,11 @@ fn a_chain_of_full_hosts_begins_at_its_end() {
     let guests = [("first", 1, 2), ("second", 2, 3), ("third", 3, 4)];
     let Some(cluster) = sent(4, &[1, 2, 3, 4], &guests) else { return };
     assert_eq!(migrations(&cluster), 3, "nobody makes a detour\n{}", cluster.story());
+    // All in one plan, unless the first was made before all hosts were known.
     let plans = cluster.plans();
-    let order: Vec<&str> = (plans[0]["plan"]["actions"].as_array().unwrap().iter())
+    let carried_out = plans.iter().filter(|plan| plan["state"] == "SUCCEEDED");
+    let order: Vec<&str> = carried_out
+        .flat_map(|plan| plan["plan"]["actions"].as_array().into_iter().flatten())
         .map(|action| action["vm"].as_str().unwrap())
         .collect();
     assert_eq!(order, ["third", "second", "first"]);
@@ -86,7 +89,7 @@ fn six_guests_go_round_under_a_cap() {
     });
     println!("cap: at most {most} at once, {} of 6 seen under way", moved.len());
     assert!((2..=3).contains(&most), "{most} at once\n{}", cluster.story());
-    cluster.wait("the plan has ended", 20, |cluster| migrations(cluster) > 0);
+    cluster.wait("the plans have ended", 20, |cluster| migrations(cluster) >= 6);
     assert_eq!(migrations(&cluster), 6, "{}", cluster.story());
     cluster.print_figures("cap", begin);
     cluster.print_forecasts("cap");
