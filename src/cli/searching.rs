@@ -15,7 +15,7 @@ pub(crate) const DEFAULT_LIMIT_S: f64 = 10.0;
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Effort {
     /// Seconds for a solve [default: the file's `limits.time_limit_s`, else 10]
-    #[arg(long, value_name = "SECONDS", value_parser = limit)]
+    #[arg(long, value_name = "SECONDS", value_parser = limit, allow_negative_numbers = true)]
     pub(crate) time_limit: Option<f64>,
     /// Threads to use, at most. With more than one, searches run beside the exact back-end
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -29,7 +29,7 @@ pub(crate) struct Effort {
     pub(crate) work_limit: Option<u64>,
     /// Most MiB to move for each unit of what is gained: a host, a watt, a thousandth of load. What ends violations is
     /// worth any move [default: so is all that the objective asks for]
-    #[arg(long, value_name = "MIB", value_parser = price)]
+    #[arg(long, value_name = "MIB", value_parser = price, allow_negative_numbers = true)]
     pub(crate) migration_price: Option<f64>,
     /// What searches
     #[arg(long, value_enum, default_value = "auto")]

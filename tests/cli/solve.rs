@@ -95,12 +95,15 @@ fn arguments_are_judged_before_anything_else() {
         &["--time-limit", "0"][..],
         &["--time-limit", "soon"],
         &["--time-limit", "nan"],
+        &["--time-limit", "-1"],
+        &["--migration-price", "-3"],
         &["--threads", "0"],
         &["--backend", "oracle"],
         &["--objective", "BEAUTY"],
     ] {
         let done = run(&[&["solve", &rack], arguments].concat()).expect(2);
-        assert!(done.stderr.contains(arguments[0]), "{}", done.stderr);
+        let invalid = format!("invalid value '{}' for '{}", arguments[1], arguments[0]);
+        assert!(done.stderr.contains(&invalid), "{}", done.stderr);
     }
 }
 

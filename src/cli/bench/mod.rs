@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["quick", "seeds"])]
     problems: Option<PathBuf>,
     /// Seconds for each solve [default: the row's own limit, 5 for files]
-    #[arg(long, value_name = "SECONDS", value_parser = limit)]
+    #[arg(long, value_name = "SECONDS", value_parser = limit, allow_negative_numbers = true)]
     time_limit: Option<f64>,
     /// Threads of each solve, at most
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]

@@ -139,7 +139,7 @@ struct Create {
     #[arg(long, value_enum, ignore_case = true)]
     mode: Option<ask::Mode>,
     /// Seconds for the solve [default: `planning.time_limit_s` of the server]
-    #[arg(long, value_name = "SECONDS", value_parser = limit)]
+    #[arg(long, value_name = "SECONDS", value_parser = limit, allow_negative_numbers = true)]
     time_limit: Option<f64>,
     /// Migrations in the plan, at most [default: no limit]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(0..))]
