@@ -1,27 +1,11 @@
 //! Agents, coordinators and hosts that die in the middle.
 
-use crate::cluster::Cluster;
-
-const SETTINGS: &str = "
-[detection]
-hold_s = 1
-cool_down_s = 2
-underload = 0
-";
+use crate::cluster::{BRISK, Cluster};
 
 #[test]
 fn an_agent_killed_in_mid_migration_adopts_it() {
-    let Some(cluster) = Cluster::boot(3) else { return };
-    cluster.guest(1, "slow", 64, "c=2 d=48 r=1");
-    cluster.serve(SETTINGS);
-    for host in 1..=3 {
-        cluster.start_agent(host, 5.0);
-    }
-    cluster.wait_until_known();
-    cluster.run(&["drain", "hv1"]);
-    cluster.wait("the migration is under way", 30, |cluster| {
-        cluster.json(&["vms", "slow"])["state"] == "MIGRATING_OUT"
-    });
+    let make = |cluster: &Cluster| cluster.guest(1, "slow", 64, "c=2 d=48 r=1");
+    let Some(cluster) = Cluster::in_mid_migration(3, BRISK, make) else { return };
     cluster.kill_agent(1);
     cluster.wait("the coordinator has noticed", 20, |cluster| {
         cluster.json(&["hosts", "hv1"])["connection"] == "LOST"
@@ -41,18 +25,11 @@ fn an_agent_killed_in_mid_migration_adopts_it() {
 
 #[test]
 fn a_coordinator_killed_in_mid_migration_adopts_it() {
-    let Some(cluster) = Cluster::boot(3) else { return };
-    cluster.persistent_guest(1, "slow", 64, "c=2 d=48 r=1");
-    assert!(cluster.bed.virsh(1, &["autostart", "slow"]).status.success());
-    cluster.serve(SETTINGS);
-    for host in 1..=3 {
-        cluster.start_agent(host, 5.0);
-    }
-    cluster.wait_until_known();
-    cluster.run(&["drain", "hv1"]);
-    cluster.wait("the migration is under way", 30, |cluster| {
-        cluster.json(&["vms", "slow"])["state"] == "MIGRATING_OUT"
-    });
+    let make = |cluster: &Cluster| {
+        cluster.persistent_guest(1, "slow", 64, "c=2 d=48 r=1");
+        assert!(cluster.bed.virsh(1, &["autostart", "slow"]).status.success());
+    };
+    let Some(cluster) = Cluster::in_mid_migration(3, BRISK, make) else { return };
     cluster.kill_coordinator();
     cluster.start_coordinator();
     cluster.wait("the plan has succeeded", 60, |cluster| {
@@ -79,7 +56,7 @@ fn the_vms_of_a_host_that_dies_are_started_elsewhere_after_approval() {
     let Some(cluster) = Cluster::boot(3) else { return };
     cluster.persistent_guest(1, "phoenix", 32, "c=2 d=8 r=1");
     cluster.guest(2, "bystander", 32, "c=2 d=8 r=1");
-    cluster.serve(&format!("{SETTINGS}[inventory]\nlost_after_s = 3\nfailed_after_s = 6\n"));
+    cluster.serve(&format!("{BRISK}[inventory]\nlost_after_s = 3\nfailed_after_s = 6\n"));
     cluster.attach();
     cluster.bed.run(&["crash", "1"]);
     let mut proposed = String::new();

@@ -12,6 +12,14 @@ use std::time::Duration;
 /// Where the coordinator listens: the address of the test bed's cluster namespace.
 const SERVER: &str = "10.77.0.254:7600";
 
+/// Settings under which nothing waits for long, and idle hosts are left alone.
+pub(crate) const BRISK: &str = "
+[detection]
+hold_s = 1
+cool_down_s = 2
+underload = 0
+";
+
 /// The guests of one cluster fill the machine: one at a time, also where the runner has threads for more.
 pub(crate) static ALONE: Mutex<()> = Mutex::new(());
 
@@ -32,6 +40,24 @@ impl Cluster {
         let bed = Testbed::up(hosts)?;
         let (guests, children) = (Mutex::default(), Mutex::default());
         Some(Self { bed, hosts, guests, children, _alone: alone })
+    }
+
+    /// As many hypervisors, whose migrations may use 5 MiB/s, and a guest `slow`, made on the first one by `make`, that is
+    /// on its way from there as that is drained: for some ten seconds.
+    pub(crate) fn in_mid_migration(hosts: usize, settings: &str, make: impl FnOnce(&Self)) -> Option<Self> {
+        let cluster = Self::boot(hosts)?;
+        make(&cluster);
+        cluster.serve(settings);
+        for host in 1..=hosts {
+            cluster.start_agent(host, 5.0);
+        }
+        cluster.wait_until_known();
+        cluster.run(&["drain", "hv1"]);
+        cluster.wait("the migration is under way", 30, |cluster| {
+            let vm = cluster.json(&["vms", "slow"]);
+            vm["state"] == "MIGRATING_OUT" && vm["migrating_to"].as_str().is_some_and(|to| !to.is_empty())
+        });
+        Some(cluster)
     }
 
     /// Starts the coordinator with these settings besides those of the test bed, and waits until it answers.

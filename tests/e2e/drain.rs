@@ -1,16 +1,9 @@
 //! A host is drained, also when the way there is hard.
 
-use crate::cluster::Cluster;
+use crate::cluster::{BRISK, Cluster};
 use std::time::SystemTime;
 
-const SETTINGS: &str = "
-[detection]
-hold_s = 1
-cool_down_s = 2
-underload = 0
-[execution]
-vm_cool_down_s = 2
-";
+const SETTINGS: &str = "[execution]\nvm_cool_down_s = 2\n";
 
 #[test]
 fn a_host_is_drained() {
@@ -18,7 +11,7 @@ fn a_host_is_drained() {
     for i in 0..12 {
         cluster.guest(i % 3 + 1, &format!("g{i}"), 32, "c=2 d=8 r=1");
     }
-    cluster.serve(SETTINGS);
+    cluster.serve(&format!("{BRISK}{SETTINGS}"));
     cluster.attach();
     let begin = SystemTime::now();
     cluster.run(&["drain", "hv1", "--wait"]);
@@ -32,20 +25,10 @@ fn a_host_is_drained() {
 
 #[test]
 fn a_destination_whose_libvirtd_hangs_delays_and_harms_nobody() {
-    let Some(cluster) = Cluster::boot(3) else { return };
-    cluster.guest(1, "slow", 64, "c=2 d=48 r=1");
-    cluster.serve(SETTINGS);
-    for host in 1..=3 {
-        cluster.start_agent(host, 5.0);
-    }
-    cluster.wait_until_known();
-    cluster.run(&["drain", "hv1"]);
-    let mut towards = String::new();
-    cluster.wait("the migration is under way", 30, |cluster| {
-        let vm = cluster.json(&["vms", "slow"]);
-        towards = vm["migrating_to"].as_str().unwrap_or_default().to_owned();
-        vm["state"] == "MIGRATING_OUT" && !towards.is_empty()
-    });
+    let make = |cluster: &Cluster| cluster.guest(1, "slow", 64, "c=2 d=48 r=1");
+    let settings = format!("{BRISK}{SETTINGS}");
+    let Some(cluster) = Cluster::in_mid_migration(3, &settings, make) else { return };
+    let towards = cluster.json(&["vms", "slow"])["migrating_to"].as_str().unwrap().to_owned();
     let hung: usize = towards.trim_start_matches("hv").parse().unwrap();
     cluster.bed.run(&["libvirtd", &hung.to_string(), "hang"]);
     // Nobody can tell whether the guest has arrived: it counts at both ends, and nothing else is done with it.

@@ -1,22 +1,15 @@
 //! A guest that writes to its memory faster than it is sent.
 
-use crate::cluster::Cluster;
+use crate::cluster::{BRISK, Cluster};
 use std::time::Duration;
 
-const SETTINGS: &str = "
-[detection]
-hold_s = 1
-cool_down_s = 2
-underload = 0
-[execution]
-auto_converge = false
-";
+const SETTINGS: &str = "[execution]\nauto_converge = false\n";
 
 /// Two hosts with 20 MiB/s, and a guest that writes 48 MiB of its memory twice a second.
 fn cluster(more: &str) -> Option<Cluster> {
     let cluster = Cluster::boot(2)?;
     cluster.guest(1, "fast", 64, "c=2 d=48 r=200");
-    cluster.serve(&format!("{SETTINGS}{more}"));
+    cluster.serve(&format!("{BRISK}{SETTINGS}{more}"));
     for host in 1..=2 {
         cluster.start_agent_with(host, 20.0, "dirty_rate_interval_s = 2\n");
     }

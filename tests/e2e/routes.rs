@@ -1,18 +1,11 @@
 //! Ways that real guests take: a chain, a circle, many at once under a cap, and one that is broken off.
 
-use crate::cluster::Cluster;
+use crate::cluster::{BRISK, Cluster};
 use crate::rules::{fence, migrations};
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-const SETTINGS: &str = "
-[detection]
-hold_s = 1
-cool_down_s = 2
-underload = 0
-[execution]
-vm_cool_down_s = 2
-";
+const SETTINGS: &str = "[execution]\nvm_cool_down_s = 2\n";
 
 /// Guests with the hosts where they are and where they are to be. Hosts of `full` have room for one of them.
 fn sent(hosts: usize, full: &[usize], guests: &[(&str, usize, usize)]) -> Option<Cluster> {
@@ -24,7 +17,7 @@ fn sent(hosts: usize, full: &[usize], guests: &[(&str, usize, usize)]) -> Option
         cluster.bed.run(&["mem", &host.to_string(), &(80 * 1024).to_string()]);
     }
     let rules: String = guests.iter().map(|(name, _, to)| fence(name, &format!("hv{to}"))).collect();
-    cluster.serve(&format!("{SETTINGS}[inventory]\nmemory_reserve = 0.0\n{rules}"));
+    cluster.serve(&format!("{BRISK}{SETTINGS}[inventory]\nmemory_reserve = 0.0\n{rules}"));
     let begin = SystemTime::now();
     cluster.attach();
     cluster.wait("all guests are where they are to be", 120, |cluster| {
@@ -72,7 +65,7 @@ fn six_guests_go_round_under_a_cap() {
     }
     let to = |i: usize| format!("hv{}", i % 6 + 1);
     let rules: String = (1..).zip(&names).map(|(i, name)| fence(name, &to(i))).collect();
-    cluster.serve(&format!("{SETTINGS}bandwidth_mib_s = 24.0\n{rules}"));
+    cluster.serve(&format!("{BRISK}{SETTINGS}bandwidth_mib_s = 24.0\n{rules}"));
     let begin = SystemTime::now();
     for host in 1..=6 {
         cluster.start_agent(host, 8.0);
@@ -99,17 +92,9 @@ fn six_guests_go_round_under_a_cap() {
 /// The guest stays where it was, and can be sent again.
 #[test]
 fn a_migration_that_is_broken_off_leaves_its_guest_where_it_was() {
-    let Some(cluster) = Cluster::boot(2) else { return };
-    cluster.guest(1, "slow", 64, "c=2 d=48 r=1");
-    cluster.serve(SETTINGS);
-    for host in 1..=2 {
-        cluster.start_agent(host, 5.0);
-    }
-    cluster.wait_until_known();
-    cluster.run(&["drain", "hv1"]);
-    cluster.wait("the migration is under way", 30, |cluster| {
-        cluster.json(&["vms", "slow"])["state"] == "MIGRATING_OUT"
-    });
+    let make = |cluster: &Cluster| cluster.guest(1, "slow", 64, "c=2 d=48 r=1");
+    let settings = format!("{BRISK}{SETTINGS}");
+    let Some(cluster) = Cluster::in_mid_migration(2, &settings, make) else { return };
     let plan = cluster.plans()[0]["id"].as_str().unwrap().to_owned();
     cluster.run(&["undrain", "hv1"]);
     cluster.run(&["plans", "cancel", &plan, "--reason", "a test"]);

@@ -1,13 +1,6 @@
 //! Rules hold at the end, and continuous ones at every instant.
 
-use crate::cluster::Cluster;
-
-const SETTINGS: &str = "
-[detection]
-hold_s = 1
-cool_down_s = 2
-underload = 0
-";
+use crate::cluster::{BRISK, Cluster};
 
 /// A rule that a guest is to run on a host.
 pub(crate) fn fence(vm: &str, host: &str) -> String {
@@ -33,7 +26,7 @@ fn a_swap_of_two_full_hosts_goes_through_a_third() {
         cluster.bed.run(&["mem", &host.to_string(), &(80 * 1024).to_string()]);
     }
     let rules = [fence("left", "hv2"), fence("right", "hv1")].concat();
-    cluster.serve(&format!("{SETTINGS}[inventory]\nmemory_reserve = 0.0\n{rules}"));
+    cluster.serve(&format!("{BRISK}[inventory]\nmemory_reserve = 0.0\n{rules}"));
     cluster.attach();
     cluster.wait("the guests have changed places", 90, |cluster| {
         cluster.home("left") == "hv2" && cluster.home("right") == "hv1"
@@ -52,7 +45,7 @@ fn guests_that_are_kept_apart_are_never_together() {
     let apart =
         "[[constraints]]\nname = \"apart\"\ncontinuous = true\nspread = { vms = [\"web1\", \"web2\"] }\n";
     let rules = [apart.to_owned(), fence("web1", "hv2"), fence("web2", "hv1")].concat();
-    cluster.serve(&format!("{SETTINGS}{rules}"));
+    cluster.serve(&format!("{BRISK}{rules}"));
     let looked = cluster.apart(&["web1", "web2"], 3, |cluster| {
         cluster.attach();
         cluster.wait("the guests have changed places", 90, |cluster| {
