@@ -85,8 +85,9 @@ pub enum Backend {
 }
 
 /// Solves a problem. `better` is given each plan that is better than those before it (or whose actions end earlier, with
-/// the same values), and the last one again when more is proved of it (its `phase` then is `bounds`; not under a limit of work); the last one is also returned, with what
-/// was proved of it. Every plan with actions has passed [`check::check`].
+/// the same values), and the last one again when more is proved of it (its `phase` then is `bounds`; not under a limit of
+/// work); the last one is also returned, with what was proved of it. Every plan with actions has passed
+/// [`check::check`].
 ///
 /// # Errors
 /// Every fault of a problem that does not follow the contract or asks for what is not supported.

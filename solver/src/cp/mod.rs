@@ -56,10 +56,14 @@ impl Exact for Cp {
         let task = Task { goal: post::merged(&task.goal), ..task };
         // It asserts much of itself: when one of that is wrong, its thread ends and nothing came of it.
         let patience = whole.within(part.remaining().saturating_add(GRACE));
-        let early = EARLY + part.remaining().min(Duration::from_mins(1)).mul_f64(EARLY_SHARE);
-        let own = part.earlier_by(early);
+        let own = early(part, EARLY_SHARE);
         wait("cp", move || search::solve(&task, &own), &patience)
     }
+}
+
+/// The same budget, ended earlier by this share of what is left.
+fn early(budget: &Budget, share: f64) -> Budget {
+    budget.earlier_by(EARLY + budget.remaining().min(Duration::from_mins(1)).mul_f64(share))
 }
 
 /// Looks for a better timing of tasks than the one there is, for as long as the budget lasts. `None`: nothing came of it.
@@ -68,7 +72,6 @@ pub(crate) fn retime(table: Timetable, from: Timing, budget: &Budget) -> Option<
         return None;
     }
     // What it has found is lost when it is late.
-    let early = EARLY + budget.remaining().min(Duration::from_mins(1)).mul_f64(EARLY_TO_RETIME);
-    let own = budget.earlier_by(early);
+    let own = early(budget, EARLY_TO_RETIME);
     wait("cp", move || timetable::improve(&table, from, &own), budget)
 }

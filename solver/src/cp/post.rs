@@ -6,12 +6,16 @@ use crate::milp::{Column, Linear, Row, Term};
 use pumpkin_constraints::less_than_or_equals;
 use pumpkin_core::Solver;
 use pumpkin_core::constraints::Constraint;
+use pumpkin_core::options::SolverOptions;
 use pumpkin_core::predicates::{Predicate, PredicateConstructor};
 use pumpkin_core::proof::ConstraintTag;
 use pumpkin_core::variables::{DomainId, TransformableVariable};
 
+/// Megabytes that are set aside for what is learned; it grows when there is need.
+const RESERVED: usize = 1;
+
 /// No sum may reach further, so that nothing overflows 32 bits.
-const FURTHEST: i128 = 1 << 30;
+pub(super) const FURTHEST: i64 = 1 << 30;
 
 /// Whether all of a task can be said in numbers of 32 bits.
 pub(super) fn fits(task: &Task) -> bool {
@@ -23,16 +27,21 @@ pub(super) fn fits(task: &Task) -> bool {
         };
         terms.iter().map(size).sum()
     };
-    let row_fits = |row: &Row| reach(&row.terms) + i128::from(row.rhs.unsigned_abs()) <= FURTHEST;
+    let row_fits = |row: &Row| reach(&row.terms) + i128::from(row.rhs.unsigned_abs()) <= i128::from(FURTHEST);
     let columns = linear.lower.iter().chain(&linear.upper);
-    columns.clone().all(|bound| i128::from(bound.unsigned_abs()) <= FURTHEST)
+    columns.clone().all(|bound| bound.unsigned_abs() <= FURTHEST.unsigned_abs())
         && linear.rows.iter().all(row_fits)
-        && reach(&task.goal) <= FURTHEST
+        && reach(&task.goal) <= i128::from(FURTHEST)
 }
 
 /// A number of 32 bits. That it is one was looked at before.
 pub(super) fn small(number: i64) -> i32 {
     i32::try_from(number).expect("all numbers were judged before any is posted")
+}
+
+/// A solver without anything in it.
+pub(super) fn solver() -> Solver {
+    Solver::with_options(SolverOptions { memory_preallocated: RESERVED, ..SolverOptions::default() })
 }
 
 /// A variable for each column.

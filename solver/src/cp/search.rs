@@ -14,7 +14,6 @@ use pumpkin_conflict_resolvers::resolvers::ResolutionResolver;
 use pumpkin_constraints::less_than_or_equals;
 use pumpkin_core::Solver;
 use pumpkin_core::constraints::Constraint;
-use pumpkin_core::options::SolverOptions;
 use pumpkin_core::predicates::{Predicate, PredicateConstructor};
 use pumpkin_core::proof::ConstraintTag;
 use pumpkin_core::results::{ProblemSolution, SatisfactionResult, SatisfactionResultUnderAssumptions};
@@ -28,9 +27,6 @@ const MOST_UNITS: i32 = 16;
 
 /// Cores are asked for in models of at most so many columns.
 const MOST_FOR_CORES: usize = 12_000;
-
-/// Megabytes that are set aside for what is learned; it grows when there is need.
-const RESERVED: usize = 1;
 
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,8 +96,7 @@ pub(super) fn solve(task: &Task, budget: &Budget) -> Solved {
 
 impl<'t> Search<'t> {
     fn new(task: &'t Task) -> Self {
-        let options = SolverOptions { memory_preallocated: RESERVED, ..SolverOptions::default() };
-        let mut solver = Solver::with_options(options);
+        let mut solver = post::solver();
         let linear = &task.linear;
         let columns = post::columns(&mut solver, linear);
         let ends = |(column, factor): &(u32, i64)| {

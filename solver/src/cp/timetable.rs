@@ -4,21 +4,19 @@
 //! assumptions, so that what was learned for one helps with the next.
 
 use super::branch::{Decider, Earliest};
+use super::post::{self, FURTHEST};
 use super::turn::Turn;
 use crate::budget::Budget;
 use pumpkin_conflict_resolvers::resolvers::ResolutionResolver;
 use pumpkin_constraints::{cumulative, less_than_or_equals};
 use pumpkin_core::Solver;
 use pumpkin_core::constraints::Constraint;
-use pumpkin_core::options::SolverOptions;
 use pumpkin_core::predicates::{Predicate, PredicateConstructor};
 use pumpkin_core::proof::ConstraintTag;
 use pumpkin_core::results::{ProblemSolution, SatisfactionResultUnderAssumptions};
 use pumpkin_core::variables::{DomainId, Literal, TransformableVariable};
 use std::collections::BTreeMap;
 
-/// No sum may reach further, so that nothing overflows 32 bits.
-const FURTHEST: i64 = 1 << 30;
 /// More conditions between two tasks than this are not posted.
 const MOST_CONDITIONS: usize = 20_000;
 /// Steps of one question before another one is asked.
@@ -150,8 +148,7 @@ pub(super) fn improve(table: &Timetable, from: Timing, budget: &Budget) -> Timin
 impl<'t> Search<'t> {
     /// `None` if the budget ended while all was posted.
     fn new(table: &'t Timetable, from: &Timing, budget: &Budget) -> Option<Self> {
-        let mut solver =
-            Solver::with_options(SolverOptions { memory_preallocated: 1, ..SolverOptions::default() });
+        let mut solver = post::solver();
         let tag = solver.new_constraint_tag();
         let starts: Vec<DomainId> = (table.durations.iter().zip(&table.releases))
             .map(|(lasts, release)| {

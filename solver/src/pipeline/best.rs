@@ -209,11 +209,7 @@ impl<'a> Best<'a> {
 
     /// Looks for a better schedule of the best plan.
     pub(super) fn retime(&mut self, cp: bool, budget: &Budget) {
-        let Some(to) =
-            self.found.as_ref().filter(|found| !found.actions.is_empty()).map(|found| found.to.clone())
-        else {
-            return;
-        };
+        let Some(to) = self.found.as_ref().map(|found| found.to.clone()) else { return };
         if let Ok(timed) = schedule::thorough(self.problem, self.rules, &to, cp, budget) {
             self.take(&to, timed);
         }

@@ -3,7 +3,7 @@
 use super::ground::{Ground, Hop};
 use super::network::{SWITCH_S, duration_s, hop_s, line_limits, sure_lines};
 use super::port::{Parcel, least_s};
-use crate::model::{HostId, HostState, Problem, VmId};
+use crate::model::{HostId, Problem, VmId};
 use std::collections::BTreeMap;
 
 /// What takes so long.
@@ -103,11 +103,8 @@ impl Gates {
         *self.0.entry(line).or_insert_with(|| {
             let channel = line.checked_sub(1).and_then(|channel| u32::try_from(channel).ok());
             let beyond = channel.and_then(|channel| problem.topology.beyond(channel));
-            let opens = |host: &HostId| match problem.host(*host).state {
-                HostState::Online => Some(0.0),
-                HostState::Offline => problem.boots(*host).then_some(problem.host(*host).boot_s),
-                HostState::Draining | HostState::Cordoned | HostState::Failed => None,
-            };
+            let boots_s = |host: HostId| if problem.boots(host) { problem.host(host).boot_s } else { 0.0 };
+            let opens = |host: &HostId| problem.takes_vms(*host).then(|| boots_s(*host));
             beyond.map_or(0.0, |hosts| {
                 let soonest = hosts.iter().filter_map(opens).fold(f64::INFINITY, f64::min);
                 if soonest.is_finite() { soonest } else { 0.0 }

@@ -56,7 +56,7 @@ pub(super) fn improve(
         }
         let mut order: Vec<usize> = (0..hops.len()).collect();
         // Of those that begin at the same tick, what takes none may be what another one waits for.
-        order.sort_by_key(|step| (timing.starts[*step], !durations[*step].eq(&0), *step));
+        order.sort_by_key(|step| (timing.starts[*step], durations[*step] > 0, *step));
         let ordered: Vec<(Hop, f64)> = order.into_iter().map(|step| hops[step]).collect();
         found.extend(Run::new(ground, policy).in_order(&ordered));
     }

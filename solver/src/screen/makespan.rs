@@ -142,6 +142,7 @@ mod tests {
     use crate::schedule::schedule;
     use crate::schedule::tests::random_way_s;
     use crate::screen::{Facts, Space, bounds};
+    use crate::search::Random;
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -202,21 +203,18 @@ mod tests {
 
     /// VMs that have to go to one host each, over others if they like; some hosts are still to be booted.
     fn fenced(seed: u64) -> Problem {
-        let mut number = seed;
-        let mut below = |most: u64| {
-            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (number >> 33) % most
-        };
+        let mut random = Random::new(seed);
+        let mut below = |most: usize| random.below(most);
         let hosts: Vec<String> = (0..5)
             .map(|i| {
-                let state = ["ONLINE", "ONLINE", "ONLINE", "OFFLINE", "DRAINING"][if i == 0 { 0 } else { below(5) as usize }];
-                let (port, slots, boot) = ([100, 400, 1000][below(3) as usize], 1 + below(3), 5 * below(4));
+                let state = ["ONLINE", "ONLINE", "ONLINE", "OFFLINE", "DRAINING"][if i == 0 { 0 } else { below(5) }];
+                let (port, slots, boot) = ([100, 400, 1000][below(3)], 1 + below(3), 5 * below(4));
                 format!(
                     r#"{{"name": "h{i}", "capacity": {{"cpu": 6, "memory": 99000}}, "state": "{state}", "boot_s": {boot}, "migration_bandwidth": {port}, "max_migrations": {slots}}}"#
                 )
             })
             .collect();
-        let is_off = |host: u64| hosts[host as usize].contains("OFFLINE");
+        let is_off = |host: usize| hosts[host].contains("OFFLINE");
         let (mut vms, mut rules) = (Vec::new(), Vec::new());
         for i in 0..2 + below(4) {
             let (home, end, cpu) = (below(5), below(5), 1 + below(4));
