@@ -59,12 +59,22 @@ impl Solved {
     }
 }
 
+/// What a back-end tells while it works. It stays true when nothing else comes of the solve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum News {
+    /// No point has a smaller goal.
+    Bound(i64),
+    /// A point that is better than those before it. Its rows are not checked here.
+    Point(Vec<i64>),
+}
+
 /// A back-end that can prove.
 pub(crate) trait Exact: Sync {
     /// As statistics call it.
     fn name(&self) -> &'static str;
 
-    /// Solves for as long as `part` allows, in which the work is counted. Returns by the deadline of `whole`, of
-    /// which that is a part, and soon after a request to stop. `None`: nothing came of it.
-    fn solve(&self, task: Task, part: &Budget, whole: &Budget) -> Option<Solved>;
+    /// Solves for as long as `part` allows, in which the work is counted, and tells news on this thread. Returns by the
+    /// deadline of `whole`, of which that is a part, and soon after a request to stop. `None`: nothing came of it
+    /// but news.
+    fn solve(&self, task: Task, part: &Budget, whole: &Budget, told: &mut dyn FnMut(News)) -> Option<Solved>;
 }

@@ -1,5 +1,5 @@
 //! Placement problems in, checked migration plans out.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![cfg_attr(
     test,
     allow(clippy::float_cmp, clippy::cast_possible_wrap, reason = "tests compare exact results")

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const KINDS: &str = "spread,gather,fence,ban";
+const KINDS: &str = "spread,gather,fence,ban,lonely";
 
 fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(name);
@@ -23,28 +23,19 @@ fn python(script: &Path, arguments: &[&str]) -> String {
     text.into_owned()
 }
 
-fn generated(scenario: &str, hosts: u32, vms: u32, seed: u64, load: &str) -> Option<file::Problem> {
+fn generated(
+    scenario: &str,
+    hosts: u32,
+    vms: u32,
+    seed: u64,
+    load: &str,
+    more: &[&str],
+) -> Option<file::Problem> {
     let generator = shared("generate_problem.py")?;
     let (hosts, vms, seed) = (hosts.to_string(), vms.to_string(), seed.to_string());
-    let text = python(
-        &generator,
-        &[
-            "--hosts",
-            &hosts,
-            "--vms",
-            &vms,
-            "--seed",
-            &seed,
-            "--scenario",
-            scenario,
-            "--load",
-            load,
-            "--constraints",
-            "0.3",
-            "--kinds",
-            KINDS,
-        ],
-    );
+    let size = ["--hosts", &hosts, "--vms", &vms, "--seed", &seed, "--scenario", scenario, "--load", load];
+    let rules = ["--constraints", "0.3", "--kinds", KINDS];
+    let text = python(&generator, &[&size[..], &rules[..], more].concat());
     Some(file::Problem::from_json(&text).unwrap())
 }
 
@@ -71,20 +62,30 @@ fn value(plan: &file::Plan, level: &str) -> (f64, f64) {
     (found.before, found.value)
 }
 
+/// Whether the judge and the generator of the contract are here; says so if not.
+fn can_judge() -> bool {
+    let can = shared("generate_problem.py").is_some() && shared("check_plan.py").is_some();
+    if !can {
+        eprintln!("SKIPPED: ../shared with generate_problem.py and check_plan.py is not here");
+    }
+    can
+}
+
+fn options(work: u64) -> Options {
+    Options { time_limit: Duration::from_mins(5), work_limit: Some(work), ..Options::default() }
+}
+
 #[test]
 fn generated_problems_are_solved_and_judged_from_outside() {
-    if shared("generate_problem.py").is_none() || shared("check_plan.py").is_none() {
-        eprintln!("SKIPPED: ../shared with generate_problem.py and check_plan.py is not here");
+    if !can_judge() {
         return;
     }
-    let options =
-        Options { time_limit: Duration::from_mins(5), work_limit: Some(150_000), ..Options::default() };
     for scenario in ["repair", "failure", "drain", "pending", "consolidate"] {
         for (hosts, vms, load, seeds) in [(8, 60, "0.6", 1..3), (40, 400, "0.75", 3..4)] {
             for seed in seeds {
                 let name = format!("{scenario}-{hosts}-{seed}");
-                let problem = generated(scenario, hosts, vms, seed, load).unwrap();
-                let plan = judged(&name, &problem, &options);
+                let problem = generated(scenario, hosts, vms, seed, load, &[]).unwrap();
+                let plan = judged(&name, &problem, &options(150_000));
                 assert!(plan.status.has_plan(), "{name}: {}", plan.reason);
                 let (before, after) = value(&plan, "VIOLATIONS");
                 assert!(after == 0.0, "{name}: VIOLATIONS {before} to {after}");
@@ -93,6 +94,44 @@ fn generated_problems_are_solved_and_judged_from_outside() {
                     assert!(after <= 0.85 * before, "{name}: ACTIVE_HOSTS {before} to {after}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn generated_clusters_are_evened_out_and_gathered_and_judged_from_outside() {
+    if !can_judge() {
+        return;
+    }
+    for (scenario, load, level, most) in
+        [("balance", "0.6", "IMBALANCE", 0.5), ("defragment", "0.9", "FRAGMENTS", 0.95)]
+    {
+        for (hosts, vms, seed) in [(8, 60, 1), (24, 200, 2)] {
+            let name = format!("{scenario}-{hosts}-{seed}");
+            let problem = generated(scenario, hosts, vms, seed, load, &[]).unwrap();
+            let plan = judged(&name, &problem, &options(150_000));
+            assert!(plan.status.has_plan(), "{name}: {}", plan.reason);
+            assert!(value(&plan, "VIOLATIONS").1 == 0.0, "{name}: VIOLATIONS");
+            let (before, after) = value(&plan, level);
+            // Eight hosts can be such that nothing gathers.
+            let most = if hosts == 8 { 1.0 } else { most };
+            assert!(after <= most * before, "{name}: {level} {before} to {after}");
+        }
+    }
+}
+
+#[test]
+fn generated_numa_nodes_and_equal_vms_are_judged_from_outside() {
+    if !can_judge() {
+        return;
+    }
+    for (kind, more) in [("numa", &["--numa"][..]), ("identical", &["--identical"][..])] {
+        for scenario in ["repair", "failure", "drain", "pending", "consolidate", "balance"] {
+            let name = format!("{scenario}-{kind}");
+            let problem = generated(scenario, 12, 90, 5, "0.6", more).unwrap();
+            let plan = judged(&name, &problem, &options(100_000));
+            assert!(plan.status.has_plan(), "{name}: {}", plan.reason);
+            assert!(value(&plan, "VIOLATIONS").1 == 0.0, "{name}: VIOLATIONS");
         }
     }
 }

@@ -56,7 +56,12 @@ fn show(judgement: &Judgement, plan: &Plan, output: Output) -> std::io::Result<(
             .map(|(name, before, value)| format!("{name} {} → {}", figure(*before), figure(*value)));
         let levels: Vec<_> = levels.collect();
         let actions = count(plan.actions.len(), "action");
-        output.line(&format!("The {} plan of {actions} is {valid}.", plan.status.name()))?;
+        output.line(&if plan.status.has_plan() {
+            format!("The {} plan of {actions} is {valid}.", plan.status.name())
+        } else {
+            // Whether that is so the checker does not judge.
+            format!("The answer {} has no plan to be judged; as an answer it is {valid}.", plan.status.name())
+        })?;
         return if levels.is_empty() { Ok(()) } else { output.line(&levels.join(", ")) };
     }
     let invalid = paint.tone(Tone::Bad, "not valid");

@@ -21,9 +21,9 @@ mod tests;
 mod timetable;
 mod turn;
 
-use crate::backend::{Exact, Solved, Task};
+use crate::backend::{Exact, News, Solved, Task};
 use crate::budget::Budget;
-use crate::milp::wait;
+use crate::milp::{Line, wait};
 use std::time::Duration;
 pub(crate) use timetable::{Room, Shared, Timetable, Timing};
 
@@ -46,7 +46,7 @@ impl Exact for Cp {
         "cp"
     }
 
-    fn solve(&self, task: Task, part: &Budget, whole: &Budget) -> Option<Solved> {
+    fn solve(&self, task: Task, part: &Budget, whole: &Budget, told: &mut dyn FnMut(News)) -> Option<Solved> {
         if let Some(solved) = task.plain() {
             return Some(solved);
         }
@@ -57,7 +57,10 @@ impl Exact for Cp {
         // It asserts much of itself: when one of that is wrong, its thread ends and nothing came of it.
         let patience = whole.within(part.remaining().saturating_add(GRACE));
         let own = early(part, EARLY_SHARE);
-        wait("cp", move || search::solve(&task, &own), &patience)
+        let work = move |line: &Line<News>| {
+            search::solve(&task, &own.until(line.stop()), &mut |news| line.tell(news))
+        };
+        wait("cp", work, &patience, told)
     }
 }
 
@@ -73,5 +76,6 @@ pub(crate) fn retime(table: Timetable, from: Timing, budget: &Budget) -> Option<
     }
     // What it has found is lost when it is late.
     let own = early(budget, EARLY_TO_RETIME);
-    wait("cp", move || timetable::improve(&table, from, &own), budget)
+    let work = move |line: &Line<()>| timetable::improve(&table, from, &own.until(line.stop()));
+    wait("cp", work, budget, &mut drop)
 }

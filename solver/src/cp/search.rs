@@ -7,7 +7,7 @@
 use super::branch::{Decider, Hoped};
 use super::post::{self, small};
 use super::turn::Turn;
-use crate::backend::{End, Solved, Task};
+use crate::backend::{End, News, Solved, Task};
 use crate::budget::Budget;
 use crate::milp::activity;
 use pumpkin_conflict_resolvers::resolvers::ResolutionResolver;
@@ -85,17 +85,20 @@ struct Search<'t> {
     bound: i64,
     /// What the cores prove.
     proved: i64,
+    told: &'t mut dyn FnMut(News),
+    /// The best bound that was told.
+    told_bound: i64,
 }
 
 /// Solves a task that is fit to be posted.
-pub(super) fn solve(task: &Task, budget: &Budget) -> Solved {
-    let mut search = Search::new(task);
+pub(super) fn solve(task: &Task, budget: &Budget, told: &mut dyn FnMut(News)) -> Solved {
+    let mut search = Search::new(task, told);
     let closed = search.run(budget);
     search.outcome(closed)
 }
 
 impl<'t> Search<'t> {
-    fn new(task: &'t Task) -> Self {
+    fn new(task: &'t Task, told: &'t mut dyn FnMut(News)) -> Self {
         let mut solver = post::solver();
         let linear = &task.linear;
         let columns = post::columns(&mut solver, linear);
@@ -138,6 +141,8 @@ impl<'t> Search<'t> {
             best: None,
             bound: least,
             proved: least,
+            told,
+            told_bound: least,
         }
     }
 
@@ -181,6 +186,7 @@ impl<'t> Search<'t> {
                     }
                     let least = i64::from(self.solver.lower_bound(&self.value));
                     self.bound = self.bound.max(least);
+                    self.tell_bound();
                     if self.is_closed() {
                         return true;
                     }
@@ -197,6 +203,15 @@ impl<'t> Search<'t> {
         Turn::new(budget, left, self.brancher.decided())
     }
 
+    /// What is proved of all points, when it is more than before.
+    fn tell_bound(&mut self) {
+        let bound = self.best.as_ref().map_or(self.bound, |(value, _)| self.bound.min(*value));
+        if bound > self.told_bound {
+            self.told_bound = bound;
+            (self.told)(News::Bound(bound));
+        }
+    }
+
     fn is_closed(&self) -> bool {
         let near = if self.task.gap < 1.0 { 0 } else { self.task.gap.min(1e15) as i64 };
         self.best.as_ref().is_some_and(|(value, _)| self.task.goal.is_empty() || value - self.bound <= near)
@@ -207,6 +222,7 @@ impl<'t> Search<'t> {
         if self.best.as_ref().is_none_or(|(best, _)| value < *best) {
             let better = self.value.upper_bound_predicate(small(value) - 1);
             self.solver.add_clause([better], self.tag);
+            (self.told)(News::Point(point.clone()));
             self.best = Some((value, point));
         }
     }

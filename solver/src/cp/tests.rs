@@ -14,7 +14,7 @@ fn plenty() -> Budget {
 }
 
 fn solve(task: Task, budget: &Budget) -> Option<Solved> {
-    Cp.solve(task, budget, budget)
+    Cp.solve(task, budget, budget, &mut drop)
 }
 
 /// Columns' upper bounds, rows (factors, right-hand side, equality), goal, gap.

@@ -1,5 +1,6 @@
 //! Rows of capacity: what runs on a host fits, or the host was over before and takes in nothing.
 
+use super::groups::Group;
 use super::linear::Term;
 use super::model::{Cell, Model};
 use crate::model::{Amount, Amounts, Bound, HostId, HostState, Vm};
@@ -49,14 +50,14 @@ fn add_at(model: &mut Model<'_>, when: When) {
             let (was, used, came) = (initial[i], fixed.used[i], fixed.came[i]);
             let row = Row { bound, when, room, was, used, came };
             let free = row.add(model);
-            if model.pooled && enters {
+            if model.is_pooled() && enters {
                 all[r].terms.extend(free.terms);
                 // Where that is beyond 2^63 the row cannot bind.
                 all[r].room = all[r].room.saturating_add(free.room);
             }
         }
     }
-    if model.pooled && when == When::End {
+    if model.is_pooled() && when == When::End {
         for (r, pool) in all.into_iter().enumerate() {
             together(model, r, &pool);
         }
@@ -123,7 +124,9 @@ impl Row {
             .map(|cell| weigh(*cell))
             .filter(|c| c.1 > 0)
             .collect();
+        let grouped = self.grouped(model);
         let mut terms: Vec<Term> = cells.iter().map(|(cell, demand)| (cell.column, *demand)).collect();
+        terms.extend(&grouped);
         let mut free = Pool { room: self.room - self.used, terms: Vec::new() };
         if let Some(on) = model.on[self.bound.host.index()] {
             // Nothing is fixed here. A host is given no more than it can use.
@@ -132,7 +135,7 @@ impl Row {
                     i128::from(*demand) * i128::from(model.linear.upper[cell.column as usize])
                 })
                 .sum();
-            let room = if model.pooled { self.room } else { self.room.min(most.min(1 << 60) as Amount) };
+            let room = if model.is_pooled() { self.room } else { self.room.min(most.min(1 << 60) as Amount) };
             free = Pool { room: 0, terms: vec![(on, room)] };
         }
         if self.was > self.room {
@@ -153,6 +156,7 @@ impl Row {
             };
             let arrivals = cells.iter().filter(|(cell, amount)| !cell.stays && !had(cell, *amount));
             let mut arriving: Vec<Term> = arrivals.map(|(cell, demand)| (cell.column, *demand)).collect();
+            arriving.extend(grouped);
             if !arriving.is_empty() || self.came > 0 {
                 arriving.push((over, self.room));
                 model.linear.at_most(arriving, self.room - self.came);
@@ -168,6 +172,22 @@ impl Row {
         terms.extend(free.terms.iter().map(|(column, room)| (*column, -room)));
         model.linear.at_most(terms, free.room);
         free
+    }
+}
+
+impl Row {
+    /// What comes at least, where that is counted by group.
+    fn grouped(&self, model: &Model<'_>) -> Vec<Term> {
+        let host = self.bound.host;
+        let coming = model.groups.iter().filter_map(|group| Some((group, *group.comes.get(&host)?)));
+        let takes = |group: &Group| {
+            if self.when == When::End {
+                group.demand[self.bound.resource]
+            } else {
+                group.present[self.bound.resource]
+            }
+        };
+        coming.map(|(group, column)| (column, takes(group))).filter(|(_, amount)| *amount > 0).collect()
     }
 }
 

@@ -5,7 +5,7 @@
 //! only allows more. The limit of migrations is left out first; where it is needed, it is told beside the things.
 
 use super::ends::Ends;
-use super::model::{Model, Shape};
+use super::model::{Arrivals, Model, Shape};
 use super::{MOST_COLUMNS, MOST_NONZEROS};
 use crate::backend::{End, Exact, Task};
 use crate::budget::Budget;
@@ -153,11 +153,12 @@ fn has_no_end(problem: &Problem, by: &dyn Exact, budget: &Budget) -> Option<bool
         return Some(false);
     }
     let ends = Ends::new(problem, &rules);
-    let model = |pooled: bool| {
+    let model = |arrivals: Arrivals| {
         let shape = Shape {
             held: &|_| None,
             entered: None,
-            pooled,
+            arrivals,
+            apart: &|_| false,
             whole: true,
             named: false,
             most_columns: MOST_COLUMNS,
@@ -165,10 +166,10 @@ fn has_no_end(problem: &Problem, by: &dyn Exact, budget: &Budget) -> Option<bool
         let model = Model::new(problem, &rules, &ends, &shape);
         model.filter(|model| model.linear.nonzeros <= MOST_NONZEROS && !model.linear.wide)
     };
-    let model = model(false).or_else(|| model(true).filter(|_| !problem.has_numa()))?;
-    let pooled = model.pooled;
+    let model = model(Arrivals::Each).or_else(|| model(Arrivals::Pooled).filter(|_| !problem.has_numa()))?;
+    let pooled = model.is_pooled();
     let task = Task { linear: model.linear, goal: Vec::new(), start: None, seed: 0, gap: 0.0 };
-    let solved = by.solve(task, &budget.slice(SHARE), budget)?;
+    let solved = by.solve(task, &budget.slice(SHARE), budget, &mut drop)?;
     budget.spend(1);
     match solved.end {
         End::Infeasible => Some(true),

@@ -2,7 +2,7 @@
 
 use super::ends::Ends;
 use super::linear::{Term, count};
-use super::model::{Model, Shape};
+use super::model::{Arrivals, Model, Shape};
 use super::{MOST_COLUMNS, MOST_NONZEROS};
 use crate::backend::{End, Exact, Task};
 use crate::budget::Budget;
@@ -36,7 +36,8 @@ pub(crate) fn exhaust(
     let shape = Shape {
         held: &|_| None,
         entered: None,
-        pooled: false,
+        arrivals: Arrivals::Each,
+        apart: &|_| false,
         whole: true,
         named: true,
         most_columns: MOST_COLUMNS,
@@ -51,7 +52,7 @@ pub(crate) fn exhaust(
     for _ in 0..most {
         let task = Task { linear: model.linear.clone(), goal: Vec::new(), start: None, seed: 0, gap: 0.0 };
         budget.spend(1);
-        let Some(solved) = by.solve(task, &budget.slice(SHARE), budget) else { return false };
+        let Some(solved) = by.solve(task, &budget.slice(SHARE), budget, &mut drop) else { return false };
         if solved.end == End::Infeasible {
             return true;
         }

@@ -4,8 +4,10 @@
 //! not tell why. So the model it has built is run through `highs` itself. (The start is given there too, as
 //! `good_lp` does not hand it over with the model.)
 
+use super::callback::{self, Listener};
 use super::linear::{Linear, Term, activity};
-use crate::backend::{End, GAP, Solved, Task};
+use super::worker::Line;
+use crate::backend::{End, GAP, News, Solved, Task};
 use good_lp::{Expression, ProblemVariables, SolverModel, variable};
 use highs::{HighsModelStatus, HighsSolutionStatus};
 
@@ -30,24 +32,53 @@ fn is_consistent(solved: &Solved, task: &Task) -> bool {
     solved.end != End::Optimal || value <= most && task.linear.holds(point)
 }
 
-/// Solves on this thread, and counts simplex iterations. Returns when `HiGHS` does, which may be long after the time
-/// limit.
-pub(super) fn solve(order: &Order) -> (Solved, u64) {
+/// Tells on a line what `HiGHS` tells.
+struct Teller<'a> {
+    line: &'a Line<News>,
+    /// The best that was told.
+    bound: Option<i64>,
+}
+
+impl Listener for Teller<'_> {
+    fn stops(&self) -> bool {
+        self.line.stop().is_asked()
+    }
+
+    fn point(&mut self, columns: &[f64]) {
+        self.line.tell(News::Point(whole(columns)));
+    }
+
+    fn bound(&mut self, bound: f64) {
+        let bound = whole_bound(bound);
+        if bound > self.bound {
+            self.bound = bound;
+            self.line.tell(News::Bound(bound.expect("it is more than another")));
+        }
+    }
+}
+
+fn whole(columns: &[f64]) -> Vec<i64> {
+    columns.iter().map(|x| x.round() as i64).collect()
+}
+
+/// Solves on this thread, and counts simplex iterations; tells points and bounds on the line. Returns when `HiGHS`
+/// does, which may be long after the time limit and after a request to stop.
+pub(super) fn solve(order: &Order, line: &Line<News>) -> (Solved, u64) {
     let task = &order.task;
     if let Some(solved) = task.plain() {
         return (solved, 0);
     }
-    let solved = run(order, task.start.as_deref());
+    let solved = run(order, task.start.as_deref(), line);
     if task.start.is_some() && solved.as_ref().is_some_and(|(solved, _)| !is_consistent(solved, task)) {
         // Seen in HiGHS 1.16: where presolve alone solves a model, the start comes back as its solution,
         // with the value and the bound of the optimum.
-        return run(order, None).unwrap_or((Solved::without_point(End::Stopped), 0));
+        return run(order, None, line).unwrap_or((Solved::without_point(End::Stopped), 0));
     }
     solved.unwrap_or((Solved::without_point(End::Stopped), 0))
 }
 
 /// `None` when `HiGHS` reports an error.
-fn run(order: &Order, start: Option<&[i64]>) -> Option<(Solved, u64)> {
+fn run(order: &Order, start: Option<&[i64]>, line: &Line<News>) -> Option<(Solved, u64)> {
     let task = &order.task;
     let mut model = build(&task.linear, &task.goal).try_into_inner().ok()?;
     model.make_quiet();
@@ -65,7 +96,7 @@ fn run(order: &Order, start: Option<&[i64]>) -> Option<(Solved, u64)> {
         let start: Vec<f64> = start.iter().map(|x| *x as f64).collect();
         model.try_set_solution(Some(&start), None, None, None).ok()?;
     }
-    let solved = model.try_solve().ok()?;
+    let solved = callback::solve(model, &mut Teller { line, bound: None }).ok()?;
     let end = match solved.status() {
         HighsModelStatus::Optimal => End::Optimal,
         // All columns are bounded.
@@ -79,10 +110,7 @@ fn run(order: &Order, start: Option<&[i64]>) -> Option<(Solved, u64)> {
     // It works in floating point.
     let bound = solved.double_info_value(c"mip_dual_bound").ok().and_then(whole_bound);
     let feasible = solved.primal_solution_status() == HighsSolutionStatus::Feasible;
-    let point = feasible.then(|| {
-        let columns = solved.get_solution().columns().to_vec();
-        columns.into_iter().map(|x| x.round() as i64).collect()
-    });
+    let point = feasible.then(|| whole(solved.get_solution().columns()));
     Some((Solved { end, bound, point }, iterations))
 }
 
@@ -128,10 +156,11 @@ fn scale(terms: &[Term]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{End, GAP, Linear, Order, Solved, Task, whole_bound};
+    use crate::milp::worker::Line;
 
     fn solve(linear: Linear, goal: Vec<(u32, i64)>) -> Solved {
         let task = Task { linear, goal, start: None, seed: 0, gap: GAP };
-        super::solve(&Order { task, seconds: 10.0, nodes: None }).0
+        super::solve(&Order { task, seconds: 10.0, nodes: None }, &Line::idle()).0
     }
 
     #[test]

@@ -3,14 +3,15 @@
 use super::ends::Ends;
 use super::level::Level;
 use super::linear::gcd;
-use super::model::{Model, Shape};
-use super::{MOST_COLUMNS, MOST_NONZEROS, Outcome, Request, nearby};
-use crate::backend::{End, Task};
+use super::model::{Arrivals, Model, Shape};
+use super::{MOST_COLUMNS, MOST_NONZEROS, Outcome, Request, groups, nearby};
+use crate::backend::{End, News, Task};
 use crate::budget::Budget;
 use crate::constraints::Rules;
 use crate::model::{HostId, Objective, Placement, VmId};
 use crate::objective::{self, Way};
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Share of what is left that a level may use, as those after it need some too.
@@ -18,6 +19,14 @@ const SHARE: f64 = 0.6;
 
 /// Share of a level that the pooled model may use, as others come after it.
 const POOLED: f64 = 0.3;
+
+/// The same for the model whose arrivals are grouped, which is there for bounds where the full one is too large.
+const GROUPED: f64 = 0.6;
+
+/// Share of what is left of that for one solve.
+const GROUP_TURN: f64 = 0.5;
+/// Share of what is left of that for a placement near to what it came to.
+const PART: f64 = 0.5;
 
 /// With less time than this it is not worth to build a model.
 const SHORT: Duration = Duration::from_millis(30);
@@ -53,6 +62,13 @@ pub(super) struct Search<'a> {
     held: Vec<(usize, f64)>,
 }
 
+/// What a solve came to, beside what it has proved.
+struct Ended {
+    point: Option<Vec<i64>>,
+    /// Another one, that does not end near the optimum but there, could say more.
+    near: bool,
+}
+
 pub(super) fn run(request: &Request<'_>, means: Means) -> Outcome {
     let rules = Rules::new(request.problem);
     let ends = Ends::new(request.problem, &rules);
@@ -76,17 +92,23 @@ pub(super) fn run(request: &Request<'_>, means: Means) -> Outcome {
     search.outcome()
 }
 
+/// Whether few VMs leave where a level is at its best, so that it is worth to tell them apart.
+fn tells_apart(level: Objective) -> bool {
+    matches!(level, Objective::Violations | Objective::Migrations | Objective::MigrationCost)
+}
+
 impl Search<'_> {
     fn run(&mut self, means: Means) {
         let request = self.request;
         // What VMs that must stay prevent is not proved.
         let proves = request.stay.is_empty();
-        let whole = |pooled: bool| {
+        let whole = |arrivals: Arrivals| {
             let held = |vm: VmId| self.must_stay(vm).then(|| self.ends.from(vm));
             let shape = Shape {
                 held: &held,
                 entered: None,
-                pooled,
+                arrivals,
+                apart: &|_| false,
                 whole: proves,
                 named: means.named,
                 most_columns: means.most_columns,
@@ -95,8 +117,12 @@ impl Search<'_> {
             model.filter(|model| model.linear.nonzeros <= MOST_NONZEROS && !model.linear.wide)
         };
         // Who goes to other nodes of its host is not known to it.
-        let pooled = (means.pooled && proves && !request.problem.has_numa()).then(|| whole(true)).flatten();
-        let full = whole(false);
+        let relaxed = |arrivals: Arrivals| {
+            (means.pooled && proves && !request.problem.has_numa()).then(|| whole(arrivals)).flatten()
+        };
+        let full = whole(Arrivals::Each);
+        let pooled = relaxed(Arrivals::Pooled);
+        let groups = groups::number(request.problem).filter(|_| full.is_none() && pooled.is_some());
         let levels = &request.problem.objectives;
         for i in (0..levels.len()).filter(|i| levels[*i] != Objective::Makespan) {
             if request.budget.expired() {
@@ -105,17 +131,20 @@ impl Search<'_> {
             let last = levels[i + 1..].iter().all(|level| *level == Objective::Makespan);
             let budget = request.budget.slice(if last { 1.0 } else { SHARE });
             self.bounds[i] = proves.then_some(0.0);
-            let both = [(&pooled, POOLED), (&full, 1.0)];
-            for (model, share) in both.into_iter().filter_map(|(model, share)| Some((model.as_ref()?, share)))
-            {
+            for (model, share) in [(&pooled, POOLED), (&full, 1.0)] {
+                let Some(model) = model else { continue };
                 // Where units are small, near the optimum is mostly enough.
-                let near = !self.closed(i) && self.solve(model, i, &budget.slice(share), true);
+                let near = !self.closed(i)
+                    && self.solve(model, i, &budget.slice(share), true).is_some_and(|ended| ended.near);
                 if near && !self.closed(i) {
                     self.solve(model, i, &budget.slice(share), false);
                 }
                 if self.infeasible {
                     return;
                 }
+            }
+            if let Some(groups) = groups.filter(|_| tells_apart(levels[i])) {
+                self.tell_apart(groups, i, &budget.slice(GROUPED));
             }
             if full.is_none() {
                 nearby::improve(self, i, &budget);
@@ -161,7 +190,8 @@ impl Search<'_> {
         let shape = Shape {
             held: &held,
             entered: Some(hosts),
-            pooled: false,
+            arrivals: Arrivals::Each,
+            apart: &|_| false,
             whole: false,
             named: false,
             most_columns,
@@ -169,36 +199,99 @@ impl Search<'_> {
         Model::new(self.request.problem, self.rules, self.ends, &shape)
     }
 
-    /// One solve of a whole model for a level, with the levels before at their values. Whether another one,
-    /// that does not end `near` the optimum but there, could say more.
-    fn solve(&mut self, model: &Model<'_>, i: usize, budget: &Budget, near: bool) -> bool {
-        let Some((mut task, common)) = self.task(model, i) else { return false };
+    /// Solves models that tell more and more VMs apart, as long as what comes out lets some arrive that are not: what they
+    /// prove grows to what can be proved, and the last of them may have the optimum itself.
+    fn tell_apart(&mut self, groups: usize, i: usize, budget: &Budget) {
+        let request = self.request;
+        let mut on = vec![Vec::new(); request.problem.hosts.len()];
+        for vm in request.problem.vm_ids() {
+            if let Some(host) = self.from(vm) {
+                on[host.index()].push(vm);
+            }
+        }
+        // Who is on a host that is over will leave it or not; it is told from the beginning.
+        let usage = objective::usage(request.problem, &request.problem.initial());
+        let over = request.problem.bounds().filter(|bound| usage[bound.cell] > bound.usable);
+        let mut apart: BTreeSet<VmId> =
+            over.flat_map(|bound| on[bound.host.index()].iter().copied()).collect();
+        while !self.closed(i) && !budget.expired() {
+            let shape = Shape {
+                held: &|_| None,
+                entered: None,
+                arrivals: Arrivals::Grouped(groups),
+                apart: &|vm| apart.contains(&vm),
+                whole: true,
+                named: false,
+                most_columns: MOST_COLUMNS,
+            };
+            let Some(model) = Model::new(request.problem, self.rules, self.ends, &shape) else { return };
+            let fits = model.linear.nonzeros <= MOST_NONZEROS && !model.linear.wide;
+            let Some(ended) = fits.then(|| self.solve(&model, i, &budget.slice(GROUP_TURN), true)).flatten()
+            else {
+                return;
+            };
+            let Some(point) = ended.point else { return };
+            // If only those leave that do here, and those that do in the best placement, there may be one as good.
+            let leavers = groups::leavers(&model, &point);
+            let known = apart.len();
+            apart.extend(&leavers);
+            if apart.len() == known {
+                self.accept(model.placement(&point));
+            }
+            let mut free = vec![false; request.problem.vms.len()];
+            let moved =
+                request.problem.vm_ids().filter(|vm| self.base().site(vm.index()) != self.ends.from(*vm));
+            moved.chain(leavers).for_each(|vm| free[vm.index()] = true);
+            let hosts: Vec<HostId> = request.problem.host_ids().collect();
+            self.solve_part(&free, &hosts, i, &budget.slice(PART), MOST_COLUMNS);
+            if apart.len() == known {
+                return;
+            }
+        }
+    }
+
+    /// One solve of a whole model for a level, with the levels before at their values. `near`: it may end near the
+    /// optimum where units are small.
+    fn solve(&mut self, model: &Model<'_>, i: usize, budget: &Budget, near: bool) -> Option<Ended> {
+        let (mut task, common) = self.task(model, i)?;
         if !near {
             task.gap = 0.0;
         }
         let gap = task.gap;
         let request = self.request;
-        let Some(solved) = request.by.solve(task, budget, request.budget) else { return false };
-        let ended = solved.end == End::Optimal;
-        let level = Level::new(model, self.request.problem.objectives[i]);
-        let known = self.bounds[i];
+        let told = &mut |news| match news {
+            News::Bound(bound) => self.learn(model, i, bound, common),
+            News::Point(point) if !model.is_pooled() => _ = self.accept(model.placement(&point)),
+            News::Point(_) => {}
+        };
+        let solved = request.by.solve(task, budget, request.budget, told)?;
         if model.whole && solved.end == End::Infeasible {
             // With a placement in hand that can only be a failure of the back-end.
             self.infeasible = self.best.is_none();
-        } else if model.whole
+        }
+        if let Some(point) = solved.point.as_ref().filter(|_| !model.is_pooled()) {
+            self.accept(model.placement(point));
+        }
+        if let Some(bound) = solved.bound {
+            self.learn(model, i, bound, common);
+        }
+        Some(Ended { point: solved.point, near: solved.end == End::Optimal && gap > 1.0 })
+    }
+
+    /// Takes a bound of the sum of a level, which was divided.
+    fn learn(&mut self, model: &Model<'_>, i: usize, bound: i64, common: i64) {
+        let level = Level::new(model, self.request.problem.objectives[i]);
+        if model.whole
             && let Some(level) = level
-            && let Some(bound) = solved.bound.and_then(|bound| bound.checked_mul(common))
+            && let Some(bound) = bound.checked_mul(common)
             && let Some(known) = self.bounds[i]
+            && level.value(bound) > known
         {
-            self.bounds[i] = Some(known.max(level.value(bound)));
+            self.bounds[i] = Some(level.value(bound));
+            if !self.values.is_empty() {
+                (self.request.proved)(&self.values, &self.bounds);
+            }
         }
-        if let Some(point) = solved.point.filter(|_| !model.pooled) {
-            self.accept(model.placement(&point));
-        }
-        if self.bounds[i] > known && !self.values.is_empty() {
-            (request.proved)(&self.values, &self.bounds);
-        }
-        ended && gap > 1.0
     }
 
     /// What the back-end is given, and by what its goal was divided.
@@ -240,7 +333,7 @@ impl Search<'_> {
     ) -> bool {
         let found = self.part(free, hosts, most_columns).and_then(|model| {
             let (task, _) = self.task(&model, i)?;
-            let solved = self.request.by.solve(task, budget, self.request.budget);
+            let solved = self.request.by.solve(task, budget, self.request.budget, &mut drop);
             solved?.point.map(|point| model.placement(&point))
         });
         found.is_some_and(|to| self.accept(to))

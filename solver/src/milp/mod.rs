@@ -3,24 +3,28 @@
 //!
 //! * [`ends`]: where each VM may end; [`class`]: VMs that are alike are counted.
 //! * [`linear`], [`model`], [`capacity`], [`rows`], [`level`]: the model, in whole numbers only.
-//! * [`highs`], [`worker`]: one solve in `HiGHS`, on a thread that can be left behind.
+//! * [`highs`], [`callback`], [`worker`]: one solve in `HiGHS`, which tells what it finds, on a thread that can be left
+//!   behind.
 //! * [`levels`]: the levels of the objective one after the other; [`nearby`]: a few hosts at a time.
 //! * [`conflict`]: why there is no solution; [`exhaust`]: all ends there are.
 //!
-//! Two models are used. The full one has exactly the ends that a plan may have. The pooled one weighs
+//! Three models are used. The full one has exactly the ends that a plan may have. The pooled one weighs
 //! arrivals against what all hosts have together; it is small and allows more, so that its bounds hold for
-//! the problem, and often they are what the start already has. On a host with NUMA nodes VMs are counted by the
-//! nodes that they lie on; there is no pooled model of such problems. Whatever comes back from a back-end is
+//! the problem, and often they are what the start already has. Between them, [`groups`]: arrivals are counted by host, but
+//! only by groups of VMs. On a host with NUMA nodes VMs are counted by the
+//! nodes that they lie on; there is only the full model of such problems. Whatever comes back from a back-end is
 //! judged anew by [`crate::objective`]; what is not valid and better is dropped.
 //!
 //! The same request with the same seed gives the same outcome, if no solve is cut by time. Under a work limit
 //! `HiGHS` is cut by nodes of its tree: one costs as much work as the model has columns.
 
+mod callback;
 mod capacity;
 mod class;
 mod conflict;
 mod ends;
 mod exhaust;
+mod groups;
 mod highs;
 mod level;
 mod levels;
@@ -38,7 +42,7 @@ pub(crate) use exhaust::{Verdict, exhaust};
 pub(crate) use level::Level;
 pub(crate) use linear::{Column, Linear, Row, Term, activity, count, gcd};
 pub(crate) use model::Model;
-pub(crate) use worker::{Highs, left_behind, wait};
+pub(crate) use worker::{Highs, Line, left_behind, wait};
 
 use crate::backend::Exact;
 use crate::budget::Budget;
@@ -101,7 +105,8 @@ pub(crate) fn size(problem: &Problem, rules: &Rules<'_>) -> Option<(usize, usize
     let shape = model::Shape {
         held: &|_| None,
         entered: None,
-        pooled: false,
+        arrivals: model::Arrivals::Each,
+        apart: &|_| false,
         whole: true,
         named: false,
         most_columns: MOST_COLUMNS,

@@ -2,6 +2,7 @@
 
 use super::class::{self, Class, Parts};
 use super::ends::Ends;
+use super::groups::{self, Group};
 use super::linear::{Column, Linear, Term, count};
 use super::{capacity, rows};
 use crate::constraints::Rules;
@@ -11,6 +12,18 @@ use crate::objectives;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+/// How VMs are counted that come to a host where they were not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrivals {
+    /// By class and host, so that a point of the model is an end of a plan.
+    Each,
+    /// By host and group of classes ([`groups`]), so many of these at most; but as in [`Each`](Self::Each) for the VMs that
+    /// are told [apart](Shape::apart). Fewer columns, and every bound of it is one of the problem.
+    Grouped(usize),
+    /// Only weighed against what all hosts have together: fewer still, and weaker bounds.
+    Pooled,
+}
+
 /// What the model is to contain.
 #[derive(Clone, Copy)]
 pub(super) struct Shape<'s> {
@@ -18,9 +31,10 @@ pub(super) struct Shape<'s> {
     pub(super) held: &'s dyn Fn(VmId) -> Option<Option<Site>>,
     /// Hosts that VMs may enter, as far as the problem lets them; `None` = all.
     pub(super) entered: Option<&'s [HostId]>,
-    /// Arrivals are not counted by host but only weighed against what all hosts have together: far fewer
-    /// columns, and every bound of it is one of the problem.
-    pub(super) pooled: bool,
+    /// How VMs are counted that come to a host.
+    pub(super) arrivals: Arrivals,
+    /// VMs whose arrivals are told by class and host where others are counted by groups.
+    pub(super) apart: &'s dyn Fn(VmId) -> bool,
     /// Nothing is left out that a plan could do, so that what is proved of the model is true.
     pub(super) whole: bool,
     /// Each VM by name instead of by class.
@@ -54,7 +68,9 @@ pub(crate) struct Model<'a> {
     pub(super) rules: &'a Rules<'a>,
     pub(super) ends: &'a Ends<'a>,
     pub(super) parts: Parts,
-    pub(super) pooled: bool,
+    pub(super) arrivals: Arrivals,
+    /// Whether the arrivals of a class are told by host.
+    pub(super) each: Vec<bool>,
     pub(super) whole: bool,
     pub(super) linear: Linear,
     pub(super) cells: Vec<Cell>,
@@ -62,6 +78,8 @@ pub(crate) struct Model<'a> {
     pub(super) of_class: Vec<Range<usize>>,
     /// Positions in `cells`.
     pub(super) of_host: Vec<Vec<usize>>,
+    /// Who comes, where that is counted by group.
+    pub(super) groups: Vec<Group>,
     /// VMs of a class that stay down.
     pub(super) down: Vec<Option<Column>>,
     /// The host runs a VM. Only where that is counted and not known.
@@ -97,12 +115,14 @@ impl<'a> Model<'a> {
             problem,
             rules,
             ends,
-            pooled: shape.pooled,
+            arrivals: shape.arrivals,
+            each: Vec::new(),
             whole: shape.whole,
             linear: Linear::default(),
             cells: Vec::new(),
             of_class: Vec::new(),
             of_host: vec![Vec::new(); problem.hosts.len()],
+            groups: Vec::new(),
             down: Vec::new(),
             on: vec![None; problem.hosts.len()],
             always_on: vec![false; problem.hosts.len()],
@@ -117,6 +137,9 @@ impl<'a> Model<'a> {
         };
         let everywhere: Vec<_> = problem.host_ids().collect();
         model.class_columns(shape, shape.entered.unwrap_or(&everywhere))?;
+        if let Arrivals::Grouped(most) = shape.arrivals {
+            groups::add(&mut model, most);
+        }
         let asked = |level| problem.objectives.contains(&level);
         let powers = asked(Objective::Energy) && problem.limits.power_actions;
         if asked(Objective::ActiveHosts) || powers || rules.any_switches() {
@@ -134,19 +157,24 @@ impl<'a> Model<'a> {
             let begin = self.cells.len();
             let class = self.parts.classes[c].clone();
             let vm = class.one();
+            let each = match shape.arrivals {
+                Arrivals::Each => true,
+                Arrivals::Grouped(_) => class.members.iter().any(|vm| (shape.apart)(*vm)),
+                Arrivals::Pooled => false,
+            };
+            self.each.push(each);
             let homes = class.home.keys().copied().filter(|site| self.ends.may_stay(vm, site.host));
             for site in homes.collect::<Vec<_>>() {
                 self.cell(c, site, true, class.here(site));
             }
-            if self.ends.may_move(vm) && !shape.pooled {
+            if self.ends.may_move(vm) && each {
                 for &host in entered.iter().filter(|host| self.ends.may_enter(vm, **host)) {
                     for site in self.problem.sites(vm, host) {
-                        let most = class.size() - class.here(site);
-                        self.cell(c, site, false, most.min(self.fitting(vm, site)));
+                        self.cell(c, site, false, self.arrivals(c, site));
                     }
                 }
             }
-            if self.ends.may_repin(vm) && !shape.pooled {
+            if self.ends.may_repin(vm) && shape.arrivals == Arrivals::Each {
                 self.repins(c, &class, begin);
             }
             self.of_class.push(begin..self.cells.len());
@@ -201,6 +229,12 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// Most VMs of a class that can come to a place.
+    pub(super) fn arrivals(&self, class: usize, site: Site) -> i64 {
+        let class = &self.parts.classes[class];
+        (class.size() - class.here(site)).min(self.fitting(class.one(), site))
+    }
+
     /// How many VMs of this kind the place could hold if it were empty.
     fn fitting(&self, vm: VmId, site: Site) -> i64 {
         let takes = [&self.problem.vm(vm).demand, &self.problem.vm(vm).present];
@@ -222,7 +256,7 @@ impl<'a> Model<'a> {
         for host in self.problem.host_ids() {
             let i = host.index();
             // Where arrivals are pooled, a host that may be entered may be on though no cell says so.
-            let may_run = !self.of_host[i].is_empty() || self.pooled && self.problem.takes_vms(host);
+            let may_run = !self.of_host[i].is_empty() || self.is_pooled() && self.problem.takes_vms(host);
             if may_run && !self.always_on[i] {
                 self.on[i] = Some(self.linear.column(1));
             }
@@ -243,13 +277,14 @@ impl<'a> Model<'a> {
         for (c, class) in self.parts.classes.iter().enumerate() {
             let cells = self.cells[self.of_class[c].clone()].iter().map(|cell| (cell.column, 1));
             let terms: Vec<_> = cells.chain(self.down[c].map(|column| (column, 1))).collect();
-            if !self.pooled {
+            if self.each[c] {
                 self.linear.equal(terms, class.size());
             } else if !self.ends.may_move(class.one()) {
                 // It may neither stay nor move.
                 self.linear.impossible = true;
             }
         }
+        groups::assign(self);
         let Some(most) = self.problem.limits.max_migrations else { return };
         let (stay, runs) = self.movers();
         let rhs = i128::from(most) - i128::from(runs);
@@ -316,8 +351,14 @@ impl<'a> Model<'a> {
             } else if down > 0 {
                 return None;
             }
-            if !self.pooled && counts.values().any(|count| *count > 0) {
-                return None;
+            for (site, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+                match self.arrivals {
+                    Arrivals::Grouped(_) if !self.each[c] => {
+                        groups::count_in(self, c, site.host, count, &mut point)?;
+                    }
+                    Arrivals::Pooled => {}
+                    Arrivals::Each | Arrivals::Grouped(_) => return None,
+                }
             }
         }
         if self.parts.fixed.iter().any(|(vm, end)| at.site(vm.index()) != *end) {

@@ -1,7 +1,7 @@
 //! What the objectives that weigh hosts see of the model: what is in use on a host, as a sum of columns.
 
 use super::linear::{Column, Term};
-use super::model::Model;
+use super::model::{Arrivals, Model};
 use crate::model::{Amount, Bound, HostId, Placement, Problem};
 
 impl<'a> Model<'a> {
@@ -9,9 +9,9 @@ impl<'a> Model<'a> {
         self.problem
     }
 
-    /// Arrivals are not told by host.
+    /// It is not told which VMs come to a host.
     pub(crate) fn is_pooled(&self) -> bool {
-        self.pooled
+        self.arrivals != Arrivals::Each
     }
 
     pub(crate) fn columns(&self) -> usize {

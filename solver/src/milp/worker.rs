@@ -1,16 +1,17 @@
-//! A back-end on a thread of its own. The time limit of `HiGHS` is no deadline and nobody can stop it from outside, so
-//! a solve that is late is left behind; the CP solver is late more seldom.
+//! A back-end on a thread of its own. The time limit of `HiGHS` is no deadline, and a request to stop reaches it late
+//! ([`super::callback`]), so a solve that is late is left behind, and asked to end; the CP solver is late more seldom.
+//! What either of them finds meanwhile is told at once, so that little is lost.
 
 use super::highs::{self, Order};
-use crate::backend::{Exact, Solved, Task};
-use crate::budget::Budget;
+use crate::backend::{Exact, News, Solved, Task};
+use crate::budget::{Budget, Cancel};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 /// As long as this many solves of the process are left behind and still run, no new one begins. Each ends
-/// by its own time limit at some time, and has at most a model of [`super::MOST_COLUMNS`] in memory.
+/// at some time, as it is asked to, and has at most a model of [`super::MOST_COLUMNS`] in memory.
 const MOST_LATE: usize = 4;
 static LATE: AtomicUsize = AtomicUsize::new(0);
 
@@ -33,11 +34,11 @@ impl Exact for Highs {
         "highs"
     }
 
-    fn solve(&self, task: Task, part: &Budget, whole: &Budget) -> Option<Solved> {
+    fn solve(&self, task: Task, part: &Budget, whole: &Budget, told: &mut dyn FnMut(News)) -> Option<Solved> {
         let columns = task.linear.columns() as u64;
         let (seconds, nodes) = allowance(part, columns)?;
         let order = Order { task, seconds, nodes };
-        let solved = wait("highs", move || highs::solve(&order), whole);
+        let solved = wait("highs", move |line| highs::solve(&order, line), whole, told);
         part.spend(columns + solved.as_ref().map_or(0, |(_, iterations)| *iterations));
         solved.map(|(solved, _)| solved)
     }
@@ -56,29 +57,70 @@ pub(crate) fn left_behind() -> usize {
     LATE.load(Ordering::Acquire)
 }
 
-/// Works on a thread of that name, but returns by the deadline of the budget and soon after a request to stop. `None`:
-/// nothing came of it.
-pub(crate) fn wait<T: Send + 'static>(
+/// From a worker to who waits for it.
+enum Message<N, T> {
+    News(N),
+    Done(T),
+}
+
+/// What a worker has of who waits for it.
+pub(crate) struct Line<N> {
+    tell: Box<dyn Fn(N) + Send>,
+    stop: Cancel,
+}
+
+impl<N: 'static> Line<N> {
+    /// Nobody waits any more where this is asked for.
+    pub(crate) fn stop(&self) -> &Cancel {
+        &self.stop
+    }
+
+    pub(crate) fn tell(&self, news: N) {
+        (self.tell)(news);
+    }
+
+    /// Nobody listens, and nobody asks to stop.
+    #[cfg(test)]
+    pub(super) fn idle() -> Self {
+        Self::until(&Cancel::default())
+    }
+
+    /// Nobody listens.
+    #[cfg(test)]
+    pub(super) fn until(stop: &Cancel) -> Self {
+        Self { tell: Box::new(drop), stop: stop.clone() }
+    }
+}
+
+/// Works on a thread of that name, and tells its news on this one; but returns by the deadline of the budget and soon
+/// after a request to stop. `None`: nothing came of it but news.
+pub(crate) fn wait<N: Send + 'static, T: Send + 'static>(
     name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
+    work: impl FnOnce(&Line<N>) -> T + Send + 'static,
     budget: &Budget,
+    told: &mut dyn FnMut(N),
 ) -> Option<T> {
     if LATE.load(Ordering::Acquire) >= MOST_LATE {
         return None;
     }
     let state = Arc::new(AtomicU8::new(RUNS));
     let ended = Ended(Arc::clone(&state));
-    let (give, take) = mpsc::sync_channel(1);
+    let stop = Cancel::default();
+    let (give, take) = mpsc::channel();
+    let news = give.clone();
+    // Nobody may be waiting any more.
+    let line = Line { tell: Box::new(move |n| drop(news.send(Message::News(n)))), stop: stop.clone() };
     let all = move || {
         // Also when the back-end or the code around it panics.
         let _ended = ended;
-        // Nobody may be waiting any more.
-        let _ = give.send(work());
+        let done = work(&line);
+        drop(give.send(Message::Done(done)));
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(all).ok()?;
     loop {
         match take.recv_timeout(budget.remaining().min(PATIENCE)) {
-            Ok(solved) => return Some(solved),
+            Ok(Message::Done(done)) => return Some(done),
+            Ok(Message::News(news)) => told(news),
             Err(RecvTimeoutError::Disconnected) => return None,
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -86,11 +128,15 @@ pub(crate) fn wait<T: Send + 'static>(
             break;
         }
     }
+    stop.now();
     LATE.fetch_add(1, Ordering::AcqRel);
     if state.compare_exchange(RUNS, LEFT, Ordering::AcqRel, Ordering::Acquire).is_err() {
         // It has ended at this very moment.
         LATE.fetch_sub(1, Ordering::AcqRel);
-        return take.try_recv().ok();
+        return take.try_iter().find_map(|message| match message {
+            Message::Done(done) => Some(done),
+            Message::News(_) => None,
+        });
     }
     None
 }

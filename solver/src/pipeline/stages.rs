@@ -108,14 +108,17 @@ impl<'a> Stages<'a> {
             return;
         }
         let provers = provers(self.options.backend, self.space.problem);
-        // Free units are found by counting far sooner than move by move.
-        let counts = self.space.terms.is_some_and(|terms| terms.level == Objective::Fragments);
-        let share = if provers.is_empty() {
-            1.0
-        } else if counts {
-            0.15
-        } else {
-            0.5
+        let level = self.space.terms.map(|terms| terms.level);
+        let beside = self.options.threads > 1 && self.budget.work_limit().is_none();
+        let share = match level {
+            _ if provers.is_empty() => 1.0,
+            // Free units are found by counting far sooner than move by move.
+            Some(Objective::Fragments) => 0.15,
+            // The exact back-end has little to say of it.
+            Some(Objective::Imbalance) => 0.5,
+            // It goes on beside the exact back-end.
+            _ if beside => 0.1,
+            _ => 0.5,
         };
         let from = self.local_search(first, share);
         if !provers.is_empty() && !self.is_done() {

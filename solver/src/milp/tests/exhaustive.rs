@@ -10,7 +10,7 @@ use crate::milp::ends::Ends;
 use crate::milp::level::Level;
 use crate::milp::levels::{self, Means};
 use crate::milp::linear::activity;
-use crate::milp::model::{Model, Shape};
+use crate::milp::model::{Arrivals, Model, Shape};
 use crate::milp::{Highs, Outcome, Request};
 use crate::model::{Objective, Placement, Problem};
 use crate::objective;
@@ -101,15 +101,17 @@ proptest! {
         let where_to = Ends::new(&problem, &rules);
         let start = objective::usage(&problem, &problem.initial());
         let over = problem.bounds().any(|bound| start[bound.cell] > bound.usable);
-        // With NUMA nodes there is no pooled model.
-        for pooled in [false, true].into_iter().take(if problem.has_numa() { 1 } else { 2 }) {
+        // With NUMA nodes there is only the full model.
+        let all = [Arrivals::Each, Arrivals::Grouped(1), Arrivals::Grouped(3), Arrivals::Pooled];
+        for arrivals in all.into_iter().take(if problem.has_numa() { 1 } else { 4 }) {
+            let pooled = arrivals != Arrivals::Each;
             let shape = Shape {
-                held: &|_| None, entered: None, pooled, whole: true, named, most_columns: usize::MAX,
+                held: &|_| None, entered: None, arrivals, apart: &|vm| vm.index() % 3 == 0, whole: true, named, most_columns: usize::MAX,
             };
             let model = Model::new(&problem, &rules, &where_to, &shape).unwrap();
             for end in &ends {
                 let point = model.point(end).expect("the model has every end");
-                prop_assert!(model.linear.holds(&point), "{end:?} pooled {pooled} {:?} {point:?}", model.linear);
+                prop_assert!(model.linear.holds(&point), "{end:?} {arrivals:?} {:?} {point:?}", model.linear);
                 // Members of a class may have changed places, which makes nothing worse.
                 let again = if pooled { end.clone() } else { model.placement(&point) };
                 prop_assert!(pooled || ends.contains(&again), "{end:?} became {again:?}");
