@@ -41,6 +41,6 @@ fn nobody_else_sees_it() {
     let done = run(&["solve", &rack, "--objective", "CONSOLIDATE", "--time-limit", "5"]).expect(0);
     assert!(!done.stderr.contains("plan 1") && !done.stderr.contains('\u{1b}'), "{}", done.stderr);
     if let Some(told) = on_a_terminal(&["solve", &rack, "--objective", "CONSOLIDATE", "--output", "json"]) {
-        assert!(told.contains("\"status\""), "{told:?}");
+        assert!(told.contains("\"status\"") && !told.contains(CLEAR), "{told:?}");
     }
 }

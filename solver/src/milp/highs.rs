@@ -82,9 +82,8 @@ fn run(order: &Order, start: Option<&[i64]>, line: &Line<News>) -> Option<(Solve
     let task = &order.task;
     let mut model = build(&task.linear, &task.goal).try_into_inner().ok()?;
     model.make_quiet();
-    // One thread: other partitions are solved at the same time, and a solve that is left behind would leave
+    // It gets one thread: other partitions are solved at the same time, and a solve that is left behind would leave
     // the others behind as well.
-    model.try_set_option("threads", 1).ok()?;
     model.try_set_option("random_seed", (task.seed % (1 << 31)) as i32).ok()?;
     model.try_set_option("mip_rel_gap", 0.0).ok()?;
     model.try_set_option("mip_abs_gap", task.gap.max(GAP)).ok()?;

@@ -36,12 +36,14 @@ const SHORT: Duration = Duration::from_millis(30);
 pub(super) struct Means {
     pub(super) named: bool,
     pub(super) pooled: bool,
+    /// Arrivals are counted by so many groups, though the full model could be had. Not in use but by tests.
+    pub(super) groups: Option<usize>,
     pub(super) most_columns: usize,
 }
 
 impl Default for Means {
     fn default() -> Self {
-        Self { named: false, pooled: true, most_columns: MOST_COLUMNS }
+        Self { named: false, pooled: true, groups: None, most_columns: MOST_COLUMNS }
     }
 }
 
@@ -120,9 +122,10 @@ impl Search<'_> {
         let relaxed = |arrivals: Arrivals| {
             (means.pooled && proves && !request.problem.has_numa()).then(|| whole(arrivals)).flatten()
         };
-        let full = whole(Arrivals::Each);
+        let full = means.groups.is_none().then(|| whole(Arrivals::Each)).flatten();
         let pooled = relaxed(Arrivals::Pooled);
-        let groups = groups::number(request.problem).filter(|_| full.is_none() && pooled.is_some());
+        let groups = means.groups.or_else(|| groups::number(request.problem));
+        let groups = groups.filter(|_| full.is_none() && pooled.is_some());
         let levels = &request.problem.objectives;
         for i in (0..levels.len()).filter(|i| levels[*i] != Objective::Makespan) {
             if request.budget.expired() {
@@ -333,8 +336,16 @@ impl Search<'_> {
     ) -> bool {
         let found = self.part(free, hosts, most_columns).and_then(|model| {
             let (task, _) = self.task(&model, i)?;
-            let solved = self.request.by.solve(task, budget, self.request.budget, &mut drop);
-            solved?.point.map(|point| model.placement(&point))
+            // When it is late, the last point that it told is what comes of it.
+            let mut last = None;
+            let told = &mut |news| {
+                if let News::Point(point) = news {
+                    last = Some(point);
+                }
+            };
+            let solved = self.request.by.solve(task, budget, self.request.budget, told);
+            let point = solved.and_then(|solved| solved.point).or(last);
+            point.map(|point| model.placement(&point))
         });
         found.is_some_and(|to| self.accept(to))
     }

@@ -133,12 +133,16 @@ pub(crate) fn wait<N: Send + 'static, T: Send + 'static>(
     if state.compare_exchange(RUNS, LEFT, Ordering::AcqRel, Ordering::Acquire).is_err() {
         // It has ended at this very moment.
         LATE.fetch_sub(1, Ordering::AcqRel);
-        return take.try_iter().find_map(|message| match message {
-            Message::Done(done) => Some(done),
-            Message::News(_) => None,
-        });
     }
-    None
+    // What was told before is not lost.
+    let mut done = None;
+    for message in take.try_iter() {
+        match message {
+            Message::Done(all) => done = Some(all),
+            Message::News(news) => told(news),
+        }
+    }
+    done
 }
 
 /// Marks the end of a worker, however it comes.

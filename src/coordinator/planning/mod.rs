@@ -5,6 +5,7 @@ mod ask;
 mod capacity;
 mod fresh;
 mod linked;
+mod network;
 mod rules;
 mod snapshot;
 #[cfg(test)]

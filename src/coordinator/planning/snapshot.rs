@@ -1,7 +1,7 @@
 //! The problem that the solver is given: what is known of some hosts at this moment.
 
 use super::capacity::{Place, Role, level};
-use super::{linked, rules};
+use super::{linked, network, rules};
 use crate::coordinator::detect::Key;
 use crate::coordinator::inventory::{Cell, VmEntry};
 use crate::coordinator::load::{RESOURCES, add, demand, loads, subtract};
@@ -47,6 +47,7 @@ pub(super) struct Draft<'a> {
 ///   that may happen without asking is not decided here.
 /// * A host is planned with the bandwidth that migrations from it were seen to reach. A VM that writes too fast for it
 ///   counts as one that writes nothing where post-copy may be used.
+/// * Uplinks of racks and sites are links of the problem.
 /// * Rules are restricted to the VMs and hosts of the problem such that what holds here holds in the whole cell.
 pub(crate) fn problem(
     cell: &Cell,
@@ -83,6 +84,7 @@ pub(crate) fn problem(
         constraints,
         objective: objective.to_owned(),
         limits: limits.cloned(),
+        network: network::network(&places, &settings.execution.uplinks),
         ..Problem::default()
     }
 }

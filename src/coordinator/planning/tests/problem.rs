@@ -1,4 +1,5 @@
 use super::*;
+use crate::coordinator::settings::Uplink;
 use crate::coordinator::testing::report;
 use crate::record::{AdminState, Connection, VmState};
 use dvms_solver::file::{Body, Host, Vm};
@@ -220,4 +221,39 @@ fn a_broken_rule_that_another_plan_mends_takes_no_further_vms_where_it_is_broken
     let made = problem_of(&world, &["h2", "h3", "h4"], &answers);
     assert_eq!(closed(&made, "apart", "h2"), ["a6"]);
     assert_eq!(closed(&made, "near", "h3"), ["b3"]);
+}
+
+#[test]
+fn uplinks_are_links_of_the_problem() {
+    let mut world = World::new(4);
+    assert_eq!(problem_of(&world, &["h1", "h2"], &[]).network, None);
+    for (host, rack, site) in [("h1", "r1", "s 1"), ("h2", "r2", "s 1"), ("h3", "r3", "s2")] {
+        let labels = &mut world.cell.hosts.get_mut(host).unwrap().hello.labels;
+        labels.insert("rack".into(), rack.into());
+        labels.insert("site".into(), site.into());
+    }
+    let uplink =
+        |label: &str, bandwidth_mib_s| Uplink { label: label.into(), max_concurrent: None, bandwidth_mib_s };
+    world.settings.execution.uplinks =
+        vec![uplink("rack", Some(80.0)), uplink("site", Some(30.0)), uplink("room", None)];
+    let made = problem_of(&world, &["h1", "h2", "h3", "h4"], &[]);
+    let network = made.network.clone().unwrap();
+    let names: Vec<&str> = network.switches.iter().map(|switch| switch.name.as_str()).collect();
+    assert_eq!(names, ["core", "site:s_1", "site:s2", "rack:r1", "rack:r2", "rack:r3"]);
+    let model = dvms_solver::Problem::new(&made).unwrap();
+    let rate = |a: &str, b: &str| {
+        let host = |name: &str| model.host_ids().find(|host| model.host(*host).name == name).unwrap();
+        model.rate_limit(host(a), host(b))
+    };
+    // Within a site over racks, between sites, and where no label tells anything but the core.
+    assert_eq!(
+        [rate("h1", "h2"), rate("h1", "h3"), rate("h3", "h4"), rate("h4", "h4")],
+        [80.0, 30.0, 30.0, 100.0]
+    );
+
+    // A rack in two sites is no tree: what is coarser counts, the other when migrations begin only.
+    world.cell.hosts.get_mut("h3").unwrap().hello.labels.insert("rack".into(), "r1".into());
+    let network = problem_of(&world, &["h1", "h2", "h3", "h4"], &[]).network.unwrap();
+    let labels: Vec<&str> = network.switches.iter().map(|switch| &switch.name[..4]).collect();
+    assert_eq!(labels.iter().filter(|label| **label != "core").count(), 2, "{labels:?}");
 }
