@@ -243,13 +243,10 @@ fn uplinks_are_links_of_the_problem() {
     let model = dvms_solver::Problem::new(&made).unwrap();
     let rate = |a: &str, b: &str| {
         let host = |name: &str| model.host_ids().find(|host| model.host(*host).name == name).unwrap();
-        model.rate_limit(host(a), host(b))
+        model.rate_limit(host(a), host(b)).round() as i64
     };
     // Within a site over racks, between sites, and where no label tells anything but the core.
-    assert_eq!(
-        [rate("h1", "h2"), rate("h1", "h3"), rate("h3", "h4"), rate("h4", "h4")],
-        [80.0, 30.0, 30.0, 100.0]
-    );
+    assert_eq!([rate("h1", "h2"), rate("h1", "h3"), rate("h3", "h4"), rate("h4", "h4")], [80, 30, 30, 100]);
 
     // A rack in two sites is no tree: what is coarser counts, the other when migrations begin only.
     world.cell.hosts.get_mut("h3").unwrap().hello.labels.insert("rack".into(), "r1".into());
