@@ -99,25 +99,12 @@ fn tells_apart(level: Objective) -> bool {
     matches!(level, Objective::Violations | Objective::Migrations | Objective::MigrationCost)
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
     fn run(&mut self, means: Means) {
         let request = self.request;
         // What VMs that must stay prevent is not proved.
         let proves = request.stay.is_empty();
-        let whole = |arrivals: Arrivals| {
-            let held = |vm: VmId| self.must_stay(vm).then(|| self.ends.from(vm));
-            let shape = Shape {
-                held: &held,
-                entered: None,
-                arrivals,
-                apart: &|_| false,
-                whole: proves,
-                named: means.named,
-                most_columns: means.most_columns,
-            };
-            let model = Model::new(request.problem, self.rules, self.ends, &shape);
-            model.filter(|model| model.linear.nonzeros <= MOST_NONZEROS && !model.linear.wide)
-        };
+        let whole = |arrivals: Arrivals| self.whole(arrivals, &|_| false, means);
         // Who goes to other nodes of its host is not known to it.
         let relaxed = |arrivals: Arrivals| {
             (means.pooled && proves && !request.problem.has_numa()).then(|| whole(arrivals)).flatten()
@@ -147,7 +134,7 @@ impl Search<'_> {
                 }
             }
             if let Some(groups) = groups.filter(|_| tells_apart(levels[i])) {
-                self.tell_apart(groups, i, &budget.slice(GROUPED));
+                self.tell_apart(groups, i, means, &budget.slice(GROUPED));
             }
             if full.is_none() {
                 nearby::improve(self, i, &budget);
@@ -180,6 +167,23 @@ impl Search<'_> {
         self.request.stay.contains(&vm)
     }
 
+    /// The model of all that may be done, as these means say; `None` where it is too large, or of no use for proofs.
+    fn whole(&self, arrivals: Arrivals, apart: &dyn Fn(VmId) -> bool, means: Means) -> Option<Model<'a>> {
+        let held = |vm: VmId| self.must_stay(vm).then(|| self.ends.from(vm));
+        let shape = Shape {
+            held: &held,
+            entered: None,
+            arrivals,
+            apart,
+            // What VMs that must stay prevent is not proved.
+            whole: self.request.stay.is_empty(),
+            named: means.named,
+            most_columns: means.most_columns,
+        };
+        let model = Model::new(self.request.problem, self.rules, self.ends, &shape);
+        model.filter(|model| model.linear.nonzeros <= MOST_NONZEROS && !model.linear.wide)
+    }
+
     /// A model in which only the VMs may move that are free, and only to these hosts.
     fn part(&self, free: &[bool], hosts: &[HostId], most_columns: usize) -> Option<Model<'_>> {
         let best = self.base();
@@ -204,35 +208,18 @@ impl Search<'_> {
 
     /// Solves models that tell more and more VMs apart, as long as what comes out lets some arrive that are not: what they
     /// prove grows to what can be proved, and the last of them may have the optimum itself.
-    fn tell_apart(&mut self, groups: usize, i: usize, budget: &Budget) {
+    fn tell_apart(&mut self, groups: usize, i: usize, means: Means, budget: &Budget) {
         let request = self.request;
-        let mut on = vec![Vec::new(); request.problem.hosts.len()];
-        for vm in request.problem.vm_ids() {
-            if let Some(host) = self.from(vm) {
-                on[host.index()].push(vm);
-            }
-        }
         // Who is on a host that is over will leave it or not; it is told from the beginning.
         let usage = objective::usage(request.problem, &request.problem.initial());
         let over = request.problem.bounds().filter(|bound| usage[bound.cell] > bound.usable);
-        let mut apart: BTreeSet<VmId> =
-            over.flat_map(|bound| on[bound.host.index()].iter().copied()).collect();
+        let over: BTreeSet<HostId> = over.map(|bound| bound.host).collect();
+        let there = |vm: &VmId| self.from(*vm).is_some_and(|host| over.contains(&host));
+        let mut apart: BTreeSet<VmId> = request.problem.vm_ids().filter(there).collect();
         while !self.closed(i) && !budget.expired() {
-            let shape = Shape {
-                held: &|_| None,
-                entered: None,
-                arrivals: Arrivals::Grouped(groups),
-                apart: &|vm| apart.contains(&vm),
-                whole: true,
-                named: false,
-                most_columns: MOST_COLUMNS,
-            };
-            let Some(model) = Model::new(request.problem, self.rules, self.ends, &shape) else { return };
-            let fits = model.linear.nonzeros <= MOST_NONZEROS && !model.linear.wide;
-            let Some(ended) = fits.then(|| self.solve(&model, i, &budget.slice(GROUP_TURN), true)).flatten()
-            else {
-                return;
-            };
+            let model = self.whole(Arrivals::Grouped(groups), &|vm| apart.contains(&vm), means);
+            let Some(model) = model else { return };
+            let Some(ended) = self.solve(&model, i, &budget.slice(GROUP_TURN), true) else { return };
             let Some(point) = ended.point else { return };
             // If only those leave that do here, and those that do in the best placement, there may be one as good.
             let leavers = groups::leavers(&model, &point);
@@ -256,14 +243,14 @@ impl Search<'_> {
     /// One solve of a whole model for a level, with the levels before at their values. `near`: it may end near the
     /// optimum where units are small.
     fn solve(&mut self, model: &Model<'_>, i: usize, budget: &Budget, near: bool) -> Option<Ended> {
-        let (mut task, common) = self.task(model, i)?;
+        let (mut task, common, level) = self.task(model, i)?;
         if !near {
             task.gap = 0.0;
         }
         let gap = task.gap;
         let request = self.request;
         let told = &mut |news| match news {
-            News::Bound(bound) => self.learn(model, i, bound, common),
+            News::Bound(bound) => self.learn(model, &level, i, bound, common),
             News::Point(point) if !model.is_pooled() => _ = self.accept(model.placement(&point)),
             News::Point(_) => {}
         };
@@ -276,16 +263,14 @@ impl Search<'_> {
             self.accept(model.placement(point));
         }
         if let Some(bound) = solved.bound {
-            self.learn(model, i, bound, common);
+            self.learn(model, &level, i, bound, common);
         }
         Some(Ended { point: solved.point, near: solved.end == End::Optimal && gap > 1.0 })
     }
 
     /// Takes a bound of the sum of a level, which was divided.
-    fn learn(&mut self, model: &Model<'_>, i: usize, bound: i64, common: i64) {
-        let level = Level::new(model, self.request.problem.objectives[i]);
+    fn learn(&mut self, model: &Model<'_>, level: &Level, i: usize, bound: i64, common: i64) {
         if model.whole
-            && let Some(level) = level
             && let Some(bound) = bound.checked_mul(common)
             && let Some(known) = self.bounds[i]
             && level.value(bound) > known
@@ -297,8 +282,8 @@ impl Search<'_> {
         }
     }
 
-    /// What the back-end is given, and by what its goal was divided.
-    fn task(&self, model: &Model<'_>, i: usize) -> Option<(Task, i64)> {
+    /// What the back-end is given, by what its goal was divided, and the level that it is.
+    fn task(&self, model: &Model<'_>, i: usize) -> Option<(Task, i64, Level)> {
         let objectives = &self.request.problem.objectives;
         let level = Level::new(model, objectives[i])?;
         let mut linear = model.linear.clone();
@@ -322,7 +307,7 @@ impl Search<'_> {
         let common = level.terms.iter().fold(0, |common, (_, factor)| gcd(common, *factor)).max(1);
         let goal = level.terms.iter().map(|(column, factor)| (*column, factor / common)).collect();
         let gap = level.gap() / common as f64;
-        Some((Task { linear, goal, start, seed: self.request.seed, gap }, common))
+        Some((Task { linear, goal, start, seed: self.request.seed, gap }, common, level))
     }
 
     /// Solves a part for a level. Whether that has made anything better.
@@ -335,7 +320,7 @@ impl Search<'_> {
         most_columns: usize,
     ) -> bool {
         let found = self.part(free, hosts, most_columns).and_then(|model| {
-            let (task, _) = self.task(&model, i)?;
+            let (task, ..) = self.task(&model, i)?;
             // When it is late, the last point that it told is what comes of it.
             let mut last = None;
             let told = &mut |news| {

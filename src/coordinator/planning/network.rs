@@ -5,6 +5,7 @@
 //! uplink of a label that is not is left out here, and acts when migrations begin only.
 
 use super::capacity::Place;
+use super::snapshot::is_of_name;
 use crate::coordinator::settings::Uplink;
 use dvms_solver::file::{Link, Network, Switch};
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,7 +87,7 @@ struct Names {
 
 impl Names {
     fn fresh(&mut self, wanted: &str) -> String {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "_.:@-".contains(c) { c } else { '_' };
+        let plain = |c: char| if is_of_name(c) { c } else { '_' };
         let mut name: String = wanted.chars().take(200).map(plain).collect();
         while !self.taken.insert(name.clone()) {
             name.push('.');

@@ -211,6 +211,10 @@ fn amounts(pair: [i64; 2]) -> Amounts {
 
 /// Whether the contract takes it as a name. What has another one is left out.
 fn is_name(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:@-".contains(c);
-    (1..=253).contains(&text.len()) && text.chars().all(allowed)
+    (1..=253).contains(&text.len()) && text.chars().all(is_of_name)
+}
+
+/// Whether the contract takes it in a name.
+pub(super) fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_.:@-".contains(c)
 }
