@@ -158,7 +158,9 @@ fn the_partition_protocol_is_a_pure_state_machine() {
     if !root().join("src/partition").is_dir() {
         return;
     }
-    let sources = sources_in("src/partition/");
+    let mut sources = sources_in("src/partition/");
+    // What it is tried in keeps the states that it has seen, and reads scenarios.
+    sources.retain(|source| !source.path.starts_with("src/partition/world"));
     let forbidden = [
         "dvms_solver",
         "dvms_proto",

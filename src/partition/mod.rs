@@ -1,215 +1,60 @@
-//! Which hosts are reserved for whom: the only way to reserve hosts.
+//! Which hosts are reserved for whom: DVMS, scheduling without a centre, as a pure state machine.
 //!
-//! A host is in at most one partition, so plans of different partitions touch different hosts and can be
-//! solved and carried out at the same time. Reservations are all or nothing, so that nobody holds one host
-//! while waiting for another. Who must wait does so in order: a later request never takes a host that an
-//! earlier one waits for, however long the holder keeps it, while requests for other hosts pass by.
+//! A [`Node`] is one coordinator's part. It *owns* the hosts of its cell (the [`Ledger`] says who has reserved them)
+//! and *leads* partitions for troubles of its cell. It takes events, messages and the passing of time, and gives
+//! effects; it does no I/O, has no clock and no random source of its own. docs/PROTOCOL.md is the specification:
+//! messages, timers, what goes on when one is lost, and how it differs from the literature.
 //!
-//! A pure state machine: it does not wait, it says who may go on.
+//! ```text
+//!                    ┌───────── no plan ─────────┐
+//!  event ──► GATHERING ──────► SOLVING ──► COMMITTING ──► EXECUTING ──► ended: SOLVED
+//!             ▲  │ all asked      │ plan        │ an owner does not commit
+//!             │  ▼                │ nothing     ▼
+//!     back-off│ BLOCKED ◄─────┐   └► SOLVED   ended: DROPPED, raised again after a back-off
+//!     or hosts│  │  │ ▲        │
+//!     are free└──┘  │ └ declined, withdrawn, silent
+//!                   ├─► OFFERING (to an older one) ──► accepted: absorbed, handed over
+//!                   └─► ABSORBING (a younger one) ──► ADOPTING its hosts ──► GATHERING
+//! ```
+//!
+//! **Safety.** A host is in at most one partition, as its owner alone says who holds it, and holds it for one. An
+//! action passes the owner, which lets it through only for the partition and epoch that it has committed the host
+//! to. After a restart an owner grants nothing before every lease that it might have granted has ended. A merge
+//! moves hosts at their owners, one by one, from a holder that has ended.
+//!
+//! **Progress.** Let nothing more go wrong, load stay still and solvers be complete. The measure is (events unsolved,
+//! partitions, hosts not asked), in this order. A gathering partition asks each member once per tour, so that
+//! it solves, or blocks. Of the blocked ones all but the oldest offer themselves to older ones, and the oldest takes
+//! offers: the number of partitions falls. A partition that meets no holder asks for all hosts, and solves with all
+//! that there are: it solves its events, or says that they cannot be solved. Whoever waits is woken when a host is
+//! freed, and by its back-off where that word is lost. A lease ends by itself, an event is raised again when the lease
+//! on it ends: nothing that is lost holds anything up for longer than a lease.
+//!
+//! Both are tried by machine in `world`: all orders of steps of small rings, with faults; random walks; scenarios.
+//!
+//! [`Partitions`] is the same for the hosts of one cell alone: all or nothing, in order of arrival.
 
+mod event;
+mod growth;
+mod io;
+mod ledger;
+mod message;
+mod names;
+mod node;
+mod reservations;
+mod ring;
+mod settings;
+mod time;
 #[cfg(test)]
-mod tests;
+mod world;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-/// Who has reserved which hosts, and who waits for which.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Partitions {
-    /// Host → the partition that holds it.
-    held: BTreeMap<String, String>,
-    /// Partition → its hosts.
-    reserved: BTreeMap<String, BTreeSet<String>>,
-    /// Those who wait and the hosts they wait for, in order of arrival.
-    queue: VecDeque<(String, BTreeSet<String>)>,
-}
-
-/// Why hosts cannot be reserved. Nothing was reserved.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// Others hold hosts, or have waited for them longer.
-    #[error("reserved by others: {}", listing(.0))]
-    Busy(BTreeMap<String, String>),
-    /// The partition holds hosts or waits already.
-    #[error("partition {0} exists")]
-    Exists(String),
-    /// There is no such partition, or it does not hold hosts yet.
-    #[error("partition {0} holds no hosts")]
-    Unknown(String),
-}
-
-fn listing(busy: &BTreeMap<String, String>) -> String {
-    busy.iter().map(|(host, partition)| format!("{host} by {partition}")).collect::<Vec<_>>().join(", ")
-}
-
-/// What became of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// The hosts are reserved.
-    Granted,
-    /// The request waits: host → the partition that holds it, or has waited for it longer.
-    Queued(BTreeMap<String, String>),
-}
-
-impl Partitions {
-    /// Nothing is reserved.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Reserves hosts for a new partition: all, or none.
-    ///
-    /// # Errors
-    /// [`Refused::Busy`] with the hosts that others hold or wait for, [`Refused::Exists`].
-    pub fn reserve(&mut self, id: &str, hosts: &BTreeSet<String>) -> Result<(), Refused> {
-        self.must_be_new(id)?;
-        let busy = self.busy(hosts, self.queue.len());
-        if !busy.is_empty() {
-            return Err(Refused::Busy(busy));
-        }
-        self.take(id, hosts.clone());
-        Ok(())
-    }
-
-    /// The same, ahead of those who wait: only what is held is an obstacle. For what is urgent; those who wait do
-    /// so for longer.
-    ///
-    /// # Errors
-    /// [`Refused::Busy`] with the hosts that others hold, [`Refused::Exists`].
-    pub fn reserve_ahead(&mut self, id: &str, hosts: &BTreeSet<String>) -> Result<(), Refused> {
-        self.must_be_new(id)?;
-        let busy = self.busy(hosts, 0);
-        if !busy.is_empty() {
-            return Err(Refused::Busy(busy));
-        }
-        self.take(id, hosts.clone());
-        Ok(())
-    }
-
-    /// Reserves hosts for a new partition, or puts it at the end of those who wait. Later calls of
-    /// [`release`](Self::release) and [`shrink`](Self::shrink) say when it is its turn.
-    ///
-    /// # Errors
-    /// [`Refused::Exists`].
-    pub fn request(&mut self, id: &str, hosts: &BTreeSet<String>) -> Result<Answer, Refused> {
-        match self.reserve(id, hosts) {
-            Ok(()) => Ok(Answer::Granted),
-            Err(Refused::Busy(busy)) => {
-                self.queue.push_back((id.to_owned(), hosts.clone()));
-                Ok(Answer::Queued(busy))
-            }
-            Err(other) => Err(other),
-        }
-    }
-
-    /// Adds hosts to a partition: all, or none. Those it has already are no obstacle. Never waits, as a
-    /// partition that waits while it holds hosts could wait for one that waits for it.
-    ///
-    /// # Errors
-    /// [`Refused::Busy`] with the hosts that others hold or wait for, [`Refused::Unknown`].
-    pub fn grow(&mut self, id: &str, hosts: &BTreeSet<String>) -> Result<(), Refused> {
-        self.grow_after(id, hosts, self.queue.len())
-    }
-
-    /// The same, ahead of those who wait, as in [`reserve_ahead`](Self::reserve_ahead).
-    ///
-    /// # Errors
-    /// [`Refused::Busy`] with the hosts that others hold, [`Refused::Unknown`].
-    pub fn grow_ahead(&mut self, id: &str, hosts: &BTreeSet<String>) -> Result<(), Refused> {
-        self.grow_after(id, hosts, 0)
-    }
-
-    fn grow_after(&mut self, id: &str, hosts: &BTreeSet<String>, earlier: usize) -> Result<(), Refused> {
-        let own = self.reserved.get(id).ok_or_else(|| Refused::Unknown(id.to_owned()))?;
-        let new: BTreeSet<String> = hosts.difference(own).cloned().collect();
-        let busy = self.busy(&new, earlier);
-        if !busy.is_empty() {
-            return Err(Refused::Busy(busy));
-        }
-        self.take(id, new);
-        Ok(())
-    }
-
-    /// Takes hosts out of a partition; those it does not hold are ignored. The partition stays, even
-    /// without hosts. Returns those who have waited and hold their hosts now, in the order of their arrival.
-    pub fn shrink(&mut self, id: &str, leaving: &BTreeSet<String>) -> Vec<String> {
-        let Some(own) = self.reserved.get_mut(id) else { return Vec::new() };
-        for host in leaving {
-            if own.remove(host) {
-                self.held.remove(host);
-            }
-        }
-        self.serve()
-    }
-
-    /// Ends a partition or, if it waits, its waiting; one that there is not is ignored. Returns those who have
-    /// waited and hold their hosts now, in the order of their arrival.
-    pub fn release(&mut self, id: &str) -> Vec<String> {
-        for host in self.reserved.remove(id).unwrap_or_default() {
-            self.held.remove(&host);
-        }
-        self.queue.retain(|(waiting, _)| waiting != id);
-        self.serve()
-    }
-
-    /// The partition that holds a host.
-    #[must_use]
-    pub fn holder(&self, host: &str) -> Option<&str> {
-        self.held.get(host).map(String::as_str)
-    }
-
-    /// The hosts that a partition holds; `None` while it waits, and when there is no such partition.
-    #[must_use]
-    pub fn hosts(&self, id: &str) -> Option<&BTreeSet<String>> {
-        self.reserved.get(id)
-    }
-
-    /// Partitions that hold hosts, by id.
-    pub fn partitions(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
-        self.reserved.iter().map(|(id, hosts)| (id.as_str(), hosts))
-    }
-
-    /// Those who wait, in order of arrival, with the hosts they wait for.
-    pub fn waiting(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
-        self.queue.iter().map(|(id, hosts)| (id.as_str(), hosts))
-    }
-
-    fn must_be_new(&self, id: &str) -> Result<(), Refused> {
-        let waits = self.queue.iter().any(|(waiting, _)| waiting == id);
-        if waits || self.reserved.contains_key(id) { Err(Refused::Exists(id.to_owned())) } else { Ok(()) }
-    }
-
-    /// The hosts among `hosts` that are held, or wanted by one of the first `earlier` who wait.
-    fn busy(&self, hosts: &BTreeSet<String>, earlier: usize) -> BTreeMap<String, String> {
-        let mut busy = BTreeMap::new();
-        for host in hosts {
-            let waiting = || self.queue.iter().take(earlier).find(|(_, wanted)| wanted.contains(host));
-            if let Some(by) = self.held.get(host).or_else(|| waiting().map(|(id, _)| id)) {
-                busy.insert(host.clone(), by.clone());
-            }
-        }
-        busy
-    }
-
-    fn take(&mut self, id: &str, hosts: BTreeSet<String>) {
-        self.held.extend(hosts.iter().map(|host| (host.clone(), id.to_owned())));
-        self.reserved.entry(id.to_owned()).or_default().extend(hosts);
-    }
-
-    /// Gives those who wait their hosts, first come first served among those who want the same.
-    fn serve(&mut self) -> Vec<String> {
-        let mut granted = Vec::new();
-        let mut next = 0;
-        while next < self.queue.len() {
-            if self.busy(&self.queue[next].1, next).is_empty()
-                && let Some((id, hosts)) = self.queue.remove(next)
-            {
-                self.take(&id, hosts);
-                granted.push(id);
-            } else {
-                next += 1;
-            }
-        }
-        granted
-    }
-}
+pub use event::{Amounts, Event, Kind, Need, Outcome};
+pub use io::{Effect, Found, Held, Input};
+pub use ledger::{Facts, Ledger, Reservation};
+pub use message::{Body, Declined, Grant, Holder, Message};
+pub use names::{Epoch, EventKey, Host, Member, NoPartitionId, PartitionId};
+pub use node::{Led, Node, Stage};
+pub use reservations::{Answer, Partitions, Refused};
+pub use ring::{Place, Ring};
+pub use settings::Settings;
+pub use time::{Millis, Now, Time};

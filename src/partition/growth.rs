@@ -1,0 +1,72 @@
+//! Which free hosts a partition gets.
+
+use super::event::{Amounts, Need};
+use super::names::Host;
+
+/// Chooses hosts that together meet a need, few of them: again and again the one that covers most of what is still
+/// lacking, in the parts of each resource, so that a host with free memory is not taken for a lack of CPU; at
+/// equality the one with most room, then the first by name. Not more than `most`; all that there are when they
+/// are not enough.
+pub(super) fn choose(free: &[(&Host, Amounts)], need: &Need, most: usize) -> Vec<Host> {
+    let mut left: Vec<_> = free.to_vec();
+    let mut chosen = Vec::new();
+    let mut lack = need.room.map(|amount| amount.max(0));
+    while chosen.len() < most
+        && (lack.iter().any(|amount| *amount > 0) || chosen.len() < need.hosts as usize)
+        && let Some(best) = (0..left.len()).max_by(|&a, &b| {
+            let value = |index: usize| (covered(left[index].1, lack), room(left[index].1));
+            let (a, b) = ((value(a), left[b].0), (value(b), left[a].0));
+            a.cmp(&b)
+        })
+    {
+        let (host, room) = left.swap_remove(best);
+        for (lack, room) in lack.iter_mut().zip(room) {
+            *lack = (*lack - room.max(0)).max(0);
+        }
+        chosen.push(host.clone());
+    }
+    chosen
+}
+
+/// How much of what is lacking some room covers, in thousandths of it, over all resources.
+fn covered(room: Amounts, lack: Amounts) -> i64 {
+    let part = |(room, lack): (i64, i64)| {
+        if lack > 0 {
+            i64::try_from(i128::from(room.clamp(0, lack)) * 1000 / i128::from(lack)).unwrap_or(1000)
+        } else {
+            0
+        }
+    };
+    room.into_iter().zip(lack).map(part).sum()
+}
+
+fn room(room: Amounts) -> i128 {
+    room.iter().map(|amount| i128::from((*amount).max(0))).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choose_of(free: &[(&str, Amounts)], need: Need, most: usize) -> Vec<String> {
+        let named: Vec<(Host, Amounts)> = free.iter().map(|(name, room)| ((*name).into(), *room)).collect();
+        let free: Vec<_> = named.iter().map(|(name, room)| (name, *room)).collect();
+        choose(&free, &need, most).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn few_hosts_that_complement_what_is_lacking() {
+        let free = [("a", [1000, 64_000]), ("b", [8000, 2000]), ("c", [3000, 3000])];
+        // CPU is lacking: memory does not count.
+        assert_eq!(choose_of(&free, Need { room: [4000, 0], hosts: 0 }, 9), ["b"]);
+        assert_eq!(choose_of(&free, Need { room: [0, 60_000], hosts: 0 }, 9), ["a"]);
+        // As many as the bound demands, not one by one.
+        assert_eq!(choose_of(&free, Need { room: [10_000, 0], hosts: 0 }, 9), ["b", "c"]);
+        assert_eq!(choose_of(&free, Need { room: [50_000, 0], hosts: 0 }, 9), ["b", "c", "a"]);
+        assert_eq!(choose_of(&free, Need { room: [50_000, 0], hosts: 0 }, 2), ["b", "c"]);
+        // A number of hosts without a bound on room: those with most room.
+        assert_eq!(choose_of(&free, Need { room: [0, 0], hosts: 2 }, 9), ["a", "b"]);
+        assert_eq!(choose_of(&free, Need { room: [-5, 0], hosts: 0 }, 9), [""; 0]);
+        assert_eq!(choose_of(&[("b", [5, 5]), ("a", [5, 5])], Need { room: [1, 0], hosts: 0 }, 9), ["a"]);
+    }
+}

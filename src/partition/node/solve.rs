@@ -1,0 +1,58 @@
+//! A partition looks for a plan.
+
+use super::Node;
+use super::led::Stage;
+use crate::partition::event::{Need, Outcome};
+use crate::partition::io::{Effect, Found};
+use crate::partition::names::PartitionId;
+use crate::partition::time::Now;
+
+impl Node {
+    /// Asks the solver. `whole` = these are all hosts that can be had: the last attempt.
+    pub(super) fn solve(&mut self, id: &PartitionId, whole: bool, now: Now) {
+        let until = now.at + self.settings.solve_within;
+        let Some(led) = self.led.get_mut(id) else { return };
+        led.version += 1;
+        led.changed = false;
+        led.stage = Stage::Solving { until, whole };
+        let (version, hosts, events) = (led.version, led.hosts(), led.events().cloned().collect());
+        self.effect(Effect::Solve { partition: id.clone(), version, hosts, events, whole });
+    }
+
+    /// Nobody wants to know any more what is being solved.
+    pub(super) fn cancel_solve(&mut self, id: &PartitionId) {
+        let Some(led) = self.led.get(id) else { return };
+        if matches!(led.stage, Stage::Solving { .. }) {
+            let version = led.version;
+            self.effect(Effect::CancelSolve { partition: id.clone(), version });
+        }
+    }
+
+    /// The solver has returned.
+    pub(super) fn solved(&mut self, id: &PartitionId, version: u64, found: Found, now: Now) {
+        let Some(led) = self.led.get_mut(id).filter(|led| led.version == version) else { return };
+        let Stage::Solving { whole, .. } = led.stage else { return };
+        match found {
+            Found::Plan { touched } => self.commit(id, &touched, now),
+            Found::Nothing => self.end(id, Some(Outcome::Solved)),
+            Found::None { .. } if whole => {
+                // Where somebody was silent there may be more hosts than these.
+                let outcome = if led.silent { Outcome::Dropped } else { Outcome::Unsolved };
+                self.end(id, Some(outcome));
+            }
+            Found::None { need } => {
+                // By what the bound says, or by half as many again.
+                let more = u32::try_from(led.hosts.len().div_ceil(2)).unwrap_or(u32::MAX).max(1);
+                led.need = if need.is_met() { Need { hosts: more, ..need } } else { need };
+                self.ask_next(id, None, now);
+            }
+        }
+    }
+
+    /// The solver has not returned.
+    pub(super) fn solver_is_late(&mut self, id: &PartitionId, now: Now) {
+        self.cancel_solve(id);
+        let Some(version) = self.led.get(id).map(|led| led.version) else { return };
+        self.solved(id, version, Found::None { need: Need::default() }, now);
+    }
+}
