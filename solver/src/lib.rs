@@ -7,6 +7,7 @@
 
 mod answer;
 mod backend;
+mod behind;
 #[doc(hidden)]
 pub mod bench;
 pub mod budget;

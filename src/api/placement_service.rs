@@ -1,6 +1,7 @@
 //! `PlacementService`: solving, judging and asking without a cluster.
 
 mod ask;
+mod over_time;
 mod questions;
 mod solve;
 mod wishes;
@@ -132,7 +133,7 @@ impl PlacementService for Placement {
         &self,
         request: Request<pb::ExplainRequest>,
     ) -> Result<Response<pb::ExplainResponse>, Status> {
-        Ok(Response::new(questions::explained(request).await?))
+        Ok(Response::new(questions::explained(self, request).await?))
     }
 
     async fn what_if(
@@ -144,6 +145,20 @@ impl PlacementService for Placement {
 
     async fn fit(&self, request: Request<pb::FitRequest>) -> Result<Response<pb::FitResponse>, Status> {
         Ok(Response::new(questions::fitted(self, request).await?))
+    }
+
+    async fn timeline(
+        &self,
+        request: Request<pb::TimelineRequest>,
+    ) -> Result<Response<pb::TimelineResponse>, Status> {
+        Ok(Response::new(over_time::timeline(request).await?))
+    }
+
+    async fn forecast(
+        &self,
+        request: Request<pb::ForecastRequest>,
+    ) -> Result<Response<pb::ForecastResponse>, Status> {
+        Ok(Response::new(over_time::forecasts(request).await?))
     }
 }
 

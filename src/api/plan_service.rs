@@ -1,6 +1,6 @@
 //! `PlanService`: plans of the infrastructure and their lives.
 
-use super::convert::{Detail, record_to_wire, request_from_wire};
+use super::convert::{Detail, pace_from_wire, record_to_wire, request_from_wire};
 use super::error::ApiError;
 use super::list::{List, list};
 use super::placement_service::rejected;
@@ -114,6 +114,15 @@ impl PlanService for Plans {
     ) -> Result<Response<pb::PlanRecord>, Status> {
         let id = request.into_inner().id;
         answer(&*self.coordinator.resume_plan(&id).await.map_err(ApiError::from)?)
+    }
+
+    async fn limit_plan(
+        &self,
+        request: Request<pb::LimitPlanRequest>,
+    ) -> Result<Response<pb::PlanRecord>, Status> {
+        let pb::LimitPlanRequest { id, pace } = request.into_inner();
+        let pace = pace_from_wire(pace).map_err(ApiError::invalid)?;
+        answer(&*self.coordinator.limit_plan(&id, pace).await.map_err(ApiError::from)?)
     }
 
     async fn cancel_plan(

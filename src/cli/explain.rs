@@ -10,7 +10,7 @@ use super::plan_view;
 use super::searching::{Effort, Search};
 use super::table::{Cell, Column, Look, Table};
 use dvms_solver::explain::{
-    Bond, Change, ChangeKind, Changes, Explanation, Need, Unexplained, Verdict, changed, explain, requiring,
+    Asked, Bond, Change, Changes, Explanation, Need, Solved, Unexplained, Verdict, explain, solved,
 };
 use dvms_solver::file::{Plan, Problem, Status};
 use serde_json::{Value, json};
@@ -52,24 +52,6 @@ pub(crate) struct Arguments {
     effort: Effort,
 }
 
-/// What solves say of it.
-#[derive(Debug)]
-struct Solved {
-    /// The problem as it is.
-    plan: Plan,
-    /// With the VM held to the host that was asked for.
-    asked: Option<Asked>,
-}
-
-#[derive(Debug)]
-struct Asked {
-    /// The rule that holds it.
-    rule: String,
-    /// With what an operator would have to change.
-    changed: bool,
-    plan: Plan,
-}
-
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure> {
     let input = Input::read(&arguments.file)?;
     let problem = input.problem()?;
@@ -102,16 +84,12 @@ fn refused(input: &Input, error: &Unexplained) -> Failure {
 }
 
 fn solve(search: &Search, problem: &Problem, explanation: &Explanation) -> Result<Solved, Unexplained> {
-    let plan = search.solve(problem, "solving as it is")?;
     let vm = &explanation.vm;
-    let elsewhere = explanation.changes.as_ref().filter(|to| explanation.host.as_ref() != Some(&to.host));
-    let asked = elsewhere.map(|to| -> Result<Asked, Unexplained> {
-        let operators = to.least.iter().any(|change| change.kind != ChangeKind::Leave);
-        let (asked, rule) = requiring(&changed(problem, vm, &to.host, &to.least)?, vm, &to.host);
-        let plan = search.solve(&asked, &format!("solving with {vm} on {}", to.host))?;
-        Ok(Asked { rule, changed: operators, plan })
-    });
-    Ok(Solved { plan, asked: asked.transpose()? })
+    solved(problem, explanation, &mut |problem, held| {
+        let what =
+            held.map_or_else(|| "solving as it is".to_owned(), |host| format!("solving with {vm} on {host}"));
+        search.solve(problem, &what)
+    })
 }
 
 /// Where a plan leaves a VM, and why it moves it.

@@ -103,6 +103,11 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
     let prepared = |path: &Option<PathBuf>| path.as_deref().map(OutFile::prepare).transpose();
     let (out, traced, plot) =
         (prepared(&arguments.out)?, prepared(&arguments.trace)?, prepared(&arguments.plot)?);
+    if output.is_json() && arguments.over_time.prints() {
+        let hint = "dvms gantt PROBLEM PLAN --output json prints a plan over time; --svg and --html write it to files";
+        let message = "--gantt and --step show the plan over time, but --output json prints the plan";
+        return Err(Failure::bad_input(message).hint(hint));
+    }
     let pictures = arguments.over_time.view().map(|view| Ok((view, view.files()?)));
     let pictures = pictures.transpose().map_err(|failure: Failure| failure)?;
     let search = Search::new(&arguments.effort, !output.is_json())?;
@@ -122,6 +127,10 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
         plot.write(&picture(&problem, &plan, &trace))?;
     }
     let shown = match pictures {
+        Some((view, files)) if output.is_json() => {
+            view.write(files, &Subject::of_file(&problem, &plan))?;
+            show(&plan, &forecast, arguments, output).map_err(Failure::from)
+        }
         Some((view, files)) => over_time(&problem, &plan, (view, files), output),
         None => show(&plan, &forecast, arguments, output).map_err(Failure::from),
     };
@@ -149,11 +158,9 @@ fn over_time(
     (view, files): (&View, Files),
     output: Output,
 ) -> Result<(), Failure> {
-    if !output.is_json() {
-        let paint = output.look.paint;
-        output.line(&plan_view::headline(paint, plan))?;
-        output.line(&plan_view::explanation(paint, plan))?;
-    }
+    let paint = output.look.paint;
+    output.line(&plan_view::headline(paint, plan))?;
+    output.line(&plan_view::explanation(paint, plan))?;
     view.show(files, &Subject::of_file(problem, plan), output)
 }
 

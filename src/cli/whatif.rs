@@ -15,6 +15,7 @@ use super::solve::{Goal, exit_of};
 use super::specs::{Many, Pair, VmSpec, hosts, pair, vms};
 use compare::Side;
 use dvms_solver::file::{Plan, Problem};
+use dvms_solver::whatif::differing;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -34,7 +35,8 @@ Examples:
   dvms whatif rack.json --lose rack=a --output json
   dvms whatif rack.json --add-vms 10:cpu=2000,memory=4096 --drop-rule web-apart
   dvms whatif rack.json --add-rule '{\"name\": \"off\", \"ban\": {\"vms\": [\"db1\"], \"hosts\": [\"h1\"]}}'
-  dvms whatif rack.json --compare plan.json")]
+  dvms whatif rack.json --compare plan.json
+  dvms whatif rack.json --compare plan.json --with other.json")]
 pub(crate) struct Arguments {
     /// The problem, JSON; `-` = standard input
     file: String,
@@ -59,6 +61,11 @@ pub(crate) struct Arguments {
     /// Compare with this plan of the problem as it is, instead of solving that
     #[arg(long, value_name = "PLAN")]
     compare: Option<String>,
+    /// Compare the plan of `--compare` with this one; nothing is solved
+    #[arg(long, value_name = "PLAN", requires = "compare", conflicts_with_all = [
+        "add_hosts", "remove_host", "lose", "add_vms", "drop_rule", "add_rule", "out", "out_problem",
+    ])]
+    with: Option<String>,
     /// What is best, instead of what the file says [default: the file's, else REPAIR]
     #[arg(long, value_enum, ignore_case = true)]
     objective: Option<Goal>,
@@ -73,7 +80,10 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure> {
-    Input::not_both(&arguments.file, arguments.compare.as_deref().unwrap_or_default())?;
+    let (compare, with) = (arguments.compare.as_deref(), arguments.with.as_deref());
+    Input::not_both(&arguments.file, compare.unwrap_or_default())?;
+    Input::not_both(&arguments.file, with.unwrap_or_default())?;
+    Input::not_both(compare.unwrap_or_default(), with.unwrap_or_default())?;
     let input = Input::read(&arguments.file)?;
     let mut problem = input.problem()?;
     if let Some(goal) = arguments.objective {
@@ -85,9 +95,11 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
         return Err(Failure::bad_input("nothing is to be different").hint(hint));
     }
     let edited = edits::apply(&problem, &edits)?;
-    let given = arguments.compare.as_deref().map(|path| given(&problem, path)).transpose()?;
+    let given = arguments.compare.as_deref().map(|path| given_plan(&problem, path)).transpose()?;
     let out = arguments.out.as_deref().map(OutFile::prepare).transpose()?;
     let out_problem = arguments.out_problem.as_deref().map(OutFile::prepare).transpose()?;
+
+    let with = arguments.with.as_deref().map(|path| given_plan(&problem, path)).transpose()?;
 
     let search = Search::new(&arguments.effort, !output.is_json())?;
     let solve = |problem: &Problem, what: &str| {
@@ -97,7 +109,10 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
         Some(plan) => ("AS GIVEN", plan),
         None => ("AS IT IS", solve(&problem, "solving as it is")?),
     };
-    let after = solve(&edited, "solving what if")?;
+    let (what_if, after) = match with {
+        Some(plan) => ("THE OTHER", plan),
+        None => ("WHAT IF", solve(&edited, "solving what if")?),
+    };
     if let Some(out) = out {
         out.write(&after.to_json())?;
     }
@@ -105,16 +120,23 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
         out.write(&edited.to_json())?;
     }
     let exit = exit_of(after.status);
+    let differing = differing(&before, &after);
     let before = Side::new(&problem, before);
     let after = Side::new(&edited, after);
     if output.is_json() {
         let words: Vec<String> = edits.iter().map(edits::in_words).collect();
-        output.value(&json!({"edits": words, "before": before.value(), "after": after.value()}))?;
+        output.value(&json!({
+            "edits": words,
+            "before": before.value(),
+            "after": after.value(),
+            "differing": differing,
+        }))?;
     } else {
         let words: Vec<String> = edits.iter().map(|asked| safe(&edits::in_words(asked))).collect();
         let mut text =
             if words.is_empty() { String::new() } else { format!("What if: {}.\n\n", words.join("; ")) };
-        text.push_str(&compare::table(output.look, what, &before, &after));
+        text.push_str(&compare::table(output.look, [what, what_if], &before, &after));
+        text.push_str(&compare::differing(output.look, [what, what_if], &differing));
         let paint = output.look.paint;
         let mut explanation = plan_view::explanation(paint, &after.plan);
         if !after.plan.status.has_plan() {
@@ -130,7 +152,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
 }
 
 /// A plan of the problem, judged.
-fn given(problem: &Problem, path: &str) -> Result<Plan, Failure> {
+fn given_plan(problem: &Problem, path: &str) -> Result<Plan, Failure> {
     let input = Input::read(path)?;
     let plan = input.json("plan", Plan::from_json)?;
     dvms_solver::whatif::given(problem, &plan).map_err(|violations| {

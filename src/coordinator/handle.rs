@@ -2,7 +2,9 @@
 //! the view which that task publishes.
 
 use super::view::{Figures, View};
-use crate::record::{AdminState, Event, Hello, HostRecord, Order, PlanRecord, PlanRequest, Report, VmRecord};
+use crate::record::{
+    AdminState, Event, Hello, HostRecord, Order, Pace, PlanRecord, PlanRequest, Report, VmRecord,
+};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -38,6 +40,7 @@ pub(super) enum Command {
     CancelPlan { id: String, finish_running: bool, reason: String, reply: Reply<PlanRecord> },
     PausePlan { id: String, reason: String, reply: Reply<PlanRecord> },
     ResumePlan(String, Reply<PlanRecord>),
+    LimitPlan { id: String, pace: Pace, reply: Reply<PlanRecord> },
     Shutdown,
 }
 
@@ -346,6 +349,14 @@ impl Coordinator {
     /// Why it was refused.
     pub async fn resume_plan(&self, id: &str) -> Result<Arc<PlanRecord>, OperateError> {
         self.ask(|reply| Command::ResumePlan(id.into(), reply)).await
+    }
+
+    /// Changes what a plan that has not ended may use at once.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub async fn limit_plan(&self, id: &str, pace: Pace) -> Result<Arc<PlanRecord>, OperateError> {
+        self.ask(|reply| Command::LimitPlan { id: id.into(), pace, reply }).await
     }
 
     /// Figures for monitoring.

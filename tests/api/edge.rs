@@ -95,6 +95,7 @@ async fn the_api_describes_itself() {
         "ApprovePlan",
         "PausePlan",
         "ResumePlan",
+        "LimitPlan",
         "CancelPlan",
     ];
     assert_eq!(methods, all);

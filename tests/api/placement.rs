@@ -315,3 +315,83 @@ async fn plans_pass_the_checker_of_the_contract_too() {
     }
     server.stop().await;
 }
+
+/// A word among the statistics of a plan; empty if there is none.
+fn word(plan: &pb::Plan, name: &str) -> String {
+    match dvms::api::convert::plan_from_wire(plan.clone()).unwrap().statistics.get(name) {
+        Some(dvms_solver::file::Statistic::Text(word)) => word.clone(),
+        _ => String::new(),
+    }
+}
+
+/// A request with these metadata.
+fn told(metadata: &[(&'static str, &str)]) -> Request<pb::Problem> {
+    let mut request = Request::new(rack());
+    for (name, value) in metadata {
+        request.metadata_mut().insert(*name, value.parse().unwrap());
+    }
+    request
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_say_how_to_search() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let notes = seen.clone();
+    let solver =
+        Fake(move |order: &dvms::solving::Order, _: &dvms::solving::Stop, _: &mut dyn FnMut(&Plan)| {
+            notes.lock().unwrap().push((order.seed, order.work_limit, order.migration_price, order.backend));
+            plan("as asked")
+        });
+    let server = Server::solving_by(solver, one_at_once()).await;
+    let mut client = server.placement().await;
+    let all_of_them = [
+        ("dvms-seed", "7"),
+        ("dvms-work-limit", "900"),
+        ("dvms-migration-price", "inf"),
+        ("dvms-backend", "cp"),
+    ];
+    all(client.solve(told(&all_of_them)).await.unwrap().into_inner()).await.unwrap();
+    all(client.solve(told(&[])).await.unwrap().into_inner()).await.unwrap();
+    let usual = dvms::solving::Backend::default();
+    let expected = [(7, Some(900), Some(f64::INFINITY), dvms::solving::Backend::Cp), (0, None, None, usual)];
+    assert_eq!(*seen.lock().unwrap(), expected);
+    let status = client.solve(told(&[("dvms-seed", "x"), ("dvms-migration-price", "-1")])).await.unwrap_err();
+    assert_fields(&status, &["dvms-seed", "dvms-migration-price"]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_work_and_seed_give_the_same_plan_over_the_wire() {
+    let server = Server::start().await;
+    let mut client = server.placement().await;
+    let mut plans = Vec::new();
+    for _ in 0..2 {
+        let request =
+            told(&[("dvms-seed", "3"), ("dvms-work-limit", "20000"), ("dvms-backend", "heuristic")]);
+        plans.push(all(client.solve(request).await.unwrap().into_inner()).await.unwrap().pop().unwrap());
+    }
+    assert_eq!((&plans[0].actions, &plans[0].placement), (&plans[1].actions, &plans[1].placement));
+    assert_eq!(word(&plans[0], "backend"), "heuristic");
+    // A move of any size pays by what it ends; that rule 1 holds is worth all that it takes, whatever the price.
+    let request = told(&[("dvms-migration-price", "0")]);
+    let free = all(client.solve(request).await.unwrap().into_inner()).await.unwrap().pop().unwrap();
+    assert!(!free.actions.is_empty());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_proved_later_is_told_in_the_stream() {
+    let solver = Fake(|_: &dvms::solving::Order, _: &dvms::solving::Stop, better: &mut dyn FnMut(&Plan)| {
+        let mut found = plan("found");
+        better(&found);
+        let phase = dvms_solver::file::Statistic::Text("bounds".to_owned());
+        found.statistics.insert("phase".to_owned(), phase);
+        better(&found);
+        found
+    });
+    let server = Server::solving_by(solver, one_at_once()).await;
+    let plans = all(server.placement().await.solve(rack()).await.unwrap().into_inner()).await.unwrap();
+    let bounds = |plan: &pb::Plan| word(plan, "phase") == "bounds";
+    assert_eq!(plans.iter().map(bounds).collect::<Vec<_>>(), [false, true, true]);
+    server.stop().await;
+}

@@ -53,6 +53,15 @@ fn what_was_solved_is_drawn_at_once() {
         run(&["solve", &problem, "--time-limit", "2", "--html", page.to_str().unwrap()]).expect(0).stdout;
     assert!(shown.contains("makespan ") && shown.contains("The page is in"), "{shown}");
     assert!(page.is_file());
+    // With --output json the plan is what is printed, as without a picture.
+    let other = folder.path().join("other.html");
+    let json = ["--time-limit", "2", "--output", "json", "--html", other.to_str().unwrap()];
+    let told = run(&[&["solve", &problem], &json[..]].concat()).expect(0);
+    assert!(dvms_solver::file::Plan::from_json(&told.stdout).is_ok() && other.is_file(), "{}", told.stdout);
+    for shown in ["--gantt", "--step"] {
+        let refused = run(&["solve", &problem, shown, "--output", "json"]).expect(2);
+        assert!(refused.stderr.contains("--output json prints the plan"), "{}", refused.stderr);
+    }
     let none = r#"{"hosts": [{"name": "a", "capacity": {"cpu": 1}, "state": "DRAINING"}],
         "vms": [{"name": "v", "host": "a", "demand": {"cpu": 1}, "pinned": true}]}"#;
     let told = run_with(&["solve", "-", "--gantt"], none).expect(3).stdout;

@@ -132,6 +132,62 @@ fn a_paused_plan_begins_nothing_until_it_is_resumed() {
     assert!(agents.world.vms_on("h1").is_empty());
 }
 
+/// Asks for the slow plan, and has it carried out.
+fn slow(server: &Server, limits: &[&str]) -> String {
+    let proposed = [&CONSOLIDATE[..], limits, &["--wait", "-o", "json"]].concat();
+    let record = last(&server.run(&proposed).expect(0));
+    assert_eq!(record["plan"]["actions"].as_array().unwrap().len(), 2, "{record}");
+    let id = record["id"].as_str().unwrap().to_owned();
+    server.run(&["plans", "approve", &id]).expect(0);
+    id
+}
+
+fn states(server: &Server, id: &str) -> Vec<String> {
+    let record = server.run(&["plans", "show", id, "-o", "json"]).expect(0).json();
+    let state = |action: &serde_json::Value| action["state"].as_str().unwrap_or("PENDING").to_owned();
+    record["actions"].as_array().unwrap().iter().map(state).collect()
+}
+
+#[test]
+fn what_runs_of_a_cancelled_plan_is_finished_or_aborted() {
+    let state = tempfile::tempdir().unwrap();
+    let server = Server::start(state.path(), &format!("{QUIET}[inventory]\nmemory_reserve = 0.0\n"));
+    let agents = Agents::start(&server, SLOW);
+    let id = slow(&server, &["--max-concurrent", "1"]);
+    wait_for("the first runs", || states(&server, &id)[0] == "RUNNING");
+    server.run(&["plans", "cancel", &id, "--finish-running"]).expect(0);
+    wait_for("it has ended", || states(&server, &id)[0] == "DONE");
+    assert_eq!((states(&server, &id)[1].as_str(), agents.world.vms_on("h1").len()), ("SKIPPED", 1));
+    let record = server.run(&["plans", "show", &id, "-o", "json"]).expect(0).json();
+    assert_eq!(record["state"], "CANCELLED");
+}
+
+#[test]
+fn the_bandwidth_of_a_plan_bounds_what_runs_at_once() {
+    let state = tempfile::tempdir().unwrap();
+    let server = Server::start(state.path(), &format!("{QUIET}[inventory]\nmemory_reserve = 0.0\n"));
+    let agents = Agents::start(&server, SLOW);
+    // One alone may always go, and no second one beside it.
+    let id = slow(&server, &["--bandwidth", "1"]);
+    let shown = server.run(&["plans", "show", &id, "-o", "json"]).expect(0).json();
+    assert_eq!(shown["pace"]["bandwidth_mib_s"], 1.0);
+    wait_for("the first has ended", || {
+        let states = states(&server, &id);
+        let running = states.iter().filter(|state| matches!(state.as_str(), "SENT" | "RUNNING")).count();
+        assert!(running <= 1, "{states:?}");
+        states.iter().any(|state| state == "DONE")
+    });
+    // Lifted, it is no limit any more.
+    let lifted = server.run(&["plans", "limit", &id, "-o", "json"]).expect(0).json();
+    assert!(lifted["pace"].is_null() || lifted["pace"]["bandwidth_mib_s"].is_null(), "{lifted}");
+    let ended = server.run(&["plans", "watch", &id]).expect(0).stdout;
+    assert!(ended.contains("is SUCCEEDED"), "{ended}");
+    assert!(agents.world.vms_on("h1").is_empty());
+    let late = server.run(&["plans", "limit", &id, "--max-concurrent", "2"]).expect(1);
+    assert!(late.stderr.contains("only one that has not ended can be limited"), "{}", late.stderr);
+    server.run(&["plans", "limit", &id, "--max-concurrent", "0"]).expect(2);
+}
+
 #[test]
 fn a_dry_run_leaves_nothing_behind() {
     let (_state, server, _agents) = cluster(QUIET);

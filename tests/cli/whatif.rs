@@ -92,6 +92,33 @@ fn a_plan_that_is_given_is_compared() {
 }
 
 #[test]
+fn two_plans_that_are_given_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (repair, thrift) = (file("repair.json"), file("thrift.json"));
+    run(&["solve", &rack(), "--out", &repair]).expect(0);
+    run(&["solve", &rack(), "--objective", "consolidate", "--out", &thrift]).expect(0);
+    let done = whatif(&["--compare", &repair, "--with", &thrift]).expect(0);
+    for part in ["AS GIVEN", "THE OTHER", "DIFFERENT", "migrations"] {
+        assert!(done.stdout.contains(part), "{part} is not in {}", done.stdout);
+    }
+    let told = json(&["--compare", &repair, "--with", &thrift]);
+    let differing = told["differing"].as_array().unwrap();
+    assert!(!differing.is_empty());
+    for one in differing {
+        let vm = one["vm"].as_str().unwrap();
+        assert_eq!(one["before"], told["before"]["plan"]["placement"][vm]);
+        assert_eq!(one["after"], told["after"]["plan"]["placement"][vm]);
+    }
+    let same = json(&["--compare", &repair, "--with", &repair]);
+    assert_eq!(same["differing"].as_array().map(Vec::len), Some(0));
+    let done = whatif(&["--with", &thrift]).expect(2);
+    assert!(done.stderr.contains("--compare"), "{}", done.stderr);
+    let done = whatif(&["--compare", &repair, "--with", &thrift, "--drop-rule", "web-apart"]).expect(2);
+    assert!(done.stderr.contains("--drop-rule"), "{}", done.stderr);
+}
+
+#[test]
 fn what_cannot_be_edited_is_bad_input() {
     let ban = |vm: &str| format!(r#"{{"name": "off", "ban": {{"vms": ["{vm}"], "hosts": ["h1"]}}}}"#);
     for (arguments, says) in [

@@ -124,6 +124,7 @@ fn drawn(kind: u8, seed: u64, continuous: bool) -> Problem {
     let vms: Vec<_> = (0..6).map(vm).collect();
     let json = format!(r#"{{"hosts": [{}], "vms": [{}]}}"#, hosts.join(", "), vms.join(", "));
     let mut problem = file::Problem::from_json(&json).unwrap();
+    testing::label(&mut problem, seed);
     let rule = testing::constraint("r".into(), kind, seed, None, continuous, &problem);
     problem.constraints.push(rule);
     Problem::new(&problem).unwrap()

@@ -11,6 +11,7 @@ mod apply;
 mod change;
 mod ground;
 mod room;
+mod solved;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -18,6 +19,7 @@ mod words;
 pub use apply::{changed, requiring};
 pub use change::{Change, ChangeKind, Changes};
 pub use ground::{Cause, CauseKind};
+pub use solved::{Asked, Solve, Solved, solved};
 
 use crate::constraints::{Kept, Rules};
 use crate::file;

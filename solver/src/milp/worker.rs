@@ -4,26 +4,20 @@
 
 use super::highs::{self, Order};
 use crate::backend::{Exact, News, Solved, Task};
+use crate::behind::Behind;
 use crate::budget::{Budget, Cancel};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 /// As long as this many solves of the process are left behind and still run, no new one begins. Each ends
 /// at some time, as it is asked to, and has at most a model of [`super::MOST_COLUMNS`] in memory.
-const MOST_LATE: usize = 4;
-static LATE: AtomicUsize = AtomicUsize::new(0);
+static LATE: Behind = Behind::new(4);
 
 /// How often a waiting solve looks whether somebody has asked to stop.
 const PATIENCE: Duration = Duration::from_millis(10);
 
 /// Share of the time that `HiGHS` is given of what there is: it comes back later than it is told.
 const PUNCTUAL: f64 = 0.85;
-
-const RUNS: u8 = 0;
-const LEFT: u8 = 1;
-const ENDED: u8 = 2;
 
 /// `HiGHS`.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +48,7 @@ fn allowance(budget: &Budget, columns: u64) -> Option<(f64, Option<u64>)> {
 
 /// How many are left behind and still run.
 pub(crate) fn left_behind() -> usize {
-    LATE.load(Ordering::Acquire)
+    LATE.count()
 }
 
 /// From a worker to who waits for it.
@@ -100,11 +94,10 @@ pub(crate) fn wait<N: Send + 'static, T: Send + 'static>(
     budget: &Budget,
     told: &mut dyn FnMut(N),
 ) -> Option<T> {
-    if LATE.load(Ordering::Acquire) >= MOST_LATE {
+    if LATE.is_full() {
         return None;
     }
-    let state = Arc::new(AtomicU8::new(RUNS));
-    let ended = Ended(Arc::clone(&state));
+    let (waiting, ended) = LATE.begin();
     let stop = Cancel::default();
     let (give, take) = mpsc::channel();
     let news = give.clone();
@@ -129,11 +122,7 @@ pub(crate) fn wait<N: Send + 'static, T: Send + 'static>(
         }
     }
     stop.now();
-    LATE.fetch_add(1, Ordering::AcqRel);
-    if state.compare_exchange(RUNS, LEFT, Ordering::AcqRel, Ordering::Acquire).is_err() {
-        // It has ended at this very moment.
-        LATE.fetch_sub(1, Ordering::AcqRel);
-    }
+    waiting.leave();
     // What was told before is not lost.
     let mut done = None;
     for message in take.try_iter() {
@@ -143,15 +132,4 @@ pub(crate) fn wait<N: Send + 'static, T: Send + 'static>(
         }
     }
     done
-}
-
-/// Marks the end of a worker, however it comes.
-struct Ended(Arc<AtomicU8>);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        if self.0.swap(ENDED, Ordering::AcqRel) == LEFT {
-            LATE.fetch_sub(1, Ordering::AcqRel);
-        }
-    }
 }

@@ -23,7 +23,7 @@ pub use ids::{ConstraintId, HostId, ResourceId, ScopeId, VmId};
 pub use numa::HostNodes;
 pub(crate) use numa::{Bound, part};
 pub use placement::{Nodes, Placement, Site};
-pub use topology::{Channel, Topology};
+pub use topology::{Channel, MOST_SWITCHES, Topology};
 
 /// An amount of one resource, in the unit of `problem-format` (milli-cores, MiB, Mbit/s, GiB …).
 /// Never negative in a problem; differences of amounts may be.

@@ -42,8 +42,12 @@ pub struct Topology {
     bridges: Vec<bool>,
 }
 
+/// What a TCP connection has under way at most, in MiB: the largest send buffer that Linux gives by itself
+/// (`net.ipv4.tcp_wmem`).
+const WINDOW_MIB: f64 = 4.0;
+
 /// A table of paths grows with the square of their number.
-const MOST_SWITCHES: usize = 4_096;
+pub const MOST_SWITCHES: usize = 4_096;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -56,6 +60,8 @@ struct Link {
     ends: [End; 2],
     /// From the first end to the second, and back; `None` = does not block.
     channels: [Option<u32>; 2],
+    /// Of one direction, in seconds.
+    latency_s: f64,
 }
 
 /// One step of a path: a link, and the end that it leads to.
@@ -146,7 +152,8 @@ impl Topology {
                 self.of_host[host.index()].push(number);
             }
         }
-        self.links.push(Link { ends: [a, b], channels });
+        let latency_s = link.latency_ms.unwrap_or(0.0) / 1000.0;
+        self.links.push(Link { ends: [a, b], channels, latency_s });
     }
 
     /// Whether there are links at all; without, all hosts reach each other.
@@ -310,7 +317,7 @@ impl Topology {
     #[must_use]
     pub fn beyond(&self, channel: u32) -> Option<Vec<HostId>> {
         let number = self.links.iter().position(|link| link.channels.contains(&Some(channel)))?;
-        let Link { ends, channels } = &self.links[number];
+        let Link { ends, channels, .. } = &self.links[number];
         if !self.bridges[number] || channels[0] == channels[1] {
             return None;
         }
@@ -336,7 +343,7 @@ impl Topology {
     fn channels_of(&self, path: &[Hop], counts: impl Fn(u32) -> bool) -> Vec<u32> {
         let mut channels = Vec::with_capacity(2 * path.len());
         for (i, (link, end)) in path.iter().enumerate() {
-            let Link { ends, channels: ways } = &self.links[*link as usize];
+            let Link { ends, channels: ways, .. } = &self.links[*link as usize];
             let entered = counts(*link);
             if entered {
                 channels.extend(ways[usize::from(ends[0] == *end)]);
@@ -349,6 +356,17 @@ impl Topology {
             }
         }
         channels
+    }
+
+    /// The rate at which one transfer between two hosts is sure to go, in MiB/s, whatever the bandwidth: a sender has
+    /// [`WINDOW_MIB`] under way and waits for them to be acknowledged, which takes a round trip over all links between.
+    /// Without latency there is no such limit. The contract knows none: no bound is made of it.
+    #[must_use]
+    pub fn window_rate(&self, from: HostId, to: HostId) -> f64 {
+        let path = self.path(from, to).unwrap_or_default();
+        let one_way_s: f64 = path.iter().map(|(link, _)| self.links[*link as usize].latency_s).sum();
+        // A sum of nothing is a negative zero.
+        if one_way_s > 0.0 { WINDOW_MIB / (2.0 * one_way_s) } else { f64::INFINITY }
     }
 
     /// The least bandwidth on the way between two hosts, in MiB/s: 0 where there is none.

@@ -8,6 +8,7 @@
 use super::best::REST;
 use crate::Options;
 use crate::answer;
+use crate::behind::{Behind, Waiting};
 use crate::budget::Budget;
 use crate::file::{self, Plan, Status};
 use crate::model::Rejected;
@@ -17,6 +18,10 @@ use std::time::Duration;
 /// So late it may be, after its deadline and after somebody has asked to stop.
 const GRACE: Duration = Duration::from_millis(25);
 const GRACE_AFTER_STOP: Duration = Duration::from_millis(40);
+
+/// As long as so many solves of the process are left behind and still run, no new one begins: each has its problem and
+/// what was made of it in memory.
+static LATE: Behind = Behind::new(8);
 
 /// How often the one who waits looks whether somebody has asked to stop.
 const LOOK: Duration = Duration::from_millis(10);
@@ -37,16 +42,21 @@ pub(crate) fn solve(
     budget: &Budget,
     better: &mut dyn FnMut(&Plan),
 ) -> Result<Plan, Rejected> {
+    if !may_begin(&LATE, budget) {
+        return Ok(crowded(&LATE, budget));
+    }
+    let (waiting, ended) = LATE.begin();
     let (give, take) = mpsc::channel();
     let (copy, own_options, own) = (problem.clone(), options.clone(), budget.clone());
     let work = move || {
+        let _ended = ended;
         // Nobody may be waiting any more.
         let mut tell = |plan: &Plan| drop(give.send(News::Better(plan.clone())));
         let result = whole(&copy, &own_options, &own, &mut tell);
         let _ = give.send(News::End(result));
     };
     match std::thread::Builder::new().name("solve".to_owned()).spawn(work) {
-        Ok(thread) => follow(thread, &take, budget, better),
+        Ok(thread) => follow(thread, &take, waiting, budget, better),
         // No thread is to be had.
         Err(_) => whole(problem, options, budget, &mut |plan| drop(told(plan.clone(), better))),
     }
@@ -55,6 +65,7 @@ pub(crate) fn solve(
 fn follow(
     thread: std::thread::JoinHandle<()>,
     take: &mpsc::Receiver<News>,
+    waiting: Waiting,
     budget: &Budget,
     better: &mut dyn FnMut(&Plan),
 ) -> Result<Plan, Rejected> {
@@ -82,9 +93,32 @@ fn follow(
                     News::End(result) => return result,
                 }
             }
+            waiting.leave();
             return Ok(late(best, budget));
         }
     }
+}
+
+/// Waits until one of those left behind has ended, where there are too many, as long as the solve itself may take.
+fn may_begin(behind: &Behind, budget: &Budget) -> bool {
+    while behind.is_full() {
+        if budget.is_cancelled() || budget.expired() {
+            return false;
+        }
+        std::thread::sleep(LOOK.min(budget.remaining()));
+    }
+    true
+}
+
+/// The answer when nothing could be begun.
+fn crowded(behind: &Behind, budget: &Budget) -> Plan {
+    let reason = format!(
+        "not begun: {} solves of this process ran over their limits and have not ended yet; ask again later",
+        behind.count()
+    );
+    let mut plan = answer::without(Status::Unknown, reason, None);
+    plan.statistics.extend(answer::statistics(budget, None, "heuristic"));
+    plan
 }
 
 /// Tells a plan, but for the one that nothing is done, which is for those who are late.
@@ -116,7 +150,7 @@ fn late(best: Option<Plan>, budget: &Budget) -> Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::solve;
+    use super::{Behind, crowded, may_begin, solve};
     use crate::Options;
     use crate::budget::{Budget, Cancel};
     use crate::file::{self, Plan, Status};
@@ -158,6 +192,30 @@ mod tests {
             solve(deaf, &file::Problem::default(), &Options::default(), &budget, &mut |_| cancel.now())
                 .unwrap();
         assert_eq!(found.reason, "in time");
+    }
+
+    #[test]
+    fn nothing_is_begun_while_too_many_are_left_behind() {
+        static FULL: Behind = Behind::new(1);
+        let (waiting, ended) = FULL.begin();
+        waiting.leave();
+        let budget = Budget::new(Duration::from_millis(30), None, &Cancel::default());
+        assert!(!may_begin(&FULL, &budget), "one is left behind, and does not end in time");
+        let plan = crowded(&FULL, &budget);
+        assert_eq!(plan.status, Status::Unknown);
+        assert!(plan.reason.contains("1 solves of this process"), "{}", plan.reason);
+        let cancel = Cancel::default();
+        cancel.now();
+        assert!(!may_begin(&FULL, &Budget::new(LONG, None, &cancel)));
+        // One that ends makes room for one who waits.
+        let budget = Budget::new(LONG, None, &Cancel::default());
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(Duration::from_millis(20));
+                drop(ended);
+            });
+            assert!(may_begin(&FULL, &budget));
+        });
     }
 
     #[test]

@@ -166,7 +166,7 @@ impl<'a> Network<'a> {
         let best = part(limit(from), parts * own[0]).min(part(limit(to), parts * own[1]));
         let on_the_way: Vec<usize> = lines(self.problem, from, to).collect();
         let best = on_the_way.iter().fold(best, |best, line| best.min(part(self.lines[*line].limit, parts)));
-        let best = best.min(quickest(self.problem, vm));
+        let best = best.min(quickest(self.problem, vm, from, to));
         let enough = |rate: f64| {
             rate - dirty >= (best - dirty) * self.sharing.least - best * EXACT && dirty < 0.8 * rate
         };
@@ -221,17 +221,19 @@ impl<'a> Network<'a> {
     }
 }
 
-/// Nothing faster can be told from times in floating point.
-fn quickest(problem: &Problem, vm: VmId) -> f64 {
+/// No migration is planned to be faster: more can not be told from times in floating point, nor is it reached over links
+/// with a latency. One that would not converge at that rate is planned with the least at which it does.
+fn quickest(problem: &Problem, vm: VmId, from: HostId, to: HostId) -> f64 {
     let dirty = problem.vm(vm).memory_dirty_rate;
-    (dirty + problem.memory_of(vm) as f64 / QUICKEST_S).max(slowest(dirty))
+    let told = dirty + problem.memory_of(vm) as f64 / QUICKEST_S;
+    told.min(problem.topology.window_rate(from, to)).max(slowest(dirty))
 }
 
 /// The rate that a hop can have where nothing else is under way.
 pub(super) fn alone(problem: &Problem, hop: Hop) -> f64 {
     match hop.from {
         Some(from) if !hop.repins() && problem.memory_of(hop.vm) > 0 => {
-            problem.rate_limit(from.host, hop.to.host).min(quickest(problem, hop.vm))
+            problem.rate_limit(from.host, hop.to.host).min(quickest(problem, hop.vm, from.host, hop.to.host))
         }
         _ => 0.0,
     }

@@ -77,6 +77,7 @@ fn problem(seed: u64, hosts: usize, vms: usize, objectives: &str) -> Problem {
         objectives.split(' ').map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", "),
     );
     let mut problem = file::Problem::from_json(&json).unwrap();
+    testing::label(&mut problem, random.below(1 << 20) as u64);
     for i in 0..4 {
         let (kind, seed) = (random.below(usize::from(KINDS)) as u8, random.below(1 << 20) as u64);
         // These may not hold whatever the search does.

@@ -1,6 +1,6 @@
 //! Rules of all kinds from a seed, about the VMs and hosts of a small problem.
 
-use crate::file::{Body, Constraint, Hosts, Problem, Vms};
+use crate::file::{Body, Constraint, Hosts, Labels, Problem, Vms};
 
 /// How many kinds there are; the first so many are numbers of kinds.
 pub(crate) const KINDS: u8 = 17;
@@ -40,6 +40,35 @@ impl Random {
     }
 }
 
+/// Gives most VMs and hosts labels that rules can choose them by, and takes its rack from a host in four but the first.
+pub(crate) fn label(problem: &mut Problem, seed: u64) {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    for vm in &mut problem.vms {
+        if random.below(3) > 0 {
+            vm.labels.insert("tier".to_owned(), ["web", "db"][random.below(2)].to_owned());
+        }
+    }
+    for (i, host) in problem.hosts.iter_mut().enumerate() {
+        // One keeps it, as a scope must be known.
+        if random.below(4) == 0 && i > 0 {
+            host.labels.remove("rack");
+        }
+        if random.below(3) > 0 {
+            host.labels.insert("kind".to_owned(), ["old", "new"][random.below(2)].to_owned());
+        }
+    }
+}
+
+/// Labels that one of these has.
+fn selector<'a>(random: &mut Random, labels: impl Iterator<Item = &'a Labels>) -> Option<Labels> {
+    let labels: Vec<&Labels> = labels.filter(|labels| !labels.is_empty()).collect();
+    let labels = labels.get(random.below(labels.len()))?;
+    let all = random.below(2) == 0;
+    let one = random.below(labels.len());
+    let chosen = labels.iter().enumerate().filter(|(i, _)| all || *i == one);
+    Some(chosen.map(|(_, (name, value))| (name.clone(), value.clone())).collect())
+}
+
 /// Makes some of the first two of some drafts of rules such that they are about which hosts are online; `parts` gives the
 /// kind and the seed of one.
 pub(crate) fn about_states<D>(mut drafts: Vec<D>, parts: impl Fn(&mut D) -> (&mut u8, u64)) -> Vec<D> {
@@ -70,13 +99,30 @@ pub(crate) fn constraint(
 fn body(kind: u8, random: &mut Random, problem: &Problem) -> Body {
     let vm_names: Vec<String> = problem.vms.iter().map(|vm| vm.name.clone()).collect();
     let host_names: Vec<String> = problem.hosts.iter().map(|host| host.name.clone()).collect();
-    let vms = |random: &mut Random| Vms { vms: random.some(&vm_names), ..Vms::default() };
-    let hosts = |random: &mut Random| Hosts { hosts: random.some(&host_names), ..Hosts::default() };
+    // By labels in one case of three.
+    let chosen_vms = |random: &mut Random| {
+        let labels = problem.vms.iter().map(|vm| &vm.labels);
+        let selector = if random.below(3) == 0 { selector(random, labels) } else { None };
+        selector.map(|vm_selector| Vms { vm_selector, ..Vms::default() })
+    };
+    let chosen_hosts = |random: &mut Random| {
+        let labels = problem.hosts.iter().map(|host| &host.labels);
+        let selector = if random.below(3) == 0 { selector(random, labels) } else { None };
+        selector.map(|host_selector| Hosts { host_selector, ..Hosts::default() })
+    };
+    let vms = |random: &mut Random| {
+        chosen_vms(random).unwrap_or_else(|| Vms { vms: random.some(&vm_names), ..Vms::default() })
+    };
+    let hosts = |random: &mut Random| {
+        chosen_hosts(random).unwrap_or_else(|| Hosts { hosts: random.some(&host_names), ..Hosts::default() })
+    };
     let groups = |random: &mut Random| -> Vec<Vms> {
-        random.groups(&vm_names).into_iter().map(|vms| Vms { vms, ..Vms::default() }).collect()
+        let groups = random.groups(&vm_names).into_iter().map(|vms| Vms { vms, ..Vms::default() });
+        groups.map(|group| chosen_vms(random).unwrap_or(group)).collect()
     };
     let host_groups = |random: &mut Random| -> Vec<Hosts> {
-        random.groups(&host_names).into_iter().map(|hosts| Hosts { hosts, ..Hosts::default() }).collect()
+        let groups = random.groups(&host_names).into_iter().map(|hosts| Hosts { hosts, ..Hosts::default() });
+        groups.map(|group| chosen_hosts(random).unwrap_or(group)).collect()
     };
     let racks = problem.hosts.iter().any(|host| host.labels.contains_key("rack"));
     let scope = (racks && random.below(2) == 0).then(|| "rack".to_owned());

@@ -9,6 +9,6 @@ mod meaning;
 pub mod mutate;
 
 #[cfg(test)]
-pub(crate) use draw::{KINDS, about_states, constraint};
+pub(crate) use draw::{KINDS, about_states, constraint, label};
 #[cfg(test)]
 pub(crate) use meaning::{broken_by_end, holds, holds_in};

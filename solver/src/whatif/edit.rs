@@ -77,11 +77,10 @@ pub fn edit(problem: &mut Problem, edit: &Edit) -> Result<(), Refused> {
         Edit::AddHosts { count, like } => add_hosts(problem, *count, like.as_deref()),
         Edit::RemoveHost(name) => {
             let host = problem.hosts.iter_mut().find(|host| host.name == *name);
-            // What is down or powered off holds nothing that could migrate.
             let host = host.ok_or_else(|| missing("host", name))?;
-            if host.state != "FAILED" && host.state != "OFFLINE" {
-                "DRAINING".clone_into(&mut host.state);
-            }
+            // What is down holds nothing that could migrate; and nobody boots it any more.
+            let state = if host.state == "FAILED" || host.state == "OFFLINE" { "FAILED" } else { "DRAINING" };
+            state.clone_into(&mut host.state);
             Ok(())
         }
         Edit::Lose { scope, value } => lose(problem, scope, value),

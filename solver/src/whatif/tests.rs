@@ -36,7 +36,7 @@ fn hosts_are_added_online_under_free_names() {
 #[test]
 fn hosts_that_are_removed_are_drained_and_hosts_that_are_lost_have_failed() {
     assert_eq!(states(&edited(&Edit::RemoveHost("a".into())).unwrap()), ["DRAINING", "", "OFFLINE", ""]);
-    assert_eq!(states(&edited(&Edit::RemoveHost("c".into())).unwrap()), ["CORDONED", "", "OFFLINE", ""]);
+    assert_eq!(states(&edited(&Edit::RemoveHost("c".into())).unwrap()), ["CORDONED", "", "FAILED", ""]);
     let lose = |scope: &str, value: &str| edited(&Edit::Lose { scope: scope.into(), value: value.into() });
     assert_eq!(states(&lose("rack", "r").unwrap()), ["FAILED", "FAILED", "OFFLINE", ""]);
     assert_eq!(states(&lose("host", "b").unwrap()), ["CORDONED", "FAILED", "OFFLINE", ""]);
@@ -44,6 +44,22 @@ fn hosts_that_are_removed_are_drained_and_hosts_that_are_lost_have_failed() {
         let refused = Refused::NoScope { scope: scope.into(), value: value.into() };
         assert_eq!(lose(scope, value), Err(refused));
     }
+}
+
+#[test]
+fn a_host_that_is_off_is_booted_unless_it_was_removed() {
+    let text = r#"{"hosts": [{"name": "a", "capacity": {"cpu": 1}},
+            {"name": "b", "capacity": {"cpu": 9}, "state": "OFFLINE", "idle_watts": 50, "peak_watts": 90}],
+        "vms": [{"name": "v", "demand": {"cpu": 4}}], "limits": {"power_actions": true}}"#;
+    let placed = |problem: &Problem| {
+        let plan = crate::solve(problem, &crate::Options::default(), &crate::Cancel::default(), &mut |_| {})
+            .unwrap();
+        plan.placement.get("v").cloned()
+    };
+    let mut problem = Problem::from_json(text).unwrap();
+    assert_eq!(placed(&problem).as_deref(), Some("b"));
+    edit(&mut problem, &Edit::RemoveHost("b".into())).unwrap();
+    assert_eq!(placed(&problem), None);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::record::{ActionState, ActionStatus, MigrationForecast, MigrationRecord, PlanRecord};
 use dvms_proto::v1 as pb;
+use dvms_solver::migration::course::Totals;
 use dvms_solver::migration::{Mode, course};
 
 /// The wire form of a forecast.
@@ -49,14 +50,18 @@ pub(super) fn plan_forecast_to_wire(record: &PlanRecord) -> Option<pb::PlanForec
         .iter()
         .filter_map(|status| Some((status.action_id, &status.forecast.as_ref()?.expected)));
     let totals = course::totals(record.plan.as_deref()?, forecasts);
-    (totals.migrations > 0).then(|| pb::PlanForecast {
+    (totals.migrations > 0).then(|| totals_to_wire(&totals))
+}
+
+pub(super) fn totals_to_wire(totals: &Totals) -> pb::PlanForecast {
+    pb::PlanForecast {
         migrations: u32::try_from(totals.migrations).unwrap_or(u32::MAX),
         duration_s: totals.duration_s,
         downtime_s: totals.downtime_s,
         longest_downtime_s: totals.longest_downtime_s,
         moved_mib: totals.moved_mib,
         endless: u32::try_from(totals.endless).unwrap_or(u32::MAX),
-    })
+    }
 }
 
 /// The wire form of what migrations from a host have taught.

@@ -170,7 +170,7 @@ pub fn request_from_wire(request: pb::CreatePlanRequest) -> Result<PlanRequest, 
             faults.push(Violation::new(format!("hosts[{i}]"), format!("{host:?} is named twice")));
         }
     }
-    let pace = pace_from_wire(request.pace.unwrap_or_default(), &mut faults);
+    let pace = read_pace(request.pace.unwrap_or_default(), &mut faults);
     let result = PlanRequest {
         request_id: request.request_id,
         objective,
@@ -183,7 +183,17 @@ pub fn request_from_wire(request: pb::CreatePlanRequest) -> Result<PlanRequest, 
     if faults.is_empty() { Ok(result) } else { Err(faults) }
 }
 
-fn pace_from_wire(pace: pb::Pace, faults: &mut Faults) -> Pace {
+/// What a plan may use at once.
+///
+/// # Errors
+/// Each limit that is none.
+pub fn pace_from_wire(pace: Option<pb::Pace>) -> Result<Pace, Vec<Violation>> {
+    let mut faults = Faults::new();
+    let pace = read_pace(pace.unwrap_or_default(), &mut faults);
+    if faults.is_empty() { Ok(pace) } else { Err(faults) }
+}
+
+fn read_pace(pace: pb::Pace, faults: &mut Faults) -> Pace {
     let max_concurrent = pace.max_concurrent.map(|most| u32::try_from(most).unwrap_or(0));
     if max_concurrent == Some(0) {
         faults.push(Violation::new("pace.max_concurrent", "must be at least 1; leave it out for no limit"));

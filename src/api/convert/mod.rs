@@ -11,15 +11,17 @@ mod order;
 mod plan;
 mod problem;
 mod report;
+mod timeline;
 mod why;
 
 pub use cluster::{admin_state_from_wire, event_to_wire, host_to_wire, vm_to_wire};
 pub use constraint::{constraint_from_wire, constraint_to_wire};
-pub use life::{Detail, record_to_wire, request_from_wire};
+pub use life::{Detail, pace_from_wire, record_to_wire, request_from_wire};
 pub use order::order_to_wire;
 pub use plan::{plan_from_wire, plan_to_wire};
 pub use problem::{goal_from_wire, limits_from_wire, problem_from_wire, problem_to_wire, vm_from_wire};
 pub use report::{delta_from_wire, hello_from_wire, inventory_from_wire, progress_from_wire};
+pub use timeline::{forecasts_to_wire, timeline_to_wire};
 pub use why::{edits_from_wire, explanation_to_wire, fit_to_wire};
 
 use super::error::Violation;

@@ -36,6 +36,8 @@ pub fn explanation_to_wire(told: Explanation) -> pb::ExplainResponse {
         breaks: verdict.breaks,
     };
     pb::ExplainResponse {
+        plan: None,
+        asked: None,
         vm: told.vm,
         host: told.host.unwrap_or_default(),
         running: told.running,

@@ -26,7 +26,8 @@ impl Wishes {
         let whole =
             |text: &str| text.parse::<u64>().map_err(|_| "must be a whole number of at least 0".to_owned());
         let price = |text: &str| match text.parse::<f64>() {
-            Ok(price) if price.is_finite() && price >= 0.0 => Ok(price),
+            // As much as whatever there is: `inf`.
+            Ok(price) if price >= 0.0 => Ok(price),
             _ => Err("must be a number of MiB, at least 0".to_owned()),
         };
         let backend = |text: &str| {

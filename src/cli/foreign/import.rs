@@ -9,6 +9,7 @@ use super::super::paint::Paint;
 use super::{gaps, give, tell};
 use crate::btrplace::{Instance, Options, ReconfigurationPlan, Unit, import, import_plan};
 use dvms_solver::file::read;
+use dvms_solver::file::{ObjectiveValue, Plan, Problem};
 use std::path::{Path, PathBuf};
 
 /// Reads files of other engines as problems and plans
@@ -99,7 +100,11 @@ pub(crate) fn run(arguments: &Arguments, output: Output, paint: Paint) -> Result
             let file = Input::read(plan)?;
             let plan: ReconfigurationPlan = file.json("BtrPlace plan", read)?;
             let read = import_plan(&instance, &plan, &options);
-            let (plan, notes) = read.map_err(|error| gaps(&file.name, "a plan", &error))?;
+            let (mut plan, notes) = read.map_err(|error| gaps(&file.name, "a plan", &error))?;
+            // What an instance has that cannot be said is told when it is imported itself.
+            if let Ok(imported) = import(&instance, &options) {
+                plan.objectives = levels(&imported.problem, &plan);
+            }
             (plan.to_json(), vec![("action", plan.actions.len())], notes)
         }
     };
@@ -107,6 +112,12 @@ pub(crate) fn run(arguments: &Arguments, output: Output, paint: Paint) -> Result
     let holds: Vec<_> = holds;
     give(&text, out.zip(arguments.out.as_deref()), &holds, &notes, output)?;
     Ok(Exit::Success)
+}
+
+/// What the plan makes of the problem's objectives; nothing is proved of it.
+fn levels(problem: &Problem, plan: &Plan) -> Vec<ObjectiveValue> {
+    let levels = dvms_solver::check::check(problem, plan).levels.into_iter();
+    levels.map(|(name, before, value)| ObjectiveValue { name, before, value, bound: None }).collect()
 }
 
 /// `li-r6` of `data/li-r6.json.gz`, with nothing that a name may not have.

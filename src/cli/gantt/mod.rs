@@ -95,6 +95,11 @@ impl Wish {
         let View { svg, html, step, .. } = &self.view;
         (self.gantt || svg.is_some() || html.is_some() || step.is_some()).then_some(&self.view)
     }
+
+    /// Whether it is to be printed, not only written to files.
+    pub(crate) fn prints(&self) -> bool {
+        self.gantt || self.view.step.is_some()
+    }
 }
 
 /// Files that pictures go to.
@@ -157,6 +162,15 @@ impl View {
     /// # Errors
     /// It names what the problem does not have, there is no such step, or something cannot be written.
     pub(crate) fn show(&self, files: Files, subject: &Subject<'_>, output: Output) -> Result<(), Failure> {
+        let timeline = self.write(files, subject)?;
+        self.print(&timeline, output)
+    }
+
+    /// Writes the pictures of a plan over time that are asked for.
+    ///
+    /// # Errors
+    /// It names what the problem does not have, or something cannot be written.
+    pub(crate) fn write(&self, files: Files, subject: &Subject<'_>) -> Result<Timeline, Failure> {
         let Subject { problem, plan, run, title, headline } = subject;
         let timeline = timeline(problem, plan, *run)?;
         if let Some(file) = files.svg {
@@ -165,7 +179,7 @@ impl View {
         if let Some(file) = files.html {
             file.write(&page::page(problem, plan, &timeline, title, headline))?;
         }
-        self.print(&timeline, output)
+        Ok(timeline)
     }
 
     fn print(&self, timeline: &Timeline, output: Output) -> Result<(), Failure> {

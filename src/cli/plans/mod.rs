@@ -15,8 +15,8 @@ use super::searching::limit;
 use super::solve::Goal;
 use dvms_proto::v1::get_plan_request::View;
 use dvms_proto::v1::{
-    ApprovePlanRequest, CancelPlanRequest, GetPlanRequest, ListPlansRequest, PausePlanRequest, PlanRecord,
-    ResumePlanRequest, WatchPlanRequest,
+    ApprovePlanRequest, CancelPlanRequest, GetPlanRequest, LimitPlanRequest, ListPlansRequest, Pace,
+    PausePlanRequest, PlanRecord, ResumePlanRequest, WatchPlanRequest,
 };
 
 use view::headline;
@@ -105,6 +105,22 @@ Example:
         /// Follow it until it has ended
         #[arg(long)]
         wait: bool,
+    },
+    /// Changes what a plan may use at once; what runs goes on as it was begun
+    #[command(after_help = "\
+Examples:
+  dvms plans limit 01890a5d-ac96-774b-bcce-b302099a8057 --max-concurrent 1
+  dvms plans limit 01890a5d-ac96-774b-bcce-b302099a8057")]
+    Limit {
+        /// Id of the plan
+        id: String,
+        /// Migrations of the plan that are under way at once, at most [default: no limit but the coordinator's]
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
+        max_concurrent: Option<i32>,
+        /// MiB/s that its migrations use together, at most; one alone may always go [default: no limit but the
+        /// coordinator's]
+        #[arg(long, value_name = "MIB/S", value_parser = bandwidth)]
+        bandwidth: Option<f64>,
     },
     /// Ends a plan: nothing more is started, running migrations are aborted
     #[command(after_help = "\
@@ -219,6 +235,12 @@ pub(crate) fn run(arguments: &Arguments, server: &str, output: Output) -> Result
                 if *wait {
                     return watch(&server, id, output, false).await;
                 }
+                told(&record, output)
+            }
+            Command::Limit { id, max_concurrent, bandwidth } => {
+                let pace = Pace { max_concurrent: *max_concurrent, bandwidth_mib_s: *bandwidth };
+                let request = LimitPlanRequest { id: id.clone(), pace: Some(pace) };
+                let record = server.plans().limit_plan(call(request)).await.map_err(failed)?.into_inner();
                 told(&record, output)
             }
             Command::Cancel { id, finish_running, reason } => {

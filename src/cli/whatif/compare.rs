@@ -1,9 +1,10 @@
 //! Two plans side by side.
 
-use crate::cli::format::figure;
+use crate::cli::format::{count, figure, safe};
 use crate::cli::paint::Tone;
 use crate::cli::table::{Cell, Column, Look, Table};
 use dvms_solver::file::{ActionKind, ObjectiveValue, Plan, Problem};
+use dvms_solver::whatif::Differing;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -66,10 +67,29 @@ impl Side {
     }
 }
 
-/// The table; `what` is the heading of the first side.
-pub(super) fn table(look: Look, what: &'static str, before: &Side, after: &Side) -> String {
+/// VMs in different places that are shown; more are counted.
+const DIFFERING_SHOWN: usize = 20;
+
+/// The VMs that both plans leave in different places, some of them by name.
+pub(super) fn differing(look: Look, [what, what_if]: [&'static str; 2], all: &[Differing]) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let columns = [Column::Left("DIFFERENT"), Column::Left(what), Column::Left(what_if)];
+    let mut table = Table::new(look, &columns);
+    let host = |host: &Option<String>| host.as_deref().map_or_else(|| "-".to_owned(), safe);
+    for one in all.iter().take(DIFFERING_SHOWN) {
+        table.row([safe(&one.vm), host(&one.before), host(&one.after)]);
+    }
+    let more = all.len().saturating_sub(DIFFERING_SHOWN);
+    let more = if more == 0 { String::new() } else { format!("and {}\n", count(more, "other VM")) };
+    format!("\n{}{more}", table.render())
+}
+
+/// The table; `what` and `what_if` are the headings of the sides.
+pub(super) fn table(look: Look, [what, what_if]: [&'static str; 2], before: &Side, after: &Side) -> String {
     let columns =
-        [Column::Left(""), Column::Right(what), Column::Right("WHAT IF"), Column::Right("DIFFERENCE")];
+        [Column::Left(""), Column::Right(what), Column::Right(what_if), Column::Right("DIFFERENCE")];
     let mut table = Table::new(look, &columns);
     table.row(["status", before.plan.status.name(), after.plan.status.name(), ""]);
     let figures: [(&str, [Option<f64>; 2]); 2] = [
@@ -143,8 +163,27 @@ fn row(name: &str, values: [Option<f64>; 2], words: [String; 2], judged: bool) -
 mod tests {
     use super::*;
 
+    const HEADS: [&str; 2] = ["AS IT IS", "WHAT IF"];
+
     fn side(text: &str) -> Side {
         Side::new(&Problem::default(), Plan::from_json(text).unwrap())
+    }
+
+    #[test]
+    fn vms_in_different_places_are_named() {
+        let one = |vm: &str, before: Option<&str>| Differing {
+            vm: vm.to_owned(),
+            before: before.map(str::to_owned),
+            after: Some("h2".to_owned()),
+        };
+        let told = differing(Look::PLAIN, HEADS, &[one("a", Some("h1")), one("b", None)]);
+        assert_eq!(
+            told,
+            "\nDIFFERENT  AS IT IS  WHAT IF\na          h1        h2\nb          -         h2\n"
+        );
+        assert_eq!(differing(Look::PLAIN, HEADS, &[]), "");
+        let many: Vec<Differing> = (0..23).map(|i| one(&format!("v{i}"), None)).collect();
+        assert!(differing(Look::PLAIN, HEADS, &many).ends_with("and 3 other VMs\n"));
     }
 
     #[test]
@@ -170,9 +209,9 @@ starts                     0                  0           =
 boots                      0                  1          +1
 hosts in use               2                  1          -1
 ";
-        assert_eq!(table(Look::PLAIN, "AS IT IS", &before, &after), expected);
+        assert_eq!(table(Look::PLAIN, HEADS, &before, &after), expected);
         let none = side(r#"{"status": "INFEASIBLE", "reason": "so it is"}"#);
-        let told = table(Look::PLAIN, "AS IT IS", &before, &none);
+        let told = table(Look::PLAIN, HEADS, &before, &none);
         assert!(
             told.contains("migrations                 1           -") && !told.contains("boots"),
             "{told}"

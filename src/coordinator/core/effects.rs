@@ -1,7 +1,7 @@
 //! What goes into the core and what comes out.
 
 use crate::coordinator::handle::OperateError;
-use crate::record::{AdminState, Hello, HostRecord, Order, PlanRecord, PlanRequest, Report};
+use crate::record::{AdminState, Hello, HostRecord, Order, Pace, PlanRecord, PlanRequest, Report};
 use crate::solving;
 use crate::store;
 use dvms_solver::file::{Plan, Problem};
@@ -34,6 +34,8 @@ pub(in crate::coordinator) enum Input {
     PausePlan { id: String, reason: String, ticket: Ticket },
     /// An operator lets it go on.
     ResumePlan { id: String, ticket: Ticket },
+    /// An operator changes what it may use at once.
+    LimitPlan { id: String, pace: Pace, ticket: Ticket },
     /// A caller does not wait for an answer any more.
     CallerGone { ticket: Ticket },
     /// A solver has returned: with a plan that has passed the checker, or why there is none.

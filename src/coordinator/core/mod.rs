@@ -125,6 +125,7 @@ impl Core {
             }
             Input::PausePlan { id, reason, ticket } => self.pause_plan(&id, &reason, ticket, now),
             Input::ResumePlan { id, ticket } => self.resume_plan(&id, ticket, now),
+            Input::LimitPlan { id, pace, ticket } => self.limit_plan(&id, pace, ticket, now),
             Input::CallerGone { ticket } => self.caller_gone(ticket),
             Input::Solved { solve, outcome, took } => self.solved(solve, outcome, took, now),
             Input::Stored { seq } => self.stored(seq, now),

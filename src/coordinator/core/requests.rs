@@ -265,6 +265,35 @@ impl Core {
         Ok(())
     }
 
+    pub(super) fn limit_plan(&mut self, id: &str, pace: Pace, ticket: Ticket, now: Now) {
+        let outcome = self.try_limit(id, pace, now);
+        self.answer_with_plan(id, outcome, ticket);
+    }
+
+    /// Changes what a plan may use at once, and the one that is made for what it leaves undone.
+    fn try_limit(&mut self, id: &str, pace: Pace, now: Now) -> Result<(), OperateError> {
+        self.may_operate()?;
+        let missing = || OperateError::NotFound { kind: "plan", name: id.to_owned() };
+        let record = self.plans.get(id).ok_or_else(missing)?;
+        if record.state.is_terminal() {
+            let message =
+                format!("plan {id} is {}, only one that has not ended can be limited", record.state.name());
+            return Err(OperateError::WrongState(message));
+        }
+        if record.pace == pace {
+            return Ok(());
+        }
+        let message = format!("an operator limits plan {id} to {}", in_words(pace));
+        let said = event(EventKind::Operator, Severity::Info, message);
+        self.tell(Event { plan_id: id.to_owned(), ..said }, now);
+        if let Some(Life { cause: Cause::Request(request), .. }) = self.lives.get_mut(id) {
+            request.pace = pace;
+        }
+        self.change_for_good(id, |record| record.pace = pace);
+        self.pursue(id, now);
+        Ok(())
+    }
+
     pub(super) fn cancel_plan(
         &mut self,
         id: &str,
@@ -295,6 +324,14 @@ impl Core {
         }
         self.answer_plan(id, ticket);
     }
+}
+
+/// `2 migrations at once, 100 MiB/s`
+fn in_words(pace: Pace) -> String {
+    let count = pace.max_concurrent.map(|most| format!("{most} migrations at once"));
+    let rate = pace.bandwidth_mib_s.map(|rate| format!("{rate:.0} MiB/s"));
+    let words: Vec<String> = count.into_iter().chain(rate).collect();
+    if words.is_empty() { "nothing of its own".to_owned() } else { words.join(", ") }
 }
 
 /// `cancelled by an operator: not now`

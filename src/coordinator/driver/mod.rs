@@ -255,6 +255,10 @@ impl Driver {
                 let ticket = self.caller(Caller::Plan(reply));
                 self.feed(Input::ResumePlan { id, ticket });
             }
+            Command::LimitPlan { id, pace, reply } => {
+                let ticket = self.caller(Caller::Plan(reply));
+                self.feed(Input::LimitPlan { id, pace, ticket });
+            }
             Command::Shutdown => self.feed(Input::Shutdown),
         }
     }

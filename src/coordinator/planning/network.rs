@@ -2,12 +2,14 @@
 //!
 //! Each value of an uplink's label is a switch, joined with the one of the next coarser label, at last with a core, by a
 //! link of the uplink's bandwidth. That is a tree as long as labels are nested (a rack is in one site); an
-//! uplink of a label that is not is left out here, and acts when migrations begin only.
+//! uplink of a label that is not, or that would make more switches than a problem may have, is left out here, and acts
+//! when migrations begin only.
 
 use super::capacity::Place;
 use super::snapshot::is_of_name;
 use crate::coordinator::settings::Uplink;
 use dvms_solver::file::{Link, Network, Switch};
+use dvms_solver::model::MOST_SWITCHES;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The switch in the middle.
@@ -59,7 +61,13 @@ fn levels<'a>(places: &[Place<'_>], uplinks: &'a [Uplink]) -> Vec<Level<'a>> {
     levels.retain(|(label, _)| count(label) > 0);
     levels.sort_by_key(|(label, _)| count(label));
     let mut nested: Vec<Level<'a>> = Vec::new();
+    // The core is one.
+    let mut switches = 1;
     for level in levels {
+        let more = count(level.0);
+        if switches + more > MOST_SWITCHES {
+            continue;
+        }
         // All hosts with the same value have the same of what is coarser.
         let mut above: BTreeMap<&str, Vec<Option<&str>>> = BTreeMap::new();
         let fits =
@@ -68,6 +76,7 @@ fn levels<'a>(places: &[Place<'_>], uplinks: &'a [Uplink]) -> Vec<Level<'a>> {
                 *above.entry(own).or_insert_with(|| chain.clone()) == chain
             });
         if fits {
+            switches += more;
             nested.push(level);
         }
     }

@@ -186,7 +186,7 @@ impl Sim {
                 }
                 Effect::Execute { partition, hosts, .. } => self.execute(member, life, partition, hosts),
                 Effect::Ended { outcome, .. } => {
-                    self.unsolved += u64::from(outcome == Some(Outcome::Unsolved))
+                    self.unsolved += u64::from(outcome == Some(Outcome::Unsolved));
                 }
                 Effect::CancelSolve { .. } | Effect::Fence { .. } => {}
             }

@@ -49,6 +49,7 @@ fn problem(random: &mut Random) -> Problem {
             ..file::Vm::default()
         });
     }
+    testing::label(&mut problem, random.below(1 << 30) as u64);
     for i in 0..=random.below(3) {
         let (kind, seed) = (random.below(usize::from(KINDS)) as u8, random.below(1 << 30) as u64);
         let soft = (random.below(3) == 0).then_some(5.0);

@@ -126,6 +126,7 @@ pub(super) fn problem() -> impl Strategy<Value = file::Problem> {
         let rules = testing::about_states(rules, |rule| (&mut rule.0, rule.1));
         let text = assemble(hosts, vms, &objectives, most).to_string();
         let mut problem = file::Problem::from_json(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        testing::label(&mut problem, rules.first().map_or(0, |rule| rule.1));
         problem.constraints = (rules.into_iter().enumerate())
             .map(|(i, (kind, seed, soft, always))| {
                 testing::constraint(format!("r{i}"), kind, seed, soft, always, &problem)

@@ -47,6 +47,25 @@ fn tree() -> Value {
 }
 
 #[test]
+fn over_links_with_a_latency_one_transfer_has_a_window_for_each_round_trip() {
+    let far = |name: &str, a: &str, b: &str, ms: f64| json!({"name": name, "a": a, "b": b, "latency_ms": ms});
+    let network = json!({
+        "switches": [{"name": "east"}, {"name": "west"}],
+        "links": [link("1", "a", "east", 1000.0), far("2", "b", "west", 0.5), far("wan", "east", "west", 49.5)],
+    });
+    let topology = topology(&["a", "b"], network);
+    let rate = |from: usize, to: usize| topology.window_rate(HostId::from(from), HostId::from(to));
+    // 4 MiB each 100 ms.
+    assert!((rate(0, 1) - 40.0).abs() < 1e-9 && (rate(1, 0) - 40.0).abs() < 1e-9, "{}", rate(0, 1));
+    assert_eq!(
+        (rate(0, 0), Topology::default().window_rate(HostId::from(0), HostId::from(1))),
+        (f64::INFINITY, f64::INFINITY)
+    );
+    // What the contract allows stays what it is.
+    assert_eq!(topology.rate_limit(HostId::from(0), HostId::from(1)), 1000.0);
+}
+
+#[test]
 fn a_path_uses_links_in_one_direction_and_the_switches_between() {
     let topology = topology(&["a", "b", "c"], tree());
     assert_eq!(uses(&topology, 0, 1).unwrap(), ["1 from a", "2 from leaf1"]);

@@ -157,6 +157,7 @@ prop_compose! {
             limits: Some(file::Limits { max_migrations: most, power_actions: power, ..Default::default() }),
             ..Problem::default()
         };
+        testing::label(&mut problem, rules.first().map_or(0, |rule| rule.1));
         let rules = if power { testing::about_states(rules, |rule| (&mut rule.0, rule.1)) } else { rules };
         problem.constraints = rules.into_iter().enumerate().map(|(i, draft)| rule(i, draft, &problem)).collect();
         problem

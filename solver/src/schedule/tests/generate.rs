@@ -152,6 +152,7 @@ fn vms(problem: &mut file::Problem, size: Size, random: &mut Random) {
 }
 
 fn rules(problem: &mut file::Problem, random: &mut Random) {
+    testing::label(problem, random.below(1 << 30) as u64);
     for i in 0..random.below(4) {
         let (kind, seed) = (random.below(usize::from(KINDS)) as u8, random.below(1 << 30) as u64);
         let soft = random.one_in(4).then_some(5.0);

@@ -128,7 +128,10 @@ fn a_soft_rule_that_holds_at_both_ends_is_kept_on_the_way() {
         let Some((case, to)) = case(4, 10, true, seed) else { continue };
         let rules = Rules::new(&case.problem);
         let soft = rules.list.iter().any(|kept| kept.always && !kept.hard() && kept.holds(&rules.tally(&to)));
-        if let (true, Ok(timed)) = (soft, case.schedule(&to)) {
+        // Where none is found that keeps them, they are counted as if all were broken: the value is for who asked.
+        if let (true, Ok(timed)) = (soft, case.schedule(&to))
+            && !timed.loose
+        {
             case.assert_valid(&to, &timed);
             met += 1;
         }

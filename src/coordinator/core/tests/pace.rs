@@ -46,6 +46,11 @@ fn resume(world: &mut World, id: &str) -> Result<Arc<PlanRecord>, OperateError> 
     answer(world, |ticket| Input::ResumePlan { id, ticket })
 }
 
+fn limit(world: &mut World, id: &str, max_concurrent: Option<u32>) -> Result<Arc<PlanRecord>, OperateError> {
+    let (id, pace) = (id.to_owned(), Pace { max_concurrent, bandwidth_mib_s: None });
+    answer(world, |ticket| Input::LimitPlan { id, pace, ticket })
+}
+
 fn count(plan: &PlanRecord, state: ActionState) -> usize {
     plan.actions.iter().filter(|status| status.state == state).count()
 }
@@ -260,4 +265,35 @@ fn a_window_that_closes_lets_end_what_runs_and_frees_the_hosts() {
     assert_eq!(world.view.hosts["b"].partition, "");
     world.run(600.0);
     assert_eq!(world.place("v5"), "b");
+}
+
+#[test]
+fn what_a_running_plan_may_use_can_be_changed() {
+    let mut world = drained(World::quick(), 3);
+    world.until("two run", 30.0, |world| world.hosts["a"].running().count() == 2);
+    let id = world.only(PlanState::Executing).id.clone();
+    let limited = limit(&mut world, &id, Some(1)).unwrap();
+    assert_eq!(limited.pace.max_concurrent, Some(1));
+    let told = world.events(EventKind::Operator).len();
+    assert!(limit(&mut world, &id, Some(1)).is_ok(), "twice is once");
+    assert_eq!(world.events(EventKind::Operator).len(), told);
+    // What runs ends as it was begun; from then on there is one at a time.
+    world.until("one has ended", 60.0, |world| world.hosts["a"].running().count() < 2);
+    assert_eq!(most_at_once(&mut world), 1);
+    let plan = world.plans().into_iter().find(|plan| plan.id == id).unwrap();
+    assert_eq!(plan.state, PlanState::Succeeded);
+    assert!(matches!(limit(&mut world, &id, None), Err(OperateError::WrongState(_))));
+    assert!(matches!(limit(&mut world, "p-0", None), Err(OperateError::NotFound { kind: "plan", .. })));
+    world.check_rest();
+}
+
+#[test]
+fn a_limit_that_is_lifted_lets_more_begin() {
+    let mut world = drained(World::quick(), 4);
+    world.until("two run", 30.0, |world| world.hosts["a"].running().count() == 2);
+    let id = world.only(PlanState::Executing).id.clone();
+    limit(&mut world, &id, Some(1)).unwrap();
+    world.until("one runs", 60.0, |world| world.hosts["a"].running().count() == 1);
+    limit(&mut world, &id, None).unwrap();
+    world.until("two run again", 60.0, |world| world.hosts["a"].running().count() == 2);
 }

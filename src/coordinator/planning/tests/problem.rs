@@ -248,6 +248,19 @@ fn uplinks_are_links_of_the_problem() {
     // Within a site over racks, between sites, and where no label tells anything but the core.
     assert_eq!([rate("h1", "h2"), rate("h1", "h3"), rate("h3", "h4"), rate("h4", "h4")], [80, 30, 30, 100]);
 
+    // One with more values than a problem may have switches is left out; the coarser ones stay.
+    let mut large = World::new(4_100);
+    for (i, host) in large.cell.hosts.values_mut().enumerate() {
+        host.hello.labels.insert("rack".into(), format!("r{i}"));
+        host.hello.labels.insert("site".into(), "s".into());
+    }
+    large.settings.execution.uplinks = world.settings.execution.uplinks.clone();
+    let names: Vec<String> = large.cell.hosts.keys().cloned().collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let made = problem_of(&large, &names, &[]);
+    assert_eq!(made.network.as_ref().unwrap().switches.len(), 2, "the core and the site");
+    dvms_solver::Problem::new(&made).unwrap();
+
     // A rack in two sites is no tree: what is coarser counts, the other when migrations begin only.
     world.cell.hosts.get_mut("h3").unwrap().hello.labels.insert("rack".into(), "r1".into());
     let network = problem_of(&world, &["h1", "h2", "h3", "h4"], &[]).network.unwrap();
