@@ -358,8 +358,8 @@ impl Topology {
         channels
     }
 
-    /// The rate at which one transfer between two hosts is sure to go, in MiB/s, whatever the bandwidth: a sender has
-    /// [`WINDOW_MIB`] under way and waits for them to be acknowledged, which takes a round trip over all links between.
+    /// The rate that one transfer between two hosts reaches at most, in MiB/s, whatever the bandwidth: a sender has
+    /// 4 MiB under way and waits for them to be acknowledged, which takes a round trip over all links between.
     /// Without latency there is no such limit. The contract knows none: no bound is made of it.
     #[must_use]
     pub fn window_rate(&self, from: HostId, to: HostId) -> f64 {

@@ -17,7 +17,8 @@ const SLACK: Duration = Duration::from_millis(10);
 /// A solver that is asked to stop has so long to return what it has.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
-/// A solve that goes on. Dropping it asks the solver to stop; the thread keeps its permit until it has.
+/// A solve that goes on. Dropping it asks the solver to stop; the thread keeps its permit until it has. What the solver
+/// itself leaves behind then is bounded by the solver: it begins nothing while too much of that still runs.
 pub(super) struct Solving {
     stop: Stop,
     better: mpsc::Receiver<Plan>,
