@@ -124,6 +124,9 @@ fn network(problem: &Problem, numbers: &Numbers<'_>, gaps: &mut Collector<'_>) -
         if link.half_duplex {
             gaps.cannot("half-duplex", path.clone(), "links carry as much in each direction there");
         }
+        if link.latency_ms.is_some_and(|latency| latency > 0.0) {
+            gaps.cannot("latency", path.clone(), "links of any length carry as much there");
+        }
         // There, a host has no bandwidth but that of its link.
         let of_host = |name: &String| {
             let host = problem.hosts.iter().find(|host| host.name == *name);

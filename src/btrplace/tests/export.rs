@@ -101,6 +101,28 @@ fn what_it_has_no_words_for_is_named() {
 }
 
 #[test]
+fn links_are_as_they_can_be_said_or_named() {
+    let of = |link: Value| {
+        let mut wire = json!({"name": "wire", "a": "a", "b": "s", "bandwidth": 100.0});
+        wire.as_object_mut().unwrap().extend(link.as_object().unwrap().clone());
+        let network = json!({
+            "switches": [{"name": "s"}],
+            "links": [wire, {"name": "other", "a": "b", "b": "s", "latency_ms": 0.0}],
+        });
+        let host = |name: &str| json!({"name": name, "capacity": {"memory": 1000}});
+        problem(&json!({"hosts": [host("a"), host("b")], "vms": [], "network": network}))
+    };
+    assert_eq!(export(&of(json!({})), &BTreeSet::new()).unwrap().instance.constraints.len(), 2);
+    for (link, feature) in
+        [(json!({"half_duplex": true}), "half-duplex"), (json!({"latency_ms": 0.5}), "latency")]
+    {
+        let gaps = export(&of(link.clone()), &BTreeSet::new()).unwrap_err();
+        assert_eq!((named(&gaps), gaps.0[0].path.as_str()), (vec![feature], "network.links[0]"));
+        export(&of(link), &BTreeSet::from([feature.to_owned()])).unwrap();
+    }
+}
+
+#[test]
 fn a_plan_allocates_what_changes() {
     let problem = rack(json!([]));
     let plan = json!({
