@@ -4,7 +4,7 @@
 //! A schedule is made by going through time ([`run`]): what may begin begins, by rank ([`rank`]), with the
 //! slots and the bandwidth there are ([`network`]). The [`ledger`] notes whose room each hop takes, and that is
 //! what it waits for. Where nothing can go on, [`pivot`] moves VMs aside, and where there is nowhere to go to, hosts
-//! are booted to be passed through ([`passing`]). Several policies are tried; the best schedule wins. Where that is worth
+//! are booted to be passed through ([`passing`]). Several policies are tried, and [`rounds`]; the best schedule wins. Where that is worth
 //! the time, its order is changed at random ([`refine`]), and the CP solver looks for a better timing of small plans
 //! ([`exact`]).
 
@@ -22,6 +22,7 @@ mod power;
 mod rank;
 mod reach;
 mod refine;
+mod rounds;
 mod run;
 mod search;
 mod switch;
@@ -208,6 +209,9 @@ fn on_ground(ground: &Ground<'_>, effort: Effort, budget: &Budget) -> Result<Tim
             break;
         }
     }
+    if best.as_ref().is_some_and(|best| best.way.makespan_s > NEAR * bound) && !budget.expired() {
+        in_rounds(ground, budget, &mut best);
+    }
     if best.is_none() {
         match reach::anyhow(ground, budget) {
             Reached::By(hops) => {
@@ -243,6 +247,17 @@ fn on_ground(ground: &Ground<'_>, effort: Effort, budget: &Budget) -> Result<Tim
             Ok(Timed { actions, way: best.way, loose: ground.loose > 0.0, makespan_bound: bound, first })
         }
         None => Err(Stuck { vms: left.unwrap_or_default(), proved: false }),
+    }
+}
+
+/// Tries whether rounds are shorter.
+fn in_rounds(ground: &Ground<'_>, budget: &Budget, best: &mut Option<Outcome>) {
+    let Some(hops) = rounds::hops(ground) else { return };
+    budget.spend(hops.len() as u64);
+    let policy = PLAIN.policy(ground, false);
+    let steps = Run::new(ground, &policy).in_order(&hops);
+    if let Some(outcome) = steps.and_then(|steps| Outcome::new(ground, steps).ok()) {
+        keep_better(best, outcome, ground.problem);
     }
 }
 
@@ -311,6 +326,9 @@ impl Style {
 
 /// Who steps aside before it must is worth a look where a schedule is longer than so many times the bound.
 const CLOSE: f64 = 1.05;
+
+/// Rounds are worth a look where a schedule is longer than so many times the bound.
+const NEAR: f64 = 1.002;
 
 /// Each migration at full speed.
 const ALONE: Sharing = Sharing { least: 1.0, parts: 1.0, level: false };

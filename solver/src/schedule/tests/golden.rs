@@ -261,6 +261,30 @@ fn the_backbone_is_shared() {
 }
 
 #[test]
+fn what_writes_as_it_goes_goes_one_at_a_time_in_rounds() {
+    // From 12 hosts to 6, four to each; to share a port would cost time.
+    let slow = r#", "migration_bandwidth": 100, "max_migrations": 9"#;
+    let names: Vec<String> = (0..18).map(|i| format!("h{i}")).collect();
+    let hosts: Vec<_> = names.iter().map(|name| (name.as_str(), 40, slow)).collect();
+    for seed in 0..8_u64 {
+        let mut random = super::generate::Random(seed);
+        let vms: Vec<(String, usize)> = (0..24).map(|i| (format!("v{i}"), random.below(12))).collect();
+        let dirty = r#", "memory_dirty_rate": 20"#;
+        let list: Vec<_> =
+            vms.iter().map(|(vm, from)| (vm.as_str(), names[*from].as_str(), 1, 800, dirty)).collect();
+        let case = case(&hosts, &list, "");
+        let to: Vec<_> =
+            vms.iter().enumerate().map(|(i, (vm, _))| (vm.as_str(), names[12 + i % 6].as_str())).collect();
+        let timed = case.valid(&case.to(&to));
+        let leave = |host: usize| vms.iter().filter(|(_, from)| *from == host).count();
+        let busiest = (0..12).map(leave).max().unwrap().max(4);
+        // 800 MiB at 80 MiB/s beyond what is written.
+        assert!(close(timed.way.makespan_s, busiest as f64 * 10.03), "{seed}: {}", timed.way.makespan_s);
+        assert!(close(timed.makespan_bound, timed.way.makespan_s), "{seed}: bound {}", timed.makespan_bound);
+    }
+}
+
+#[test]
 fn waiting_vms_and_those_of_a_failed_host_are_started_where_room_was_made() {
     let case = case(
         &[("a", 10, ""), ("b", 10, ""), ("f", 10, r#", "state": "FAILED""#)],
