@@ -12,7 +12,7 @@ pub use faults::{ConfigError, Fault};
 pub use sections::{Log, LogFormat, Metrics, Server, Solve};
 
 use crate::coordinator::Settings;
-use crate::coordinator::settings::{Detection, Execution, Inventory, Migration, Planning};
+use crate::coordinator::settings::{Detection, Execution, Inventory, Migration, Planning, Ring};
 use dvms_solver::file::Constraint;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -42,6 +42,8 @@ pub struct Config {
     pub execution: Execution,
     /// What is expected of migrations.
     pub migration: Migration,
+    /// Other coordinators.
+    pub ring: Ring,
     /// The operator's rules, in the form of the problem file. They apply to whatever hosts and VMs have
     /// the names and labels.
     pub constraints: Vec<Constraint>,
@@ -60,6 +62,7 @@ impl Default for Config {
             planning: Planning::default(),
             execution: Execution::default(),
             migration: Migration::default(),
+            ring: Ring::default(),
             constraints: Vec::new(),
         }
     }
@@ -115,6 +118,7 @@ impl Config {
             planning: self.planning.clone(),
             execution: self.execution.clone(),
             migration: self.migration.clone(),
+            ring: self.ring.clone(),
             constraints: self.constraints.clone(),
         }
     }

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-const SECTIONS: &str = "state_dir, server, metrics, log, solve, inventory, detection, planning, execution, migration, constraints";
+const SECTIONS: &str = "state_dir, server, metrics, log, solve, inventory, detection, planning, execution, migration, ring, constraints";
 
 /// The settings that can be read, and the faults of the others.
 pub(super) fn read(text: &str) -> (Config, Vec<Fault>) {
@@ -30,6 +30,7 @@ pub(super) fn read(text: &str) -> (Config, Vec<Fault>) {
             "planning" => config.planning = reader.section("planning", value),
             "execution" => config.execution = reader.section("execution", value),
             "migration" => config.migration = reader.section("migration", value),
+            "ring" => config.ring = reader.section("ring", value),
             "constraints" => config.constraints = reader.list("constraints", value),
             unknown => {
                 let line = Some(line_at(text, key.span().start));

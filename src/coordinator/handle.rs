@@ -1,6 +1,7 @@
 //! How others speak with the coordinator: a handle that sends commands to the one task that decides, and reads
 //! the view which that task publishes.
 
+use super::peers::Frame;
 use super::view::{Figures, View};
 use crate::record::{
     AdminState, Event, Hello, HostRecord, Order, Pace, PlanRecord, PlanRequest, Report, VmRecord,
@@ -41,6 +42,9 @@ pub(super) enum Command {
     PausePlan { id: String, reason: String, reply: Reply<PlanRecord> },
     ResumePlan(String, Reply<PlanRecord>),
     LimitPlan { id: String, pace: Pace, reply: Reply<PlanRecord> },
+    PeerUp { member: String, link: u64, frames: mpsc::Sender<Frame> },
+    PeerDown { member: String, link: u64 },
+    Peer { from: String, frame: Box<Frame> },
     Shutdown,
 }
 

@@ -10,6 +10,7 @@ mod handle;
 mod inventory;
 mod learning;
 mod load;
+pub mod peers;
 mod planning;
 mod rules;
 pub mod settings;

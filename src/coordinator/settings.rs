@@ -1,5 +1,5 @@
-//! The coordinator's settings: sections `[inventory]`, `[detection]`, `[planning]`, `[execution]` and `[migration]` of the
-//! configuration file.
+//! The coordinator's settings: sections `[inventory]`, `[detection]`, `[planning]`, `[execution]`, `[migration]` and
+//! `[ring]` of the configuration file.
 
 use super::calendar::Period;
 use crate::record::{Mode, Pace};
@@ -21,6 +21,8 @@ pub struct Settings {
     pub execution: Execution,
     /// `[migration]`
     pub migration: Migration,
+    /// `[ring]`
+    pub ring: Ring,
     /// The operator's rules.
     pub constraints: Vec<Constraint>,
 }
@@ -279,6 +281,71 @@ impl Migration {
     }
 }
 
+/// `[ring]`: the coordinators that serve one infrastructure together. Without members a coordinator is alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ring {
+    /// What the others call this coordinator; empty = the name of the machine. One of the members, if there are any.
+    pub name: String,
+    /// Seconds after which a reservation of a host ends whose leader is not heard of. The same at all members.
+    pub lease_s: f64,
+    /// All members, this one too; the same list at each of them.
+    pub members: Vec<RingMember>,
+}
+
+/// A member of the ring.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RingMember {
+    /// Its name.
+    pub name: String,
+    /// `host:port` where its API is served.
+    pub address: String,
+    /// Where it is: hosts of members of the same site are preferred.
+    #[serde(default)]
+    pub site: String,
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self { name: String::new(), lease_s: 10.0, members: Vec::new() }
+    }
+}
+
+impl Ring {
+    fn faults(&self, wrong: &mut dyn FnMut(&str, String)) {
+        let is_name = |text: &str| {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+            (1..=64).contains(&text.len()) && text.chars().all(allowed)
+        };
+        if !self.name.is_empty() && !is_name(&self.name) {
+            wrong("ring.name", "must be 1 to 64 letters, digits, _ or -".to_owned());
+        }
+        if !(2.0..=600.0).contains(&self.lease_s) {
+            wrong("ring.lease_s", format!("must be from 2 to 600, is {}", self.lease_s));
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for (i, member) in self.members.iter().enumerate() {
+            let place = |field: &str| format!("ring.members[{i}].{field}");
+            if !is_name(&member.name) {
+                wrong(&place("name"), "must be 1 to 64 letters, digits, _ or -".to_owned());
+            }
+            if !names.insert(&member.name) {
+                wrong(&place("name"), format!("{} is there twice", member.name));
+            }
+            let port = member.address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            if port.is_none_or(|port| port == 0) {
+                wrong(&place("address"), format!("must be host:port, is {:?}", member.address));
+            }
+        }
+        if !self.members.is_empty() && self.name.is_empty() {
+            wrong("ring.name", "must be set where there are members: which of them is this one?".to_owned());
+        } else if !self.members.is_empty() && !names.contains(&self.name) {
+            wrong("ring.name", format!("{} is none of ring.members", self.name));
+        }
+    }
+}
+
 impl Settings {
     /// Reports every fault of the values: path of the setting, and what is wrong with it. Rules are judged
     /// by the configuration.
@@ -325,6 +392,7 @@ impl Settings {
             }
         }
         self.execution.faults(wrong);
+        self.ring.faults(wrong);
     }
 }
 

@@ -131,6 +131,14 @@ pub enum Effect {
         /// The hosts.
         hosts: BTreeSet<Host>,
     },
+    /// The partition that had an event of this cell in hand has ended, wherever it was led. Unless it is calmed, the
+    /// event is raised again after a while.
+    Answered {
+        /// Its name.
+        event: EventKey,
+        /// How the partition has ended.
+        outcome: Outcome,
+    },
     /// A partition led here has ended.
     Ended {
         /// Which one.

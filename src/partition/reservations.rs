@@ -130,6 +130,29 @@ impl Partitions {
         Ok(())
     }
 
+    /// Lets a host go over from a partition to another one, which is made if it is not there. Nobody who waits comes in
+    /// between. Nothing happens where `from` does not hold the host.
+    pub fn hand_over(&mut self, host: &str, from: &str, to: &str) {
+        let Some(own) = self.reserved.get_mut(from) else { return };
+        if !own.remove(host) {
+            return;
+        }
+        if own.is_empty() {
+            self.reserved.remove(from);
+        }
+        self.take(to, BTreeSet::from([host.to_owned()]));
+    }
+
+    /// Adds a host to a partition, which is made if it is not there, ahead of those who wait. Says whether the host was
+    /// free.
+    pub fn take_for(&mut self, id: &str, host: &str) -> bool {
+        let free = !self.held.contains_key(host);
+        if free {
+            self.take(id, BTreeSet::from([host.to_owned()]));
+        }
+        free
+    }
+
     /// Takes hosts out of a partition; those it does not hold are ignored. The partition stays, even
     /// without hosts. Returns those who have waited and hold their hosts now, in the order of their arrival.
     pub fn shrink(&mut self, id: &str, leaving: &BTreeSet<String>) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Who an agent is: the first message of a session.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Hello {
     /// Name of the host.
     pub host: String,
@@ -254,7 +254,8 @@ pub enum FailureReason {
 }
 
 /// What a coordinator tells an agent after the welcome.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Order {
     /// Carry out an action.
     Execute {
@@ -287,7 +288,8 @@ pub enum Order {
 }
 
 /// What an agent carries out.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OrderKind {
     /// Live migration of a VM that runs on the agent's host.
     Migrate {

@@ -2,7 +2,7 @@
 //! to see within a minute. What is decided and how stays the same.
 
 use super::{libvirt, rules};
-use crate::coordinator::settings::{Detection, Execution, Inventory, Migration, Planning, Settings};
+use crate::coordinator::settings::{Detection, Execution, Inventory, Migration, Planning, Ring, Settings};
 
 /// For simulated hypervisors.
 pub(super) fn simulated(seed: u64) -> Settings {
@@ -25,6 +25,7 @@ pub(super) fn simulated(seed: u64) -> Settings {
         planning: Planning { time_limit_s: 3.0, seed, ..Planning::default() },
         execution: Execution::default(),
         migration: Migration::default(),
+        ring: Ring::default(),
         constraints: vec![
             rules::apart("web-apart", rules::of_app("web")),
             rules::only_on("licensed", rules::of_app("ora"), "rack", super::simulated::LICENSED_RACK),
@@ -59,6 +60,7 @@ pub(super) fn on_libvirt(cores: i64, usable: i64) -> Settings {
         planning: Planning { time_limit_s: 3.0, ..Planning::default() },
         execution: Execution::default(),
         migration: Migration::default(),
+        ring: Ring::default(),
         constraints: vec![
             // Guests of the test bed have no labels.
             rules::apart("web-apart", rules::named(&libvirt::WEBS)),

@@ -6,6 +6,7 @@ use super::Effect;
 use super::execution::{Halt, about, describe};
 use super::journal::event;
 use crate::coordinator::inventory::{Flight, Now};
+use crate::coordinator::peers::Frame;
 use crate::record::{
     ActionKey, ActionProgress, ActionState, Connection, Event, EventKind, Order, PlanState, ProgressState,
     Severity, VmState,
@@ -20,7 +21,13 @@ pub(super) struct Aloft {
     pub(super) executor: String,
     pub(super) vm: String,
     /// Its agent may have heard of it; otherwise the order waits for the store.
-    told: bool,
+    pub(super) told: bool,
+    /// That agent is one of another member of the ring, which was last told of it then.
+    pub(super) abroad: Option<Duration>,
+    /// Progress was heard.
+    pub(super) heard: bool,
+    /// It is waited for so long where progress is heard after its agent has gone over to another member.
+    if_heard: Option<Duration>,
     /// When it is not waited for any more; `None` = it is given up: its plan may end, its VM counts on.
     limit: Option<Duration>,
     /// Its agent was asked and does not know it.
@@ -29,14 +36,35 @@ pub(super) struct Aloft {
     abort: bool,
 }
 
+impl Aloft {
+    pub(super) fn new(executor: &str, vm: &str, limit: Option<Duration>, abroad: Option<Duration>) -> Self {
+        let (executor, vm) = (executor.to_owned(), vm.to_owned());
+        Self { executor, vm, told: true, abroad, heard: false, if_heard: None, limit, orphan: false, abort: false }
+    }
+}
+
+impl Aloft {
+    /// Until when it is waited for.
+    pub(super) fn limit(&self) -> Option<Duration> {
+        self.limit
+    }
+
+    /// Its agent is one of another member from now on, which tells of it; if it does not, it may have done so before.
+    pub(super) fn goes_abroad(&mut self, now: Duration, until: Duration) {
+        let limit = self.limit.unwrap_or(until);
+        (self.abroad, self.heard, self.if_heard) = (Some(now), false, Some(limit));
+        self.limit = Some(limit.min(until));
+    }
+}
+
 impl Core {
     /// From now on an agent has an action.
     pub(super) fn take_off(&mut self, executor: &str, vm: &str, flight: Flight, limit: Duration) {
-        let (executor, vm) = (executor.to_owned(), vm.to_owned());
         let key = flight.key.clone();
-        self.cell.take_off(&vm, flight);
-        let aloft = Aloft { executor, vm, told: true, limit: Some(limit), orphan: false, abort: false };
-        self.aloft.insert(key, aloft);
+        self.cell.take_off(vm, flight);
+        let ours = self.ring.is_alone() || self.cell.hosts.contains_key(executor) && !self.is_lent(executor);
+        let abroad = (!ours).then_some(self.looked);
+        self.aloft.insert(key, Aloft::new(executor, vm, Some(limit), abroad));
     }
 
     /// The order to begin an action waits for the store.
@@ -76,10 +104,14 @@ impl Core {
 
     /// Whether the end of an action is waited for, and its agent can tell it.
     pub(super) fn is_waited_for(&self, key: &ActionKey) -> bool {
-        self.aloft.get(key).is_some_and(|aloft| {
-            let executor = self.cell.hosts.get(&aloft.executor);
-            aloft.limit.is_some() && executor.is_some_and(|entry| entry.connection != Connection::Failed)
-        })
+        self.aloft.get(key).is_some_and(|aloft| aloft.limit.is_some() && !self.has_failed(aloft))
+    }
+
+    /// Whether the host whose agent has an action has failed, or is not there any more. Of one of another member nothing
+    /// is known here.
+    fn has_failed(&self, aloft: &Aloft) -> bool {
+        let entry = self.cell.hosts.get(&aloft.executor);
+        aloft.abroad.is_none() && entry.is_none_or(|entry| entry.connection == Connection::Failed)
     }
 
     /// Actions of a plan that are waited for.
@@ -94,10 +126,7 @@ impl Core {
 
     /// Hosts of a plan's actions that their agents still have.
     pub(super) fn hosts_aloft(&self, plan: &str) -> BTreeSet<String> {
-        let alive = |host: &str| {
-            self.cell.hosts.get(host).is_some_and(|entry| entry.connection != Connection::Failed)
-        };
-        let theirs = self.of_plan(plan).filter(|(_, aloft)| alive(&aloft.executor));
+        let theirs = self.of_plan(plan).filter(|(_, aloft)| !self.has_failed(aloft));
         let flights = theirs.filter_map(|(_, aloft)| self.cell.flight(&aloft.vm));
         flights.flat_map(|flight| [flight.source.clone(), flight.destination.clone()]).collect()
     }
@@ -105,7 +134,8 @@ impl Core {
     /// An agent has spoken of an action: it is alive.
     pub(super) fn heard(&mut self, key: &ActionKey) {
         if let Some(aloft) = self.aloft.get_mut(key) {
-            aloft.orphan = false;
+            (aloft.orphan, aloft.heard) = (false, true);
+            aloft.limit = aloft.if_heard.take().or(aloft.limit);
         }
     }
 
@@ -123,11 +153,13 @@ impl Core {
         }
     }
 
-    fn tell_abort(&mut self, host: &str, key: ActionKey) {
-        if let Some(entry) = self.cell.hosts.get(host) {
+    pub(super) fn tell_abort(&mut self, host: &str, key: ActionKey) {
+        if let Some(entry) = self.cell.hosts.get(host).filter(|_| !self.is_lent(host)) {
             let (host, epoch) = (host.to_owned(), entry.epoch);
             // After the order itself, which may still wait for the store.
             self.journal.then(Effect::Tell { host, epoch, order: Order::Cancel(key) });
+        } else {
+            self.tell_owner(host, Frame::Cancel { host: host.to_owned(), key });
         }
     }
 
@@ -176,11 +208,7 @@ impl Core {
     /// Actions that their agents do not know (their journal is gone, or they never had them) end by what is seen of
     /// their VMs.
     pub(super) fn settle_orphans(&mut self, now: Now) {
-        let gone = |aloft: &Aloft| {
-            let executor = self.cell.hosts.get(&aloft.executor);
-            executor.is_none_or(|entry| entry.connection == Connection::Failed)
-        };
-        let orphans = self.aloft.iter().filter(|(_, aloft)| aloft.orphan || gone(aloft));
+        let orphans = self.aloft.iter().filter(|(_, aloft)| aloft.orphan || self.has_failed(aloft));
         let orphans: Vec<(ActionKey, String)> =
             orphans.map(|(key, aloft)| (key.clone(), aloft.vm.clone())).collect();
         for (key, vm) in orphans {
@@ -240,9 +268,9 @@ impl Core {
     pub(super) fn give_up(&mut self, now: Now) {
         let mut late = Vec::new();
         for (key, aloft) in self.aloft.iter().filter(|(_, aloft)| aloft.limit.is_some()) {
-            let entry = self.cell.hosts.get(&aloft.executor);
-            let failed = entry.is_none_or(|entry| entry.connection == Connection::Failed);
-            if failed || aloft.limit.is_some_and(|limit| now.at > limit) {
+            let failed = self.has_failed(aloft);
+            let late_now = aloft.limit.is_some_and(|limit| now.at > limit);
+            if failed || late_now || self.is_left_to_us(key, aloft) {
                 let host = &aloft.executor;
                 let why = if failed {
                     format!("host {host} has failed while it carried it out")
@@ -253,6 +281,9 @@ impl Core {
             }
         }
         for (key, why) in late {
+            if self.give_up_abroad(&key, now) {
+                continue;
+            }
             let Some(aloft) = self.aloft.get_mut(&key) else { continue };
             aloft.limit = None;
             if !aloft.told {
@@ -282,6 +313,41 @@ impl Core {
         }
     }
 
+    /// Whether nobody else looks after an action of another member's agent any more: the plan is not of here, and
+    /// where it goes is not reserved for it.
+    fn is_left_to_us(&self, key: &ActionKey, aloft: &Aloft) -> bool {
+        let destination = || self.cell.flight(&aloft.vm).map(|flight| flight.destination.as_str());
+        let reserved = || {
+            let holder = destination().and_then(|host| self.partitions.holder(host));
+            holder.is_some_and(super::ring::is_of_ring)
+        };
+        aloft.abroad.is_some() && !self.plans.contains_key(&key.plan_id) && !reserved()
+    }
+
+    /// An action of another member's agent is not waited for any more: it ends by what is seen of its VM here. That
+    /// member holds its hosts for it, and goes on to look after it.
+    fn give_up_abroad(&mut self, key: &ActionKey, now: Now) -> bool {
+        let Some(aloft) = self.aloft.get_mut(key).filter(|aloft| aloft.abroad.is_some()) else { return false };
+        let vm = aloft.vm.clone();
+        let Some(flight) = self.cell.flight(&vm).filter(|flight| flight.key == *key) else {
+            self.aloft.remove(key);
+            return true;
+        };
+        let there = self.cell.hosts.get(&flight.destination).and_then(|host| host.vms.get(&vm));
+        match there.map(|vm| vm.report.state) {
+            // It is still under way: the next look asks again.
+            Some(VmState::MigratingIn) => {}
+            Some(state) if state.lives_here() => {
+                self.conclude(key, true, "the VM is seen at its destination", now);
+            }
+            _ => {
+                let why = "its coordinator has not told how it ended, long after its deadline";
+                self.conclude(key, false, why, now);
+            }
+        }
+        true
+    }
+
     /// Asks the agent of an action for all that it has.
     fn ask_again(&mut self, key: &ActionKey) {
         let Some(host) = self.aloft.get(key).map(|aloft| aloft.executor.clone()) else { return };
@@ -295,16 +361,31 @@ impl Core {
     /// An agent speaks of an action of a plan that is not known here: its VM is on the move all the same.
     pub(super) fn stray(&mut self, host: &str, progress: &ActionProgress, now: Now) {
         let key = &progress.key;
+        if !self.cell.hosts.contains_key(host) {
+            // A plan that is not known any more: its owner need not say it again.
+            if progress.state.is_terminal() {
+                self.acknowledge(host, key);
+            }
+            return;
+        }
+        let leader = self.leader_of(&key.plan_id);
+        if let Some(leader) = &leader {
+            self.pass_on(leader, host, progress, now);
+        }
         if progress.state.is_terminal() {
             let flight = self.cell.flight(&progress.vm).filter(|flight| flight.key == *key);
             let told = flight.is_some_and(|flight| !flight.destination.is_empty());
-            self.land(key, told && progress.state == ProgressState::Done);
+            self.land(key, (told || leader.is_some()) && progress.state == ProgressState::Done);
             self.end_stray(key, now);
+            let (whose, severity) = match &leader {
+                Some(leader) => (format!("a plan of coordinator {leader}"), Severity::Info),
+                None => ("which is not known here".to_owned(), Severity::Warning),
+            };
             let message = format!(
-                "an action on VM {} of plan {}, which is not known here, has ended at {host}: {:?}",
+                "an action on VM {} of plan {}, {whose}, has ended at {host}: {:?}",
                 progress.vm, key.plan_id, progress.state
             );
-            let said = event(EventKind::ActionEnded, Severity::Warning, message);
+            let said = event(EventKind::ActionEnded, severity, message);
             let vm = progress.vm.clone();
             self.tell(
                 Event {
@@ -316,7 +397,10 @@ impl Core {
                 },
                 now,
             );
-            return self.acknowledge(host, key);
+            if leader.is_none() {
+                self.acknowledge(host, key);
+            }
+            return;
         }
         if self.is_aloft(key) {
             return self.heard(key);
@@ -371,7 +455,8 @@ impl Core {
     /// Hosts of failed agents are not held for what they had.
     pub(super) fn free_what_is_held_for_nothing(&mut self, now: Now) {
         let held = self.partitions.partitions().map(|(id, _)| id);
-        let dead: Vec<String> = held.filter(|id| !self.lives.contains_key(*id)).map(str::to_owned).collect();
+        let dead = held.filter(|id| !self.lives.contains_key(*id) && !super::ring::is_of_ring(id));
+        let dead: Vec<String> = dead.map(str::to_owned).collect();
         for id in dead {
             self.free_what_landed(&id, now);
         }

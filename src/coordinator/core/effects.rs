@@ -1,7 +1,8 @@
 //! What goes into the core and what comes out.
 
 use crate::coordinator::handle::OperateError;
-use crate::record::{AdminState, Hello, HostRecord, Order, Pace, PlanRecord, PlanRequest, Report};
+use crate::coordinator::peers::Frame;
+use crate::record::{ActionKey, AdminState, Hello, HostRecord, Order, Pace, PlanRecord, PlanRequest, Report};
 use crate::solving;
 use crate::store;
 use dvms_solver::file::{Plan, Problem};
@@ -44,6 +45,12 @@ pub(in crate::coordinator) enum Input {
     Stored { seq: u64 },
     /// The last try to write failed; it is tried again.
     NotStored { message: String },
+    /// A link to another member of the ring stands, in both directions as far as is known.
+    PeerUp { member: String },
+    /// It does not stand any more.
+    PeerDown { member: String },
+    /// Another member has said something.
+    Peer { from: String, frame: Box<Frame> },
     /// Time has passed.
     Tick,
     /// Stop.
@@ -55,6 +62,8 @@ pub(in crate::coordinator) enum Input {
 pub(in crate::coordinator) enum Effect {
     /// Tell an agent, if its session is still this one.
     Tell { host: String, epoch: u64, order: Order },
+    /// Tell another member of the ring; it may be lost.
+    Peer { to: String, frame: Frame },
     /// End the session of an agent, after what it was told.
     EndSession { host: String, epoch: u64 },
     /// Make this durable, after all before it; then [`Input::Stored`].
@@ -67,6 +76,17 @@ pub(in crate::coordinator) enum Effect {
     Prune,
     /// Answer a caller.
     Answer { ticket: Ticket, answer: Answer },
+}
+
+impl Effect {
+    /// The action that an agent begins by this, be it through another member.
+    pub(super) fn begins(&self) -> Option<&ActionKey> {
+        match self {
+            Self::Tell { order: Order::Execute { key, .. }, .. } => Some(key),
+            Self::Peer { frame: Frame::Order { flight, .. }, .. } => Some(&flight.key),
+            _ => None,
+        }
+    }
 }
 
 /// What a caller is answered.

@@ -3,7 +3,7 @@
 //! anew.
 
 use super::journal::event;
-use super::plans::Stage;
+use super::plans::{Cause, Stage};
 use super::{Core, Effect};
 use crate::coordinator::inventory::{Flight, Now};
 use crate::coordinator::planning;
@@ -89,8 +89,10 @@ impl Core {
             record.scheduled = false;
             record.message.clear();
         });
-        if let Some(super::plans::Cause::Troubles(keys)) = self.lives.get(id).map(|life| &life.cause) {
-            self.detector.acted_on(keys);
+        match self.lives.get(id).map(|life| &life.cause) {
+            Some(Cause::Troubles(keys)) => self.detector.acted_on(keys),
+            Some(Cause::Shared(shared)) => self.detector.acted_on(&shared.own),
+            _ => {}
         }
         let Some(record) = self.plans.get(id) else { return };
         let actions = record.plan.as_ref().map_or(0, |plan| plan.actions.len());
@@ -114,6 +116,10 @@ impl Core {
 
     /// Begins what can be begun, ends what is over.
     pub(super) fn pursue(&mut self, id: &str, now: Now) {
+        self.in_scene(id, |core| core.pursue_here(id, now));
+    }
+
+    fn pursue_here(&mut self, id: &str, now: Now) {
         let paused = self.plans.get(id).and_then(|record| record.paused.clone());
         let Some(Stage::Executing(execution)) = self.stage(id) else { return };
         let halted = execution.halt.is_some();
@@ -145,7 +151,7 @@ impl Core {
             {
                 continue;
             }
-            match self.ready(&record, &plan, action, closed.as_deref()) {
+            match self.ready(&record, &plan, action, closed.as_deref(), now) {
                 Ready::Now => begun |= self.begin(&record, action, now),
                 Ready::Later(why) => {
                     blocked = Some(why);
@@ -179,12 +185,22 @@ impl Core {
         }
     }
 
-    fn ready(&self, record: &PlanRecord, plan: &Plan, action: &Action, closed: Option<&str>) -> Ready {
+    fn ready(
+        &self,
+        record: &PlanRecord,
+        plan: &Plan,
+        action: &Action,
+        closed: Option<&str>,
+        now: Now,
+    ) -> Ready {
         let mut ends = vec![action.destination.as_str()];
         if action.kind == ActionKind::Migrate {
             ends.push(&action.source);
         }
         for end in ends {
+            if self.is_fenced(&record.id, end, now) {
+                return Ready::Never(format!("{end} is not reserved for it any more"));
+            }
             match self.cell.hosts.get(end) {
                 None => return Ready::Never(format!("{end} is not known any more")),
                 Some(host) if host.connection == Connection::Failed => {
@@ -228,6 +244,7 @@ impl Core {
         let limit = now.at.saturating_add(self.give_up_after(action));
         let key = flight.key.clone();
         let forecast = record.problem.as_deref().and_then(|problem| self.forecast(problem, action));
+        self.announce(id, executor(action), &action.vm, &flight, self.give_up_after(action));
         self.take_off(executor(action), &action.vm, flight, limit);
         self.not_told_yet(&key);
         self.change_for_good(id, |record| {
@@ -291,7 +308,16 @@ impl Core {
             stall: seconds(execution.stall_s),
             kind,
         };
-        Some(Effect::Tell { host: host.to_owned(), epoch: entry.epoch, order })
+        let flight = Flight {
+            key: ActionKey { plan_id: record.id.clone(), action_id: action.id },
+            source: self.comes_from(action),
+            destination: action.destination.clone(),
+            migrates: action.kind == ActionKind::Migrate,
+            rate: self.rate(record.problem.as_deref(), action),
+        };
+        let within = self.give_up_after(action);
+        let elsewhere = self.forwarded(record, host, &flight, &action.vm, &order, within);
+        Some(elsewhere.unwrap_or_else(|| Effect::Tell { host: host.to_owned(), epoch: entry.epoch, order }))
     }
 
     /// MiB/s that the plan gives a migration, within what both hosts have.

@@ -4,7 +4,7 @@ use super::{Core, Effect, Ticket};
 use crate::coordinator::handle::OperateError;
 use crate::coordinator::inventory::Now;
 use crate::coordinator::view::EVENTS_KEPT;
-use crate::record::{ActionKey, Event, EventKind, Order, Severity};
+use crate::record::{ActionKey, Event, EventKind, Severity};
 use crate::store;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Journal {
 
     /// Takes back the order to begin an action, if it still waits for the store.
     pub(super) fn withdraw(&mut self, key: &ActionKey) {
-        let other = |effect: &Effect| !matches!(effect, Effect::Tell { order: Order::Execute { key: waiting, .. }, .. } if waiting == key);
+        let other = |effect: &Effect| effect.begins() != Some(key);
         for then in self.waiting.iter_mut().map(|(_, then)| then).chain([&mut self.then]) {
             then.retain(other);
         }
@@ -138,7 +138,7 @@ impl Core {
     pub(super) fn stored(&mut self, seq: u64, now: Now) {
         let free = self.journal.stored(seq);
         for effect in &free {
-            if let Effect::Tell { order: Order::Execute { key, .. }, .. } = effect {
+            if let Some(key) = effect.begins() {
                 self.told(key);
             }
         }

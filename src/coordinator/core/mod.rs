@@ -17,6 +17,7 @@
 //! journal    events, and what is let go only when that before it is durable
 //! publish    what readers see
 //! restore    what is known when the coordinator begins
+//! ring       other coordinators: what the cell alone cannot do
 //! ```
 
 mod aloft;
@@ -31,6 +32,7 @@ mod progress;
 mod publish;
 mod requests;
 mod restore;
+mod ring;
 mod sessions;
 mod solves;
 #[cfg(test)]
@@ -53,6 +55,7 @@ use dvms_solver::Rejected;
 use execution::Halt;
 use journal::Journal;
 use plans::Life;
+use ring::Membership;
 use solves::Solves;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -72,6 +75,7 @@ pub(super) struct Core {
     cell: Cell,
     detector: Detector,
     partitions: Partitions,
+    ring: Membership,
     journal: Journal,
     figures: Figures,
     /// What operators want, for hosts that have not come yet as well.
@@ -130,10 +134,14 @@ impl Core {
             Input::Solved { solve, outcome, took } => self.solved(solve, outcome, took, now),
             Input::Stored { seq } => self.stored(seq, now),
             Input::NotStored { message } => self.not_stored(message, now),
+            Input::PeerUp { member } => self.peer_up(&member),
+            Input::PeerDown { member } => self.peer_down(&member),
+            Input::Peer { from, frame } => self.peer_said(&from, *frame, now),
             Input::Tick => {}
             Input::Shutdown => self.shut_down(),
         }
-        if now.at >= self.next() {
+        self.ring_time(now);
+        if now.at >= self.next_look() {
             self.look(now);
         }
         self.save_plans();
@@ -143,6 +151,10 @@ impl Core {
 
     /// When [`Input::Tick`] is due.
     pub(super) fn next(&self) -> Duration {
+        self.next_look().min(self.ring.due())
+    }
+
+    fn next_look(&self) -> Duration {
         let soon = self.looked + LOOK_EVERY;
         if self.urgent { soon } else { self.due.clamp(soon, self.looked + LOOK_AT_LEAST_EVERY) }
     }
@@ -164,6 +176,7 @@ impl Core {
             self.answer_troubles(now);
             self.start_solves(now);
         }
+        self.look_at_ring(now);
         self.keep_down();
         self.due = self.detector.next(now).map_or(Duration::MAX, |wait| now.at.saturating_add(wait));
         self.count();

@@ -5,6 +5,7 @@
 
 use super::execution::Execution;
 use super::journal::event;
+use super::ring::Shared;
 use super::solves::Search;
 use super::{Core, Halt};
 use crate::coordinator::detect::Key;
@@ -32,6 +33,8 @@ pub(super) struct Life {
 pub(super) enum Cause {
     /// It answers troubles.
     Troubles(Vec<Key>),
+    /// It answers troubles with hosts of other coordinators too.
+    Shared(Box<Shared>),
     /// Somebody asked for it.
     Request(Box<PlanRequest>),
     /// It is of before a restart, and what is left of it is not planned again.
@@ -78,6 +81,9 @@ impl Core {
         let id = self.new_id(now);
         let event_ids = match &draft.cause {
             Cause::Troubles(keys) => keys.iter().filter_map(|key| self.event_of.get(key)).copied().collect(),
+            Cause::Shared(shared) => {
+                shared.own.iter().filter_map(|key| self.event_of.get(key)).copied().collect()
+            }
             _ => Vec::new(),
         };
         let (request_id, request) = draft.request;
@@ -111,7 +117,13 @@ impl Core {
     fn new_id(&mut self, now: Now) -> String {
         let millis = now.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         self.last_plan = millis.max(self.last_plan + 1);
-        plan_id(self.last_plan)
+        self.last_plan_id()
+    }
+
+    /// The last id that was given here. Those of a member of a ring tell its name.
+    pub(super) fn last_plan_id(&self) -> String {
+        let member = if self.ring.is_alone() { "" } else { self.ring.me() };
+        plan_id(self.last_plan, member)
     }
 
     /// Changes a record; readers see it.
@@ -172,9 +184,19 @@ impl Core {
         let text = format!("plan {id} is {}{colon}{message}", state.name());
         self.tell(Event { plan_id: id.to_owned(), ..event(kind, severity, text) }, now);
         self.free_hosts_of(id, now);
-        if let (Cause::Troubles(keys), Stage::Executing(_)) = (&life.cause, &life.stage) {
+        let keys = match &life.cause {
+            Cause::Troubles(keys) => keys.as_slice(),
+            Cause::Shared(shared) => shared.own.as_slice(),
+            Cause::Request(_) | Cause::Past => &[],
+        };
+        if let Stage::Executing(_) = &life.stage
+            && !keys.is_empty()
+        {
             self.detector.left_alone(keys);
             self.detect(now);
+        }
+        if let Cause::Shared(shared) = &life.cause {
+            self.leave_partition(id, shared, state, now);
         }
         // What an operator has paused goes on under another name only when that is approved.
         let mode = paused.then_some(Mode::Approve);
@@ -309,12 +331,26 @@ impl Core {
     }
 }
 
-/// The name of a plan that was made at this time, in milliseconds since 1970.
-pub(super) fn plan_id(millis: u64) -> String {
-    format!("p-{millis:012x}")
+/// The name of a plan that was made at this time, in milliseconds since 1970, by this member of a ring (empty = there
+/// is none).
+fn plan_id(millis: u64, member: &str) -> String {
+    let dash = if member.is_empty() { "" } else { "-" };
+    format!("p-{millis:012x}{dash}{member}")
+}
+
+/// The time in the name of a plan, and the member.
+fn parts_of(id: &str) -> Option<(u64, Option<&str>)> {
+    let rest = id.strip_prefix("p-")?;
+    let (millis, member) = rest.split_once('-').map_or((rest, None), |(millis, member)| (millis, Some(member)));
+    Some((u64::from_str_radix(millis, 16).ok()?, member))
 }
 
 /// The time in the name of a plan.
 pub(super) fn millis_of(id: &str) -> Option<u64> {
-    u64::from_str_radix(id.strip_prefix("p-")?, 16).ok()
+    parts_of(id).map(|(millis, _)| millis)
+}
+
+/// The member of a ring that has made a plan.
+pub(super) fn member_of(id: &str) -> Option<&str> {
+    parts_of(id)?.1
 }

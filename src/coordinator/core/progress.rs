@@ -4,6 +4,7 @@ use super::execution::{Halt, about, describe, executor};
 use super::journal::event;
 use super::{Core, Effect};
 use crate::coordinator::inventory::{Flight, Now};
+use crate::coordinator::peers::Frame;
 use crate::coordinator::settings::seconds;
 use crate::record::{
     ActionKey, ActionProgress, ActionState, ActionStatus, EventKind, FailureReason, Order, ProgressState,
@@ -44,9 +45,12 @@ impl Core {
 
     /// Lets an agent forget an action, when what came of it is durable.
     pub(super) fn acknowledge(&mut self, host: &str, key: &ActionKey) {
-        if let Some(entry) = self.cell.hosts.get(host) {
+        if let Some(entry) = self.cell.hosts.get(host).filter(|_| !self.is_lent(host)) {
             let order = Order::Acknowledge(vec![key.clone()]);
             self.journal.then(Effect::Tell { host: host.to_owned(), epoch: entry.epoch, order });
+        } else if let Some(to) = self.ring_owner(host) {
+            let frame = Frame::Acknowledge { host: host.to_owned(), keys: vec![key.clone()] };
+            self.journal.then(Effect::Peer { to, frame });
         }
     }
 
@@ -122,6 +126,7 @@ impl Core {
             status.message.clone_from(&progress.message);
             status.progress = Some(progress.clone());
         });
+        self.announce_end(key, action, done);
         if done {
             self.learn(key, action, progress);
         }

@@ -82,7 +82,7 @@ impl Core {
         }
         figures.actions_in_flight = self.cell.flights().count() as u64;
         figures.partitions =
-            self.partitions.partitions().filter(|(_, hosts)| !hosts.is_empty()).count() as u64;
+            self.partitions.partitions().filter(|(id, hosts)| !hosts.is_empty() && !super::ring::is_unsettled(id)).count() as u64;
     }
 
     pub(super) fn host_record(&self, name: &str) -> Option<HostRecord> {

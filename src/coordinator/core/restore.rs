@@ -2,6 +2,7 @@
 
 use super::execution::{Execution, Halt, action_of, executor};
 use super::plans::{Cause, Life, Proposal, Stage, millis_of};
+use super::ring::Membership;
 use super::solves::Solves;
 use super::{Core, Journal};
 use crate::coordinator::detect::{Detector, Key};
@@ -31,6 +32,8 @@ pub(in crate::coordinator) struct Restored {
     pub(in crate::coordinator) wanted: BTreeMap<String, AdminState>,
     pub(in crate::coordinator) hosts: Vec<KnownHost>,
     pub(in crate::coordinator) learned: Vec<(Way, Estimate)>,
+    /// Which life of a member of a ring it is: greater than all before. It counts only where there are others.
+    pub(in crate::coordinator) incarnation: u64,
 }
 
 impl Restored {
@@ -47,6 +50,7 @@ impl Restored {
             wanted: store.host_states()?,
             hosts: store.known_hosts()?,
             learned: store.learned()?,
+            incarnation: 0,
         })
     }
 }
@@ -54,7 +58,7 @@ impl Restored {
 impl Core {
     /// Begins with what the store holds; also what readers see of it.
     pub(in crate::coordinator) fn new(settings: Settings, restored: Restored, now: Now) -> (Self, View) {
-        let Restored { plans, events, last_event, wanted, hosts, learned } = restored;
+        let Restored { plans, events, last_event, wanted, hosts, learned, incarnation } = restored;
         let mut cell = Cell::default();
         let mut kept = BTreeMap::new();
         for host in hosts {
@@ -66,11 +70,13 @@ impl Core {
 
         let plans: BTreeMap<_, _> = plans.into_iter().map(|plan| (plan.id.clone(), Arc::new(plan))).collect();
         let events: VecDeque<Arc<Event>> = events.into_iter().rev().map(Arc::new).collect();
+        let ring = Membership::new(&settings.ring, incarnation);
         let mut core = Self {
             settings,
             cell,
             detector: Detector::default(),
             partitions: Partitions::new(),
+            ring,
             journal: Journal::new(last_event),
             figures: Figures::default(),
             wanted,
@@ -129,6 +135,7 @@ impl Core {
         for record in ended.collect::<Vec<_>>() {
             self.revive_uncertain(&record, now);
         }
+        self.revive_abroad(now);
     }
 
     /// The troubles that a plan answers, as far as they are known; nobody else is to answer them.

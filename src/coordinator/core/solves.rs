@@ -112,8 +112,14 @@ impl Solves {
 impl Core {
     /// Solves a plan's partition as it is now.
     pub(super) fn search(&mut self, id: &str, objective: &str, search: Search, now: Now) {
-        let Some(hosts) = self.partitions.hosts(id).cloned() else { return };
+        self.in_scene(id, |core| core.search_here(id, objective, search, now));
+    }
+
+    fn search_here(&mut self, id: &str, objective: &str, search: Search, now: Now) {
+        let shared = self.shared(id).map(super::ring::Shared::hosts);
+        let Some(hosts) = shared.or_else(|| self.partitions.hosts(id).cloned()) else { return };
         let (keys, limits) = match self.lives.get(id).map(|life| &life.cause) {
+            Some(super::plans::Cause::Shared(shared)) => (shared.all.clone(), None),
             Some(super::plans::Cause::Troubles(keys)) => (keys.clone(), None),
             Some(super::plans::Cause::Request(request)) => (Vec::new(), request.limits.clone()),
             _ => (Vec::new(), None),
@@ -151,7 +157,8 @@ impl Core {
             Owner::Plan(id) => self.lives.get(id).map(|life| &life.cause),
             Owner::WhatIf(..) => None,
         };
-        let urgent = matches!(cause, Some(super::plans::Cause::Troubles(_)));
+        let urgent =
+            matches!(cause, Some(super::plans::Cause::Troubles(_) | super::plans::Cause::Shared(_)));
         self.solves.open.insert(solve, Solve { owner, problem, order, urgent, until: None });
         let line = if urgent { &mut self.solves.urgent } else { &mut self.solves.waiting };
         line.push_back(solve);

@@ -18,6 +18,11 @@ const SEEN_AGAIN_WITHIN: Duration = Duration::from_mins(1);
 impl Core {
     /// Looks for troubles.
     pub(super) fn detect(&mut self, now: Now) {
+        self.at_home(|core| core.detect_here(now));
+    }
+
+    fn detect_here(&mut self, now: Now) {
+        let mut over = Vec::new();
         for sighting in self.detector.observe(&self.cell, &self.settings, now) {
             match sighting {
                 Sighting::Began(trouble) => {
@@ -28,17 +33,22 @@ impl Core {
                 }
                 Sighting::Ended(trouble) => {
                     self.event_of.remove(&trouble.key());
+                    over.push(trouble.key());
                     self.cell.touch(&trouble.host);
                     self.tell(about(&trouble, EventKind::Resolved, Severity::Info), now);
                 }
             }
         }
+        self.calm(&over, now);
     }
 
     /// Makes plans for what is due, as many as there are solvers.
     pub(super) fn answer_troubles(&mut self, now: Now) {
         while self.may_begin() && self.solves.has_room(&self.settings) {
-            let due = self.detector.due(now);
+            let mut due = self.detector.due(now);
+            due.retain(|trouble| {
+                trouble.kind != EventKind::HostFailed || !self.may_be_elsewhere(&trouble.host)
+            });
             if due.is_empty() {
                 return;
             }
@@ -145,13 +155,14 @@ impl Core {
                 // The others wait their turn.
                 let rest: Vec<Key> = keys.iter().filter(|key| !answered.contains(key)).cloned().collect();
                 self.detector.released(&rest, false, now, &self.settings);
-                super::plans::plan_id(self.last_plan)
+                self.last_plan_id()
             }
             Cause::Request(request) => match self.request_again(request, life.replans + 1, mode, now) {
                 Some(successor) => successor,
                 None => return false,
             },
-            Cause::Past => return false,
+            // The protocol raises its troubles again.
+            Cause::Shared(_) | Cause::Past => return false,
         };
         self.change_for_good(id, |record| record.successor.clone_from(&successor));
         true
@@ -165,6 +176,10 @@ impl Core {
     pub(super) fn is_needed(&self, cause: &Cause) -> bool {
         match cause {
             Cause::Troubles(keys) => keys.iter().any(|key| self.detector.stands(key)),
+            Cause::Shared(shared) => {
+                let foreign = shared.all.len() > shared.own.len();
+                foreign || shared.own.iter().any(|key| self.detector.stands(key))
+            }
             Cause::Request(_) | Cause::Past => true,
         }
     }

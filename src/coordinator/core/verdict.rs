@@ -25,6 +25,10 @@ impl Core {
         outcome: Result<Plan, String>,
         now: Now,
     ) {
+        self.in_scene(id, |core| core.judge(id, problem, outcome, now));
+    }
+
+    fn judge(&mut self, id: &str, problem: Arc<Problem>, outcome: Result<Plan, String>, now: Now) {
         let plan = Arc::new(judged(outcome));
         self.note_solution(id, &problem, &plan, now);
         let acts = plan.status.has_plan() && !plan.actions.is_empty();
@@ -35,14 +39,29 @@ impl Core {
             let best = search.best.take().filter(|(_, best)| gain(best) > gain(&plan));
             search.best = Some(best.unwrap_or((problem, plan.clone())));
         }
+        if self.is_shared(id) && !self.has_all_hosts(id) {
+            let settled = plan.status == Status::NoChange && before(&plan) <= 0.0;
+            if settled {
+                return self.end(id, PlanState::Succeeded, "nothing is worth moving", now);
+            }
+            return self.found_none(id, now);
+        }
         if self.try_wider(id, now) {
             return;
         }
         if let Some(Stage::Solving(search)) = self.stage(id)
             && let Some(best) = search.best.take()
         {
-            self.note_solution(id, &best.0, &best.1, now);
-            return self.decide(id, best, now);
+            let kept = self.shared(id).is_none_or(|shared| {
+                touched(&best.0, &best.1).is_subset(&shared.hosts())
+            });
+            if kept {
+                self.note_solution(id, &best.0, &best.1, now);
+                return self.decide(id, best, now);
+            }
+        }
+        if self.is_shared(id) {
+            return self.found_none(id, now);
         }
         let life = self.lives.get(id);
         let asked = life.is_some_and(|life| matches!(life.cause, Cause::Request(_)));
@@ -52,7 +71,9 @@ impl Core {
             return self.end(id, PlanState::Succeeded, why, now);
         }
         let why = self.why_blocked(id, &plan);
-        self.end(id, PlanState::Blocked, &why, now);
+        if !self.ask_others(id, &why, now) {
+            self.end(id, PlanState::Blocked, &why, now);
+        }
     }
 
     fn note_solution(&mut self, id: &str, problem: &Arc<Problem>, plan: &Arc<Plan>, now: Now) {
@@ -95,6 +116,13 @@ impl Core {
             Mode::Auto if asks.is_none() && closed.is_some() => {
                 self.schedule(id, &closed.unwrap_or_default(), now);
             }
+            // Nothing of it can be held for an operator, or for long.
+            Mode::Auto if self.is_shared(id) && (asks.is_some() || closed.is_some()) => {
+                let why = asks.or(closed).unwrap_or_default();
+                let why = format!("hosts of other coordinators are not kept waiting, and {why}");
+                self.end(id, PlanState::Blocked, &why, now);
+            }
+            Mode::Auto if self.is_shared(id) => self.found(id, &touched, now),
             Mode::Auto if asks.is_none() => {
                 if let Some(held) = self.partitions.hosts(id) {
                     let leaving = held.difference(&touched).cloned().collect();
@@ -149,13 +177,22 @@ impl Core {
 
     /// Why a plan waits for approval whatever its mode is.
     fn why_it_must_be_asked(&self, plan: &Plan) -> Option<String> {
-        if self.settings.execution.restart_failed {
+        let silent = self.ring.out_of_reach();
+        if self.settings.execution.restart_failed && silent.is_empty() {
             return None;
         }
         let from_failed =
             |action: &&Action| action.kind == ActionKind::Start && self.failed_home(&action.vm).is_some();
         let first = plan.actions.iter().find(from_failed)?;
         let host = self.failed_home(&first.vm)?;
+        if self.settings.execution.restart_failed {
+            return Some(format!(
+                "it starts {} and perhaps others of the failed host {host}, which may have gone over to a coordinator \
+                 that does not answer ({}): make sure that the host is off",
+                first.vm,
+                silent.join(", ")
+            ));
+        }
         Some(format!(
             "it starts {} and perhaps others of the failed host {host}: make sure that the host is off, as a VM that \
              runs twice spoils its disks",
@@ -171,7 +208,7 @@ impl Core {
         self.cell.homes(vm).find(failed)
     }
 
-    fn why_blocked(&self, id: &str, plan: &Plan) -> String {
+    pub(super) fn why_blocked(&self, id: &str, plan: &Plan) -> String {
         let mut why = match plan.status {
             Status::Infeasible => "no plan exists".to_owned(),
             Status::Unknown => "no plan was found in time".to_owned(),
@@ -229,6 +266,10 @@ fn violations(plan: &Plan) -> Option<(f64, f64)> {
 /// What a plan leaves of what is wrong.
 fn left_over(plan: &Plan) -> f64 {
     violations(plan).map_or(0.0, |(_, after)| after)
+}
+
+fn before(plan: &Plan) -> f64 {
+    violations(plan).map_or(0.0, |(before, _)| before)
 }
 
 fn gain(plan: &Plan) -> f64 {

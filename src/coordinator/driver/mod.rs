@@ -11,6 +11,7 @@ use super::handle::{
     AgentSession, AttachError, CHANGES_KEPT, Change, Command, Coordinator, Reply, Reports, Shared,
 };
 use super::inventory::Now;
+use super::peers::Frame;
 use super::settings::{Settings, seconds};
 use super::view::{EVENTS_KEPT, PLANS_KEPT};
 use crate::record::{Hello, HostRecord, Order, PlanRecord};
@@ -44,11 +45,14 @@ impl Coordinator {
     pub fn start(
         name: &str,
         settings: Settings,
-        store: Store,
+        mut store: Store,
         solver: Arc<dyn Solver>,
     ) -> Result<Self, StoreError> {
         let began = Instant::now();
-        let restored = Restored::read(&store)?;
+        let mut restored = Restored::read(&store)?;
+        if !settings.ring.members.is_empty() {
+            restored.incarnation = store.next_epoch(0)?;
+        }
         let report_interval = seconds(settings.inventory.report_interval_s);
         let (core, view) = Core::new(settings, restored, now(began));
         let (say, said) = mpsc::unbounded_channel();
@@ -75,6 +79,7 @@ impl Coordinator {
             sessions: BTreeMap::new(),
             attaching: BTreeMap::new(),
             callers: BTreeMap::new(),
+            peers: BTreeMap::new(),
             last_ticket: 0,
         };
         let task = async move {
@@ -103,6 +108,8 @@ struct Driver {
     /// Agents that wait for their epoch.
     attaching: BTreeMap<Ticket, (Box<Hello>, Attached)>,
     callers: BTreeMap<Ticket, Caller>,
+    /// Links to other members of the ring: the number of each, and where frames go.
+    peers: BTreeMap<String, (u64, mpsc::Sender<Frame>)>,
     last_ticket: Ticket,
 }
 
@@ -259,6 +266,17 @@ impl Driver {
                 let ticket = self.caller(Caller::Plan(reply));
                 self.feed(Input::LimitPlan { id, pace, ticket });
             }
+            Command::PeerUp { member, link, frames } => {
+                self.peers.insert(member.clone(), (link, frames));
+                self.feed(Input::PeerUp { member });
+            }
+            Command::PeerDown { member, link } => {
+                if self.peers.get(&member).is_some_and(|(present, _)| *present == link) {
+                    self.peers.remove(&member);
+                    self.feed(Input::PeerDown { member });
+                }
+            }
+            Command::Peer { from, frame } => self.feed(Input::Peer { from, frame }),
             Command::Shutdown => self.feed(Input::Shutdown),
         }
     }
@@ -301,6 +319,14 @@ impl Driver {
                 {
                     tracing::warn!(host, "the agent reads no orders; it has to begin a new session");
                     self.sessions.remove(&host);
+                }
+            }
+            // What does not get through is said again by whoever needs it.
+            Effect::Peer { to, frame } => {
+                if let Some((_, frames)) = self.peers.get(&to)
+                    && frames.try_send(frame).is_err()
+                {
+                    tracing::debug!(member = to, "a frame to another coordinator is lost");
                 }
             }
             Effect::EndSession { host, epoch } => {

@@ -235,7 +235,10 @@ impl Cell {
         let left = self.hosts.get_mut(&flight.source).and_then(|source| source.vms.remove(vm));
         let waited = self.waiting.remove(vm);
         let before = departed.or(left).or(waited);
-        let Some(destination) = self.hosts.get_mut(&flight.destination) else { return };
+        let Some(destination) = self.hosts.get_mut(&flight.destination) else {
+            // It has left the cell.
+            return self.homes.leave(vm, &flight.source);
+        };
         if let Some(there) = destination.vms.get_mut(vm) {
             // One that was seen to run there has brought it already.
             if let Some(before) = before.filter(|_| !there.report.state.lives_here()) {
@@ -269,6 +272,30 @@ impl Cell {
         self.revived.retain(|vm| !gone.contains(vm));
         self.changed_vms.append(&mut gone);
         self.changed_hosts.insert(host.to_owned());
+    }
+
+    /// Takes in a host of another cell for a while, see [`give_back`](Self::give_back).
+    pub(crate) fn lend(&mut self, host: &str, entry: HostEntry) {
+        for (vm, _) in entry.living() {
+            self.homes.place(vm, host);
+        }
+        self.hosts.insert(host.to_owned(), entry);
+    }
+
+    /// Takes a host out that was lent, as it has become.
+    pub(crate) fn give_back(&mut self, host: &str) -> Option<HostEntry> {
+        let entry = self.hosts.remove(host)?;
+        for vm in entry.vms.keys() {
+            self.homes.leave(vm, host);
+        }
+        Some(entry)
+    }
+
+    /// A VM is expected from a host that is not of this cell.
+    pub(crate) fn expect(&mut self, vm: VmEntry, flight: Flight) {
+        let name = vm.report.name.clone();
+        self.take_off(&name, flight);
+        self.departed.insert(name, vm);
     }
 
     /// Marks a host's record as changed.

@@ -68,6 +68,11 @@ impl Homes {
         self.unsettled.remove(vm);
     }
 
+    /// A VM lives on a host, which is no news.
+    pub(super) fn place(&mut self, vm: &str, host: &str) {
+        self.now.entry(vm.to_owned()).or_default().insert(host.to_owned());
+    }
+
     /// A VM does not count on a host any more, which is no news.
     pub(super) fn leave(&mut self, vm: &str, host: &str) {
         let Some(hosts) = self.now.get_mut(vm) else { return };

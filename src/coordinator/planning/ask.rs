@@ -53,6 +53,38 @@ pub(crate) fn ask(
     })
 }
 
+/// What a trouble needs that the hosts of its cell do not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wish {
+    /// Hosts of the cell that a plan for it must have.
+    pub(crate) hosts: BTreeSet<String>,
+    /// Cpu and memory that have to find a place elsewhere, with slack.
+    pub(crate) need: Pair,
+    /// Hosts that rules make the likely ones.
+    pub(crate) likely: BTreeSet<String>,
+}
+
+/// What a trouble needs; `None` when nothing can be done about it at this moment.
+pub(crate) fn wish(cell: &Cell, trouble: &Trouble, settings: &Settings) -> Option<Wish> {
+    let levels = Levels::new(&settings.detection);
+    let due = std::slice::from_ref(trouble);
+    let scene = Scene { cell, due, busy: &|_| false, settings, levels, loads: loads(cell) };
+    let Core { hosts, need, likely } = scene.core(trouble)?;
+    Some(Wish { hosts, need: need.map(|amount| amount.saturating_mul(SLACK)), likely })
+}
+
+/// For each host, what it may take before it comes to its target, and whether it takes VMs at all.
+pub(crate) fn rooms<'a>(cell: &'a Cell, settings: &Settings) -> BTreeMap<&'a str, (Pair, bool)> {
+    let levels = Levels::new(&settings.detection);
+    let scene = Scene { cell, due: &[], busy: &|_| false, settings, levels, loads: loads(cell) };
+    let room = |(name, host): (&'a String, &HostEntry)| {
+        let takes = takes_vms(host);
+        let free = if takes { scene.free(name, host) } else { [0, 0] };
+        (name.as_str(), (free, takes))
+    };
+    cell.hosts.iter().map(room).collect()
+}
+
 struct Scene<'a> {
     cell: &'a Cell,
     due: &'a [Trouble],

@@ -11,6 +11,6 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use ask::{Ask, ask};
+pub(crate) use ask::{Ask, ask, rooms, wish};
 pub(crate) use fresh::{action_unsafe, stale};
 pub(crate) use snapshot::problem;

@@ -224,6 +224,7 @@ impl Node {
                 standing.care = Care::Waits(wait);
                 standing.dropped = dropped;
             }
+            self.effect(Effect::Answered { event: key.clone(), outcome: *outcome });
         }
     }
 

@@ -188,7 +188,7 @@ impl Sim {
                 Effect::Ended { outcome, .. } => {
                     self.unsolved += u64::from(outcome == Some(Outcome::Unsolved));
                 }
-                Effect::CancelSolve { .. } | Effect::Fence { .. } => {}
+                Effect::CancelSolve { .. } | Effect::Fence { .. } | Effect::Answered { .. } => {}
             }
         }
         if let Some(due) = self.nodes.get(member).and_then(Node::next_timeout) {

@@ -294,6 +294,7 @@ impl World {
                         run.fenced.extend(hosts);
                     }
                 }
+                Effect::Answered { .. } => {}
                 Effect::Ended { outcome, partition, .. } => {
                     self.seen.merges += u64::from(outcome.is_none());
                     self.seen.unsolved += u64::from(outcome == Some(Outcome::Unsolved));

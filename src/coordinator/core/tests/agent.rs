@@ -39,6 +39,8 @@ pub(super) struct SimHost {
     /// Epoch of the session.
     pub(super) session: Option<u64>,
     pub(super) seen_epoch: u64,
+    /// The coordinator that it has a session with, or tries first.
+    pub(super) member: String,
     pub(super) journal: BTreeMap<ActionKey, Act>,
     /// What the coordinator was told of VMs in this session.
     pub(super) told: BTreeMap<String, VmReport>,
@@ -59,6 +61,7 @@ impl SimHost {
             silent: false,
             session: None,
             seen_epoch: 0,
+            member: String::new(),
             journal: BTreeMap::new(),
             told: BTreeMap::new(),
             orders_at: Duration::ZERO,

@@ -1,7 +1,8 @@
 //! What must hold after each step.
 
 use super::world::World;
-use crate::coordinator::core::plans::Stage;
+use crate::coordinator::core::plans::{Stage, member_of};
+use crate::coordinator::core::ring::is_of_ring;
 use crate::coordinator::load;
 use crate::record::{ActionState, Order, OrderKind, PlanState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ impl World {
     /// What is said to agents is in the store before.
     pub(super) fn judge_order(&self, order: &Order) {
         let status = |plan: &str, action: u64| {
-            let record = self.store.plan(plan).unwrap()?;
+            let record = self.store_of(plan).plan(plan).unwrap()?;
             let status = record.actions.iter().find(|status| status.action_id == action)?.state;
             Some((record.state, status))
         };
@@ -26,6 +27,10 @@ impl World {
             }
             Order::Acknowledge(keys) => {
                 for key in keys {
+                    // Whoever leads it cannot be asked, and looks at the VM when it is back.
+                    if member_of(&key.plan_id).is_some_and(|leader| !self.can_ask(leader)) {
+                        continue;
+                    }
                     // Of plans that are not known nothing is kept but an event.
                     if let Some((_, action)) = status(&key.plan_id, key.action_id) {
                         let over = [ActionState::Done, ActionState::Failed, ActionState::Skipped];
@@ -43,7 +48,8 @@ impl World {
         let (cell, settings) = (&self.core.cell, &self.settings);
         let Some(flight) = cell.flight(vm) else { return };
         let to = flight.destination.as_str();
-        let host = &cell.hosts[to];
+        // One of another member is not seen here.
+        let Some(host) = cell.hosts.get(to) else { return };
         let usable = load::usable(host, &settings.inventory);
         let most = load::parts(usable, load::Levels::new(&settings.detection).overload);
         let now = load::loads(cell)[to].now;
@@ -97,7 +103,8 @@ impl World {
                     assert_eq!(self.core.partitions.hosts(id), None);
                 }
                 (Stage::Solving(_), PlanState::Solving) | (Stage::Executing(_), PlanState::Executing) => {
-                    let held = self.core.partitions.hosts(id).expect("it holds hosts");
+                    let shared = self.core.shared(id).map(|shared| shared.hosts());
+                    let held = shared.or_else(|| self.core.partitions.hosts(id).cloned()).expect("it holds hosts");
                     for key in self.core.flying(id) {
                         let flight =
                             self.core.cell.flight(&self.core.aloft[key].vm).expect("it is in flight");
@@ -112,7 +119,7 @@ impl World {
         for (id, hosts) in self.core.partitions.partitions() {
             let aloft = self.core.aloft.keys().any(|key| key.plan_id == id);
             assert!(
-                hosts.is_empty() || self.core.lives.contains_key(id) || aloft,
+                hosts.is_empty() || self.core.lives.contains_key(id) || aloft || is_of_ring(id),
                 "{id} holds {hosts:?} for nothing"
             );
         }
@@ -122,6 +129,7 @@ impl World {
             assert_eq!(record.state.is_terminal(), !self.core.lives.contains_key(id));
             assert_eq!(record.state.is_terminal(), record.ended.is_some());
         }
+        self.check_ring();
         // No host has more migrations than it may.
         for host in self.core.cell.hosts.keys() {
             assert!(self.core.cell.migrations(host) <= 2 || self.life > 1, "{host}");

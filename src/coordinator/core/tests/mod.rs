@@ -11,6 +11,8 @@ mod migrations;
 mod operators;
 mod pace;
 mod restarts;
+mod ring;
+mod seats;
 pub(in crate::coordinator) mod solver;
 mod stories;
 mod world;

@@ -5,6 +5,7 @@ use super::solver;
 use crate::coordinator::core::{Answer, Core, Effect, Input, Restored, Ticket};
 use crate::coordinator::handle::Change;
 use crate::coordinator::inventory::Now;
+use crate::coordinator::peers::Frame;
 use crate::coordinator::settings::Settings;
 use crate::coordinator::view::View;
 use crate::record::{
@@ -15,7 +16,7 @@ use crate::store::{self, Store};
 use dvms_solver::file::{Plan, Problem};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -30,14 +31,40 @@ pub(super) enum Happening {
     Connect { host: String },
     Beat { host: String },
     Ends { host: String, key: ActionKey },
-    Flush { life: u32 },
-    Solved { life: u32, solve: u64, outcome: Result<Plan, String> },
+    Flush { member: String, life: u32 },
+    Solved { member: String, life: u32, solve: u64, outcome: Result<Plan, String> },
+    Frame { from: (String, u32), to: (String, u32), frame: Frame },
+    LinkUp { member: String, life: u32, to: String },
+    Restart { member: String },
+}
+
+/// One coordinator of several, while another one has its turn.
+pub(super) struct Seat {
+    pub(super) core: Core,
+    pub(super) view: View,
+    pub(super) store: Store,
+    pub(super) life: u32,
+    pub(super) began: Duration,
+    pub(super) disk: VecDeque<(u64, Vec<store::Change>)>,
+    pub(super) settings: Settings,
 }
 
 /// How a solve goes.
 pub(super) type Script = Box<dyn FnMut(&Problem) -> Option<Result<Plan, String>>>;
 
 pub(super) struct World {
+    /// Whose turn it is; the others' states are in `seats`. Empty where there is one coordinator only.
+    pub(super) member: String,
+    pub(super) seats: BTreeMap<String, Seat>,
+    /// Coordinators that do not run.
+    pub(super) dead: BTreeSet<String>,
+    /// Links that let nothing through.
+    pub(super) cut: BTreeSet<(String, String)>,
+    /// Share of frames that are lost.
+    pub(super) losing: f64,
+    /// When the next frame of each link arrives at the earliest.
+    pub(super) frames_at: BTreeMap<(String, String), Duration>,
+    pub(super) frames: u64,
     pub(super) settings: Settings,
     pub(super) core: Core,
     pub(super) view: View,
@@ -49,8 +76,8 @@ pub(super) struct World {
     /// Which process of the coordinator it is.
     pub(super) life: u32,
     /// When it began.
-    began: Duration,
-    queue: BTreeMap<(Duration, u64), Happening>,
+    pub(super) began: Duration,
+    pub(super) queue: BTreeMap<(Duration, u64), Happening>,
     count: u64,
     pub(super) answers: BTreeMap<Ticket, Answer>,
     last_ticket: Ticket,
@@ -72,7 +99,7 @@ pub(super) struct World {
     pub(super) fail_next: Vec<String>,
     pub(super) disk_full: bool,
     /// What waits for the disk.
-    disk: VecDeque<(u64, Vec<store::Change>)>,
+    pub(super) disk: VecDeque<(u64, Vec<store::Change>)>,
     /// Answers instead of the solver; `None` = the solver does.
     pub(super) script: Script,
     /// VMs that were down when the coordinator was restarted, and had not been stored: nobody tells it of them.
@@ -93,6 +120,13 @@ impl World {
         let now = Now { at: Duration::ZERO, wall: UNIX_EPOCH + Duration::from_secs(BEGIN) };
         let (core, view) = Core::new(settings.clone(), Restored::read(&store).unwrap(), now);
         Self {
+            member: String::new(),
+            seats: BTreeMap::new(),
+            dead: BTreeSet::new(),
+            cut: BTreeSet::new(),
+            losing: 0.0,
+            frames_at: BTreeMap::new(),
+            frames: 0,
             settings,
             core,
             view,
@@ -157,7 +191,7 @@ impl World {
         Now { at: self.at.saturating_sub(self.began), wall }
     }
 
-    fn delay(&mut self) -> Duration {
+    pub(super) fn delay(&mut self) -> Duration {
         self.slow.mul_f64(self.rng.random::<f64>())
     }
 
@@ -165,7 +199,7 @@ impl World {
     pub(super) fn run(&mut self, seconds: f64) {
         let end = self.at + Duration::from_secs_f64(seconds);
         loop {
-            let tick = (self.core.next() + self.began).max(self.at);
+            let (tick, whose) = self.next_tick();
             let next = self.queue.keys().next().copied();
             match next.filter(|(at, _)| *at <= tick) {
                 Some((at, _)) if at > end => break,
@@ -177,6 +211,7 @@ impl World {
                 None if tick > end => break,
                 None => {
                     self.at = tick;
+                    self.sit(&whose);
                     self.feed(Input::Tick);
                 }
             }
@@ -231,14 +266,16 @@ impl World {
             Effect::Write { seq, changes } => {
                 let wait = self.delay();
                 self.disk.push_back((seq, changes));
-                self.after(wait, Happening::Flush { life: self.life });
+                self.after(wait, Happening::Flush { member: self.member.clone(), life: self.life });
             }
             Effect::Solve { solve, problem, order } => {
                 self.longest_solve = self.longest_solve.max(order.time_limit);
                 let outcome = (self.script)(&problem).unwrap_or_else(|| Ok(solver::solve(&problem)));
                 let wait = self.delay() * 4 + self.solving;
-                self.after(wait, Happening::Solved { life: self.life, solve, outcome });
+                let (member, life) = (self.member.clone(), self.life);
+                self.after(wait, Happening::Solved { member, life, solve, outcome });
             }
+            Effect::Peer { to, frame } => self.send_frame(to, frame),
             Effect::StopSolve(solve) => self.stopped.push(solve),
             Effect::Prune => {}
             Effect::Answer { ticket, answer } => {
@@ -248,6 +285,9 @@ impl World {
     }
 
     fn happen(&mut self, happening: Happening) {
+        if let Some(member) = self.whose(&happening) {
+            self.sit(&member);
+        }
         match happening {
             Happening::Order { host, epoch, order } => self.order(&host, epoch, order),
             Happening::Report { host, epoch, report } => {
@@ -260,13 +300,16 @@ impl World {
                 self.after(Duration::from_secs(1), Happening::Beat { host });
             }
             Happening::Ends { host, key } => self.action_ends(&host, &key),
-            Happening::Flush { life } if life == self.life && self.disk_full => {
+            Happening::Frame { from, to, frame } => self.frame_arrives(&from, &to, frame),
+            Happening::LinkUp { member, life, to } => self.link_up(&member, life, &to),
+            Happening::Restart { member } => self.revive_member(&member),
+            Happening::Flush { member, life } if life == self.life && self.disk_full => {
                 if !self.disk.is_empty() {
                     self.feed(Input::NotStored { message: "the disk is full".to_owned() });
-                    self.after(Duration::from_secs(1), Happening::Flush { life });
+                    self.after(Duration::from_secs(1), Happening::Flush { member, life });
                 }
             }
-            Happening::Flush { life } if life == self.life => {
+            Happening::Flush { life, .. } if life == self.life => {
                 let Some((seq, _)) = self.disk.back() else { return };
                 let seq = *seq;
                 let changes: Vec<_> = self.disk.drain(..).flat_map(|(_, changes)| changes).collect();
@@ -274,7 +317,7 @@ impl World {
                 self.feed(Input::Stored { seq });
             }
             Happening::Flush { .. } => {}
-            Happening::Solved { life, solve, outcome } => {
+            Happening::Solved { life, solve, outcome, .. } => {
                 if life == self.life {
                     self.feed(Input::Solved { solve, outcome, took: Duration::from_millis(5) });
                 }
@@ -294,13 +337,14 @@ impl World {
     }
 
     fn connect(&mut self, name: &str) {
-        let host = self.hosts.get_mut(name).unwrap();
-        if !host.up || host.session.is_some() {
+        let host = &self.hosts[name];
+        if !host.up || host.session.is_some() || !self.attach_somewhere(name) {
             return;
         }
+        let host = self.hosts.get_mut(name).unwrap();
+        let hello = Box::new(host.hello());
         let epoch = self.store.next_epoch(host.seen_epoch).unwrap();
         (host.session, host.seen_epoch) = (Some(epoch), epoch);
-        let hello = Box::new(host.hello());
         self.feed(Input::Attach { hello, epoch });
         self.tell_all(name);
     }
@@ -516,11 +560,15 @@ impl World {
     }
 
     pub(super) fn events_text(&self) -> String {
+        Self::text_of(&self.view)
+    }
+
+    pub(super) fn text_of(view: &View) -> String {
         let line = |event: &Arc<Event>| {
             let since = event.time.duration_since(UNIX_EPOCH).unwrap().as_secs_f64() - BEGIN as f64;
             format!("{since:8.2} {:14} {}\n", event.kind.name(), event.message)
         };
-        self.view.events.iter().map(line).collect()
+        view.events.iter().map(line).collect()
     }
 
     pub(super) fn place(&self, vm: &str) -> &str {

@@ -1,0 +1,276 @@
+//! Actions on hosts of other cells. The leader sends them to the owner, which lets them through only for the
+//! reservation that it has committed, and sends back what its agent tells. The agent is the same one place where an
+//! epoch is checked as for the plans of its own coordinator.
+
+use super::super::Core;
+use super::super::Effect;
+use super::super::aloft::Aloft;
+use super::super::execution::Halt;
+use super::super::plans::{Stage, member_of};
+use crate::coordinator::inventory::{Flight, Now, VmEntry};
+use crate::coordinator::peers::{Flying, Frame};
+use crate::coordinator::settings::seconds;
+use crate::partition::{Epoch, PartitionId};
+use crate::record::{
+    ActionKey, ActionProgress, FailureReason, Order, PlanRecord, ProgressState, VmReport,
+};
+use dvms_solver::file::Action;
+use std::time::Duration;
+
+/// What is not heard is said again so often.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The outcome of an action, owed to its leader.
+#[derive(Debug)]
+pub(super) struct Owed {
+    host: String,
+    progress: ActionProgress,
+    since: Duration,
+    told: Duration,
+}
+
+impl Core {
+    /// The member whose plan it is, if it is another one.
+    pub(in crate::coordinator::core) fn leader_of(&self, plan: &str) -> Option<String> {
+        let member = member_of(plan)?;
+        self.ring.others().find(|other| other == member)
+    }
+
+    /// The order to begin an action at an agent of another member; `None` for those of this cell.
+    pub(in crate::coordinator::core) fn forwarded(
+        &self,
+        record: &PlanRecord,
+        host: &str,
+        flight: &Flight,
+        vm: &str,
+        order: &Order,
+        within: Duration,
+    ) -> Option<Effect> {
+        let (partition, held) = self.held(&record.id, host)?;
+        if held.owner == *self.ring.node.me() {
+            return None;
+        }
+        let flight = flying(host, vm, flight, within);
+        let (partition, fence, order) = (partition.clone(), held.epoch, order.clone());
+        let frame = Frame::Order { partition, fence, flight, order };
+        Some(Effect::Peer { to: held.owner.to_string(), frame })
+    }
+
+    /// Tells the owner of a destination that a VM comes, where it has not got the order itself.
+    pub(in crate::coordinator::core) fn announce(
+        &mut self,
+        plan: &str,
+        executor: &str,
+        vm: &str,
+        flight: &Flight,
+        within: Duration,
+    ) {
+        let Some((_, held)) = self.held(plan, &flight.destination) else { return };
+        let owner = held.owner.clone();
+        let same = self.held(plan, executor).is_some_and(|(_, held)| held.owner == owner);
+        if owner == *self.ring.node.me() || same {
+            return;
+        }
+        let Some(report) = self.cell.vm(vm).map(|(_, entry)| entry.report.clone()) else { return };
+        let flight = flying(executor, vm, flight, within);
+        let vm = VmReport { definition: String::new(), ..report };
+        self.journal.then(Effect::Peer { to: owner.to_string(), frame: Frame::Inbound { flight, vm } });
+    }
+
+    /// A host has gone over to another member: that is told which VMs are on their way there.
+    pub(super) fn announce_arrivals(&mut self, host: &str, to: &str, now: Now) {
+        let arriving = self.aloft.values().filter_map(|aloft| {
+            let flight = self.cell.flight(&aloft.vm).filter(|flight| flight.destination == host)?;
+            let vm = VmReport { definition: String::new(), ..self.cell.arriving(&aloft.vm)?.report.clone() };
+            let within = aloft.limit().unwrap_or(now.at).saturating_sub(now.at);
+            Some((flying(&aloft.executor, &aloft.vm, flight, within), vm))
+        });
+        for (flight, vm) in arriving.collect::<Vec<_>>() {
+            self.tell_member(to, Frame::Inbound { flight, vm });
+        }
+    }
+
+    /// An action has ended: the owner of its destination is told.
+    pub(in crate::coordinator::core) fn announce_end(&mut self, key: &ActionKey, action: &Action, done: bool) {
+        let Some((_, held)) = self.held(&key.plan_id, &action.destination) else { return };
+        let owner = held.owner.to_string();
+        if owner != self.ring.me() {
+            self.tell_member(&owner, Frame::Landed { key: key.clone(), done });
+        }
+    }
+
+    /// Whether an action of a shared plan may begin on a host of this cell.
+    pub(in crate::coordinator::core) fn is_fenced(&self, plan: &str, host: &str, now: Now) -> bool {
+        let me = self.ring.node.me();
+        self.held(plan, host).is_some_and(|(partition, held)| {
+            held.owner == *me && !self.may_act(host, partition, held.epoch, now)
+        })
+    }
+
+    /// A leader elsewhere has an action for an agent of this cell.
+    pub(super) fn order_came(
+        &mut self,
+        from: &str,
+        partition: &PartitionId,
+        fence: Epoch,
+        flight: Flying,
+        order: Order,
+        now: Now,
+    ) {
+        let Flying { key, executor: host, vm, within, .. } = flight.clone();
+        let Some(entry) = self.cell.hosts.get(&host) else {
+            return self.refuse_order(from, &flight, "this coordinator does not have its host any more");
+        };
+        let epoch = entry.epoch;
+        if let Some(owed) = self.ring.owed.get(&key) {
+            let (host, progress) = (owed.host.clone(), owed.progress.clone());
+            return self.tell_member(from, Frame::Progress { host, progress });
+        }
+        if !self.aloft.contains_key(&key) {
+            if !self.may_act(&host, partition, fence, now) {
+                return self.refuse_order(from, &flight, "the host is not reserved for its partition any more");
+            }
+            if !entry.is_known() || self.stopping {
+                return self.refuse_order(from, &flight, "its host is out of reach");
+            }
+            if let Some(other) = self.cell.flight(&vm) {
+                let why = format!("plan {} moves the VM already", other.key.plan_id);
+                return self.refuse_order(from, &flight, &why);
+            }
+            let limit = now.at.saturating_add(within);
+            self.take_off(&host, &vm, landing(&flight), limit);
+            self.urgent = true;
+        }
+        // An agent answers one that it knows with how it stands.
+        self.effects.push(Effect::Tell { host, epoch, order });
+    }
+
+    fn refuse_order(&mut self, to: &str, flight: &Flying, why: &str) {
+        let progress = ActionProgress {
+            key: flight.key.clone(),
+            state: ProgressState::Refused,
+            vm: flight.vm.clone(),
+            message: why.to_owned(),
+            reason: Some(FailureReason::StaleEpoch),
+            ..ActionProgress::default()
+        };
+        self.tell_member(to, Frame::Progress { host: flight.executor.clone(), progress });
+    }
+
+    /// A VM comes from another cell.
+    pub(super) fn inbound(&mut self, _from: &str, flight: Flying, vm: VmReport, now: Now) {
+        let known = self.cell.hosts.contains_key(&flight.destination);
+        if !known || self.aloft.contains_key(&flight.key) || self.cell.flight(&flight.vm).is_some() {
+            return;
+        }
+        let limit = now.at.saturating_add(flight.within);
+        let aloft = Aloft::new(&flight.executor, &flight.vm, Some(limit), Some(now.at));
+        self.cell.expect(VmEntry::new(vm, now.at), landing(&flight));
+        self.aloft.insert(flight.key, aloft);
+    }
+
+    /// It has come, or not.
+    pub(super) fn landed(&mut self, key: &ActionKey, done: bool) {
+        if self.aloft.get(key).is_some_and(|aloft| aloft.abroad.is_some()) && !self.plans.contains_key(&key.plan_id) {
+            self.land(key, done);
+        }
+    }
+
+    /// An agent of this cell tells of an action of a plan of another member.
+    pub(in crate::coordinator::core) fn pass_on(&mut self, leader: &str, host: &str, progress: &ActionProgress, now: Now) {
+        let (host, progress) = (host.to_owned(), progress.clone());
+        if progress.state.is_terminal() {
+            let owed =
+                Owed { host: host.clone(), progress: progress.clone(), since: now.at, told: now.at };
+            self.ring.owed.entry(progress.key.clone()).or_insert(owed);
+        }
+        self.tell_member(leader, Frame::Progress { host, progress });
+    }
+
+    /// A leader has kept what was told of these actions.
+    pub(super) fn outcomes_kept(&mut self, host: &str, keys: Vec<ActionKey>) {
+        for key in keys {
+            self.ring.owed.remove(&key);
+            if self.cell.hosts.contains_key(host) {
+                self.acknowledge(host, &key);
+            }
+        }
+    }
+
+    /// Says again what was not heard.
+    pub(super) fn forward_again(&mut self, now: Now) {
+        let silent = |aloft: &Aloft| {
+            aloft.abroad.is_some_and(|told| now.at >= told + AGAIN_AFTER) && !aloft.heard && aloft.told
+        };
+        let again: Vec<ActionKey> =
+            self.aloft.iter().filter(|(_, aloft)| silent(aloft)).map(|(key, _)| key.clone()).collect();
+        for key in again {
+            if let Some(aloft) = self.aloft.get_mut(&key) {
+                aloft.abroad = Some(now.at);
+            }
+            self.order_again(&key);
+        }
+        let patience = seconds(self.settings.ring.lease_s);
+        let owed: Vec<ActionKey> = self.ring.owed.keys().cloned().collect();
+        for key in owed {
+            let leader = self.leader_of(&key.plan_id).unwrap_or_default();
+            let Some(owed) = self.ring.owed.get_mut(&key) else { continue };
+            let host = owed.host.clone();
+            // A leader that is gone looks at the VMs when it comes back.
+            if !self.ring.up.contains(&leader) && now.at >= owed.since + patience {
+                self.ring.owed.remove(&key);
+                self.acknowledge(&host, &key);
+            } else if now.at >= owed.told + AGAIN_AFTER {
+                owed.told = now.at;
+                let progress = owed.progress.clone();
+                self.tell_member(&leader, Frame::Progress { host, progress });
+            }
+        }
+    }
+
+    /// An order that its owner may not have got is sent again while its plan goes on.
+    fn order_again(&mut self, key: &ActionKey) {
+        let id = key.plan_id.clone();
+        let goes_on = match self.stage(&id) {
+            Some(Stage::Executing(execution)) => !matches!(execution.halt, Some(Halt::Failed(_) | Halt::Cancelled(_))),
+            _ => false,
+        };
+        if !goes_on {
+            return;
+        }
+        let Some((record, action, _)) = self.known(key) else { return };
+        if let Some(effect) = self.in_scene(&id, |core| core.order(&record, &action)) {
+            self.effects.push(effect);
+        }
+    }
+
+    /// Tells the owner of a host; says whether it is one of another member.
+    pub(in crate::coordinator::core) fn tell_owner(&mut self, host: &str, frame: Frame) -> bool {
+        let Some(owner) = self.ring.owner_of(host).map(str::to_owned) else { return false };
+        self.tell_member(&owner, frame);
+        true
+    }
+}
+
+fn flying(executor: &str, vm: &str, flight: &Flight, within: Duration) -> Flying {
+    Flying {
+        key: flight.key.clone(),
+        executor: executor.to_owned(),
+        vm: vm.to_owned(),
+        source: flight.source.clone(),
+        destination: flight.destination.clone(),
+        migrates: flight.migrates,
+        rate: flight.rate,
+        within,
+    }
+}
+
+fn landing(flying: &Flying) -> Flight {
+    Flight {
+        key: flying.key.clone(),
+        source: flying.source.clone(),
+        destination: flying.destination.clone(),
+        migrates: flying.migrates,
+        rate: flying.rate,
+    }
+}

@@ -1,0 +1,232 @@
+//! Partitions that are led here: each has a plan, from its first solve on.
+
+use super::super::execution::Halt;
+use super::super::plans::{Cause, Draft, Stage};
+use super::super::solves::Search;
+use super::super::{Core, Life};
+use super::wishes::{key_of, trouble_of};
+use crate::coordinator::detect::Key;
+use crate::coordinator::inventory::Now;
+use crate::partition::{
+    Event, Found, Held, Host, Input, Need, Outcome, PartitionId, Stage as PartitionStage,
+};
+use crate::record::{Mode, Pace, PlanRecord, PlanState};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What a plan answers that may have hosts of several members.
+#[derive(Debug, Clone)]
+pub(in crate::coordinator::core) struct Shared {
+    pub(super) partition: PartitionId,
+    version: u64,
+    pub(super) hosts: BTreeMap<Host, Held>,
+    /// Troubles of this cell.
+    pub(in crate::coordinator::core) own: Vec<Key>,
+    /// All troubles that are to be answered.
+    pub(in crate::coordinator::core) all: Vec<Key>,
+    /// These are all hosts that there are.
+    whole: bool,
+}
+
+impl Shared {
+    /// Its hosts.
+    pub(in crate::coordinator::core) fn hosts(&self) -> BTreeSet<String> {
+        self.hosts.keys().map(ToString::to_string).collect()
+    }
+}
+
+impl Core {
+    /// What a shared plan is for.
+    pub(in crate::coordinator::core) fn shared(&self, id: &str) -> Option<&Shared> {
+        match self.lives.get(id) {
+            Some(Life { cause: Cause::Shared(shared), .. }) => Some(shared),
+            _ => None,
+        }
+    }
+
+    fn shared_mut(&mut self, id: &str) -> Option<&mut Shared> {
+        match self.lives.get_mut(id) {
+            Some(Life { cause: Cause::Shared(shared), .. }) => Some(shared),
+            _ => None,
+        }
+    }
+
+    /// How a shared plan has a host; `None` for other plans and hosts.
+    pub(super) fn held(&self, id: &str, host: &str) -> Option<(&PartitionId, &Held)> {
+        let shared = self.shared(id)?;
+        shared.hosts.get(&Host::from(host)).map(|held| (&shared.partition, held))
+    }
+
+    /// A partition wants a plan.
+    pub(super) fn lead(
+        &mut self,
+        partition: &PartitionId,
+        version: u64,
+        hosts: BTreeMap<Host, Held>,
+        events: &[Event],
+        whole: bool,
+        now: Now,
+    ) {
+        let me = self.ring.node.me().clone();
+        let own = events.iter().filter(|event| event.owner == me).map(key_of).collect();
+        let all: Vec<Key> = events.iter().map(key_of).collect();
+        let shared = Shared { partition: partition.clone(), version, hosts, own, all, whole };
+        let names = shared.hosts();
+        let objective = match events.iter().map(|event| event.kind).min() {
+            Some(kind) if kind.is_thrift() => "CONSOLIDATE",
+            _ => "REPAIR",
+        };
+        let present = self.ring.plans.get(partition).filter(|id| self.lives.contains_key(*id)).cloned();
+        let id = if let Some(id) = present {
+            if let Some(present) = self.shared_mut(&id) {
+                *present = shared;
+            }
+            let hosts: Vec<String> = names.into_iter().collect();
+            tracing::info!(plan = id, hosts = hosts.len(), "the partition has changed; solving again");
+            self.change_for_good(&id, |record| record.hosts = hosts);
+            id
+        } else {
+            let trigger = events.iter().map(|event| event.kind).min().map(trouble_of);
+            let draft = Draft {
+                trigger: trigger.map(|kind| kind.name().to_owned()).unwrap_or_default(),
+                mode: Mode::Auto,
+                purpose: self.purpose(events),
+                hosts: names,
+                cause: Cause::Shared(Box::new(shared)),
+                replans: 0,
+                request: (String::new(), String::new()),
+                pace: Pace::default(),
+            };
+            let id = self.new_plan(draft, now);
+            self.ring.plans.insert(partition.clone(), id.clone());
+            id
+        };
+        let search = match self.stage(&id) {
+            Some(Stage::Solving(search)) => std::mem::take(search),
+            _ => Search::default(),
+        };
+        self.search(&id, objective, Search { whole: true, ..search }, now);
+    }
+
+    fn purpose(&self, events: &[Event]) -> String {
+        let name = |event: &Event| {
+            let key = key_of(event);
+            let told = self.detector.standing().find(|trouble| trouble.key() == key);
+            told.map_or_else(|| format!("{} of {} at {}", key.0.name(), key.1, event.owner), |t| t.message.clone())
+        };
+        let Some(first) = events.iter().min_by_key(|event| event.kind) else { return String::new() };
+        match events.len() - 1 {
+            0 => name(first),
+            more => format!("{} (and {more} more)", name(first)),
+        }
+    }
+
+    /// What is being solved for a partition is not wanted any more.
+    pub(super) fn stop_leading(&mut self, partition: &PartitionId) {
+        let Some(id) = self.ring.plans.get(partition).cloned() else { return };
+        if let Some(Stage::Solving(search)) = self.stage(&id) {
+            let stage = Stage::Solving(Search { solve: search.solve, ..Search::default() });
+            self.drop_solve_of(&stage);
+        }
+    }
+
+    /// The solver has a plan for a partition that does what it is for, or as much as can be done.
+    pub(in crate::coordinator::core) fn found(&mut self, id: &str, touched: &BTreeSet<String>, now: Now) {
+        let touched = touched.iter().map(|host| host.as_str().into()).collect();
+        self.say_found(id, Found::Plan { touched }, now);
+    }
+
+    /// The solver has no plan for these hosts; says whether more can be had. If not, the plan ends by that.
+    pub(in crate::coordinator::core) fn found_none(&mut self, id: &str, now: Now) {
+        self.say_found(id, Found::None { need: Need::default() }, now);
+    }
+
+    /// Whether a shared plan has all hosts that there are.
+    pub(in crate::coordinator::core) fn has_all_hosts(&self, id: &str) -> bool {
+        self.shared(id).is_some_and(|shared| shared.whole)
+    }
+
+    fn say_found(&mut self, id: &str, found: Found, now: Now) {
+        let Some(shared) = self.shared(id) else { return };
+        let (partition, version) = (shared.partition.clone(), shared.version);
+        self.happens(Input::Solved { partition, version, found }, now);
+    }
+
+    /// The hosts of a partition are committed: its plan begins.
+    pub(super) fn carry_out_shared(
+        &mut self,
+        partition: &PartitionId,
+        hosts: BTreeMap<Host, Held>,
+        now: Now,
+    ) {
+        let id = self.ring.plans.get(partition).cloned().unwrap_or_default();
+        if !matches!(self.stage(&id), Some(Stage::Solving(_))) {
+            return self.happens(Input::Executed { partition: partition.clone() }, now);
+        }
+        if let Some(shared) = self.shared_mut(&id) {
+            shared.hosts = hosts;
+        }
+        self.in_scene(&id, |core| core.execute(&id, false, now));
+    }
+
+    /// Nothing more is begun on hosts that a partition does not have any more.
+    pub(super) fn fence(&mut self, partition: &PartitionId, hosts: &BTreeSet<Host>) {
+        let Some(id) = self.ring.plans.get(partition).cloned() else { return };
+        let names: Vec<&str> = hosts.iter().map(Host::as_str).collect();
+        let why = format!("its reservation of {} has ended", names.join(", "));
+        self.halt(&id, Halt::Failed(why));
+    }
+
+    /// A partition that was led here is no more.
+    pub(super) fn partition_ended(&mut self, partition: &PartitionId, outcome: Option<Outcome>, now: Now) {
+        let Some(id) = self.ring.plans.remove(partition) else { return };
+        if !self.lives.contains_key(&id) {
+            return;
+        }
+        let (state, why) = match outcome {
+            None => (PlanState::Cancelled, "its hosts have gone over to the partition of another coordinator".to_owned()),
+            Some(Outcome::Dropped) => {
+                let why = "hosts were lost, needed for something more urgent, or not to be had; it is tried again";
+                (PlanState::Cancelled, why.to_owned())
+            }
+            Some(Outcome::Solved) => {
+                (PlanState::Cancelled, "what it was made for has ended meanwhile".to_owned())
+            }
+            Some(Outcome::Unsolved) => (PlanState::Blocked, self.why_nothing(&id)),
+        };
+        self.end(&id, state, &why, now);
+    }
+
+    fn why_nothing(&self, id: &str) -> String {
+        let plan = self.plans.get(id).and_then(|record: &Arc<PlanRecord>| record.plan.clone());
+        let why = plan.map(|plan| self.why_blocked(id, &plan)).unwrap_or_default();
+        format!("with all hosts of all coordinators that can be reached, {why}")
+    }
+
+    /// A shared plan has ended: so does its partition.
+    pub(in crate::coordinator::core) fn leave_partition(
+        &mut self,
+        id: &str,
+        shared: &Shared,
+        state: PlanState,
+        now: Now,
+    ) {
+        let partition = &shared.partition;
+        self.ring.plans.remove(partition);
+        if state != PlanState::Succeeded {
+            self.has_missed(&shared.own, state == PlanState::Failed);
+        }
+        self.keep_aloft(id, partition);
+        let led = self.ring.node.partitions().find(|(led, _)| *led == partition).map(|(_, led)| led);
+        match led.map(|led| (led.stage().clone(), led.version())) {
+            Some((PartitionStage::Executing, _)) => {
+                self.happens(Input::Executed { partition: partition.clone() }, now);
+            }
+            Some((PartitionStage::Solving { .. }, version)) => {
+                let found = Found::Nothing;
+                self.happens(Input::Solved { partition: partition.clone(), version, found }, now);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! This coordinator as a member of a ring: it drives the protocol of `partition`, and carries what that decides.
+//!
+//! Troubles are answered with the hosts of the own cell first, without a word to anyone (`troubles`). What these cannot
+//! absorb becomes an event of the protocol, which gathers hosts of other members too.
+//!
+//! ```text
+//! wishes   troubles that the cell alone cannot absorb                 → events of the protocol
+//! lead     partitions that are led here: solved, carried out, ended   → plans
+//! own      hosts of this cell: what others may have of them, who has them, what their leaders see
+//! scene    hosts of others, lent to the cell while a plan for them is looked at
+//! forward  actions and what becomes of them, between leader and owner
+//! ```
+
+mod forward;
+mod lead;
+mod own;
+mod scene;
+mod wishes;
+
+pub(in crate::coordinator::core) use lead::Shared;
+pub(in crate::coordinator::core) use own::{is_of_ring, is_unsettled};
+
+use super::{Core, Effect};
+use crate::coordinator::detect::Key;
+use crate::coordinator::inventory::{HostEntry, Now};
+use crate::coordinator::peers::Frame;
+use crate::coordinator::settings;
+use crate::partition::{
+    self, Body, EventKey, Facts, Host, Input, Member, Millis, Node, PartitionId, Place, Time,
+};
+use crate::record::{ActionKey, VmReport};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What the coordinator knows as a member of the ring.
+#[derive(Debug)]
+pub(in crate::coordinator::core) struct Membership {
+    node: Node,
+    /// For waits of random length.
+    random: u64,
+    /// Members that a link stands to.
+    up: BTreeSet<String>,
+    /// Hosts of other members, with the epochs of their sessions.
+    elsewhere: BTreeMap<String, BTreeMap<String, u64>>,
+    /// When each member has last told of them.
+    cells_at: BTreeMap<String, Duration>,
+    /// What the node was told of each host.
+    facts: BTreeMap<String, Facts>,
+    /// Troubles that are events of the protocol.
+    raised: BTreeMap<EventKey, Raised>,
+    /// The plan of each partition that is led here.
+    plans: BTreeMap<PartitionId, String>,
+    /// Hosts of others that partitions led here have, with their owners.
+    neighbours: BTreeMap<String, (Member, HostEntry)>,
+    /// VMs of others that wait.
+    waiting: BTreeMap<String, VmReport>,
+    /// Names of the neighbours that are lent to the cell, and of VMs that wait.
+    lent: Option<(BTreeMap<String, Member>, BTreeSet<String>)>,
+    /// Outcomes that leaders have not acknowledged.
+    owed: BTreeMap<ActionKey, forward::Owed>,
+    /// When leaders were last told of their hosts, and members of this cell.
+    told_hosts: Duration,
+    told_cell: (BTreeMap<String, u64>, Duration),
+}
+
+/// A trouble that is an event of the protocol.
+#[derive(Debug)]
+struct Raised {
+    key: Key,
+    /// Plans for it that have failed.
+    failed: u32,
+    /// The last plan did not do what it was for.
+    missed: bool,
+}
+
+impl Membership {
+    /// `incarnation` must be greater than in every life before.
+    pub(in crate::coordinator::core) fn new(settings: &settings::Ring, incarnation: u64) -> Self {
+        let lease = Millis((settings.lease_s * 1000.0) as u64);
+        let timers = partition::Settings { lease, ..partition::Settings::default() };
+        let name = if settings.name.is_empty() { "alone" } else { &settings.name };
+        let me = Member::from(name);
+        let mut node = Node::new(me, incarnation, timers);
+        if !settings.members.is_empty() {
+            let place = |site: &str| Place { site: site.to_owned(), distance: Millis(0) };
+            let members =
+                settings.members.iter().map(|m| (m.name.as_str().into(), place(&m.site))).collect();
+            let start = partition::Now { at: Time(0), random: 0 };
+            node.handle_event(start, Input::Ring { ring: partition::Ring::new(members) });
+        }
+        Self {
+            node,
+            random: incarnation ^ 0x9e37_79b9_7f4a_7c15,
+            up: BTreeSet::new(),
+            elsewhere: BTreeMap::new(),
+            cells_at: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            raised: BTreeMap::new(),
+            plans: BTreeMap::new(),
+            neighbours: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            lent: None,
+            owed: BTreeMap::new(),
+            told_hosts: Duration::ZERO,
+            told_cell: (BTreeMap::new(), Duration::ZERO),
+        }
+    }
+
+    /// Whether there are no other members.
+    pub(in crate::coordinator::core) fn is_alone(&self) -> bool {
+        self.node.ring().members().count() < 2
+    }
+
+    /// Partitions that are led here.
+    #[cfg(test)]
+    pub(in crate::coordinator::core) fn led(&self) -> usize {
+        self.node.partitions().count()
+    }
+
+    /// The own name.
+    pub(in crate::coordinator::core) fn me(&self) -> &str {
+        self.node.me().as_str()
+    }
+
+    fn others(&self) -> impl Iterator<Item = String> {
+        self.node.ring().members().map(|(member, _)| member).filter(|m| *m != self.node.me()).map(|m| m.to_string())
+    }
+
+    /// Members that no link stands to.
+    pub(in crate::coordinator::core) fn out_of_reach(&self) -> Vec<String> {
+        self.others().filter(|member| !self.up.contains(member)).collect()
+    }
+
+    /// The member that has a host, as it says itself.
+    fn owner_of(&self, host: &str) -> Option<&str> {
+        let having = self.elsewhere.iter().filter_map(|(member, hosts)| Some((*hosts.get(host)?, member)));
+        having.max().map(|(_, member)| member.as_str())
+    }
+
+    fn time(&mut self, now: Now) -> partition::Now {
+        // splitmix64
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        partition::Now { at: time(now), random: z ^ (z >> 31) }
+    }
+
+    /// When the protocol wants to be called at the latest.
+    pub(in crate::coordinator::core) fn due(&self) -> Duration {
+        if self.is_alone() {
+            return Duration::MAX;
+        }
+        self.node.next_timeout().map_or(Duration::MAX, |due| Duration::from_millis(due.0))
+    }
+}
+
+fn time(now: Now) -> Time {
+    Time(u64::try_from(now.at.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl Core {
+    /// A link to another member stands.
+    pub(super) fn peer_up(&mut self, member: &str) {
+        if !self.ring.others().any(|other| other == member) {
+            return;
+        }
+        self.ring.up.insert(member.to_owned());
+        self.urgent = true;
+        let hosts = self.own_sessions();
+        self.tell_member(member, Frame::Cell { hosts });
+    }
+
+    /// It does not any more.
+    pub(super) fn peer_down(&mut self, member: &str) {
+        self.ring.up.remove(member);
+    }
+
+    /// Another member has said something.
+    pub(super) fn peer_said(&mut self, from: &str, frame: Frame, now: Now) {
+        if self.stopping || !self.ring.others().any(|other| other == from) {
+            return;
+        }
+        match frame {
+            Frame::Protocol { message } => {
+                self.mind_own_hosts(now);
+                let time = self.ring.time(now);
+                self.ring.node.handle_message(time, &from.into(), message);
+                self.follow(now);
+            }
+            Frame::Hosts { hosts, waiting } => self.neighbours_told(from, hosts, waiting, now),
+            Frame::Cell { hosts } => self.cell_told(from, hosts, now),
+            Frame::Order { partition, fence, flight, order } => {
+                self.order_came(from, &partition, fence, flight, order, now);
+            }
+            Frame::Inbound { flight, vm } => self.inbound(from, flight, vm, now),
+            Frame::Landed { key, done } => self.landed(&key, done),
+            Frame::Cancel { host, key } => self.tell_abort(&host, key),
+            Frame::Acknowledge { host, keys } => self.outcomes_kept(&host, keys),
+            Frame::Progress { host, progress } => {
+                if self.cell.hosts.contains_key(&host) {
+                    return;
+                }
+                let plan = progress.key.plan_id.clone();
+                self.in_scene(&plan, |core| core.progress(&host, progress, now));
+            }
+        }
+    }
+
+    /// What the passing of time brings to the protocol.
+    pub(super) fn ring_time(&mut self, now: Now) {
+        if now.at >= self.ring.due() {
+            self.mind_own_hosts(now);
+            let time = self.ring.time(now);
+            self.ring.node.handle_timeout(time);
+            self.follow(now);
+        }
+    }
+
+    /// What is due at each look.
+    pub(super) fn look_at_ring(&mut self, now: Now) {
+        if self.ring.is_alone() {
+            return;
+        }
+        self.mind_own_hosts(now);
+        self.follow(now);
+        self.tell_cell(now);
+        self.tell_leaders(now);
+        self.forward_again(now);
+        self.forget_neighbours();
+    }
+
+    /// Tells the protocol that something has happened here, and does what it says.
+    fn happens(&mut self, input: Input, now: Now) {
+        self.mind_own_hosts(now);
+        let time = self.ring.time(now);
+        self.ring.node.handle_event(time, input);
+        self.follow(now);
+    }
+
+    /// Does what the protocol says.
+    fn follow(&mut self, now: Now) {
+        self.mirror(now);
+        while let Some(effect) = self.ring.node.poll_effect() {
+            match effect {
+                partition::Effect::Send { to, message } => {
+                    if let Body::Granted { hosts, .. } = &message.body
+                        && !hosts.is_empty()
+                    {
+                        let hosts: Vec<Host> = hosts.keys().cloned().collect();
+                        self.show_hosts(to.as_str(), &hosts);
+                    }
+                    self.tell_member(to.as_str(), Frame::Protocol { message });
+                }
+                partition::Effect::Solve { partition, version, hosts, events, whole } => {
+                    self.lead(&partition, version, hosts, &events, whole, now);
+                }
+                partition::Effect::CancelSolve { partition, .. } => self.stop_leading(&partition),
+                partition::Effect::Execute { partition, hosts, .. } => {
+                    self.carry_out_shared(&partition, hosts, now);
+                }
+                partition::Effect::Fence { partition, hosts } => self.fence(&partition, &hosts),
+                partition::Effect::Ended { partition, outcome, .. } => {
+                    self.partition_ended(&partition, outcome, now);
+                }
+                partition::Effect::Answered { event, outcome } => self.answered(&event, outcome, now),
+            }
+        }
+        self.mirror(now);
+    }
+
+    /// The member that has a host, if it is another one.
+    pub(super) fn ring_owner(&self, host: &str) -> Option<String> {
+        self.ring.owner_of(host).map(str::to_owned)
+    }
+
+    fn tell_member(&mut self, member: &str, frame: Frame) {
+        if self.ring.up.contains(member) {
+            self.effects.push(Effect::Peer { to: member.to_owned(), frame });
+        }
+    }
+}

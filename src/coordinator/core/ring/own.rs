@@ -1,0 +1,290 @@
+//! The hosts of this cell: what others may have of them, who has them, and what their leaders see.
+//!
+//! A host is reserved either in the cell's own table (`Partitions`, for plans of this cell) or in the protocol's ledger,
+//! never in both: what the table holds is busy for the ledger, and what the ledger holds is in the table under the name
+//! of its partition.
+
+use super::super::{Core, Effect};
+use super::time;
+use crate::coordinator::inventory::Now;
+use crate::coordinator::peers::{Frame, Neighbour};
+use crate::coordinator::planning;
+use crate::coordinator::settings::seconds;
+use crate::partition::{Facts, Host, Input, Member, PartitionId};
+use crate::record::{Connection, Event, EventKind, Order, Severity, VmReport};
+use crate::store;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Who holds hosts of which reservations may be running that nobody here knows of.
+const UNSETTLED: &str = "ring:unsettled";
+/// Before the name of a partition of the ring.
+const RING: &str = "ring:";
+/// Between two pictures of a host for the leader that has it.
+const SHOW_EVERY: Duration = Duration::from_millis(500);
+/// Between two lists of all hosts, where nothing has changed.
+const TELL_CELL_EVERY: Duration = Duration::from_secs(5);
+
+fn holder_of(partition: &PartitionId) -> String {
+    format!("{RING}{partition}")
+}
+
+/// Whether hosts are held for the ring.
+pub(in crate::coordinator::core) fn is_of_ring(holder: &str) -> bool {
+    holder.starts_with(RING)
+}
+
+/// Whether hosts are held only as reservations of them may be running that nobody here knows of.
+pub(in crate::coordinator::core) fn is_unsettled(holder: &str) -> bool {
+    holder == UNSETTLED
+}
+
+impl Core {
+    /// Tells the protocol what has changed about the hosts of the cell.
+    pub(super) fn mind_own_hosts(&mut self, now: Now) {
+        if !self.ring.is_alone() {
+            self.at_home(|core| core.tell_facts(now));
+        }
+    }
+
+    fn tell_facts(&mut self, now: Now) {
+        let moving: BTreeSet<&str> = (self.cell.flights())
+            .flat_map(|(_, flight)| [flight.source.as_str(), flight.destination.as_str()])
+            .collect();
+        let rooms = planning::rooms(&self.cell, &self.settings);
+        let mut changed = Vec::new();
+        for (name, entry) in &self.cell.hosts {
+            let held = self.partitions.holder(name).is_some_and(|holder| !is_of_ring(holder));
+            let facts = Facts {
+                room: rooms.get(name.as_str()).map_or([0, 0], |(room, _)| *room),
+                takes: rooms.get(name.as_str()).is_some_and(|(_, takes)| *takes),
+                busy: held || moving.contains(name.as_str()),
+            };
+            if self.ring.facts.get(name) != Some(&facts) {
+                // Of a host that no coordinator ever had nothing can be reserved.
+                let fresh = entry.epoch > 0 && entry.hello.epoch == 0 && self.ring.owner_of(name).is_none();
+                changed.push((name.clone(), facts, fresh));
+            }
+        }
+        let gone: Vec<String> =
+            self.ring.facts.keys().filter(|host| !self.cell.hosts.contains_key(*host)).cloned().collect();
+        for (host, facts, fresh) in changed {
+            self.ring.facts.insert(host.clone(), facts);
+            let time = self.ring.time(now);
+            self.ring.node.handle_event(time, Input::Host { host: host.as_str().into(), facts, fresh });
+        }
+        for host in gone {
+            self.ring.facts.remove(&host);
+            let time = self.ring.time(now);
+            self.ring.node.handle_event(time, Input::HostGone { host: host.as_str().into() });
+        }
+    }
+
+    /// Brings the cell's table in line with the ledger.
+    pub(super) fn mirror(&mut self, now: Now) {
+        if self.ring.is_alone() {
+            return;
+        }
+        let ledger = self.ring.node.ledger();
+        let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (host, _) in ledger.cell() {
+            let holder = match (ledger.holder(host), ledger.unsettled(host)) {
+                (Some(held), _) => holder_of(&held.partition),
+                (None, Some(_)) => UNSETTLED.to_owned(),
+                (None, None) => continue,
+            };
+            wanted.entry(holder).or_default().insert(host.to_string());
+        }
+        for (holder, hosts) in &wanted {
+            for host in hosts {
+                match self.partitions.holder(host) {
+                    Some(present) if present == holder => {}
+                    Some(present) if is_of_ring(present) => {
+                        let present = present.to_owned();
+                        self.partitions.hand_over(host, &present, holder);
+                        self.cell.touch(host);
+                    }
+                    // A plan of before a restart that this coordinator has carried out alone.
+                    Some(_) => {}
+                    None => {
+                        self.partitions.take_for(holder, host);
+                        self.cell.touch(host);
+                    }
+                }
+            }
+        }
+        let held: Vec<(String, BTreeSet<String>)> = (self.partitions.partitions())
+            .filter(|(id, _)| is_of_ring(id))
+            .map(|(id, hosts)| (id.to_owned(), hosts.clone()))
+            .collect();
+        for (id, hosts) in held {
+            match wanted.get(&id) {
+                None => self.release(&id, now),
+                Some(kept) => {
+                    let leaving: BTreeSet<String> = hosts.difference(kept).cloned().collect();
+                    if !leaving.is_empty() {
+                        self.shrink(&id, &leaving, now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hosts of a shared plan that has ended stay with it as long as its actions are aloft there.
+    pub(super) fn keep_aloft(&mut self, plan: &str, partition: &PartitionId) {
+        let holder = holder_of(partition);
+        for host in self.hosts_aloft(plan) {
+            if self.partitions.holder(&host) == Some(&holder) {
+                self.partitions.hand_over(&host, &holder, plan);
+            }
+        }
+    }
+
+    /// Whether an action of a partition may begin on a host of this cell.
+    pub(super) fn may_act(&self, host: &str, partition: &PartitionId, fence: crate::partition::Epoch, now: Now) -> bool {
+        self.ring.node.ledger().may_act(&host.into(), partition, fence, time(now))
+    }
+
+    /// Hosts with a session here.
+    pub(super) fn own_sessions(&self) -> BTreeMap<String, u64> {
+        let standing = self.cell.hosts.iter().filter(|(_, entry)| entry.connection == Connection::Connected);
+        standing.map(|(host, entry)| (host.clone(), entry.epoch)).collect()
+    }
+
+    /// Tells the members which hosts have a session here: when that has changed, and again.
+    pub(super) fn tell_cell(&mut self, now: Now) {
+        let hosts = self.own_sessions();
+        let (told, at) = &self.ring.told_cell;
+        if hosts == *told && now.at < *at + TELL_CELL_EVERY {
+            return;
+        }
+        self.ring.told_cell = (hosts.clone(), now.at);
+        for member in self.ring.others().collect::<Vec<_>>() {
+            self.tell_member(&member, Frame::Cell { hosts: hosts.clone() });
+        }
+    }
+
+    /// Another member has these hosts.
+    pub(super) fn cell_told(&mut self, from: &str, hosts: BTreeMap<String, u64>, now: Now) {
+        let newer = |host: &String, epoch: u64| {
+            self.cell.hosts.get(host).is_some_and(|entry| entry.epoch < epoch)
+        };
+        let moved: Vec<String> =
+            hosts.iter().filter(|(host, epoch)| newer(host, **epoch)).map(|(host, _)| host.clone()).collect();
+        self.ring.elsewhere.insert(from.to_owned(), hosts);
+        self.ring.cells_at.insert(from.to_owned(), now.at);
+        for host in moved {
+            self.host_has_moved(&host, from, now);
+        }
+    }
+
+    /// An agent has gone over to another member: the host is not of this cell any more. What its agent has of ours goes
+    /// on, and the other member tells of it.
+    fn host_has_moved(&mut self, host: &str, to: &str, now: Now) {
+        let Some(entry) = self.cell.hosts.get(host) else { return };
+        let (epoch, session) = (entry.epoch, entry.session);
+        if session {
+            let reason = format!("this host has a newer session at {to}");
+            let order = Order::GoAway { reason, reconnect_after: Duration::from_secs(1) };
+            self.effects.push(Effect::Tell { host: host.to_owned(), epoch, order });
+            self.effects.push(Effect::EndSession { host: host.to_owned(), epoch });
+        }
+        self.announce_arrivals(host, to, now);
+        self.actions_go_abroad(now, |executor| executor == host);
+        self.cell.forget(host);
+        self.kept.remove(host);
+        self.journal.write(store::Change::HostGone(host.to_owned()));
+        let message = format!("host {host} has gone over to coordinator {to}");
+        let said = super::super::journal::event(EventKind::HostLost, Severity::Info, message);
+        self.tell(Event { host: host.to_owned(), ..said }, now);
+        self.urgent = true;
+        self.mind_own_hosts(now);
+        self.follow(now);
+    }
+
+    /// Whether a host that has failed here may have a session at a member that has not said so yet.
+    pub(in crate::coordinator::core) fn may_be_elsewhere(&self, host: &str) -> bool {
+        let Some(entry) = self.cell.hosts.get(host) else { return false };
+        let since = entry.seen + seconds(self.settings.inventory.failed_after_s);
+        let heard = |member: &String| self.ring.cells_at.get(member).is_some_and(|at| *at > since);
+        self.ring.up.iter().any(|member| !heard(member))
+    }
+
+    /// What becomes of actions of these agents is for other members to tell.
+    fn actions_go_abroad(&mut self, now: Now, of: impl Fn(&str) -> bool) {
+        let patience = now.at + seconds(self.settings.ring.lease_s) * 3;
+        for aloft in self.aloft.values_mut().filter(|aloft| of(&aloft.executor)) {
+            aloft.goes_abroad(now.at, patience);
+        }
+    }
+
+    /// After a restart: agents that have gone over to other members may have told them already how actions ended.
+    pub(in crate::coordinator::core) fn revive_abroad(&mut self, now: Now) {
+        if !self.ring.is_alone() {
+            let here: BTreeSet<String> = self.cell.hosts.keys().cloned().collect();
+            self.actions_go_abroad(now, |executor| !here.contains(executor));
+        }
+    }
+
+    /// Shows a leader hosts that it has.
+    pub(super) fn show_hosts(&mut self, leader: &str, hosts: &[Host]) {
+        let (hosts, waiting) = self.at_home(|core| {
+            let shown = hosts.iter().filter_map(|host| core.cell.hosts.get(host.as_str()));
+            let shown: Vec<Neighbour> = shown.map(Neighbour::of).collect();
+            let waiting: Vec<VmReport> =
+                core.cell.waiting.values().map(|entry| entry.report.clone()).collect();
+            (shown, waiting)
+        });
+        self.tell_member(leader, Frame::Hosts { hosts, waiting });
+    }
+
+    /// Shows leaders elsewhere what has become of the hosts that they have.
+    pub(super) fn tell_leaders(&mut self, now: Now) {
+        if now.at < self.ring.told_hosts + SHOW_EVERY {
+            return;
+        }
+        self.ring.told_hosts = now.at;
+        let mut theirs: BTreeMap<Member, Vec<Host>> = BTreeMap::new();
+        for (host, held) in self.ring.node.ledger().held() {
+            if held.leader != *self.ring.node.me() {
+                theirs.entry(held.leader.clone()).or_default().push(host.clone());
+            }
+        }
+        for (leader, hosts) in theirs {
+            self.show_hosts(leader.as_str(), &hosts);
+        }
+    }
+
+    /// An owner shows hosts that a partition led here has.
+    pub(super) fn neighbours_told(
+        &mut self,
+        from: &str,
+        hosts: Vec<Neighbour>,
+        waiting: Vec<VmReport>,
+        now: Now,
+    ) {
+        for neighbour in hosts {
+            let name = neighbour.hello.host.clone();
+            if !self.cell.hosts.contains_key(&name) {
+                let entry = neighbour.into_entry(now.at, now.wall);
+                self.ring.neighbours.insert(name, (from.into(), entry));
+            }
+        }
+        for vm in waiting {
+            self.ring.waiting.insert(vm.name.clone(), vm);
+        }
+        self.urgent = true;
+    }
+
+    /// Forgets hosts of others that no partition led here has.
+    pub(super) fn forget_neighbours(&mut self) {
+        let mut have: BTreeSet<String> = BTreeSet::new();
+        for (_, led) in self.ring.node.partitions() {
+            have.extend(led.hosts().into_keys().map(|host| host.to_string()));
+        }
+        self.ring.neighbours.retain(|host, _| have.contains(host));
+        if self.ring.node.partitions().next().is_none() {
+            self.ring.waiting.clear();
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Hosts of other members are lent to the cell while a plan that has some is looked at, solved, or goes on: all that is
+//! done for the hosts of the cell is done for them then. Nothing else ever sees them.
+
+use super::super::plans::Cause;
+use super::super::{Core, Life};
+use crate::coordinator::inventory::VmEntry;
+use std::time::Duration;
+
+impl Core {
+    /// Whether a plan is one of a partition of the ring.
+    pub(in crate::coordinator::core) fn is_shared(&self, id: &str) -> bool {
+        matches!(self.lives.get(id), Some(Life { cause: Cause::Shared(_), .. }))
+    }
+
+    /// Does something for a plan, with all hosts that it is about.
+    pub(in crate::coordinator::core) fn in_scene<R>(
+        &mut self,
+        id: &str,
+        act: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        if self.ring.lent.is_some() || !self.is_shared(id) {
+            return act(self);
+        }
+        self.lend();
+        let result = act(self);
+        self.take_back();
+        result
+    }
+
+    /// Does something about the own cell alone.
+    pub(in crate::coordinator::core) fn at_home<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
+        if self.ring.lent.is_none() {
+            return act(self);
+        }
+        self.take_back();
+        let result = act(self);
+        self.lend();
+        result
+    }
+
+    /// Whether a host is one of another member that is lent to the cell now.
+    pub(in crate::coordinator::core) fn is_lent(&self, host: &str) -> bool {
+        self.ring.lent.as_ref().is_some_and(|(hosts, _)| hosts.contains_key(host))
+    }
+
+    fn lend(&mut self) {
+        let mut names = std::collections::BTreeMap::new();
+        for (host, (owner, entry)) in std::mem::take(&mut self.ring.neighbours) {
+            if self.cell.hosts.contains_key(&host) {
+                continue;
+            }
+            self.cell.lend(&host, entry);
+            names.insert(host, owner);
+        }
+        let mut waiting = std::collections::BTreeSet::new();
+        for (vm, report) in &self.ring.waiting {
+            let known = self.cell.waiting.contains_key(vm) || self.cell.homes(vm).next().is_some();
+            if !known {
+                self.cell.waiting.insert(vm.clone(), VmEntry::new(report.clone(), Duration::ZERO));
+                waiting.insert(vm.clone());
+            }
+        }
+        self.ring.lent = Some((names, waiting));
+    }
+
+    fn take_back(&mut self) {
+        let Some((names, waiting)) = self.ring.lent.take() else { return };
+        for (host, owner) in names {
+            if let Some(entry) = self.cell.give_back(&host) {
+                self.ring.neighbours.insert(host, (owner, entry));
+            }
+        }
+        for vm in waiting {
+            self.cell.waiting.remove(&vm);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Troubles that the hosts of the cell cannot absorb become events of the protocol.
+
+use super::super::plans::Cause;
+use super::super::{Core, Life};
+use super::Raised;
+use crate::coordinator::detect::{Key, Trouble};
+use crate::coordinator::inventory::Now;
+use crate::coordinator::planning;
+use crate::partition::{Event, EventKey, Input, Kind, Need, Outcome};
+use crate::record::{EventKind, Mode, PlanState};
+
+/// What the protocol calls a kind of trouble.
+fn kind_of(kind: EventKind) -> Kind {
+    match kind {
+        EventKind::HostFailed => Kind::HostFailed,
+        EventKind::Overload => Kind::Overload,
+        EventKind::Drain => Kind::Drain,
+        EventKind::VmWaiting => Kind::VmWaiting,
+        EventKind::RuleBroken => Kind::RuleBroken,
+        _ => Kind::Underload,
+    }
+}
+
+/// What a kind of the protocol is called here.
+pub(super) fn trouble_of(kind: Kind) -> EventKind {
+    match kind {
+        Kind::HostFailed => EventKind::HostFailed,
+        Kind::Overload => EventKind::Overload,
+        Kind::Drain => EventKind::Drain,
+        Kind::VmWaiting => EventKind::VmWaiting,
+        Kind::RuleBroken => EventKind::RuleBroken,
+        Kind::Underload => EventKind::Underload,
+    }
+}
+
+/// `OVERLOAD:host7`
+fn name_of(key: &Key) -> EventKey {
+    format!("{}:{}", key.0.name(), key.1).as_str().into()
+}
+
+/// The trouble of an event, of whatever member.
+pub(super) fn key_of(event: &Event) -> Key {
+    let subject = event.key.as_str().split_once(':').map_or("", |(_, subject)| subject);
+    (trouble_of(event.kind), subject.to_owned())
+}
+
+impl Core {
+    /// The hosts of the cell have no plan for what this one was made for: others are asked. Says whether that helps; the
+    /// plan has ended then.
+    pub(in crate::coordinator::core) fn ask_others(&mut self, id: &str, why: &str, now: Now) -> bool {
+        let Some(Life { cause: Cause::Troubles(keys), .. }) = self.lives.get(id) else { return false };
+        let Some(record) = self.plans.get(id) else { return false };
+        let thrift = record.trigger == EventKind::Underload.name();
+        if self.ring.is_alone() || thrift || record.mode != Mode::Auto || self.stopping {
+            return false;
+        }
+        let keys = keys.clone();
+        let standing: Vec<Trouble> =
+            self.detector.standing().filter(|trouble| keys.contains(&trouble.key())).cloned().collect();
+        if standing.is_empty() {
+            return false;
+        }
+        let message = format!("the hosts of this coordinator are not enough ({why}); others are asked");
+        self.end(id, PlanState::Cancelled, &message, now);
+        for trouble in &standing {
+            self.raise(trouble, now);
+        }
+        true
+    }
+
+    fn raise(&mut self, trouble: &Trouble, now: Now) {
+        let key = trouble.key();
+        let Some(wish) = planning::wish(&self.cell, trouble, &self.settings) else { return };
+        self.detector.taken(std::slice::from_ref(&key));
+        let name = name_of(&key);
+        self.ring.raised.insert(name.clone(), Raised { key, failed: 0, missed: false });
+        let hosts = |names: std::collections::BTreeSet<String>| {
+            names.iter().map(|host| host.as_str().into()).collect()
+        };
+        let event = Event {
+            key: name,
+            owner: self.ring.node.me().clone(),
+            kind: kind_of(trouble.kind),
+            hosts: hosts(wish.hosts),
+            linked: hosts(wish.likely),
+            need: Need { room: wish.need, hosts: 1 },
+        };
+        self.happens(Input::Raised { event }, now);
+    }
+
+    /// Troubles that do not stand any more.
+    pub(in crate::coordinator::core) fn calm(&mut self, keys: &[Key], now: Now) {
+        for key in keys {
+            if self.ring.raised.remove(&name_of(key)).is_some() {
+                self.detector.released(std::slice::from_ref(key), true, now, &self.settings);
+                self.happens(Input::Calmed { event: name_of(key) }, now);
+            }
+        }
+    }
+
+    /// A plan for these troubles has not done what it was for.
+    pub(super) fn has_missed(&mut self, keys: &[Key], failed: bool) {
+        for key in keys {
+            if let Some(raised) = self.ring.raised.get_mut(&name_of(key)) {
+                raised.missed = true;
+                raised.failed += u32::from(failed);
+            }
+        }
+    }
+
+    /// The partition that had a trouble in hand has ended.
+    pub(super) fn answered(&mut self, event: &EventKey, outcome: Outcome, now: Now) {
+        let Some(raised) = self.ring.raised.get_mut(event) else { return };
+        let missed = std::mem::take(&mut raised.missed);
+        match outcome {
+            // The protocol tries again by itself.
+            Outcome::Dropped => return,
+            Outcome::Solved if missed && raised.failed <= self.settings.execution.max_replans => return,
+            Outcome::Solved | Outcome::Unsolved => {}
+        }
+        let key = raised.key.clone();
+        let helped = outcome == Outcome::Solved && !missed;
+        self.ring.raised.remove(event);
+        self.detector.released(&[key], helped, now, &self.settings);
+        self.happens(Input::Calmed { event: event.clone() }, now);
+        self.urgent = true;
+    }
+}

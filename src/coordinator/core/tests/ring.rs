@@ -1,0 +1,270 @@
+//! Coordinators that serve one infrastructure together.
+
+use super::world::World;
+use crate::record::{EventKind, PlanState};
+
+/// A ring of three; only the third has room.
+fn full_cell(seed: u64) -> World {
+    let mut world = World::ring(&World::quick(), &["east", "north", "west"], seed);
+    world.host_of("east", "e1", &[("v1", 4000), ("v2", 4000), ("v3", 2500)]);
+    world.host_of("east", "e2", &[("v4", 7800)]);
+    world.host_of("north", "n1", &[("v5", 7900)]);
+    world.host_of("west", "w1", &[("v6", 1000)]);
+    world.host_of("west", "w2", &[]);
+    world
+}
+
+fn ended(world: &World, state: PlanState) -> usize {
+    let all = world.members().into_iter().flat_map(|member| world.core_of(&member).plans.values());
+    all.filter(|plan| plan.state == state).count()
+}
+
+#[test]
+fn an_overload_that_its_cell_cannot_absorb_is_repaired_with_a_host_of_another() {
+    let mut world = full_cell(1);
+    world.until("the overload is gone", 60.0, |world| ended(world, PlanState::Succeeded) == 1);
+    world.run(5.0);
+    world.sit("east");
+    let plan = world.only(PlanState::Succeeded);
+    assert!(plan.hosts.contains(&"e1".to_owned()), "{plan:?}");
+    assert!(plan.hosts.iter().any(|host| host.starts_with('w')), "{plan:?}");
+    assert_eq!(plan.event_ids, [world.events(EventKind::Overload)[0].id]);
+    let east: i64 = world.vms.values().filter(|vm| vm.host.as_deref() == Some("e1")).map(|vm| vm.cpu).sum();
+    assert!(east <= 9000, "{}", world.story());
+    world.run(120.0);
+    for member in world.members() {
+        world.sit(&member);
+        let bad = world.events(EventKind::Alarm).len() + world.events(EventKind::ForeignChange).len();
+        assert_eq!(bad, 0, "{}", world.story());
+        let held = world.core.partitions.partitions().filter(|(_, hosts)| !hosts.is_empty()).count();
+        assert_eq!((held, world.core.aloft.len()), (0, 0), "{}", world.story());
+    }
+    assert!(world.hosts.values().all(|host| host.journal.is_empty()), "outcomes are not acknowledged");
+}
+
+/// Lets what was begun end, and judges what is left.
+fn settles(world: &mut World, seconds: f64) {
+    world.run(seconds);
+    for member in world.members() {
+        world.sit(&member);
+        let core = &world.core;
+        let held: Vec<_> = core.partitions.partitions().filter(|(_, hosts)| !hosts.is_empty()).collect();
+        assert!(held.is_empty(), "{member} holds {held:?}\n{}", world.story());
+        assert!(core.aloft.is_empty(), "{member}: {:?}\n{}", core.aloft, world.story());
+        assert_eq!(core.cell.flights().count(), 0, "{member}\n{}", world.story());
+        assert!(core.lives.is_empty(), "{member}: {:?}\n{}", core.lives, world.story());
+        assert_eq!(core.ring.led(), 0, "{member} leads\n{}", world.story());
+    }
+    let owed: Vec<_> = world.hosts.values().filter(|host| !host.journal.is_empty()).collect();
+    assert!(owed.is_empty(), "{owed:?} are not acknowledged\n{}", world.story());
+    // Every host is in one cell, and every VM where it is seen.
+    for host in world.hosts.values().filter(|host| host.session.is_some()) {
+        let having = world.members();
+        let having = having.iter().filter(|member| world.core_of(member).cell.hosts.contains_key(&host.name));
+        assert_eq!(having.collect::<Vec<_>>(), [&host.member], "have {}\n{}", host.name, world.story());
+    }
+    for (name, vm) in &world.vms {
+        let members = world.members();
+        let seen = members.iter().filter_map(|member| world.core_of(member).cell.home(name));
+        assert_eq!(seen.collect::<Vec<_>>(), vm.host.as_deref().into_iter().collect::<Vec<_>>(), "{name}\n{}", world.story());
+    }
+}
+
+fn load(world: &World, host: &str) -> i64 {
+    world.vms.values().filter(|vm| vm.host.as_deref() == Some(host)).map(|vm| vm.cpu).sum()
+}
+
+fn until_executing(world: &mut World) {
+    let executing = |world: &World| {
+        let members = world.members();
+        members.iter().any(|member| {
+            let core = world.core_of(member);
+            core.lives.keys().any(|id| core.is_shared(id) && core.flying(id).next().is_some())
+        })
+    };
+    world.until("a shared plan is carried out", 60.0, executing);
+    // The agent has it.
+    world.run(0.5);
+}
+
+#[test]
+fn the_leader_is_killed_in_the_middle_of_a_migration() {
+    for seed in 0..20 {
+        for back_after in [None, Some(3.0), Some(30.0)] {
+            let mut world = full_cell(seed);
+            until_executing(&mut world);
+            world.kill("east", back_after);
+            settles_but(&mut world, "east", back_after.is_none());
+            assert!(load(&world, "e1") <= 9000, "{}", world.story());
+        }
+    }
+}
+
+fn settles_but(world: &mut World, member: &str, dead: bool) {
+    if dead {
+        world.run(100.0);
+        // It is not there to be judged.
+        world.sit(member);
+        world.revive_member(member);
+    }
+    settles(world, 150.0);
+}
+
+#[test]
+fn an_owner_is_killed_in_the_middle_of_a_migration() {
+    for seed in 0..20 {
+        for back_after in [Some(2.0), Some(40.0)] {
+            let mut world = full_cell(seed);
+            until_executing(&mut world);
+            world.kill("west", back_after);
+            settles(&mut world, 200.0);
+            assert!(load(&world, "e1") <= 9000, "{}", world.story());
+        }
+    }
+}
+
+#[test]
+fn a_link_is_cut_in_the_middle_of_a_migration() {
+    for seed in 0..20 {
+        for seconds in [2.0, 20.0, 90.0] {
+            let mut world = full_cell(seed);
+            until_executing(&mut world);
+            world.cut("east", "west", true);
+            world.run(seconds);
+            world.cut("east", "west", false);
+            settles(&mut world, 150.0);
+            assert!(load(&world, "e1") <= 9000, "{}", world.story());
+        }
+    }
+}
+
+#[test]
+fn frames_are_lost() {
+    for seed in 0..30 {
+        let mut world = full_cell(seed);
+        world.losing = 0.2;
+        world.run(120.0);
+        world.losing = 0.0;
+        settles(&mut world, 150.0);
+        assert!(load(&world, "e1") <= 9000, "{}", world.story());
+    }
+}
+
+#[test]
+fn an_agent_changes_its_coordinator_while_its_host_is_sought() {
+    for seed in 0..20 {
+        let mut world = full_cell(seed);
+        world.run(2.0 + seed as f64 * 0.05);
+        world.lose_session("w2");
+        world.hosts.get_mut("w2").unwrap().member = "north".to_owned();
+        world.reconnect("w2", 0.2);
+        settles(&mut world, 150.0);
+        assert!(load(&world, "e1") <= 9000, "{}", world.story());
+    }
+}
+
+mod chaos {
+    //! Everything at once, as in the chaos of one coordinator.
+    use super::*;
+    use rand::Rng as _;
+    use std::time::Duration;
+
+    const MEMBERS: [&str; 4] = ["east", "north", "south", "west"];
+
+    fn storm(seed: u64) -> World {
+        let mut settings = World::quick();
+        settings.inventory.failed_after_s = 20.0;
+        settings.detection.cool_down_s = 5.0;
+        let mut world = World::ring(&settings, &MEMBERS, seed);
+        world.memory = 7000;
+        for (m, member) in MEMBERS.into_iter().enumerate() {
+            for h in 0..2 {
+                let names: Vec<String> = (0..4).map(|v| format!("v{m}{h}{v}")).collect();
+                let vms: Vec<(String, i64)> =
+                    names.into_iter().map(|name| (name, world.rng.random_range(100..2500))).collect();
+                let vms: Vec<(&str, i64)> = vms.iter().map(|(name, cpu)| (name.as_str(), *cpu)).collect();
+                world.host_of(member, &format!("h{m}{h}"), &vms);
+            }
+        }
+        world.slow = Duration::from_millis(world.rng.random_range(1..400));
+        world.migration = Duration::from_secs(world.rng.random_range(1..20));
+        world.failing = 0.1;
+        world.losing = [0.0, 0.0, 0.05, 0.2][world.rng.random_range(0..4)];
+        world
+    }
+
+    fn something(world: &mut World) {
+        let member = MEMBERS[world.rng.random_range(0..MEMBERS.len())];
+        let other = MEMBERS[world.rng.random_range(0..MEMBERS.len())];
+        let host = format!("h{}{}", world.rng.random_range(0..4), world.rng.random_range(0..2));
+        match world.rng.random_range(0..100) {
+            0..50 => {
+                let vm: String = world.vms.keys().nth(world.rng.random_range(0..world.vms.len())).unwrap().clone();
+                let cpu = world.rng.random_range(100..4500);
+                world.vms.get_mut(&vm).unwrap().cpu = cpu;
+                world.steady_since = world.at;
+            }
+            50..65 => {
+                let seconds = world.rng.random_range(0.1..8.0);
+                world.reconnect(&host, seconds);
+            }
+            65..75 => {
+                if world.dead.is_empty() {
+                    let back = world.rng.random_range(0.5..40.0);
+                    world.kill(member, Some(back));
+                }
+            }
+            75..85 if member != other => world.cut(member, other, true),
+            85..92 => {
+                for (a, b) in world.cut.clone() {
+                    world.cut(&a, &b, false);
+                }
+            }
+            _ => {
+                world.lose_session(&host);
+                world.hosts.get_mut(&host).unwrap().member = member.to_owned();
+                world.reconnect(&host, 0.5);
+            }
+        }
+    }
+
+    fn play(seed: u64) -> (usize, usize) {
+        let mut world = storm(seed);
+        world.run(3.0);
+        for _ in 0..40 {
+            something(&mut world);
+            let pause = world.rng.random_range(0.05..8.0);
+            world.run(pause);
+        }
+        world.losing = 0.0;
+        world.failing = 0.0;
+        for (a, b) in world.cut.clone() {
+            world.cut(&a, &b, false);
+        }
+        for vm in world.vms.values_mut() {
+            vm.cpu = vm.cpu.min(1500);
+        }
+        world.run(60.0);
+        settles(&mut world, 240.0);
+        let all = || world.members().into_iter().flat_map(|m| world.core_of(&m).plans.values().cloned().collect::<Vec<_>>());
+        let shared = all().filter(|plan| {
+            let cells: std::collections::BTreeSet<_> = plan.hosts.iter().map(|host| host.as_bytes()[1]).collect();
+            cells.len() > 1
+        });
+        let done = shared.filter(|plan| plan.state == PlanState::Succeeded).count();
+        (all().count(), done)
+    }
+
+    #[test]
+    fn whatever_happens_no_host_has_two_masters_and_all_comes_to_rest() {
+        let seeds = std::env::var("DVMS_CHAOS_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(60);
+        let mut sums = (0, 0);
+        for seed in 0..seeds {
+            let (plans, shared) = play(seed);
+            sums = (sums.0 + plans, sums.1 + shared);
+        }
+        // The storm is one: plans were made, and some went over several cells.
+        assert!(sums.0 > seeds as usize && sums.1 > 0, "{sums:?}");
+        println!("{seeds} storms: {} plans, {} done over several cells", sums.0, sums.1);
+    }
+}

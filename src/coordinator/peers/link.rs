@@ -1,0 +1,52 @@
+//! Links to other members of the ring, as the transport sees them.
+
+use super::Frame;
+use crate::coordinator::Coordinator;
+use crate::coordinator::handle::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::mpsc;
+
+/// Frames that may wait for a link; one that is further behind loses what follows.
+const FRAMES_WAITING: usize = 1024;
+
+/// Numbers links, so that the end of an old one does not end its successor.
+static LAST: AtomicU64 = AtomicU64::new(0);
+
+/// A link over which frames go to another member. Dropping it ends the link.
+pub struct Link {
+    member: String,
+    number: u64,
+    commands: mpsc::Sender<Command>,
+    /// What is to be sent, in this order.
+    pub frames: mpsc::Receiver<Frame>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let command = Command::PeerDown { member: std::mem::take(&mut self.member), link: self.number };
+        if let Err(mpsc::error::TrySendError::Full(command)) = self.commands.try_send(command) {
+            let commands = self.commands.clone();
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move { commands.send(command).await });
+            }
+        }
+    }
+}
+
+impl Coordinator {
+    /// A link to another member stands: what is to be sent over it. An older one gets nothing more. `None` when the
+    /// coordinator has stopped.
+    pub async fn link(&self, member: &str) -> Option<Link> {
+        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        let (sender, frames) = mpsc::channel(FRAMES_WAITING);
+        let command = Command::PeerUp { member: member.to_owned(), link: number, frames: sender };
+        self.shared.commands.send(command).await.ok()?;
+        Some(Link { member: member.to_owned(), number, commands: self.shared.commands.clone(), frames })
+    }
+
+    /// Another member has said something; waits while the coordinator is behind. False when it has stopped.
+    pub async fn hear(&self, from: &str, frame: Frame) -> bool {
+        let command = Command::Peer { from: from.to_owned(), frame: Box::new(frame) };
+        self.shared.commands.send(command).await.is_ok()
+    }
+}

@@ -1,0 +1,169 @@
+//! What coordinators of one infrastructure tell each other. A frame may be lost, never doubled or overtaken while a link
+//! stands; what is lost is told again by whoever needs it.
+
+mod link;
+
+pub use link::Link;
+
+use super::inventory::{HostEntry, VmEntry};
+use crate::partition::{Epoch, Message, PartitionId};
+use crate::record::{
+    ActionKey, ActionProgress, AdminState, Connection, Hello, Order, Usage, VmReport,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+/// What one coordinator tells another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Frame {
+    /// A message of the partition protocol (docs/PROTOCOL.md).
+    Protocol {
+        /// What it says.
+        message: Message,
+    },
+    /// Hosts of the sender that a partition led by the receiver has reserved, as they are now, and VMs of the sender's
+    /// cell that run nowhere. Told when they are granted, and again as long as they are reserved.
+    Hosts {
+        /// The hosts.
+        hosts: Vec<Neighbour>,
+        /// VMs that wait.
+        waiting: Vec<VmReport>,
+    },
+    /// All hosts with a session at the sender, each with the epoch of that: a host that the receiver has with a smaller
+    /// one has gone over.
+    Cell {
+        /// Host → epoch.
+        hosts: BTreeMap<String, u64>,
+    },
+    /// An action of a plan of the sender for an agent of the receiver. Told again until progress is heard.
+    Order {
+        /// For which partition.
+        partition: PartitionId,
+        /// The epoch of the reservation of `flight.executor`: another one is refused.
+        fence: Epoch,
+        /// What is under way from then on.
+        flight: Flying,
+        /// What the agent is told.
+        order: Order,
+    },
+    /// A VM is on its way to a host of the receiver, from one that is not of its cell.
+    Inbound {
+        /// What is under way.
+        flight: Flying,
+        /// The VM.
+        vm: VmReport,
+    },
+    /// That has ended.
+    Landed {
+        /// Which action.
+        key: ActionKey,
+        /// The VM has arrived.
+        done: bool,
+    },
+    /// An agent of the receiver is to abort an action.
+    Cancel {
+        /// The host of the agent.
+        host: String,
+        /// Which action.
+        key: ActionKey,
+    },
+    /// What an agent of the receiver told of these actions is kept.
+    Acknowledge {
+        /// The host of the agent.
+        host: String,
+        /// Which actions.
+        keys: Vec<ActionKey>,
+    },
+    /// What an agent of the sender tells of an action of a plan of the receiver. An outcome is told again until it is
+    /// acknowledged.
+    Progress {
+        /// The host of the agent.
+        host: String,
+        /// What it tells.
+        progress: ActionProgress,
+    },
+}
+
+/// An action that an agent has, or is about to have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Flying {
+    /// Which action.
+    pub key: ActionKey,
+    /// The host whose agent carries it out.
+    pub executor: String,
+    /// The VM.
+    pub vm: String,
+    /// Empty for the start of a VM that waits.
+    pub source: String,
+    /// Where it goes.
+    pub destination: String,
+    /// A live migration; otherwise a start.
+    pub migrates: bool,
+    /// MiB/s that it may use.
+    pub rate: f64,
+    /// How long its end is waited for.
+    pub within: Duration,
+}
+
+/// A host of another cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// Who it is, as its agent says.
+    pub hello: Hello,
+    /// What operators want of it.
+    pub admin: AdminState,
+    /// How its coordinator sees it.
+    pub connection: Connection,
+    /// Its present inventory is known.
+    pub inventoried: bool,
+    /// Of its agent's session.
+    pub epoch: u64,
+    /// What it uses.
+    pub usage: Usage,
+    /// Its VMs, with smoothed use. A definition is there only for those that may have to be started elsewhere.
+    pub vms: Vec<VmReport>,
+}
+
+impl Neighbour {
+    pub(super) fn of(entry: &HostEntry) -> Self {
+        let known = entry.connection == Connection::Connected;
+        let vm = |vm: &VmEntry| {
+            let mut report = VmReport {
+                cpu_millicores: vm.demand().get("cpu").copied().unwrap_or(0),
+                ..vm.report.clone()
+            };
+            if known {
+                report.definition.clear();
+            }
+            report
+        };
+        Self {
+            hello: entry.hello.clone(),
+            admin: entry.admin,
+            connection: entry.connection,
+            inventoried: entry.inventoried,
+            epoch: entry.epoch,
+            usage: entry.usage.clone(),
+            vms: entry.vms.values().map(vm).collect(),
+        }
+    }
+
+    pub(super) fn into_entry(self, at: Duration, wall: SystemTime) -> HostEntry {
+        let vms = self.vms.into_iter().map(|vm| (vm.name.clone(), VmEntry::new(vm, at))).collect();
+        HostEntry {
+            hello: self.hello,
+            admin: self.admin,
+            connection: self.connection,
+            epoch: self.epoch,
+            session: self.connection == Connection::Connected,
+            inventoried: self.inventoried,
+            seen: at,
+            seen_wall: wall,
+            usage: self.usage,
+            vms,
+            dropped: BTreeSet::new(),
+        }
+    }
+}
