@@ -115,7 +115,12 @@ impl ApiError {
         Self::new(Code::PermissionDenied, ErrorReason::ForeignHost, message)
     }
 
-    /// `FAILED_PRECONDITION`: the agent's protocol cannot be served.
+    /// `PERMISSION_DENIED`: a coordinator that is none of the ring has called.
+    pub fn foreign_member(message: impl Into<String>) -> Self {
+        Self::new(Code::PermissionDenied, ErrorReason::ForeignMember, message)
+    }
+
+    /// `FAILED_PRECONDITION`: the caller's protocol cannot be served.
     pub fn protocol_version(message: impl Into<String>) -> Self {
         Self::new(Code::FailedPrecondition, ErrorReason::ProtocolVersion, message)
     }

@@ -11,6 +11,7 @@ pub mod filter;
 mod list;
 mod observe;
 pub mod page;
+mod peers;
 mod placement_service;
 mod plan_service;
 pub mod server;

@@ -3,17 +3,21 @@
 use super::agent_service::Agents;
 use super::cluster_service::Cluster;
 use super::observe::Observe;
+use super::peers::{Peers, RingAnswers, keep_links};
 use super::placement_service::Placement;
 use super::plan_service::Plans;
 use crate::config;
 use crate::coordinator::Coordinator;
+use crate::coordinator::settings::Ring;
 use crate::metrics::Calls;
 use crate::solving::Solver;
 use dvms_proto::v1 as pb;
 use pb::agent_service_server::{AgentServiceServer, SERVICE_NAME as AGENT_SERVICE};
 use pb::cluster_service_server::{ClusterServiceServer, SERVICE_NAME as CLUSTER_SERVICE};
 use pb::placement_service_server::{PlacementServiceServer, SERVICE_NAME as PLACEMENT_SERVICE};
+use pb::peer_service_server::{PeerServiceServer, SERVICE_NAME as PEER_SERVICE};
 use pb::plan_service_server::{PlanServiceServer, SERVICE_NAME as PLAN_SERVICE};
+use pb::ring_service_server::{RingServiceServer, SERVICE_NAME as RING_SERVICE};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -26,6 +30,8 @@ use tonic_health::ServingStatus;
 pub const LARGEST_PROBLEM: usize = 64 << 20;
 /// Largest report of an agent: an inventory with the definitions of all its VMs.
 pub const LARGEST_REPORT: usize = 16 << 20;
+/// Largest frame of another coordinator: its hosts with all their VMs.
+pub const LARGEST_FRAME: usize = 64 << 20;
 /// Largest other request.
 pub const LARGEST_REQUEST: usize = 1 << 20;
 /// Calls at once on one connection.
@@ -45,6 +51,8 @@ pub struct Options {
     pub stop_timeout: Duration,
     /// Where calls are counted, for the metrics.
     pub calls: Calls,
+    /// The other coordinators.
+    pub ring: Ring,
 }
 
 impl Default for Options {
@@ -61,6 +69,7 @@ impl From<&config::Config> for Options {
             stop_timeout: Duration::try_from_secs_f64(config.server.stop_timeout_s)
                 .unwrap_or(Duration::from_secs(10)),
             calls: Calls::default(),
+            ring: config.ring.clone(),
         }
     }
 }
@@ -99,6 +108,13 @@ pub async fn serve(
     let plans = PlanServiceServer::new(Plans::new(coordinator.clone(), stopped.clone()))
         .max_decoding_message_size(LARGEST_REQUEST);
 
+    let ring = Arc::new(options.ring);
+    let peers = PeerServiceServer::new(Peers::new(coordinator.clone(), ring.clone(), stopped.clone()))
+        .max_decoding_message_size(LARGEST_FRAME);
+    let answers = RingServiceServer::new(RingAnswers::new(coordinator.clone(), ring.clone())?)
+        .max_decoding_message_size(LARGEST_REQUEST);
+    keep_links(&coordinator, &ring, &stopping);
+
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in SERVICES {
         health.set_service_status(service, ServingStatus::Serving).await;
@@ -117,6 +133,8 @@ pub async fn serve(
         .add_service(placement)
         .add_service(cluster)
         .add_service(plans)
+        .add_service(peers)
+        .add_service(answers)
         .add_service(health_service)
         .add_optional_service(v1)
         .add_optional_service(v1alpha);
@@ -142,7 +160,8 @@ pub async fn serve(
 }
 
 /// Names under which health is told; the empty one is the server as a whole.
-const SERVICES: [&str; 5] = ["", AGENT_SERVICE, PLACEMENT_SERVICE, CLUSTER_SERVICE, PLAN_SERVICE];
+const SERVICES: [&str; 7] =
+    ["", AGENT_SERVICE, PLACEMENT_SERVICE, CLUSTER_SERVICE, PLAN_SERVICE, PEER_SERVICE, RING_SERVICE];
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()

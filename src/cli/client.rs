@@ -6,6 +6,7 @@ use super::format;
 use super::input::without_number;
 use dvms_proto::v1::cluster_service_client::ClusterServiceClient;
 use dvms_proto::v1::plan_service_client::PlanServiceClient;
+use dvms_proto::v1::ring_service_client::RingServiceClient;
 use std::error::Error as _;
 use std::future::Future;
 use std::time::Duration;
@@ -62,6 +63,11 @@ impl Server {
     /// Plans.
     pub(crate) fn plans(&self) -> PlanServiceClient<Channel> {
         PlanServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+
+    /// The coordinators.
+    pub(crate) fn ring(&self) -> RingServiceClient<Channel> {
+        RingServiceClient::new(self.channel.clone())
     }
 
     /// A server's error for people.

@@ -33,6 +33,7 @@ mod plan_view;
 mod plans;
 mod plot;
 mod progress;
+mod ring;
 mod searching;
 mod serve;
 mod solve;
@@ -117,6 +118,7 @@ enum Command {
     Uncordon(host_state::Arguments),
     Forget(forget::Arguments),
     Events(events::Arguments),
+    Ring(ring::Arguments),
     Completions(completions::Arguments),
     Version(version::Arguments),
 }
@@ -164,6 +166,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         }
         Command::Cordon(arguments) => host_state::cordon(arguments, server, output),
         Command::Forget(arguments) => forget::run(arguments, server, output),
+        Command::Ring(arguments) => ring::run(arguments, server, output),
         Command::Events(arguments) => events::run(arguments, server, output),
         Command::Completions(arguments) => completions::run(arguments, output),
         Command::Version(arguments) => version::run(arguments, server, output),

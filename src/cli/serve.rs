@@ -177,7 +177,7 @@ async fn serve(config: &Config, output: Output) -> Result<Exit, Failure> {
     let figures_at = figures.as_ref().and_then(|listener| listener.local_addr().ok());
 
     let solver = Arc::new(Engine);
-    let coordinator = Coordinator::start(&name(), config.coordinator(), store, solver.clone())
+    let coordinator = Coordinator::start(&name(config), config.coordinator(), store, solver.clone())
         .map_err(|error| Failure::new(error.to_string()))?;
     let mut options = server::Options::from(config);
     let limit = options.stop_timeout;
@@ -265,8 +265,11 @@ fn stop_on_signals() -> Result<CancellationToken, Failure> {
     Ok(stop)
 }
 
-/// What agents and logs call this coordinator: the machine.
-fn name() -> String {
+/// What agents and logs call this coordinator: its name in the ring, or the machine.
+fn name(config: &Config) -> String {
+    if !config.ring.name.is_empty() {
+        return config.ring.name.clone();
+    }
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "coordinator".to_owned() } else { name.to_owned() }

@@ -2,7 +2,7 @@
 //! the view which that task publishes.
 
 use super::peers::Frame;
-use super::view::{Figures, View};
+use super::view::{Figures, RingView, View};
 use crate::record::{
     AdminState, Event, Hello, HostRecord, Order, Pace, PlanRecord, PlanRequest, Report, VmRecord,
 };
@@ -44,6 +44,7 @@ pub(super) enum Command {
     LimitPlan { id: String, pace: Pace, reply: Reply<PlanRecord> },
     PeerUp { member: String, link: u64, frames: mpsc::Sender<Frame> },
     PeerDown { member: String, link: u64 },
+    PeerNear { member: String, round_trip: Duration },
     Peer { from: String, frame: Box<Frame> },
     Shutdown,
 }
@@ -214,6 +215,12 @@ impl Coordinator {
         let command = Command::Attach(Box::new(hello), reply);
         self.shared.commands.send(command).await.map_err(|_| AttachError::Stopping)?;
         answer.await.map_err(|_| AttachError::Stopping)?
+    }
+
+    /// The ring as this coordinator sees it; empty when it is alone.
+    #[must_use]
+    pub fn ring(&self) -> RingView {
+        self.view().ring.clone()
     }
 
     /// Hosts by name.

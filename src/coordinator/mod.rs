@@ -20,4 +20,4 @@ mod view;
 
 pub use handle::{AgentSession, AttachError, Change, Coordinator, OperateError, Reports, Subscription};
 pub use settings::Settings;
-pub use view::{EVENTS_KEPT, Figures, PLANS_KEPT};
+pub use view::{EVENTS_KEPT, Figures, OtherMember, PLANS_KEPT, PartitionView, RingView};

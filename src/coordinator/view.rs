@@ -3,6 +3,7 @@
 use crate::record::{Event, HostRecord, PlanRecord, VmRecord};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Events that are kept in memory and in the store.
 pub const EVENTS_KEPT: usize = 10_000;
@@ -20,6 +21,50 @@ pub(super) struct View {
     /// By id, which sorts by time.
     pub(super) plans: BTreeMap<String, Arc<PlanRecord>>,
     pub(super) figures: Figures,
+    pub(super) ring: RingView,
+}
+
+/// A coordinator as a member of its ring, and what it leads.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RingView {
+    /// Other members, in the order in which they are asked: the near ones first.
+    pub others: Vec<OtherMember>,
+    /// Partitions that are led here.
+    pub partitions: Vec<PartitionView>,
+    /// Troubles that others are asked to help with.
+    pub events: Vec<String>,
+    /// Hosts of the cell that nobody has reserved and that take VMs.
+    pub free_hosts: u32,
+}
+
+/// Another member, seen from here.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct OtherMember {
+    /// Its name.
+    pub name: String,
+    /// A link stands to it.
+    pub up: bool,
+    /// Round-trip time; `None` = not measured.
+    pub round_trip: Option<Duration>,
+}
+
+/// A partition of the ring.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PartitionView {
+    /// Its id.
+    pub id: String,
+    /// What it does.
+    pub stage: &'static str,
+    /// Its most urgent kind of trouble.
+    pub kind: &'static str,
+    /// Host → the member that has it.
+    pub hosts: BTreeMap<String, String>,
+    /// What it is for: `OVERLOAD:host7@east`.
+    pub events: Vec<String>,
+    /// Its plan; empty before the first solve.
+    pub plan: String,
+    /// How often it has changed and been solved.
+    pub version: u64,
 }
 
 /// Figures for monitoring. Counters count from the start of the process.

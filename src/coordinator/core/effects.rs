@@ -49,6 +49,8 @@ pub(in crate::coordinator) enum Input {
     PeerUp { member: String },
     /// It does not stand any more.
     PeerDown { member: String },
+    /// So long a word to it and back takes.
+    PeerNear { member: String, round_trip: Duration },
     /// Another member has said something.
     Peer { from: String, frame: Box<Frame> },
     /// Time has passed.

@@ -136,6 +136,7 @@ impl Core {
             Input::NotStored { message } => self.not_stored(message, now),
             Input::PeerUp { member } => self.peer_up(&member),
             Input::PeerDown { member } => self.peer_down(&member),
+            Input::PeerNear { member, round_trip } => self.peer_near(&member, round_trip, now),
             Input::Peer { from, frame } => self.peer_said(&from, *frame, now),
             Input::Tick => {}
             Input::Shutdown => self.shut_down(),

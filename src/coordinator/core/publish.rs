@@ -53,6 +53,9 @@ impl Core {
             }
         }
         view.figures.clone_from(&self.figures);
+        if !self.ring.is_alone() {
+            view.ring = self.ring.view();
+        }
         let numbered = changes.into_iter().map(|change| {
             view.revision += 1;
             (view.revision, change)

@@ -276,6 +276,7 @@ impl Driver {
                     self.feed(Input::PeerDown { member });
                 }
             }
+            Command::PeerNear { member, round_trip } => self.feed(Input::PeerNear { member, round_trip }),
             Command::Peer { from, frame } => self.feed(Input::Peer { from, frame }),
             Command::Shutdown => self.feed(Input::Shutdown),
         }

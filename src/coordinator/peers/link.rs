@@ -4,6 +4,7 @@ use super::Frame;
 use crate::coordinator::Coordinator;
 use crate::coordinator::handle::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Frames that may wait for a link; one that is further behind loses what follows.
@@ -19,6 +20,14 @@ pub struct Link {
     commands: mpsc::Sender<Command>,
     /// What is to be sent, in this order.
     pub frames: mpsc::Receiver<Frame>,
+}
+
+impl Link {
+    /// So long a word to the member and back has taken.
+    pub async fn measured(&self, round_trip: Duration) {
+        // Refused when the coordinator has stopped.
+        let _ = self.commands.send(Command::PeerNear { member: self.member.clone(), round_trip }).await;
+    }
 }
 
 impl Drop for Link {

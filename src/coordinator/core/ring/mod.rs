@@ -8,6 +8,7 @@
 //! lead     partitions that are led here: solved, carried out, ended   → plans
 //! own      hosts of this cell: what others may have of them, who has them, what their leaders see
 //! scene    hosts of others, lent to the cell while a plan for them is looked at
+//! shown    what readers see of it
 //! forward  actions and what becomes of them, between leader and owner
 //! ```
 
@@ -15,6 +16,7 @@ mod forward;
 mod lead;
 mod own;
 mod scene;
+mod shown;
 mod wishes;
 
 pub(in crate::coordinator::core) use lead::Shared;
@@ -40,6 +42,8 @@ pub(in crate::coordinator::core) struct Membership {
     random: u64,
     /// Members that a link stands to.
     up: BTreeSet<String>,
+    /// Round-trip times.
+    near: BTreeMap<String, Duration>,
     /// Hosts of other members, with the epochs of their sessions.
     elsewhere: BTreeMap<String, BTreeMap<String, u64>>,
     /// When each member has last told of them.
@@ -92,6 +96,7 @@ impl Membership {
             node,
             random: incarnation ^ 0x9e37_79b9_7f4a_7c15,
             up: BTreeSet::new(),
+            near: BTreeMap::new(),
             elsewhere: BTreeMap::new(),
             cells_at: BTreeMap::new(),
             facts: BTreeMap::new(),
@@ -174,6 +179,23 @@ impl Core {
     /// It does not any more.
     pub(super) fn peer_down(&mut self, member: &str) {
         self.ring.up.remove(member);
+    }
+
+    /// How near a member is decides when it is asked.
+    pub(super) fn peer_near(&mut self, member: &str, round_trip: Duration, now: Now) {
+        let distance = Millis(u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX));
+        let before = self.ring.near.insert(member.to_owned(), round_trip);
+        // Only its order of magnitude matters.
+        let steps = |length: Duration| length.as_millis().checked_ilog2();
+        if before.is_some_and(|before| steps(before) == steps(round_trip)) {
+            return;
+        }
+        let place = |(name, place): (&Member, &Place)| {
+            let distance = if name.as_str() == member { distance } else { place.distance };
+            (name.clone(), Place { distance, ..place.clone() })
+        };
+        let ring = partition::Ring::new(self.ring.node.ring().members().map(place).collect());
+        self.happens(Input::Ring { ring }, now);
     }
 
     /// Another member has said something.

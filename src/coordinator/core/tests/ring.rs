@@ -259,7 +259,9 @@ mod chaos {
     fn whatever_happens_no_host_has_two_masters_and_all_comes_to_rest() {
         let seeds = std::env::var("DVMS_CHAOS_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(60);
         let mut sums = (0, 0);
-        for seed in 0..seeds {
+        let first = std::env::var("DVMS_CHAOS_FIRST").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+        for seed in first..first + seeds {
+            println!("storm {seed}");
             let (plans, shared) = play(seed);
             sums = (sums.0 + plans, sums.1 + shared);
         }

@@ -1,0 +1,119 @@
+//! `PeerService`: what other members say.
+
+use super::{NEWEST, OLDEST, PATIENCE, common};
+use crate::api::error::ApiError;
+use crate::api::stream::{Answers, Caller, Ended, answers};
+use crate::coordinator::Coordinator;
+use crate::coordinator::peers::Frame;
+use crate::coordinator::settings::Ring;
+use dvms_proto::v1 as pb;
+use pb::exchange_request::Message as In;
+use pb::exchange_response::Message as Out;
+use pb::peer_service_server::PeerService;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+/// Answers on their way to a member.
+const QUEUE: usize = 32;
+
+/// The service.
+pub(in crate::api) struct Peers {
+    coordinator: Coordinator,
+    ring: Arc<Ring>,
+    stopped: CancellationToken,
+}
+
+impl Peers {
+    /// Streams end when `stopped`.
+    pub(in crate::api) fn new(coordinator: Coordinator, ring: Arc<Ring>, stopped: CancellationToken) -> Self {
+        Self { coordinator, ring, stopped }
+    }
+}
+
+#[tonic::async_trait]
+impl PeerService for Peers {
+    type ExchangeStream = Answers<pb::ExchangeResponse>;
+
+    async fn exchange(
+        &self,
+        request: Request<Streaming<pb::ExchangeRequest>>,
+    ) -> Result<Response<Self::ExchangeStream>, Status> {
+        let (coordinator, ring) = (self.coordinator.clone(), self.ring.clone());
+        let task = |member| listen(coordinator, ring, request.into_inner(), member);
+        Ok(Response::new(answers(QUEUE, &self.stopped, task)))
+    }
+}
+
+async fn listen(
+    coordinator: Coordinator,
+    ring: Arc<Ring>,
+    mut inbox: Streaming<pb::ExchangeRequest>,
+    member: Caller<pb::ExchangeResponse>,
+) -> Result<(), Ended> {
+    let first = tokio::time::timeout(PATIENCE, receive(&mut inbox)).await;
+    let first = first.map_err(|_| ApiError::deadline(format!("no hello within {PATIENCE:?}")))?;
+    let hello = match first? {
+        Some(In::Hello(hello)) => hello,
+        Some(_) => return Err(ApiError::invalid_field("hello", "must be the first message").into()),
+        None => return Ok(()),
+    };
+    let from = hello.member.clone();
+    let version = judged(&ring, &hello)?;
+    let welcome = pb::PeerWelcome {
+        member: ring.name.clone(),
+        version,
+        software: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    say(&member, Out::Welcome(welcome)).await?;
+    while let Some(message) = receive(&mut inbox).await? {
+        match message {
+            In::Ping(pb::PeerPing { number }) => say(&member, Out::Pong(pb::PeerPong { number })).await?,
+            In::Frame(pb::PeerFrame { json }) => {
+                let frame: Frame = serde_json::from_str(&json)
+                    .map_err(|error| ApiError::invalid_field("frame.json", error.to_string()))?;
+                if !coordinator.hear(&from, frame).await {
+                    return Err(ApiError::shutting_down().into());
+                }
+            }
+            In::Hello(_) => return Err(ApiError::invalid_field("hello", "must be sent once").into()),
+        }
+    }
+    Ok(())
+}
+
+/// The version of the protocol that is spoken with who says this.
+fn judged(ring: &Ring, hello: &pb::PeerHello) -> Result<u32, ApiError> {
+    let pb::PeerHello { member, to, oldest_version, newest_version } = hello;
+    if *to != ring.name {
+        let message = format!("this is coordinator {:?}, not {to:?}; look at ring.members", ring.name);
+        return Err(ApiError::foreign_member(message));
+    }
+    if *member == ring.name || !ring.members.iter().any(|known| known.name == *member) {
+        let message = format!("{member:?} is none of the other ring.members of {:?}", ring.name);
+        return Err(ApiError::foreign_member(message));
+    }
+    common(*oldest_version, *newest_version).ok_or_else(|| {
+        ApiError::protocol_version(format!(
+            "{member} speaks versions {oldest_version} to {newest_version} of the protocol between coordinators, {} \
+             {OLDEST} to {NEWEST}; upgrade the older of the two",
+            ring.name
+        ))
+    })
+}
+
+async fn receive(inbox: &mut Streaming<pb::ExchangeRequest>) -> Result<Option<In>, Ended> {
+    match inbox.message().await {
+        Ok(None) => Ok(None),
+        Ok(Some(request)) => match request.message {
+            Some(message) => Ok(Some(message)),
+            None => Err(ApiError::invalid_field("message", "is none that this coordinator knows").into()),
+        },
+        // The connection broke.
+        Err(_) => Err(Ended::Gone),
+    }
+}
+
+async fn say(member: &Caller<pb::ExchangeResponse>, message: Out) -> Result<(), Ended> {
+    Ok(member.send(pb::ExchangeResponse { message: Some(message) }).await?)
+}

@@ -1,0 +1,149 @@
+//! The own side of links: one stream to each other member, kept open.
+
+use super::{NEWEST, OLDEST, PATIENCE, endpoint};
+use crate::coordinator::Coordinator;
+use crate::coordinator::settings::{Ring, RingMember};
+use dvms_proto::v1 as pb;
+use pb::exchange_request::Message as Out;
+use pb::exchange_response::Message as In;
+use pb::peer_service_client::PeerServiceClient;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::Streaming;
+
+/// Frames that wait for the connection; those beyond wait at the coordinator.
+const WAITING: usize = 64;
+/// Between two pings.
+const PING_EVERY: Duration = Duration::from_secs(1);
+/// A member that does not answer a ping for so long is not there.
+const SILENT_AFTER: Duration = Duration::from_secs(3);
+/// First and longest pause between two tries.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Keeps links to all other members until `stopped`.
+pub(in crate::api) fn keep_links(coordinator: &Coordinator, ring: &Ring, stopped: &CancellationToken) {
+    for member in ring.members.iter().filter(|member| member.name != ring.name) {
+        let (coordinator, stopped) = (coordinator.clone(), stopped.clone());
+        let (me, member) = (ring.name.clone(), member.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stopped.cancelled() => {}
+                () = keep(&coordinator, &me, &member) => {}
+            }
+        });
+    }
+}
+
+async fn keep(coordinator: &Coordinator, me: &str, member: &RingMember) {
+    let mut pause = PAUSES.0;
+    let mut told = String::new();
+    loop {
+        let begun = Instant::now();
+        match hold(coordinator, me, member).await {
+            Ok(()) => return,
+            Err(why) => {
+                // The same again is said once.
+                if why != told {
+                    tracing::warn!(member = member.name, address = member.address, "no link: {why}");
+                    told = why;
+                }
+            }
+        }
+        if begun.elapsed() > SILENT_AFTER {
+            (pause, told) = (PAUSES.0, String::new());
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSES.1);
+    }
+}
+
+/// Holds one stream until it breaks; `Ok` when the coordinator has stopped.
+async fn hold(coordinator: &Coordinator, me: &str, member: &RingMember) -> Result<(), String> {
+    let endpoint = endpoint(&member.address).map_err(|error| with_sources(&error))?;
+    let channel = endpoint.connect().await.map_err(|error| with_sources(&error))?;
+    let mut client = PeerServiceClient::new(channel);
+    let (out, outbox) = mpsc::channel(WAITING);
+    let hello = pb::PeerHello {
+        member: me.to_owned(),
+        to: member.name.clone(),
+        oldest_version: OLDEST,
+        newest_version: NEWEST,
+    };
+    send(&out, Out::Hello(hello)).await?;
+    let late = |_| format!("no answer within {PATIENCE:?}");
+    let opening = client.exchange(ReceiverStream::new(outbox));
+    let answer = tokio::time::timeout(PATIENCE, opening).await.map_err(late)?;
+    let mut inbox = answer.map_err(|status| status.message().to_owned())?.into_inner();
+    let first = tokio::time::timeout(PATIENCE, next(&mut inbox)).await.map_err(late)??;
+    let In::Welcome(welcome) = first else { return Err("it did not begin with a welcome".to_owned()) };
+    tracing::info!(member = member.name, version = welcome.software, "a link stands");
+    let Some(link) = coordinator.link(&member.name).await else { return Ok(()) };
+    speak(link, &out, &mut inbox).await
+}
+
+async fn speak(
+    mut link: crate::coordinator::peers::Link,
+    out: &mpsc::Sender<pb::ExchangeRequest>,
+    inbox: &mut Streaming<pb::ExchangeResponse>,
+) -> Result<(), String> {
+    let mut ticks = tokio::time::interval(PING_EVERY);
+    let mut number = 0;
+    let mut asked: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            frame = link.frames.recv() => {
+                // A newer link has taken its place, or the coordinator has stopped.
+                let Some(frame) = frame else { return Ok(()) };
+                let json = serde_json::to_string(&frame).map_err(|error| error.to_string())?;
+                send(out, Out::Frame(pb::PeerFrame { json })).await?;
+            }
+            message = next(inbox) => match message? {
+                In::Pong(pong) => {
+                    if let Some(then) = asked.filter(|_| pong.number == number) {
+                        asked = None;
+                        link.measured(then.elapsed()).await;
+                    }
+                }
+                In::Welcome(_) => return Err("it sent a second welcome".to_owned()),
+            },
+            _ = ticks.tick() => match asked {
+                Some(then) if then.elapsed() > SILENT_AFTER => {
+                    return Err(format!("it has not answered for {SILENT_AFTER:?}"));
+                }
+                Some(_) => {}
+                None => {
+                    number += 1;
+                    asked = Some(Instant::now());
+                    send(out, Out::Ping(pb::PeerPing { number })).await?;
+                }
+            },
+        }
+    }
+}
+
+async fn send(out: &mpsc::Sender<pb::ExchangeRequest>, message: Out) -> Result<(), String> {
+    let message = pb::ExchangeRequest { message: Some(message) };
+    match out.send_timeout(message, SILENT_AFTER).await {
+        Ok(()) => Ok(()),
+        Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(format!("it has read nothing for {SILENT_AFTER:?}")),
+        Err(mpsc::error::SendTimeoutError::Closed(_)) => Err("the stream was closed".to_owned()),
+    }
+}
+
+async fn next(inbox: &mut Streaming<pb::ExchangeResponse>) -> Result<In, String> {
+    let message = inbox.message().await.map_err(|status| status.message().to_owned())?;
+    message.and_then(|answer| answer.message).ok_or_else(|| "it ended the stream".to_owned())
+}
+
+/// Transport errors say too little by themselves.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,36 @@
+//! What readers see of the ring.
+
+use super::Membership;
+use super::wishes::trouble_of;
+use crate::coordinator::view::{OtherMember, PartitionView, RingView};
+use crate::partition::{Led, PartitionId};
+
+impl Membership {
+    /// As it is now.
+    pub(in crate::coordinator::core) fn view(&self) -> RingView {
+        let other = |name: String| OtherMember {
+            up: self.up.contains(&name),
+            round_trip: self.near.get(&name).copied(),
+            name,
+        };
+        let tour = self.node.ring().tour(self.node.me());
+        RingView {
+            others: tour.iter().skip(1).map(|member| other(member.to_string())).collect(),
+            partitions: self.node.partitions().map(|(id, led)| self.partition(id, led)).collect(),
+            events: self.raised.keys().map(ToString::to_string).collect(),
+            free_hosts: self.node.ledger().free(),
+        }
+    }
+
+    fn partition(&self, id: &PartitionId, led: &Led) -> PartitionView {
+        PartitionView {
+            id: id.to_string(),
+            stage: led.stage().name(),
+            kind: trouble_of(led.kind()).name(),
+            hosts: led.hosts().iter().map(|(host, held)| (host.to_string(), held.owner.to_string())).collect(),
+            events: led.events().map(|event| format!("{}@{}", event.key, event.owner)).collect(),
+            plan: self.plans.get(id).cloned().unwrap_or_default(),
+            version: led.version(),
+        }
+    }
+}
