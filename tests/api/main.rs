@@ -9,6 +9,7 @@ mod fuzz;
 mod garbage;
 mod placement;
 mod plans;
+mod ring;
 mod sessions;
 mod support;
 mod why;

@@ -1,0 +1,295 @@
+//! Several coordinators on loopback, with real agents on simulated hypervisors.
+
+use crate::support::{failure, until, within};
+use dvms::api::server::{Options, serve};
+use dvms::coordinator::settings::{Ring, RingMember};
+use dvms::coordinator::{Coordinator, Settings};
+use dvms::record::PlanState;
+use dvms::solving::Engine;
+use dvms::store::Store;
+use dvms_agent::Identity;
+use dvms_agent::hypervisor::simulated::{HostSpec, Load, SimulatedWorld, VmSpec};
+use dvms_proto::v1 as pb;
+use pb::exchange_request::Message as Said;
+use pb::peer_service_client::PeerServiceClient;
+use pb::ring_service_client::RingServiceClient;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+use tonic::transport::{Channel, Endpoint};
+
+const NAMES: [&str; 3] = ["east", "north", "west"];
+
+struct Member {
+    address: SocketAddr,
+    coordinator: Coordinator,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+struct Members {
+    addresses: BTreeMap<String, SocketAddr>,
+    folder: tempfile::TempDir,
+    running: BTreeMap<String, Member>,
+}
+
+impl Members {
+    async fn start() -> Self {
+        let mut listeners = BTreeMap::new();
+        for name in NAMES {
+            listeners.insert(name.to_owned(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        }
+        let addresses =
+            listeners.iter().map(|(name, listener)| (name.clone(), listener.local_addr().unwrap())).collect();
+        let mut members =
+            Self { addresses, folder: tempfile::tempdir().unwrap(), running: BTreeMap::new() };
+        for (name, listener) in listeners {
+            members.run(&name, listener);
+        }
+        members
+    }
+
+    fn ring(&self, name: &str) -> Ring {
+        let member = |(name, address): (&String, &SocketAddr)| RingMember {
+            name: name.clone(),
+            address: address.to_string(),
+            site: if name == "west" { "w".to_owned() } else { "e".to_owned() },
+        };
+        let members = self.addresses.iter().map(member).collect();
+        Ring { name: name.to_owned(), lease_s: 3.0, members }
+    }
+
+    fn run(&mut self, name: &str, listener: TcpListener) {
+        let ring = self.ring(name);
+        let mut settings = Settings { ring: ring.clone(), ..Settings::default() };
+        settings.inventory.report_interval_s = 0.2;
+        settings.inventory.lost_after_s = 1.0;
+        settings.inventory.smoothing_s = 0.0;
+        settings.detection.hold_s = 0.5;
+        settings.detection.cool_down_s = 1.0;
+        settings.detection.underload = 0.0;
+        settings.planning.time_limit_s = 2.0;
+        let store = Store::open(&self.folder.path().join(name)).unwrap();
+        let solver = Arc::new(Engine);
+        let coordinator = Coordinator::start(name, settings, store, solver.clone()).unwrap();
+        let (stop, address) = (CancellationToken::new(), listener.local_addr().unwrap());
+        let (stopped, served) = (stop.clone().cancelled_owned(), coordinator.clone());
+        let options =
+            Options { ring, stop_timeout: std::time::Duration::from_millis(500), ..Options::default() };
+        let task = tokio::spawn(async move { serve(listener, served, solver, options, stopped).await.unwrap() });
+        self.running.insert(name.to_owned(), Member { address, coordinator, stop, task });
+    }
+
+    async fn stop(&mut self, name: &str) {
+        let member = self.running.remove(name).unwrap();
+        member.stop.cancel();
+        within("a member to stop", member.task).await.unwrap();
+    }
+
+    async fn start_again(&mut self, name: &str) {
+        let address = self.addresses[name];
+        let mut listener = TcpListener::bind(address).await;
+        for _ in 0..100 {
+            if listener.is_ok() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            listener = TcpListener::bind(address).await;
+        }
+        self.run(name, listener.unwrap());
+    }
+
+    fn of(&self, name: &str) -> &Coordinator {
+        &self.running[name].coordinator
+    }
+
+    async fn channel(&self, name: &str) -> Channel {
+        Endpoint::from_shared(format!("http://{}", self.running[name].address)).unwrap().connect().await.unwrap()
+    }
+
+    async fn get_ring(&self, name: &str) -> pb::Ring {
+        let mut client = RingServiceClient::new(self.channel(name).await);
+        client.get_ring(pb::GetRingRequest { local: false }).await.unwrap().into_inner()
+    }
+
+    /// The addresses, beginning with one.
+    fn from(&self, first: &str) -> Vec<String> {
+        let at = NAMES.iter().position(|name| *name == first).unwrap();
+        (0..NAMES.len()).map(|i| self.addresses[NAMES[(at + i) % NAMES.len()]].to_string()).collect()
+    }
+}
+
+fn add_host(world: &SimulatedWorld, name: &str, vms: &[(&str, f64)]) {
+    world.add_host(HostSpec {
+        name: name.into(),
+        cpu_millicores: 8000,
+        memory_mib: 16_384,
+        migration_bandwidth_mib_s: 200.0,
+        numa_cells: Vec::new(),
+    });
+    for (vm, cpu) in vms {
+        let spec = VmSpec {
+            name: (*vm).into(),
+            vcpus: 8,
+            memory_mib: 1024,
+            load: Load::constant(*cpu),
+            dirty_mib_s: 0.0,
+            labels: BTreeMap::new(),
+        };
+        world.add_vm(name, spec);
+    }
+}
+
+fn run_agent(world: &SimulatedWorld, members: &Members, host: &str, first: &str, stop: &CancellationToken) {
+    let folder: &Path = members.folder.path();
+    let coordinators = members.from(first);
+    let mut identity = Identity::new(host, &coordinators[0], folder.join(format!("agent-{host}")));
+    identity.coordinators = coordinators;
+    identity.migration_uri = SimulatedWorld::migration_uri(host);
+    tokio::spawn(dvms_agent::run(identity, world.hypervisor(host), stop.clone()));
+}
+
+/// The cells of east and north are full, west has room.
+fn full_cells(world: &SimulatedWorld) -> [(&'static str, &'static str); 4] {
+    add_host(world, "e1", &[("v1", 2500.0), ("v2", 2500.0), ("v3", 2900.0)]);
+    add_host(world, "e2", &[("v4", 6000.0)]);
+    add_host(world, "n1", &[("v5", 6000.0)]);
+    add_host(world, "w1", &[("v6", 500.0)]);
+    [("e1", "east"), ("e2", "east"), ("n1", "north"), ("w1", "west")]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_cell_cannot_absorb_goes_to_another_though_a_coordinator_ends_in_the_middle() {
+    let (world, stop) = (SimulatedWorld::new(1.0), CancellationToken::new());
+    let hosts = full_cells(&world);
+    let mut members = Members::start().await;
+    for (host, member) in hosts {
+        run_agent(&world, &members, host, member, &stop);
+    }
+    // East asks for help, and leads.
+    until("a shared plan is carried out", async || {
+        let executing = |led: &dvms::coordinator::PartitionView| led.stage == "EXECUTING";
+        members.of("east").ring().partitions.iter().any(executing)
+    })
+    .await;
+    let ring = members.get_ring("north").await;
+    assert_eq!(ring.name, "north");
+    let east = ring.members.iter().find(|member| member.name == "east").unwrap();
+    assert!(east.reachable && east.site == "e" && !east.version.is_empty());
+    // It is killed in the middle of the migration; the agents go on, and to another coordinator.
+    members.stop("east").await;
+    let ends_at_w1 = async || {
+        let vms = members.of("west").vms();
+        vms.iter().any(|vm| vm.host == "w1" && ["v1", "v2", "v3"].contains(&vm.name.as_str()))
+    };
+    until("the VM is at its destination", ends_at_w1).await;
+    until("all hosts have a coordinator", async || {
+        let (north, west) = (members.of("north").hosts(), members.of("west").hosts());
+        let connected = north.iter().chain(&west).filter(|host| host.epoch > 0 && !host.name.is_empty());
+        connected.count() == 4
+    })
+    .await;
+    until("nothing is held any more", async || {
+        ["north", "west"].iter().all(|name| {
+            let coordinator = members.of(name);
+            coordinator.ring().partitions.is_empty()
+                && coordinator.hosts().iter().all(|host| host.partition.is_empty() && host.migrations == 0)
+        })
+    })
+    .await;
+    let doubled = ["north", "west"].iter().any(|name| {
+        members.of(name).events().iter().any(|event| event.kind == dvms::record::EventKind::Alarm)
+    });
+    assert!(!doubled, "no VM is on two hosts, and none is lost");
+
+    // The one that was stopped comes back, takes part again, and what it had begun is over.
+    members.start_again("east").await;
+    until("it is reachable again", async || {
+        let ring = members.get_ring("west").await;
+        ring.members.len() == 3 && ring.members.iter().all(|member| member.reachable && member.round_trip_ms.is_some() || member.name == "west")
+    })
+    .await;
+    until("its plan has ended", async || {
+        members.of("east").plans().iter().all(|plan| plan.state != PlanState::Executing)
+    })
+    .await;
+    stop.cancel();
+    for name in NAMES {
+        members.stop(name).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_hears_nobody_but_its_ring() {
+    let members = Members::start().await;
+    let hello = |member: &str, to: &str, oldest: u32| {
+        let hello = pb::PeerHello {
+            member: member.into(),
+            to: to.into(),
+            oldest_version: oldest,
+            newest_version: oldest.max(1),
+        };
+        Some(Said::Hello(hello))
+    };
+    let frame = |json: &str| Some(Said::Frame(pb::PeerFrame { json: json.into() }));
+    let say = async |messages: Vec<Option<Said>>| {
+        let mut client = PeerServiceClient::new(members.channel("east").await);
+        let messages: Vec<_> = messages.into_iter().map(|message| pb::ExchangeRequest { message }).collect();
+        // The stream stays open: it is for the other side to end it.
+        let (out, outbox) = tokio::sync::mpsc::channel(8);
+        for message in messages {
+            out.send(message).await.unwrap();
+        }
+        let stream = tokio_stream::wrappers::ReceiverStream::new(outbox);
+        let mut inbox = client.exchange(stream).await.unwrap().into_inner();
+        let status = within("the end of the stream", async {
+            loop {
+                match inbox.message().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => panic!("it ended without an error"),
+                    Err(status) => return status,
+                }
+            }
+        })
+        .await;
+        drop(out);
+        let (code, reason, _) = failure(&status);
+        (code, reason, status.message().to_owned())
+    };
+    let (code, reason, message) = say(vec![hello("mallory", "east", 1)]).await;
+    assert_eq!((code, reason.as_str()), (Code::PermissionDenied, "FOREIGN_MEMBER"));
+    assert!(message.contains("mallory") && message.contains("ring.members"), "{message}");
+    let (code, reason, message) = say(vec![hello("north", "south", 1)]).await;
+    assert_eq!((code, reason.as_str()), (Code::PermissionDenied, "FOREIGN_MEMBER"));
+    assert!(message.contains("\"east\", not \"south\""), "{message}");
+    let (code, reason, message) = say(vec![hello("north", "east", 9)]).await;
+    assert_eq!((code, reason.as_str()), (Code::FailedPrecondition, "PROTOCOL_VERSION"));
+    assert!(message.contains("upgrade the older"), "{message}");
+    for garbage in ["", "{}", "[]", r#"{"type":"cell"}"#, r#"{"type":"no such thing"}"#, r#"{"type":"landed","key":7,"done":true}"#] {
+        let (code, reason, message) = say(vec![hello("north", "east", 1), frame(garbage)]).await;
+        assert_eq!((code, reason.as_str()), (Code::InvalidArgument, "INVALID_FIELD"), "{garbage}");
+        assert!(message.starts_with("frame.json: "), "{message}");
+    }
+    let (_, _, message) = say(vec![frame("{}")]).await;
+    assert!(message.starts_with("hello: must be the first"), "{message}");
+    // It goes on with those that it knows.
+    until("all are reachable", async || {
+        members.get_ring("east").await.members.iter().all(|member| member.reachable)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_coordinator_alone_is_a_ring_of_one() {
+    let server = crate::support::Server::start().await;
+    let mut client = RingServiceClient::new(server.channel().await);
+    let ring = client.get_ring(pb::GetRingRequest::default()).await.unwrap().into_inner();
+    assert_eq!((ring.name.as_str(), ring.members.len()), ("test", 1));
+    assert!(ring.members[0].reachable && ring.members[0].partitions.is_empty());
+    server.stop().await;
+}
