@@ -4,12 +4,16 @@ mod watch;
 
 use super::convert::{admin_state_from_wire, event_to_wire, host_to_wire, vm_to_wire};
 use super::error::ApiError;
-use super::list::{List, list};
+use super::list::{Found, List, list};
+use super::peers::{Others, alone, answer, merged, pages};
+use super::server::LARGEST_PROBLEM;
 use super::stream::{Answers, answers};
 use crate::coordinator::Coordinator;
 use dvms_proto::v1 as pb;
+use pb::cluster_service_client::ClusterServiceClient;
 use pb::cluster_service_server::ClusterService;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 /// Changes on their way to a watcher; the coordinator keeps many more for one that is behind.
@@ -18,60 +22,95 @@ const QUEUE: usize = 64;
 /// The service.
 pub(super) struct Cluster {
     coordinator: Coordinator,
+    others: Others,
     stopped: CancellationToken,
 }
 
 impl Cluster {
     /// Watches end when `stopped`.
-    pub(super) fn new(coordinator: Coordinator, stopped: CancellationToken) -> Self {
-        Self { coordinator, stopped }
+    pub(super) fn new(coordinator: Coordinator, others: Others, stopped: CancellationToken) -> Self {
+        Self { coordinator, others, stopped }
     }
+}
+
+fn client(at: Channel) -> ClusterServiceClient<Channel> {
+    ClusterServiceClient::new(at).max_decoding_message_size(LARGEST_PROBLEM)
 }
 
 #[tonic::async_trait]
 impl ClusterService for Cluster {
     async fn get_host(&self, request: Request<pb::GetHostRequest>) -> Result<Response<pb::Host>, Status> {
-        let name = request.into_inner().name;
-        let host = self.coordinator.host(&name).ok_or_else(|| ApiError::not_found("host", &name))?;
-        Ok(Response::new(host_to_wire(&host)))
+        let asked = self.others.of(&request);
+        let request = request.into_inner();
+        if let Some(host) = self.coordinator.host(&request.name) {
+            return Ok(Response::new(host_to_wire(&host)));
+        }
+        let ask = async |at| client(at).get_host(alone(request.clone())).await;
+        Others::find(asked, "host", &request.name, ask).await
     }
 
     async fn list_hosts(
         &self,
         request: Request<pb::ListHostsRequest>,
     ) -> Result<Response<pb::ListHostsResponse>, Status> {
-        let pb::ListHostsRequest { page_size, page_token, filter } = request.into_inner();
-        let found = list(
-            &List { method: "ListHosts", page_size, page_token, filter },
+        let asked = self.others.of(&request);
+        let request = request.into_inner();
+        let pb::ListHostsRequest { page_size, page_token, filter } = request.clone();
+        let wanted = List { method: "ListHosts", page_size, page_token, filter };
+        let own = list(
+            &wanted,
             self.coordinator.hosts(),
             |host| host_to_wire(host),
             |host| host.name.clone(),
             |host, last| host.name.as_str() > last,
         )?;
+        let ask = async |at| client(at).list_hosts(alone(request.clone())).await;
+        let theirs = |page: pb::ListHostsResponse| Found {
+            items: page.hosts,
+            next_page_token: page.next_page_token,
+            total: page.total_size,
+        };
+        let others = pages(Others::ask(asked, ask).await, theirs);
+        let (found, silent) = merged(&wanted.page()?, own, others, |host: &pb::Host| host.name.clone(), false)?;
         let (hosts, next_page_token, total_size) = (found.items, found.next_page_token, found.total);
-        Ok(Response::new(pb::ListHostsResponse { hosts, next_page_token, total_size }))
+        Ok(answer(pb::ListHostsResponse { hosts, next_page_token, total_size }, &silent))
     }
 
     async fn get_vm(&self, request: Request<pb::GetVmRequest>) -> Result<Response<pb::Vm>, Status> {
-        let name = request.into_inner().name;
-        let vm = self.coordinator.vm(&name).ok_or_else(|| ApiError::not_found("VM", &name))?;
-        Ok(Response::new(vm_to_wire(&vm)))
+        let asked = self.others.of(&request);
+        let request = request.into_inner();
+        if let Some(vm) = self.coordinator.vm(&request.name) {
+            return Ok(Response::new(vm_to_wire(&vm)));
+        }
+        let ask = async |at| client(at).get_vm(alone(request.clone())).await;
+        Others::find(asked, "VM", &request.name, ask).await
     }
 
     async fn list_vms(
         &self,
         request: Request<pb::ListVmsRequest>,
     ) -> Result<Response<pb::ListVmsResponse>, Status> {
-        let pb::ListVmsRequest { page_size, page_token, filter } = request.into_inner();
-        let found = list(
-            &List { method: "ListVms", page_size, page_token, filter },
+        let asked = self.others.of(&request);
+        let request = request.into_inner();
+        let pb::ListVmsRequest { page_size, page_token, filter } = request.clone();
+        let wanted = List { method: "ListVms", page_size, page_token, filter };
+        let own = list(
+            &wanted,
             self.coordinator.vms(),
             |vm| vm_to_wire(vm),
             |vm| vm.name.clone(),
             |vm, last| vm.name.as_str() > last,
         )?;
+        let ask = async |at| client(at).list_vms(alone(request.clone())).await;
+        let theirs = |page: pb::ListVmsResponse| Found {
+            items: page.vms,
+            next_page_token: page.next_page_token,
+            total: page.total_size,
+        };
+        let others = pages(Others::ask(asked, ask).await, theirs);
+        let (found, silent) = merged(&wanted.page()?, own, others, |vm: &pb::Vm| vm.name.clone(), false)?;
         let (vms, next_page_token, total_size) = (found.items, found.next_page_token, found.total);
-        Ok(Response::new(pb::ListVmsResponse { vms, next_page_token, total_size }))
+        Ok(answer(pb::ListVmsResponse { vms, next_page_token, total_size }, &silent))
     }
 
     async fn get_event(&self, request: Request<pb::GetEventRequest>) -> Result<Response<pb::Event>, Status> {
@@ -111,9 +150,15 @@ impl ClusterService for Cluster {
         &self,
         request: Request<pb::SetHostStateRequest>,
     ) -> Result<Response<pb::Host>, Status> {
-        let pb::SetHostStateRequest { name, state, reason } = request.into_inner();
+        let asked = self.others.of(&request);
+        let request = request.into_inner();
+        let pb::SetHostStateRequest { name, state, reason } = request.clone();
         let state = admin_state_from_wire(state)
             .ok_or_else(|| ApiError::invalid_field("state", "must be ONLINE, DRAINING or CORDONED"))?;
+        if self.coordinator.host(&name).is_none() {
+            let ask = async |at| client(at).set_host_state(alone(request.clone())).await;
+            return Others::find(asked, "host", &name, ask).await;
+        }
         let host = self.coordinator.set_host_state(&name, state, &reason).await.map_err(ApiError::from)?;
         Ok(Response::new(host_to_wire(&host)))
     }
@@ -122,7 +167,13 @@ impl ClusterService for Cluster {
         &self,
         request: Request<pb::ForgetHostRequest>,
     ) -> Result<Response<pb::Host>, Status> {
-        let pb::ForgetHostRequest { name, with_vms, reason } = request.into_inner();
+        let asked = self.others.of(&request);
+        let request = request.into_inner();
+        let pb::ForgetHostRequest { name, with_vms, reason } = request.clone();
+        if self.coordinator.host(&name).is_none() {
+            let ask = async |at| client(at).forget_host(alone(request.clone())).await;
+            return Others::find(asked, "host", &name, ask).await;
+        }
         let host = self.coordinator.forget_host(&name, with_vms, &reason).await.map_err(ApiError::from)?;
         Ok(Response::new(host_to_wire(&host)))
     }

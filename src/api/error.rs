@@ -110,6 +110,17 @@ impl ApiError {
         Self { retry_after: Some(Duration::from_secs(1)), ..error }
     }
 
+    /// `UNAVAILABLE`: a thing is not known here, and who may know it does not answer.
+    #[must_use]
+    pub fn members_silent(kind: &str, name: &str, silent: &[String]) -> Self {
+        let silent = silent.join(", ");
+        let message = format!(
+            "{kind} {name:?} is not known to the coordinators that answer, and {silent} cannot be asked; try again later"
+        );
+        let error = Self::new(Code::Unavailable, ErrorReason::MemberSilent, message);
+        Self { retry_after: Some(Duration::from_secs(2)), ..error }
+    }
+
     /// `PERMISSION_DENIED`: an agent spoke about a host that is not its own.
     pub fn foreign_host(message: impl Into<String>) -> Self {
         Self::new(Code::PermissionDenied, ErrorReason::ForeignHost, message)

@@ -14,6 +14,16 @@ pub(super) struct List {
     pub(super) filter: String,
 }
 
+impl List {
+    /// The page that is wanted.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for a size or token that cannot be used.
+    pub(super) fn page(&self) -> Result<Page, ApiError> {
+        Page::new(self.method, &self.filter, self.page_size, &self.page_token)
+    }
+}
+
 /// A page.
 #[derive(Debug)]
 pub(super) struct Found<M> {
@@ -36,7 +46,7 @@ pub(super) fn list<R, M: Message + Name>(
     is_after: impl Fn(&R, &str) -> bool,
 ) -> Result<Found<M>, ApiError> {
     let filter = Filter::<M>::new(&request.filter)?;
-    let page = Page::new(request.method, &request.filter, request.page_size, &request.page_token)?;
+    let page = request.page()?;
     let matching: Vec<R> = if filter.is_everything() {
         records
     } else {

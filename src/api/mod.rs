@@ -18,3 +18,4 @@ pub mod server;
 mod stream;
 
 pub use observe::VERSION_HEADER;
+pub use peers::{LOCAL_HEADER, SILENT_HEADER};

@@ -61,6 +61,14 @@ impl Page {
     }
 }
 
+impl Page {
+    /// The token of the page after the item with this key.
+    #[must_use]
+    pub fn token_after(&self, key: &str) -> String {
+        encode(key, self.scope)
+    }
+}
+
 fn encode(key: &str, scope: u64) -> String {
     let mut bytes = vec![VERSION];
     bytes.extend(scope.to_be_bytes());

@@ -2,17 +2,21 @@
 
 use super::convert::{Detail, pace_from_wire, record_to_wire, request_from_wire};
 use super::error::ApiError;
-use super::list::{List, list};
+use super::list::{Found, List, list};
+use super::peers::{Asked, Others, alone, answer as told, merged, pages};
 use super::placement_service::rejected;
+use super::server::LARGEST_PROBLEM;
 use super::stream::{Answers, Caller, Ended, answers};
 use crate::coordinator::{Change, Coordinator};
 use crate::record::{PlanRecord, PlanRequest};
 use dvms_proto::v1 as pb;
 use dvms_solver::file;
 use pb::get_plan_request::View;
+use pb::plan_service_client::PlanServiceClient;
 use pb::plan_service_server::PlanService;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 /// Records on their way to a watcher.
@@ -21,14 +25,36 @@ const QUEUE: usize = 16;
 /// The service.
 pub(super) struct Plans {
     coordinator: Coordinator,
+    others: Others,
     stopped: CancellationToken,
 }
 
 impl Plans {
     /// Watches end when `stopped`.
-    pub(super) fn new(coordinator: Coordinator, stopped: CancellationToken) -> Self {
-        Self { coordinator, stopped }
+    pub(super) fn new(coordinator: Coordinator, others: Others, stopped: CancellationToken) -> Self {
+        Self { coordinator, others, stopped }
     }
+
+    /// Whom to ask about a plan; `None` = it is of here, or nobody else is to be asked.
+    fn elsewhere<T>(&self, id: &str, request: &Request<T>) -> Option<Asked> {
+        let asked = self.others.of(request);
+        (self.coordinator.plan(id).is_none() && !asked.is_empty()).then_some(asked)
+    }
+}
+
+fn client(at: Channel) -> PlanServiceClient<Channel> {
+    PlanServiceClient::new(at).max_decoding_message_size(LARGEST_PROBLEM)
+}
+
+/// Has a call for a plan of another member answered there.
+macro_rules! if_elsewhere {
+    ($service:ident, $request:ident, $method:ident) => {
+        if let Some(asked) = $service.elsewhere(&$request.get_ref().id, &$request) {
+            let request = $request.into_inner();
+            let ask = async |at| client(at).$method(alone(request.clone())).await;
+            return Others::find(asked, "plan", &request.id, ask).await;
+        }
+    };
 }
 
 fn answer(record: &PlanRecord) -> Result<Response<pb::PlanRecord>, Status> {
@@ -50,6 +76,7 @@ impl PlanService for Plans {
         &self,
         request: Request<pb::GetPlanRequest>,
     ) -> Result<Response<pb::PlanRecord>, Status> {
+        if_elsewhere!(self, request, get_plan);
         let pb::GetPlanRequest { id, view } = request.into_inner();
         let detail = match View::try_from(view) {
             Ok(View::Unspecified | View::Basic) => Detail::Basic,
@@ -64,17 +91,28 @@ impl PlanService for Plans {
         &self,
         request: Request<pb::ListPlansRequest>,
     ) -> Result<Response<pb::ListPlansResponse>, Status> {
-        let pb::ListPlansRequest { page_size, page_token, filter } = request.into_inner();
-        let found = list(
-            &List { method: "ListPlans", page_size, page_token, filter },
+        let asked = self.others.of(&request);
+        let request = request.into_inner();
+        let pb::ListPlansRequest { page_size, page_token, filter } = request.clone();
+        let wanted = List { method: "ListPlans", page_size, page_token, filter };
+        let own = list(
+            &wanted,
             self.coordinator.plans(),
             // Only a problem has no wire form, and it is left out.
             |record| record_to_wire(record, Detail::Basic).unwrap_or_default(),
             |record| record.id.clone(),
             |record, last| record.id.as_str() < last,
         )?;
+        let ask = async |at| client(at).list_plans(alone(request.clone())).await;
+        let theirs = |page: pb::ListPlansResponse| Found {
+            items: page.plans,
+            next_page_token: page.next_page_token,
+            total: 0,
+        };
+        let others = pages(Others::ask(asked, ask).await, theirs);
+        let (found, silent) = merged(&wanted.page()?, own, others, |plan: &pb::PlanRecord| plan.id.clone(), true)?;
         let (plans, next_page_token) = (found.items, found.next_page_token);
-        Ok(Response::new(pb::ListPlansResponse { plans, next_page_token }))
+        Ok(told(pb::ListPlansResponse { plans, next_page_token }, &silent))
     }
 
     type WatchPlanStream = Answers<pb::PlanRecord>;
@@ -83,6 +121,9 @@ impl PlanService for Plans {
         &self,
         request: Request<pb::WatchPlanRequest>,
     ) -> Result<Response<Self::WatchPlanStream>, Status> {
+        if let Some(asked) = self.elsewhere(&request.get_ref().id, &request) {
+            return watched_elsewhere(asked, request.into_inner(), &self.stopped).await;
+        }
         let id = request.into_inner().id;
         if self.coordinator.plan(&id).is_none() {
             return Err(ApiError::not_found("plan", &id).into());
@@ -96,6 +137,7 @@ impl PlanService for Plans {
         &self,
         request: Request<pb::ApprovePlanRequest>,
     ) -> Result<Response<pb::PlanRecord>, Status> {
+        if_elsewhere!(self, request, approve_plan);
         let id = request.into_inner().id;
         answer(&*self.coordinator.approve_plan(&id).await.map_err(ApiError::from)?)
     }
@@ -104,6 +146,7 @@ impl PlanService for Plans {
         &self,
         request: Request<pb::PausePlanRequest>,
     ) -> Result<Response<pb::PlanRecord>, Status> {
+        if_elsewhere!(self, request, pause_plan);
         let pb::PausePlanRequest { id, reason } = request.into_inner();
         answer(&*self.coordinator.pause_plan(&id, &reason).await.map_err(ApiError::from)?)
     }
@@ -112,6 +155,7 @@ impl PlanService for Plans {
         &self,
         request: Request<pb::ResumePlanRequest>,
     ) -> Result<Response<pb::PlanRecord>, Status> {
+        if_elsewhere!(self, request, resume_plan);
         let id = request.into_inner().id;
         answer(&*self.coordinator.resume_plan(&id).await.map_err(ApiError::from)?)
     }
@@ -120,6 +164,7 @@ impl PlanService for Plans {
         &self,
         request: Request<pb::LimitPlanRequest>,
     ) -> Result<Response<pb::PlanRecord>, Status> {
+        if_elsewhere!(self, request, limit_plan);
         let pb::LimitPlanRequest { id, pace } = request.into_inner();
         let pace = pace_from_wire(pace).map_err(ApiError::invalid)?;
         answer(&*self.coordinator.limit_plan(&id, pace).await.map_err(ApiError::from)?)
@@ -129,10 +174,34 @@ impl PlanService for Plans {
         &self,
         request: Request<pb::CancelPlanRequest>,
     ) -> Result<Response<pb::PlanRecord>, Status> {
+        if_elsewhere!(self, request, cancel_plan);
         let pb::CancelPlanRequest { id, finish_running, reason } = request.into_inner();
         let record = self.coordinator.cancel_plan(&id, finish_running, &reason).await;
         answer(&*record.map_err(ApiError::from)?)
     }
+}
+
+/// Follows a plan of another member.
+async fn watched_elsewhere(
+    asked: Asked,
+    request: pb::WatchPlanRequest,
+    stopped: &CancellationToken,
+) -> Result<Response<Answers<pb::PlanRecord>>, Status> {
+    let ask = async |at| {
+        let mut request = alone(request.clone());
+        // It lasts as long as the plan.
+        request.metadata_mut().remove("grpc-timeout");
+        let stream = client(at).watch_plan(request).await?.into_inner();
+        Ok(Response::new(stream))
+    };
+    let mut stream = Others::find(asked, "plan", &request.id, ask).await?.into_inner();
+    let task = async move |caller: Caller<pb::PlanRecord>| -> Result<(), Ended> {
+        while let Some(record) = stream.message().await.map_err(|status| ApiError::of_transport(&status))? {
+            caller.send(record).await?;
+        }
+        Ok(())
+    };
+    Ok(Response::new(answers(QUEUE, stopped, task)))
 }
 
 /// What a request asks of the solver is judged by the solver's validation, in a problem without hosts.

@@ -3,12 +3,11 @@
 use super::agent_service::Agents;
 use super::cluster_service::Cluster;
 use super::observe::Observe;
-use super::peers::{Peers, RingAnswers, keep_links};
+use super::peers::{Others, Peers, RingAnswers, keep_links};
 use super::placement_service::Placement;
 use super::plan_service::Plans;
 use crate::config;
 use crate::coordinator::Coordinator;
-use crate::coordinator::settings::Ring;
 use crate::metrics::Calls;
 use crate::solving::Solver;
 use dvms_proto::v1 as pb;
@@ -51,8 +50,6 @@ pub struct Options {
     pub stop_timeout: Duration,
     /// Where calls are counted, for the metrics.
     pub calls: Calls,
-    /// The other coordinators.
-    pub ring: Ring,
 }
 
 impl Default for Options {
@@ -69,7 +66,6 @@ impl From<&config::Config> for Options {
             stop_timeout: Duration::try_from_secs_f64(config.server.stop_timeout_s)
                 .unwrap_or(Duration::from_secs(10)),
             calls: Calls::default(),
-            ring: config.ring.clone(),
         }
     }
 }
@@ -103,17 +99,18 @@ pub async fn serve(
         .max_decoding_message_size(LARGEST_REPORT);
     let placement = PlacementServiceServer::new(Placement::new(solver, &options.solve, stopping.clone()))
         .max_decoding_message_size(LARGEST_PROBLEM);
-    let cluster = ClusterServiceServer::new(Cluster::new(coordinator.clone(), stopped.clone()))
+    let others = Others::new(coordinator.clone());
+    let cluster =
+        ClusterServiceServer::new(Cluster::new(coordinator.clone(), others.clone(), stopped.clone()))
         .max_decoding_message_size(LARGEST_REQUEST);
-    let plans = PlanServiceServer::new(Plans::new(coordinator.clone(), stopped.clone()))
+    let plans = PlanServiceServer::new(Plans::new(coordinator.clone(), others.clone(), stopped.clone()))
         .max_decoding_message_size(LARGEST_REQUEST);
 
-    let ring = Arc::new(options.ring);
-    let peers = PeerServiceServer::new(Peers::new(coordinator.clone(), ring.clone(), stopped.clone()))
+    let peers = PeerServiceServer::new(Peers::new(coordinator.clone(), stopped.clone()))
         .max_decoding_message_size(LARGEST_FRAME);
-    let answers = RingServiceServer::new(RingAnswers::new(coordinator.clone(), ring.clone())?)
+    let answers = RingServiceServer::new(RingAnswers::new(coordinator.clone(), others))
         .max_decoding_message_size(LARGEST_REQUEST);
-    keep_links(&coordinator, &ring, &stopping);
+    keep_links(&coordinator, &stopping);
 
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in SERVICES {

@@ -2,6 +2,7 @@
 //! the view which that task publishes.
 
 use super::peers::Frame;
+use super::settings::RingMember;
 use super::view::{Figures, RingView, View};
 use crate::record::{
     AdminState, Event, Hello, HostRecord, Order, Pace, PlanRecord, PlanRequest, Report, VmRecord,
@@ -42,6 +43,7 @@ pub(super) enum Command {
     PausePlan { id: String, reason: String, reply: Reply<PlanRecord> },
     ResumePlan(String, Reply<PlanRecord>),
     LimitPlan { id: String, pace: Pace, reply: Reply<PlanRecord> },
+    Members(Vec<RingMember>),
     PeerUp { member: String, link: u64, frames: mpsc::Sender<Frame> },
     PeerDown { member: String, link: u64 },
     PeerNear { member: String, round_trip: Duration },

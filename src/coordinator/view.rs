@@ -27,6 +27,10 @@ pub(super) struct View {
 /// A coordinator as a member of its ring, and what it leads.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RingView {
+    /// `host:port` of the own API, as others are told.
+    pub address: String,
+    /// Where this coordinator is.
+    pub site: String,
     /// Other members, in the order in which they are asked: the near ones first.
     pub others: Vec<OtherMember>,
     /// Partitions that are led here.
@@ -42,6 +46,10 @@ pub struct RingView {
 pub struct OtherMember {
     /// Its name.
     pub name: String,
+    /// `host:port` of its API.
+    pub address: String,
+    /// Where it is.
+    pub site: String,
     /// A link stands to it.
     pub up: bool,
     /// Round-trip time; `None` = not measured.

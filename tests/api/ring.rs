@@ -10,8 +10,10 @@ use dvms::store::Store;
 use dvms_agent::Identity;
 use dvms_agent::hypervisor::simulated::{HostSpec, Load, SimulatedWorld, VmSpec};
 use dvms_proto::v1 as pb;
+use pb::cluster_service_client::ClusterServiceClient;
 use pb::exchange_request::Message as Said;
 use pb::peer_service_client::PeerServiceClient;
+use pb::plan_service_client::PlanServiceClient;
 use pb::ring_service_client::RingServiceClient;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -66,7 +68,7 @@ impl Members {
 
     fn run(&mut self, name: &str, listener: TcpListener) {
         let ring = self.ring(name);
-        let mut settings = Settings { ring: ring.clone(), ..Settings::default() };
+        let mut settings = Settings { ring, ..Settings::default() };
         settings.inventory.report_interval_s = 0.2;
         settings.inventory.lost_after_s = 1.0;
         settings.inventory.smoothing_s = 0.0;
@@ -80,7 +82,7 @@ impl Members {
         let (stop, address) = (CancellationToken::new(), listener.local_addr().unwrap());
         let (stopped, served) = (stop.clone().cancelled_owned(), coordinator.clone());
         let options =
-            Options { ring, stop_timeout: std::time::Duration::from_millis(500), ..Options::default() };
+            Options { stop_timeout: std::time::Duration::from_millis(500), ..Options::default() };
         let task = tokio::spawn(async move { serve(listener, served, solver, options, stopped).await.unwrap() });
         self.running.insert(name.to_owned(), Member { address, coordinator, stop, task });
     }
@@ -282,6 +284,91 @@ async fn a_member_hears_nobody_but_its_ring() {
         members.get_ring("east").await.members.iter().all(|member| member.reachable)
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_coordinator_answers_for_the_whole() {
+    let (world, stop) = (SimulatedWorld::new(1.0), CancellationToken::new());
+    for (host, vm) in [("e1", "v1"), ("e2", "v2"), ("n1", "v3"), ("w1", "v4")] {
+        add_host(&world, host, &[(vm, 500.0)]);
+    }
+    let mut members = Members::start().await;
+    for (host, member) in [("e1", "east"), ("e2", "east"), ("n1", "north"), ("w1", "west")] {
+        run_agent(&world, &members, host, member, &stop);
+    }
+    let mut client = ClusterServiceClient::new(members.channel("north").await);
+    until("all VMs are listed", async || {
+        let listed = client.list_vms(pb::ListVmsRequest::default()).await.unwrap().into_inner();
+        listed.vms.iter().map(|vm| vm.name.as_str()).collect::<Vec<_>>() == ["v1", "v2", "v3", "v4"]
+            && listed.total_size == 4
+    })
+    .await;
+    // Page by page, whoever has them.
+    let (mut names, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = pb::ListHostsRequest { page_size: 1, page_token, filter: String::new() };
+        let page = client.list_hosts(request).await.unwrap().into_inner();
+        assert_eq!((page.hosts.len(), page.total_size), (1, 4));
+        names.extend(page.hosts.into_iter().map(|host| host.name));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(names, ["e1", "e2", "n1", "w1"]);
+    let filter = "vm_count > 7".to_owned();
+    let none = client.list_hosts(pb::ListHostsRequest { filter, ..Default::default() }).await.unwrap();
+    assert!(none.into_inner().hosts.is_empty());
+    // One that another has, and what is wanted of it.
+    let host = client.get_host(pb::GetHostRequest { name: "e2".into() }).await.unwrap().into_inner();
+    assert_eq!(host.vm_count, 1);
+    assert_eq!(client.get_vm(pb::GetVmRequest { name: "v4".into() }).await.unwrap().into_inner().host, "w1");
+    let state = pb::host::AdminState::Cordoned as i32;
+    let request = pb::SetHostStateRequest { name: "e2".into(), state, reason: "test".into() };
+    assert_eq!(client.set_host_state(request.clone()).await.unwrap().into_inner().state, state);
+    let unknown = client.get_host(pb::GetHostRequest { name: "x".into() }).await.unwrap_err();
+    assert_eq!(failure(&unknown).0, Code::NotFound);
+    let local = |message| {
+        let mut request = tonic::Request::new(message);
+        request.metadata_mut().insert(dvms::api::LOCAL_HEADER, "1".parse().unwrap());
+        request
+    };
+    let own = client.list_hosts(local(pb::ListHostsRequest::default())).await.unwrap().into_inner();
+    assert_eq!(own.hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>(), ["n1"]);
+
+    // Plans tell by their names whose they are.
+    let mut plans = PlanServiceClient::new(members.channel("east").await);
+    let request = pb::CreatePlanRequest::default();
+    let made = plans.create_plan(request).await.unwrap().into_inner();
+    assert!(made.id.ends_with("-east"), "{}", made.id);
+    let mut plans = PlanServiceClient::new(members.channel("west").await);
+    let listed = plans.list_plans(pb::ListPlansRequest::default()).await.unwrap().into_inner().plans;
+    assert!(listed.iter().any(|plan| plan.id == made.id));
+    let watch = plans.watch_plan(pb::WatchPlanRequest { id: made.id.clone() }).await.unwrap();
+    let mut watch = watch.into_inner();
+    let mut last = None;
+    while let Some(record) = within("a record", watch.message()).await.unwrap() {
+        last = Some(record);
+    }
+    assert_eq!(last.unwrap().id, made.id);
+    plans.get_plan(pb::GetPlanRequest { id: made.id.clone(), view: 0 }).await.unwrap();
+    let refused = plans.approve_plan(pb::ApprovePlanRequest { id: made.id.clone() }).await.unwrap_err();
+    assert_eq!(failure(&refused).0, Code::FailedPrecondition);
+
+    // What a host is to be stays when its agent goes to another coordinator.
+    members.stop("east").await;
+    until("its hosts have gone over", async || {
+        let listed = client.list_hosts(pb::ListHostsRequest::default()).await.unwrap();
+        listed.metadata().get(dvms::api::SILENT_HEADER).is_some_and(|names| names == "east")
+            && listed.get_ref().hosts.iter().filter(|host| host.connection == 1).count() == 4
+    })
+    .await;
+    let host = client.get_host(pb::GetHostRequest { name: "e2".into() }).await.unwrap().into_inner();
+    assert_eq!(host.state, state, "it is still cordoned");
+    let unknown = client.get_host(pb::GetHostRequest { name: "x".into() }).await.unwrap_err();
+    let (code, reason, _) = failure(&unknown);
+    assert_eq!((code, reason.as_str()), (Code::Unavailable, "MEMBER_SILENT"));
+    stop.cancel();
 }
 
 #[tokio::test]

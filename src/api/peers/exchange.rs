@@ -5,12 +5,10 @@ use crate::api::error::ApiError;
 use crate::api::stream::{Answers, Caller, Ended, answers};
 use crate::coordinator::Coordinator;
 use crate::coordinator::peers::Frame;
-use crate::coordinator::settings::Ring;
 use dvms_proto::v1 as pb;
 use pb::exchange_request::Message as In;
 use pb::exchange_response::Message as Out;
 use pb::peer_service_server::PeerService;
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -20,14 +18,13 @@ const QUEUE: usize = 32;
 /// The service.
 pub(in crate::api) struct Peers {
     coordinator: Coordinator,
-    ring: Arc<Ring>,
     stopped: CancellationToken,
 }
 
 impl Peers {
     /// Streams end when `stopped`.
-    pub(in crate::api) fn new(coordinator: Coordinator, ring: Arc<Ring>, stopped: CancellationToken) -> Self {
-        Self { coordinator, ring, stopped }
+    pub(in crate::api) fn new(coordinator: Coordinator, stopped: CancellationToken) -> Self {
+        Self { coordinator, stopped }
     }
 }
 
@@ -39,15 +36,14 @@ impl PeerService for Peers {
         &self,
         request: Request<Streaming<pb::ExchangeRequest>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
-        let (coordinator, ring) = (self.coordinator.clone(), self.ring.clone());
-        let task = |member| listen(coordinator, ring, request.into_inner(), member);
+        let coordinator = self.coordinator.clone();
+        let task = |member| listen(coordinator, request.into_inner(), member);
         Ok(Response::new(answers(QUEUE, &self.stopped, task)))
     }
 }
 
 async fn listen(
     coordinator: Coordinator,
-    ring: Arc<Ring>,
     mut inbox: Streaming<pb::ExchangeRequest>,
     member: Caller<pb::ExchangeResponse>,
 ) -> Result<(), Ended> {
@@ -59,9 +55,9 @@ async fn listen(
         None => return Ok(()),
     };
     let from = hello.member.clone();
-    let version = judged(&ring, &hello)?;
+    let version = judged(&coordinator, &hello)?;
     let welcome = pb::PeerWelcome {
-        member: ring.name.clone(),
+        member: coordinator.name().to_owned(),
         version,
         software: env!("CARGO_PKG_VERSION").to_owned(),
     };
@@ -83,21 +79,21 @@ async fn listen(
 }
 
 /// The version of the protocol that is spoken with who says this.
-fn judged(ring: &Ring, hello: &pb::PeerHello) -> Result<u32, ApiError> {
+fn judged(coordinator: &Coordinator, hello: &pb::PeerHello) -> Result<u32, ApiError> {
     let pb::PeerHello { member, to, oldest_version, newest_version } = hello;
-    if *to != ring.name {
-        let message = format!("this is coordinator {:?}, not {to:?}; look at ring.members", ring.name);
+    let me = coordinator.name();
+    if to != me {
+        let message = format!("this is coordinator {me:?}, not {to:?}; look at ring.members");
         return Err(ApiError::foreign_member(message));
     }
-    if *member == ring.name || !ring.members.iter().any(|known| known.name == *member) {
-        let message = format!("{member:?} is none of the other ring.members of {:?}", ring.name);
+    if !coordinator.ring().others.iter().any(|known| known.name == *member) {
+        let message = format!("{member:?} is none of the other ring.members of {me:?}");
         return Err(ApiError::foreign_member(message));
     }
     common(*oldest_version, *newest_version).ok_or_else(|| {
         ApiError::protocol_version(format!(
-            "{member} speaks versions {oldest_version} to {newest_version} of the protocol between coordinators, {} \
-             {OLDEST} to {NEWEST}; upgrade the older of the two",
-            ring.name
+            "{member} speaks versions {oldest_version} to {newest_version} of the protocol between coordinators, {me} \
+             {OLDEST} to {NEWEST}; upgrade the older of the two"
         ))
     })
 }

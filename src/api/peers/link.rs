@@ -2,11 +2,11 @@
 
 use super::{NEWEST, OLDEST, PATIENCE, endpoint};
 use crate::coordinator::Coordinator;
-use crate::coordinator::settings::{Ring, RingMember};
 use dvms_proto::v1 as pb;
 use pb::exchange_request::Message as Out;
 use pb::exchange_response::Message as In;
 use pb::peer_service_client::PeerServiceClient;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -15,6 +15,8 @@ use tonic::Streaming;
 
 /// Frames that wait for the connection; those beyond wait at the coordinator.
 const WAITING: usize = 64;
+/// Between two looks at who takes part.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Between two pings.
 const PING_EVERY: Duration = Duration::from_secs(1);
 /// A member that does not answer a ping for so long is not there.
@@ -22,31 +24,48 @@ const SILENT_AFTER: Duration = Duration::from_secs(3);
 /// First and longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// Keeps links to all other members until `stopped`.
-pub(in crate::api) fn keep_links(coordinator: &Coordinator, ring: &Ring, stopped: &CancellationToken) {
-    for member in ring.members.iter().filter(|member| member.name != ring.name) {
-        let (coordinator, stopped) = (coordinator.clone(), stopped.clone());
-        let (me, member) = (ring.name.clone(), member.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = stopped.cancelled() => {}
-                () = keep(&coordinator, &me, &member) => {}
+/// Keeps links to all other members, whoever these are, until `stopped`.
+pub(in crate::api) fn keep_links(coordinator: &Coordinator, stopped: &CancellationToken) {
+    let (coordinator, stopped) = (coordinator.clone(), stopped.clone());
+    tokio::spawn(async move {
+        let mut kept: BTreeMap<(String, String), CancellationToken> = BTreeMap::new();
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        while stopped.run_until_cancelled(looks.tick()).await.is_some() {
+            let others = coordinator.ring().others;
+            let wanted: BTreeSet<(String, String)> =
+                others.into_iter().map(|other| (other.name, other.address)).collect();
+            kept.retain(|member, ended| {
+                let stays = wanted.contains(member);
+                if !stays {
+                    ended.cancel();
+                }
+                stays
+            });
+            for member in wanted {
+                kept.entry(member.clone()).or_insert_with(|| {
+                    let ended = stopped.child_token();
+                    let (coordinator, until) = (coordinator.clone(), ended.clone());
+                    tokio::spawn(async move {
+                        until.run_until_cancelled(keep(&coordinator, &member.0, &member.1)).await;
+                    });
+                    ended
+                });
             }
-        });
-    }
+        }
+    });
 }
 
-async fn keep(coordinator: &Coordinator, me: &str, member: &RingMember) {
+async fn keep(coordinator: &Coordinator, member: &str, address: &str) {
     let mut pause = PAUSES.0;
     let mut told = String::new();
     loop {
         let begun = Instant::now();
-        match hold(coordinator, me, member).await {
+        match hold(coordinator, member, address).await {
             Ok(()) => return,
             Err(why) => {
                 // The same again is said once.
                 if why != told {
-                    tracing::warn!(member = member.name, address = member.address, "no link: {why}");
+                    tracing::warn!(member, address, "no link: {why}");
                     told = why;
                 }
             }
@@ -60,14 +79,14 @@ async fn keep(coordinator: &Coordinator, me: &str, member: &RingMember) {
 }
 
 /// Holds one stream until it breaks; `Ok` when the coordinator has stopped.
-async fn hold(coordinator: &Coordinator, me: &str, member: &RingMember) -> Result<(), String> {
-    let endpoint = endpoint(&member.address).map_err(|error| with_sources(&error))?;
+async fn hold(coordinator: &Coordinator, member: &str, address: &str) -> Result<(), String> {
+    let endpoint = endpoint(address).map_err(|error| with_sources(&error))?;
     let channel = endpoint.connect().await.map_err(|error| with_sources(&error))?;
     let mut client = PeerServiceClient::new(channel);
     let (out, outbox) = mpsc::channel(WAITING);
     let hello = pb::PeerHello {
-        member: me.to_owned(),
-        to: member.name.clone(),
+        member: coordinator.name().to_owned(),
+        to: member.to_owned(),
         oldest_version: OLDEST,
         newest_version: NEWEST,
     };
@@ -78,8 +97,8 @@ async fn hold(coordinator: &Coordinator, me: &str, member: &RingMember) -> Resul
     let mut inbox = answer.map_err(|status| status.message().to_owned())?.into_inner();
     let first = tokio::time::timeout(PATIENCE, next(&mut inbox)).await.map_err(late)??;
     let In::Welcome(welcome) = first else { return Err("it did not begin with a welcome".to_owned()) };
-    tracing::info!(member = member.name, version = welcome.software, "a link stands");
-    let Some(link) = coordinator.link(&member.name).await else { return Ok(()) };
+    tracing::info!(member, version = welcome.software, "a link stands");
+    let Some(link) = coordinator.link(member).await else { return Ok(()) };
     speak(link, &out, &mut inbox).await
 }
 

@@ -3,10 +3,13 @@
 
 mod exchange;
 mod link;
+mod others;
 mod ring_service;
 
 pub(super) use exchange::Peers;
 pub(super) use link::keep_links;
+pub use others::{LOCAL_HEADER, SILENT_HEADER};
+pub(super) use others::{Asked, Others, alone, answer, merged, pages};
 pub(super) use ring_service::RingAnswers;
 
 use std::time::Duration;

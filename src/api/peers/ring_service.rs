@@ -1,76 +1,58 @@
 //! `RingService`: the members, their cells and partitions.
 
-use super::{PATIENCE, channel};
-use crate::coordinator::settings::{Ring, RingMember};
+use super::{Others, PATIENCE, alone};
 use crate::coordinator::{Coordinator, OtherMember, PartitionView, RingView};
 use crate::record::Connection;
 use dvms_proto::v1 as pb;
 use futures::future::join_all;
 use pb::ring_service_client::RingServiceClient;
 use pb::ring_service_server::RingService;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 /// The service.
 pub(in crate::api) struct RingAnswers {
     coordinator: Coordinator,
-    ring: Arc<Ring>,
-    channels: BTreeMap<String, Channel>,
+    others: Others,
 }
 
 impl RingAnswers {
-    /// Other members are asked over connections of its own.
-    ///
-    /// # Errors
-    /// The address of a member is none.
-    pub(in crate::api) fn new(coordinator: Coordinator, ring: Arc<Ring>) -> Result<Self, tonic::transport::Error> {
-        let others = ring.members.iter().filter(|member| member.name != ring.name);
-        let channels = others.map(|member| Ok((member.name.clone(), channel(&member.address)?)));
-        let channels = channels.collect::<Result<_, tonic::transport::Error>>()?;
-        Ok(Self { coordinator, ring, channels })
+    pub(in crate::api) fn new(coordinator: Coordinator, others: Others) -> Self {
+        Self { coordinator, others }
     }
 
     /// This member.
     fn own(&self, view: &RingView) -> pb::RingMember {
         let hosts = self.coordinator.hosts();
         let connected = hosts.iter().filter(|host| host.connection == Connection::Connected).count();
-        let alone = self.ring.members.is_empty();
-        let place = self.place(self.coordinator.name());
+        let is_alone = view.others.is_empty();
         pb::RingMember {
             name: self.coordinator.name().to_owned(),
-            address: place.address,
-            site: place.site,
+            address: view.address.clone(),
+            site: view.site.clone(),
             reachable: true,
             round_trip_ms: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             hosts: connected as u32,
-            free_hosts: if alone { connected as u32 } else { view.free_hosts },
+            free_hosts: if is_alone { connected as u32 } else { view.free_hosts },
             vms: self.coordinator.vms().len() as u32,
             partitions: view.partitions.iter().map(partition).collect(),
             events: view.events.clone(),
         }
     }
 
-    fn place(&self, name: &str) -> RingMember {
-        self.ring.members.iter().find(|member| member.name == name).cloned().unwrap_or_default()
-    }
-
     /// What another member says of itself, and what is known of it here.
     async fn other(&self, seen: OtherMember) -> pb::RingMember {
         let answered = async {
-            let mut client = RingServiceClient::new(self.channels.get(&seen.name)?.clone());
-            let asking = client.get_ring(pb::GetRingRequest { local: true });
+            let mut client = RingServiceClient::new(self.others.channel(&seen.address)?);
+            let asking = client.get_ring(alone(pb::GetRingRequest { local: true }));
             let answer = tokio::time::timeout(PATIENCE, asking).await.ok()?.ok()?;
             answer.into_inner().members.pop()
         };
-        let place = self.place(&seen.name);
         let known = answered.await.unwrap_or_default();
         pb::RingMember {
             name: seen.name,
-            address: place.address,
-            site: place.site,
+            address: seen.address,
+            site: seen.site,
             round_trip_ms: seen.round_trip.filter(|_| seen.up).map(|length| length.as_secs_f64() * 1000.0),
             ..known
         }

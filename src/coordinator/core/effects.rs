@@ -2,6 +2,7 @@
 
 use crate::coordinator::handle::OperateError;
 use crate::coordinator::peers::Frame;
+use crate::coordinator::settings::RingMember;
 use crate::record::{ActionKey, AdminState, Hello, HostRecord, Order, Pace, PlanRecord, PlanRequest, Report};
 use crate::solving;
 use crate::store;
@@ -45,6 +46,8 @@ pub(in crate::coordinator) enum Input {
     Stored { seq: u64 },
     /// The last try to write failed; it is tried again.
     NotStored { message: String },
+    /// These are the members of the ring, this one too.
+    Members { members: Vec<RingMember> },
     /// A link to another member of the ring stands, in both directions as far as is known.
     PeerUp { member: String },
     /// It does not stand any more.

@@ -134,6 +134,7 @@ impl Core {
             Input::Solved { solve, outcome, took } => self.solved(solve, outcome, took, now),
             Input::Stored { seq } => self.stored(seq, now),
             Input::NotStored { message } => self.not_stored(message, now),
+            Input::Members { members } => self.set_members(Some(members), now),
             Input::PeerUp { member } => self.peer_up(&member),
             Input::PeerDown { member } => self.peer_down(&member),
             Input::PeerNear { member, round_trip } => self.peer_near(&member, round_trip, now),

@@ -122,7 +122,7 @@ impl Core {
 
     /// The last id that was given here. Those of a member of a ring tell its name.
     pub(super) fn last_plan_id(&self) -> String {
-        let member = if self.ring.is_alone() { "" } else { self.ring.me() };
+        let member = if self.ring.is_named() { self.ring.me() } else { "" };
         plan_id(self.last_plan, member)
     }
 

@@ -50,7 +50,7 @@ impl Coordinator {
     ) -> Result<Self, StoreError> {
         let began = Instant::now();
         let mut restored = Restored::read(&store)?;
-        if !settings.ring.members.is_empty() {
+        if !settings.ring.name.is_empty() {
             restored.incarnation = store.next_epoch(0)?;
         }
         let report_interval = seconds(settings.inventory.report_interval_s);
@@ -266,6 +266,7 @@ impl Driver {
                 let ticket = self.caller(Caller::Plan(reply));
                 self.feed(Input::LimitPlan { id, pace, ticket });
             }
+            Command::Members(members) => self.feed(Input::Members { members }),
             Command::PeerUp { member, link, frames } => {
                 self.peers.insert(member.clone(), (link, frames));
                 self.feed(Input::PeerUp { member });

@@ -3,6 +3,7 @@
 use super::Frame;
 use crate::coordinator::Coordinator;
 use crate::coordinator::handle::Command;
+use crate::coordinator::settings::RingMember;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -51,6 +52,11 @@ impl Coordinator {
         let command = Command::PeerUp { member: member.to_owned(), link: number, frames: sender };
         self.shared.commands.send(command).await.ok()?;
         Some(Link { member: member.to_owned(), number, commands: self.shared.commands.clone(), frames })
+    }
+
+    /// These are the members of the ring from now on, this one too. False when the coordinator has stopped.
+    pub async fn set_members(&self, members: Vec<RingMember>) -> bool {
+        self.shared.commands.send(Command::Members(members)).await.is_ok()
     }
 
     /// Another member has said something; waits while the coordinator is behind. False when it has stopped.

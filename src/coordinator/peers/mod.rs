@@ -31,11 +31,10 @@ pub enum Frame {
         /// VMs that wait.
         waiting: Vec<VmReport>,
     },
-    /// All hosts with a session at the sender, each with the epoch of that: a host that the receiver has with a smaller
-    /// one has gone over.
+    /// All hosts with a session at the sender: one that the receiver has with a smaller epoch has gone over.
     Cell {
-        /// Host → epoch.
-        hosts: BTreeMap<String, u64>,
+        /// The hosts.
+        hosts: BTreeMap<String, Session>,
     },
     /// An action of a plan of the sender for an agent of the receiver. Told again until progress is heard.
     Order {
@@ -84,6 +83,15 @@ pub enum Frame {
         /// What it tells.
         progress: ActionProgress,
     },
+}
+
+/// The session of an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its epoch.
+    pub epoch: u64,
+    /// What operators want of the host: it stays so when the agent goes to another coordinator.
+    pub state: AdminState,
 }
 
 /// An action that an agent has, or is about to have.

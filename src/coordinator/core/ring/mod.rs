@@ -25,7 +25,7 @@ pub(in crate::coordinator::core) use own::{is_of_ring, is_unsettled};
 use super::{Core, Effect};
 use crate::coordinator::detect::Key;
 use crate::coordinator::inventory::{HostEntry, Now};
-use crate::coordinator::peers::Frame;
+use crate::coordinator::peers::{Frame, Session};
 use crate::coordinator::settings;
 use crate::partition::{
     self, Body, EventKey, Facts, Host, Input, Member, Millis, Node, PartitionId, Place, Time,
@@ -38,6 +38,9 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(in crate::coordinator::core) struct Membership {
     node: Node,
+    named: bool,
+    /// All members, this one too.
+    places: BTreeMap<String, settings::RingMember>,
     /// For waits of random length.
     random: u64,
     /// Members that a link stands to.
@@ -64,7 +67,7 @@ pub(in crate::coordinator::core) struct Membership {
     owed: BTreeMap<ActionKey, forward::Owed>,
     /// When leaders were last told of their hosts, and members of this cell.
     told_hosts: Duration,
-    told_cell: (BTreeMap<String, u64>, Duration),
+    told_cell: (BTreeMap<String, Session>, Duration),
 }
 
 /// A trouble that is an event of the protocol.
@@ -80,20 +83,15 @@ struct Raised {
 impl Membership {
     /// `incarnation` must be greater than in every life before.
     pub(in crate::coordinator::core) fn new(settings: &settings::Ring, incarnation: u64) -> Self {
+        let named = !settings.name.is_empty();
         let lease = Millis((settings.lease_s * 1000.0) as u64);
         let timers = partition::Settings { lease, ..partition::Settings::default() };
         let name = if settings.name.is_empty() { "alone" } else { &settings.name };
         let me = Member::from(name);
-        let mut node = Node::new(me, incarnation, timers);
-        if !settings.members.is_empty() {
-            let place = |site: &str| Place { site: site.to_owned(), distance: Millis(0) };
-            let members =
-                settings.members.iter().map(|m| (m.name.as_str().into(), place(&m.site))).collect();
-            let start = partition::Now { at: Time(0), random: 0 };
-            node.handle_event(start, Input::Ring { ring: partition::Ring::new(members) });
-        }
-        Self {
-            node,
+        let mut membership = Self {
+            node: Node::new(me, incarnation, timers),
+            named,
+            places: BTreeMap::new(),
             random: incarnation ^ 0x9e37_79b9_7f4a_7c15,
             up: BTreeSet::new(),
             near: BTreeMap::new(),
@@ -108,7 +106,31 @@ impl Membership {
             owed: BTreeMap::new(),
             told_hosts: Duration::ZERO,
             told_cell: (BTreeMap::new(), Duration::ZERO),
-        }
+        };
+        let ring = membership.ring_of(&settings.members);
+        membership.node.handle_event(partition::Now { at: Time(0), random: 0 }, Input::Ring { ring });
+        membership
+    }
+
+    /// The ring of these members, which are kept; this one always belongs to it.
+    fn ring_of(&mut self, members: &[settings::RingMember]) -> partition::Ring {
+        self.places = members.iter().map(|member| (member.name.clone(), member.clone())).collect();
+        let me = settings::RingMember { name: self.me().to_owned(), ..settings::RingMember::default() };
+        self.places.entry(me.name.clone()).or_insert(me);
+        let distance = |name: &str| {
+            let near = self.near.get(name).copied().unwrap_or_default();
+            Millis(u64::try_from(near.as_millis()).unwrap_or(u64::MAX))
+        };
+        let place = |member: &settings::RingMember| {
+            let place = Place { site: member.site.clone(), distance: distance(&member.name) };
+            (Member::from(member.name.as_str()), place)
+        };
+        partition::Ring::new(self.places.values().map(place).collect())
+    }
+
+    /// Whether it has a name that no other coordinator has.
+    pub(in crate::coordinator::core) fn is_named(&self) -> bool {
+        self.named
     }
 
     /// Whether there are no other members.
@@ -183,19 +205,30 @@ impl Core {
 
     /// How near a member is decides when it is asked.
     pub(super) fn peer_near(&mut self, member: &str, round_trip: Duration, now: Now) {
-        let distance = Millis(u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX));
         let before = self.ring.near.insert(member.to_owned(), round_trip);
         // Only its order of magnitude matters.
         let steps = |length: Duration| length.as_millis().checked_ilog2();
         if before.is_some_and(|before| steps(before) == steps(round_trip)) {
             return;
         }
-        let place = |(name, place): (&Member, &Place)| {
-            let distance = if name.as_str() == member { distance } else { place.distance };
-            (name.clone(), Place { distance, ..place.clone() })
-        };
-        let ring = partition::Ring::new(self.ring.node.ring().members().map(place).collect());
-        self.happens(Input::Ring { ring }, now);
+        self.set_members(None, now);
+    }
+
+    /// The ring is another one, or its members are nearer or farther than before.
+    pub(super) fn set_members(&mut self, members: Option<Vec<settings::RingMember>>, now: Now) {
+        let members = members.unwrap_or_else(|| self.ring.places.values().cloned().collect());
+        let ring = self.ring.ring_of(&members);
+        let time = self.ring.time(now);
+        self.ring.node.handle_event(time, Input::Ring { ring });
+        let gone = |member: &String| !self.ring.places.contains_key(member);
+        let gone: Vec<String> = self.ring.up.iter().filter(|member| gone(member)).cloned().collect();
+        for member in gone {
+            self.ring.up.remove(&member);
+            self.ring.elsewhere.remove(&member);
+        }
+        self.urgent = true;
+        self.mind_own_hosts(now);
+        self.follow(now);
     }
 
     /// Another member has said something.
@@ -211,7 +244,7 @@ impl Core {
                 self.follow(now);
             }
             Frame::Hosts { hosts, waiting } => self.neighbours_told(from, hosts, waiting, now),
-            Frame::Cell { hosts } => self.cell_told(from, hosts, now),
+            Frame::Cell { hosts } => self.cell_told(from, &hosts, now),
             Frame::Order { partition, fence, flight, order } => {
                 self.order_came(from, &partition, fence, flight, order, now);
             }

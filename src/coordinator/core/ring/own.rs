@@ -6,8 +6,8 @@
 
 use super::super::{Core, Effect};
 use super::time;
-use crate::coordinator::inventory::Now;
-use crate::coordinator::peers::{Frame, Neighbour};
+use crate::coordinator::inventory::{HostEntry, Now};
+use crate::coordinator::peers::{Frame, Neighbour, Session};
 use crate::coordinator::planning;
 use crate::coordinator::settings::seconds;
 use crate::partition::{Facts, Host, Input, Member, PartitionId};
@@ -146,9 +146,10 @@ impl Core {
     }
 
     /// Hosts with a session here.
-    pub(super) fn own_sessions(&self) -> BTreeMap<String, u64> {
+    pub(super) fn own_sessions(&self) -> BTreeMap<String, Session> {
         let standing = self.cell.hosts.iter().filter(|(_, entry)| entry.connection == Connection::Connected);
-        standing.map(|(host, entry)| (host.clone(), entry.epoch)).collect()
+        let session = |entry: &HostEntry| Session { epoch: entry.epoch, state: entry.admin };
+        standing.map(|(host, entry)| (host.clone(), session(entry))).collect()
     }
 
     /// Tells the members which hosts have a session here: when that has changed, and again.
@@ -165,13 +166,23 @@ impl Core {
     }
 
     /// Another member has these hosts.
-    pub(super) fn cell_told(&mut self, from: &str, hosts: BTreeMap<String, u64>, now: Now) {
-        let newer = |host: &String, epoch: u64| {
-            self.cell.hosts.get(host).is_some_and(|entry| entry.epoch < epoch)
-        };
-        let moved: Vec<String> =
-            hosts.iter().filter(|(host, epoch)| newer(host, **epoch)).map(|(host, _)| host.clone()).collect();
-        self.ring.elsewhere.insert(from.to_owned(), hosts);
+    pub(super) fn cell_told(&mut self, from: &str, hosts: &BTreeMap<String, Session>, now: Now) {
+        let mut moved = Vec::new();
+        for (host, session) in hosts {
+            let own = self.cell.hosts.get(host).map(|entry| entry.epoch);
+            if own.is_some_and(|own| own < session.epoch) {
+                moved.push(host.clone());
+            }
+            // Should its agent come here, it stays what operators want it to be.
+            if own.is_none_or(|own| own < session.epoch)
+                && self.wanted.get(host).copied().unwrap_or_default() != session.state
+            {
+                self.wanted.insert(host.clone(), session.state);
+                self.journal.write(store::Change::HostState(host.clone(), session.state));
+            }
+        }
+        let epochs = hosts.iter().map(|(host, session)| (host.clone(), session.epoch)).collect();
+        self.ring.elsewhere.insert(from.to_owned(), epochs);
         self.ring.cells_at.insert(from.to_owned(), now.at);
         for host in moved {
             self.host_has_moved(&host, from, now);

@@ -11,10 +11,15 @@ impl Membership {
         let other = |name: String| OtherMember {
             up: self.up.contains(&name),
             round_trip: self.near.get(&name).copied(),
+            address: self.places.get(&name).map(|place| place.address.clone()).unwrap_or_default(),
+            site: self.places.get(&name).map(|place| place.site.clone()).unwrap_or_default(),
             name,
         };
+        let own = self.places.get(self.me()).cloned().unwrap_or_default();
         let tour = self.node.ring().tour(self.node.me());
         RingView {
+            address: own.address,
+            site: own.site,
             others: tour.iter().skip(1).map(|member| other(member.to_string())).collect(),
             partitions: self.node.partitions().map(|(id, led)| self.partition(id, led)).collect(),
             events: self.raised.keys().map(ToString::to_string).collect(),
