@@ -34,6 +34,7 @@ has_libclang() {
     any_file '/usr/lib64/llvm*/lib/clang/*/include/stddef.h' || has clang
 }
 has_cxx() { has c++ || has g++ || has clang++; }
+has_protoc() { has protoc && any_file '/usr/*include/google/protobuf/descriptor.proto'; }
 has_libvirt_headers() { pkg-config --exists 'libvirt >= 6.0.0' 2>/dev/null; }
 has_libvirt_qemu_driver() { has libvirtd && any_file '/usr/lib*/libvirt/connection-driver/libvirt_driver_qemu.so' ||
   any_file '/usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so'; }
@@ -60,6 +61,8 @@ look() {
       need "make" "builds HiGHS" make make has make
       need "cmake" "builds HiGHS" cmake cmake has cmake
       need "libclang" "reads HiGHS' C header (bindgen)" libclang-dev clang-devel has_libclang
+      need "protoc" "reads the API of etcd" "protobuf-compiler libprotobuf-dev" "protobuf-compiler protobuf-devel" \
+        has_protoc
       ;;
     agent)
       need "C compiler" "links the agent" gcc gcc has cc
@@ -75,6 +78,7 @@ look() {
       need "ip" "the network between the hypervisors" iproute2 iproute has ip
       need "nsenter" "one namespace for each hypervisor" util-linux util-linux has nsenter
       need "gcc" "builds the tests' guest" gcc gcc has gcc
+      need "etcd" "tells the tests' coordinators of each other" etcd-server etcd has etcd
       ;;
     *) die "no such group: $group (there are build, agent, test)" ;;
     esac

@@ -8,6 +8,7 @@ use super::paint::Paint;
 use crate::api::server;
 use crate::config::{Config, ConfigError, Log, LogFormat};
 use crate::coordinator::Coordinator;
+use crate::coordinator::peers::registry;
 use crate::metrics;
 use crate::solving::Engine;
 use crate::store::Store;
@@ -176,9 +177,20 @@ async fn serve(config: &Config, output: Output) -> Result<Exit, Failure> {
     };
     let figures_at = figures.as_ref().and_then(|listener| listener.local_addr().ok());
 
+    let mut settings = config.coordinator();
+    let told = !settings.ring.etcd.endpoints.is_empty();
+    if told {
+        settings.ring.members = registry::last_known(&config.state_dir).map_err(|error| {
+            Failure::new(format!("cannot read the last known members of the ring: {}", plain(&error)))
+        })?;
+    }
     let solver = Arc::new(Engine);
-    let coordinator = Coordinator::start(&name(config), config.coordinator(), store, solver.clone())
+    let coordinator = Coordinator::start(&name(config), settings, store, solver.clone())
         .map_err(|error| Failure::new(error.to_string()))?;
+    if told {
+        let keeping = registry::keep(coordinator.clone(), config.ring.clone(), config.state_dir.clone());
+        tokio::spawn(keeping);
+    }
     let mut options = server::Options::from(config);
     let limit = options.stop_timeout;
     // Clients that hang on are no reason to fail: they are left before the stop has to be forced.

@@ -289,8 +289,32 @@ pub struct Ring {
     pub name: String,
     /// Seconds after which a reservation of a host ends whose leader is not heard of. The same at all members.
     pub lease_s: f64,
-    /// All members, this one too; the same list at each of them.
+    /// `host:port` where other members reach this one, if etcd tells them; else their lists do.
+    pub address: String,
+    /// Where this coordinator is, if etcd tells the others; hosts of members of the same site are preferred.
+    pub site: String,
+    /// All members, this one too; the same list at each of them. Not with etcd, which knows them.
     pub members: Vec<RingMember>,
+    /// Where members are told of each other.
+    pub etcd: Etcd,
+}
+
+/// `[ring.etcd]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Etcd {
+    /// `host:port` of each server of it; none = the list of members is fixed.
+    pub endpoints: Vec<String>,
+    /// What the names of all keys begin with.
+    pub prefix: String,
+    /// Seconds after which a member that is not heard of is none any more.
+    pub ttl_s: u32,
+}
+
+impl Default for Etcd {
+    fn default() -> Self {
+        Self { endpoints: Vec::new(), prefix: "/dvms".to_owned(), ttl_s: 10 }
+    }
 }
 
 /// A member of the ring.
@@ -308,7 +332,14 @@ pub struct RingMember {
 
 impl Default for Ring {
     fn default() -> Self {
-        Self { name: String::new(), lease_s: 10.0, members: Vec::new() }
+        Self {
+            name: String::new(),
+            lease_s: 10.0,
+            address: String::new(),
+            site: String::new(),
+            members: Vec::new(),
+            etcd: Etcd::default(),
+        }
     }
 }
 
@@ -324,6 +355,32 @@ impl Ring {
         if !(2.0..=600.0).contains(&self.lease_s) {
             wrong("ring.lease_s", format!("must be from 2 to 600, is {}", self.lease_s));
         }
+        let is_address = |text: &str| {
+            let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            port.is_some_and(|port| port > 0)
+        };
+        let dynamic = !self.etcd.endpoints.is_empty();
+        for (i, endpoint) in self.etcd.endpoints.iter().enumerate() {
+            if !is_address(endpoint) {
+                wrong(&format!("ring.etcd.endpoints[{i}]"), format!("must be host:port, is {endpoint:?}"));
+            }
+        }
+        if !(2..=600).contains(&self.etcd.ttl_s) {
+            wrong("ring.etcd.ttl_s", format!("must be from 2 to 600, is {}", self.etcd.ttl_s));
+        }
+        if !self.etcd.prefix.starts_with('/') || self.etcd.prefix.ends_with('/') {
+            wrong("ring.etcd.prefix", format!("must begin with / and not end with it, is {:?}", self.etcd.prefix));
+        }
+        if dynamic && !self.members.is_empty() {
+            wrong("ring.members", "cannot be set together with ring.etcd.endpoints".to_owned());
+        }
+        if dynamic && self.name.is_empty() {
+            wrong("ring.name", "must be set with ring.etcd.endpoints".to_owned());
+        }
+        if dynamic && !is_address(&self.address) {
+            let message = "must be host:port, where the other members reach this one";
+            wrong("ring.address", format!("{message}; it is {:?}", self.address));
+        }
         let mut names = std::collections::BTreeSet::new();
         for (i, member) in self.members.iter().enumerate() {
             let place = |field: &str| format!("ring.members[{i}].{field}");
@@ -333,8 +390,7 @@ impl Ring {
             if !names.insert(&member.name) {
                 wrong(&place("name"), format!("{} is there twice", member.name));
             }
-            let port = member.address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-            if port.is_none_or(|port| port == 0) {
+            if !is_address(&member.address) {
                 wrong(&place("address"), format!("must be host:port, is {:?}", member.address));
             }
         }

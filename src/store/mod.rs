@@ -6,6 +6,7 @@
 //! Calls block; the coordinator makes them on a thread of its own.
 
 mod error;
+pub mod etcd;
 mod lock;
 mod schema;
 #[cfg(test)]

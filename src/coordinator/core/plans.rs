@@ -297,6 +297,7 @@ impl Core {
         move |host| {
             self.partitions.holder(host).is_some_and(|holder| holder != id)
                 || wanted.contains(&host.to_owned())
+                || self.receives_for_others(host)
         }
     }
 
@@ -308,7 +309,9 @@ impl Core {
         kind: EventKind,
     ) -> impl Fn(&str) -> bool + use<'a> {
         let waits = (kind == EventKind::Underload).then(|| self.busy_for(id));
-        let held = move |host: &str| self.partitions.holder(host).is_some_and(|holder| holder != id);
+        let held = move |host: &str| {
+            self.partitions.holder(host).is_some_and(|holder| holder != id) || self.receives_for_others(host)
+        };
         move |host| waits.as_ref().map_or_else(|| held(host), |busy| busy(host))
     }
 

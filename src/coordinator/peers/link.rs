@@ -54,6 +54,11 @@ impl Coordinator {
         Some(Link { member: member.to_owned(), number, commands: self.shared.commands.clone(), frames })
     }
 
+    /// Becomes true when the coordinator has stopped.
+    pub(super) fn stopped(&self) -> tokio::sync::watch::Receiver<bool> {
+        self.shared.stopped.clone()
+    }
+
     /// These are the members of the ring from now on, this one too. False when the coordinator has stopped.
     pub async fn set_members(&self, members: Vec<RingMember>) -> bool {
         self.shared.commands.send(Command::Members(members)).await.is_ok()

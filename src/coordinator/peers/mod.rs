@@ -2,6 +2,7 @@
 //! stands; what is lost is told again by whoever needs it.
 
 mod link;
+pub mod registry;
 
 pub use link::Link;
 

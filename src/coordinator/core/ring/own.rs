@@ -11,7 +11,7 @@ use crate::coordinator::peers::{Frame, Neighbour, Session};
 use crate::coordinator::planning;
 use crate::coordinator::settings::seconds;
 use crate::partition::{Facts, Host, Input, Member, PartitionId};
-use crate::record::{Connection, Event, EventKind, Order, Severity, VmReport};
+use crate::record::{Connection, Event, EventKind, Order, Severity, VmReport, VmState};
 use crate::store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -58,7 +58,7 @@ impl Core {
             let facts = Facts {
                 room: rooms.get(name.as_str()).map_or([0, 0], |(room, _)| *room),
                 takes: rooms.get(name.as_str()).is_some_and(|(_, takes)| *takes),
-                busy: held || moving.contains(name.as_str()),
+                busy: held || moving.contains(name.as_str()) || self.receives_for_others(name),
             };
             if self.ring.facts.get(name) != Some(&facts) {
                 // Of a host that no coordinator ever had nothing can be reserved.
@@ -78,6 +78,17 @@ impl Core {
             let time = self.ring.time(now);
             self.ring.node.handle_event(time, Input::HostGone { host: host.as_str().into() });
         }
+    }
+
+    /// Whether a VM is on its way to a host of which this member was told nothing: it is one of a plan of another member,
+    /// under way since before the host came here.
+    pub(in crate::coordinator::core) fn receives_for_others(&self, host: &str) -> bool {
+        if self.ring.is_alone() {
+            return false;
+        }
+        let Some(entry) = self.cell.hosts.get(host) else { return false };
+        let untold = |vm: &str| self.cell.flight(vm).is_none_or(|flight| flight.destination != host);
+        entry.vms.iter().any(|(name, vm)| vm.report.state == VmState::MigratingIn && untold(name))
     }
 
     /// Brings the cell's table in line with the ledger.
