@@ -5,6 +5,7 @@
 mod agents;
 mod cluster;
 mod edge;
+mod etcd;
 mod fuzz;
 mod garbage;
 mod placement;

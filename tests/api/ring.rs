@@ -2,6 +2,7 @@
 
 use crate::support::{failure, until, within};
 use dvms::api::server::{Options, serve};
+use dvms::coordinator::peers::registry;
 use dvms::coordinator::settings::{Ring, RingMember};
 use dvms::coordinator::{Coordinator, Settings};
 use dvms::record::PlanState;
@@ -27,21 +28,27 @@ use tonic::transport::{Channel, Endpoint};
 
 const NAMES: [&str; 3] = ["east", "north", "west"];
 
-struct Member {
+pub(crate) struct Member {
     address: SocketAddr,
     coordinator: Coordinator,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-struct Members {
-    addresses: BTreeMap<String, SocketAddr>,
+pub(crate) struct Members {
+    pub(crate) addresses: BTreeMap<String, SocketAddr>,
     folder: tempfile::TempDir,
-    running: BTreeMap<String, Member>,
+    /// Where etcd is, if members are told of each other by it.
+    etcd: Option<String>,
+    pub(crate) running: BTreeMap<String, Member>,
 }
 
 impl Members {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
+        Self::told_by(None).await
+    }
+
+    pub(crate) async fn told_by(etcd: Option<String>) -> Self {
         let mut listeners = BTreeMap::new();
         for name in NAMES {
             listeners.insert(name.to_owned(), TcpListener::bind("127.0.0.1:0").await.unwrap());
@@ -49,7 +56,7 @@ impl Members {
         let addresses =
             listeners.iter().map(|(name, listener)| (name.clone(), listener.local_addr().unwrap())).collect();
         let mut members =
-            Self { addresses, folder: tempfile::tempdir().unwrap(), running: BTreeMap::new() };
+            Self { addresses, folder: tempfile::tempdir().unwrap(), etcd, running: BTreeMap::new() };
         for (name, listener) in listeners {
             members.run(&name, listener);
         }
@@ -62,13 +69,23 @@ impl Members {
             address: address.to_string(),
             site: if name == "west" { "w".to_owned() } else { "e".to_owned() },
         };
-        let members = self.addresses.iter().map(member).collect();
-        Ring { name: name.to_owned(), lease_s: 3.0, members }
+        let mut ring = Ring { name: name.to_owned(), lease_s: 3.0, ..Ring::default() };
+        match &self.etcd {
+            None => ring.members = self.addresses.iter().map(member).collect(),
+            Some(endpoint) => {
+                let own = member((&name.to_owned(), &self.addresses[name]));
+                (ring.address, ring.site) = (own.address, own.site);
+                ring.etcd.endpoints = vec![endpoint.clone()];
+                ring.etcd.ttl_s = 2;
+                ring.members = registry::last_known(&self.folder.path().join(name)).unwrap();
+            }
+        }
+        ring
     }
 
-    fn run(&mut self, name: &str, listener: TcpListener) {
+    pub(crate) fn run(&mut self, name: &str, listener: TcpListener) {
         let ring = self.ring(name);
-        let mut settings = Settings { ring, ..Settings::default() };
+        let mut settings = Settings { ring: ring.clone(), ..Settings::default() };
         settings.inventory.report_interval_s = 0.2;
         settings.inventory.lost_after_s = 1.0;
         settings.inventory.smoothing_s = 0.0;
@@ -79,6 +96,9 @@ impl Members {
         let store = Store::open(&self.folder.path().join(name)).unwrap();
         let solver = Arc::new(Engine);
         let coordinator = Coordinator::start(name, settings, store, solver.clone()).unwrap();
+        if self.etcd.is_some() {
+            tokio::spawn(registry::keep(coordinator.clone(), ring, self.folder.path().join(name)));
+        }
         let (stop, address) = (CancellationToken::new(), listener.local_addr().unwrap());
         let (stopped, served) = (stop.clone().cancelled_owned(), coordinator.clone());
         let options =
@@ -87,13 +107,13 @@ impl Members {
         self.running.insert(name.to_owned(), Member { address, coordinator, stop, task });
     }
 
-    async fn stop(&mut self, name: &str) {
+    pub(crate) async fn stop(&mut self, name: &str) {
         let member = self.running.remove(name).unwrap();
         member.stop.cancel();
         within("a member to stop", member.task).await.unwrap();
     }
 
-    async fn start_again(&mut self, name: &str) {
+    pub(crate) async fn start_again(&mut self, name: &str) {
         let address = self.addresses[name];
         let mut listener = TcpListener::bind(address).await;
         for _ in 0..100 {
@@ -106,15 +126,15 @@ impl Members {
         self.run(name, listener.unwrap());
     }
 
-    fn of(&self, name: &str) -> &Coordinator {
+    pub(crate) fn of(&self, name: &str) -> &Coordinator {
         &self.running[name].coordinator
     }
 
-    async fn channel(&self, name: &str) -> Channel {
+    pub(crate) async fn channel(&self, name: &str) -> Channel {
         Endpoint::from_shared(format!("http://{}", self.running[name].address)).unwrap().connect().await.unwrap()
     }
 
-    async fn get_ring(&self, name: &str) -> pb::Ring {
+    pub(crate) async fn get_ring(&self, name: &str) -> pb::Ring {
         let mut client = RingServiceClient::new(self.channel(name).await);
         client.get_ring(pb::GetRingRequest { local: false }).await.unwrap().into_inner()
     }
@@ -126,7 +146,7 @@ impl Members {
     }
 }
 
-fn add_host(world: &SimulatedWorld, name: &str, vms: &[(&str, f64)]) {
+pub(crate) fn add_host(world: &SimulatedWorld, name: &str, vms: &[(&str, f64)]) {
     world.add_host(HostSpec {
         name: name.into(),
         cpu_millicores: 8000,
@@ -147,7 +167,7 @@ fn add_host(world: &SimulatedWorld, name: &str, vms: &[(&str, f64)]) {
     }
 }
 
-fn run_agent(world: &SimulatedWorld, members: &Members, host: &str, first: &str, stop: &CancellationToken) {
+pub(crate) fn run_agent(world: &SimulatedWorld, members: &Members, host: &str, first: &str, stop: &CancellationToken) {
     let folder: &Path = members.folder.path();
     let coordinators = members.from(first);
     let mut identity = Identity::new(host, &coordinators[0], folder.join(format!("agent-{host}")));
@@ -157,7 +177,7 @@ fn run_agent(world: &SimulatedWorld, members: &Members, host: &str, first: &str,
 }
 
 /// The cells of east and north are full, west has room.
-fn full_cells(world: &SimulatedWorld) -> [(&'static str, &'static str); 4] {
+pub(crate) fn full_cells(world: &SimulatedWorld) -> [(&'static str, &'static str); 4] {
     add_host(world, "e1", &[("v1", 2500.0), ("v2", 2500.0), ("v3", 2900.0)]);
     add_host(world, "e2", &[("v4", 6000.0)]);
     add_host(world, "n1", &[("v5", 6000.0)]);
