@@ -13,6 +13,8 @@ CARGO ?= cargo
 SETUP ?= yes
 # Arguments for the program that a verb starts: make demo ARGS=--keep
 ARGS ?=
+# How long `make soak` goes on.
+MINUTES ?= 1
 
 PURE := -p dvms -p dvms-solver -p dvms-proto
 AGENT := -p dvms-agent
@@ -29,7 +31,7 @@ else
 run_tests = $(CARGO) test --no-fail-fast
 endif
 
-.PHONY: help demo demo-libvirt bench peers test lint fmt build doc release ci clean
+.PHONY: help demo demo-libvirt bench peers soak test lint fmt build doc release ci clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r verb what; \
@@ -50,6 +52,12 @@ test: build ## all tests; as root with real libvirt and QEMU
 	$(setup) test
 	$(run_tests) $(AGENT) $(ARGS)
 	$(run_tests) $(PURE) $(ARGS)
+
+soak: ## storms over a ring of coordinators in virtual time, for so many minutes (MINUTES=10)
+	$(setup) build
+	@$(CARGO) build --quiet $(PURE) --tests
+	@set -o pipefail; DVMS_SOAK_MINUTES=$(MINUTES) $(CARGO) test --quiet $(PURE) --lib chaos::soak -- --ignored --nocapture 2>&1 \
+		| tee target/soak.log | grep --line-buffered -E '^soak:|panicked|FAILED' || { tail -40 target/soak.log; exit 1; }
 
 bench: release ## the tables of docs/BENCHMARKS.md, and what an agent costs its host (ARGS="--row repair-64 --peers")
 	$(setup) test

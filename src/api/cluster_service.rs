@@ -71,7 +71,8 @@ impl ClusterService for Cluster {
             total: page.total_size,
         };
         let others = pages(Others::ask(asked, ask).await, theirs);
-        let (found, silent) = merged(&wanted.page()?, own, others, |host: &pb::Host| host.name.clone(), false)?;
+        let (found, silent) =
+            merged(&wanted.page()?, own, others, |host: &pb::Host| host.name.clone(), false)?;
         let (hosts, next_page_token, total_size) = (found.items, found.next_page_token, found.total);
         Ok(answer(pb::ListHostsResponse { hosts, next_page_token, total_size }, &silent))
     }

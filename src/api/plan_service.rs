@@ -110,7 +110,8 @@ impl PlanService for Plans {
             total: 0,
         };
         let others = pages(Others::ask(asked, ask).await, theirs);
-        let (found, silent) = merged(&wanted.page()?, own, others, |plan: &pb::PlanRecord| plan.id.clone(), true)?;
+        let (found, silent) =
+            merged(&wanted.page()?, own, others, |plan: &pb::PlanRecord| plan.id.clone(), true)?;
         let (plans, next_page_token) = (found.items, found.next_page_token);
         Ok(told(pb::ListPlansResponse { plans, next_page_token }, &silent))
     }

@@ -13,8 +13,8 @@ use crate::solving::Solver;
 use dvms_proto::v1 as pb;
 use pb::agent_service_server::{AgentServiceServer, SERVICE_NAME as AGENT_SERVICE};
 use pb::cluster_service_server::{ClusterServiceServer, SERVICE_NAME as CLUSTER_SERVICE};
-use pb::placement_service_server::{PlacementServiceServer, SERVICE_NAME as PLACEMENT_SERVICE};
 use pb::peer_service_server::{PeerServiceServer, SERVICE_NAME as PEER_SERVICE};
+use pb::placement_service_server::{PlacementServiceServer, SERVICE_NAME as PLACEMENT_SERVICE};
 use pb::plan_service_server::{PlanServiceServer, SERVICE_NAME as PLAN_SERVICE};
 use pb::ring_service_server::{RingServiceServer, SERVICE_NAME as RING_SERVICE};
 use std::sync::Arc;
@@ -102,7 +102,7 @@ pub async fn serve(
     let others = Others::new(coordinator.clone());
     let cluster =
         ClusterServiceServer::new(Cluster::new(coordinator.clone(), others.clone(), stopped.clone()))
-        .max_decoding_message_size(LARGEST_REQUEST);
+            .max_decoding_message_size(LARGEST_REQUEST);
     let plans = PlanServiceServer::new(Plans::new(coordinator.clone(), others.clone(), stopped.clone()))
         .max_decoding_message_size(LARGEST_REQUEST);
 

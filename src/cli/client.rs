@@ -83,6 +83,19 @@ pub(crate) fn call<T>(message: T) -> Request<T> {
     request
 }
 
+/// An answer; whose part of it is missing is told on standard error, once.
+pub(crate) fn heard<T>(answer: tonic::Response<T>) -> T {
+    static TOLD: std::sync::Once = std::sync::Once::new();
+    let silent = answer.metadata().get(crate::api::SILENT_HEADER).and_then(|names| names.to_str().ok());
+    if let Some(names) = silent {
+        let names = format::safe(names);
+        TOLD.call_once(|| {
+            eprintln!("note: what coordinator {names} has is missing here: it does not answer")
+        });
+    }
+    answer.into_inner()
+}
+
 /// Runs what speaks with a server.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! `dvms hosts`: hosts and their load.
 
 use super::bars::{bar, percent, share, tone_of_load};
-use super::client::{Server, block_on, call};
+use super::client::{Server, block_on, call, heard};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::format::{ago, amount, count, figure, safe, seconds, system_time};
@@ -66,7 +66,7 @@ async fn all(server: &Server, filter: &str, output: Output) -> Result<Exit, Fail
 pub(crate) async fn hosts(server: &Server, filter: &str) -> Result<Vec<Host>, Failure> {
     let fetched = list::all(None, async |page_size, page_token| {
         let request = ListHostsRequest { page_size, page_token, filter: filter.to_owned() };
-        let page = server.cluster().list_hosts(call(request)).await?.into_inner();
+        let page = heard(server.cluster().list_hosts(call(request)).await?);
         Ok((page.hosts, page.next_page_token))
     });
     fetched.await.map_err(|status| server.failure(&status))

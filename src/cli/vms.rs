@@ -1,6 +1,6 @@
 //! `dvms vms`: virtual machines and where they run.
 
-use super::client::{Server, block_on, call};
+use super::client::{Server, block_on, call, heard};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::format::{amount, cores, mib, safe};
@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &Arguments, server: &str, output: Output) -> Result
 pub(crate) async fn vms(server: &Server, filter: &str) -> Result<Vec<Vm>, Failure> {
     let fetched = list::all(None, async |page_size, page_token| {
         let request = ListVmsRequest { page_size, page_token, filter: filter.to_owned() };
-        let page = server.cluster().list_vms(call(request)).await?.into_inner();
+        let page = heard(server.cluster().list_vms(call(request)).await?);
         Ok((page.vms, page.next_page_token))
     });
     fetched.await.map_err(|status| server.failure(&status))

@@ -369,7 +369,10 @@ impl Ring {
             wrong("ring.etcd.ttl_s", format!("must be from 2 to 600, is {}", self.etcd.ttl_s));
         }
         if !self.etcd.prefix.starts_with('/') || self.etcd.prefix.ends_with('/') {
-            wrong("ring.etcd.prefix", format!("must begin with / and not end with it, is {:?}", self.etcd.prefix));
+            wrong(
+                "ring.etcd.prefix",
+                format!("must begin with / and not end with it, is {:?}", self.etcd.prefix),
+            );
         }
         if dynamic && !self.members.is_empty() {
             wrong("ring.members", "cannot be set together with ring.etcd.endpoints".to_owned());

@@ -22,7 +22,8 @@ fn free_port() -> u16 {
 impl Etcd {
     /// `None`, said loudly, where there is no etcd and none is required.
     fn start() -> Option<Self> {
-        if Command::new("etcd").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+        if Command::new("etcd").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err()
+        {
             assert!(
                 std::env::var_os("DVMS_REQUIRE_TESTBED").is_none(),
                 "etcd is missing: scripts/setup.sh test installs it"
@@ -69,7 +70,8 @@ impl Drop for Etcd {
 
 fn names(members: &Members, of: &str) -> Vec<String> {
     let ring = members.of(of).ring();
-    let mut names: Vec<String> = ring.others.into_iter().filter(|other| other.up).map(|other| other.name).collect();
+    let mut names: Vec<String> =
+        ring.others.into_iter().filter(|other| other.up).map(|other| other.name).collect();
     names.sort();
     names
 }

@@ -101,9 +101,9 @@ impl Members {
         }
         let (stop, address) = (CancellationToken::new(), listener.local_addr().unwrap());
         let (stopped, served) = (stop.clone().cancelled_owned(), coordinator.clone());
-        let options =
-            Options { stop_timeout: std::time::Duration::from_millis(500), ..Options::default() };
-        let task = tokio::spawn(async move { serve(listener, served, solver, options, stopped).await.unwrap() });
+        let options = Options { stop_timeout: std::time::Duration::from_millis(500), ..Options::default() };
+        let task =
+            tokio::spawn(async move { serve(listener, served, solver, options, stopped).await.unwrap() });
         self.running.insert(name.to_owned(), Member { address, coordinator, stop, task });
     }
 
@@ -131,7 +131,11 @@ impl Members {
     }
 
     pub(crate) async fn channel(&self, name: &str) -> Channel {
-        Endpoint::from_shared(format!("http://{}", self.running[name].address)).unwrap().connect().await.unwrap()
+        Endpoint::from_shared(format!("http://{}", self.running[name].address))
+            .unwrap()
+            .connect()
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn get_ring(&self, name: &str) -> pb::Ring {
@@ -167,7 +171,13 @@ pub(crate) fn add_host(world: &SimulatedWorld, name: &str, vms: &[(&str, f64)]) 
     }
 }
 
-pub(crate) fn run_agent(world: &SimulatedWorld, members: &Members, host: &str, first: &str, stop: &CancellationToken) {
+pub(crate) fn run_agent(
+    world: &SimulatedWorld,
+    members: &Members,
+    host: &str,
+    first: &str,
+    stop: &CancellationToken,
+) {
     let folder: &Path = members.folder.path();
     let coordinators = members.from(first);
     let mut identity = Identity::new(host, &coordinators[0], folder.join(format!("agent-{host}")));
@@ -233,7 +243,11 @@ async fn what_one_cell_cannot_absorb_goes_to_another_though_a_coordinator_ends_i
     members.start_again("east").await;
     until("it is reachable again", async || {
         let ring = members.get_ring("west").await;
-        ring.members.len() == 3 && ring.members.iter().all(|member| member.reachable && member.round_trip_ms.is_some() || member.name == "west")
+        ring.members.len() == 3
+            && ring
+                .members
+                .iter()
+                .all(|member| member.reachable && member.round_trip_ms.is_some() || member.name == "west")
     })
     .await;
     until("its plan has ended", async || {
@@ -292,7 +306,14 @@ async fn a_member_hears_nobody_but_its_ring() {
     let (code, reason, message) = say(vec![hello("north", "east", 9)]).await;
     assert_eq!((code, reason.as_str()), (Code::FailedPrecondition, "PROTOCOL_VERSION"));
     assert!(message.contains("upgrade the older"), "{message}");
-    for garbage in ["", "{}", "[]", r#"{"type":"cell"}"#, r#"{"type":"no such thing"}"#, r#"{"type":"landed","key":7,"done":true}"#] {
+    for garbage in [
+        "",
+        "{}",
+        "[]",
+        r#"{"type":"cell"}"#,
+        r#"{"type":"no such thing"}"#,
+        r#"{"type":"landed","key":7,"done":true}"#,
+    ] {
         let (code, reason, message) = say(vec![hello("north", "east", 1), frame(garbage)]).await;
         assert_eq!((code, reason.as_str()), (Code::InvalidArgument, "INVALID_FIELD"), "{garbage}");
         assert!(message.starts_with("frame.json: "), "{message}");

@@ -29,6 +29,8 @@ pub(crate) struct Cluster {
     pub(crate) bed: Testbed,
     hosts: usize,
     guests: Mutex<Vec<String>>,
+    /// The coordinator that the command line speaks with.
+    server: Mutex<String>,
     children: Mutex<Vec<Child>>,
     _alone: MutexGuard<'static, ()>,
 }
@@ -39,7 +41,7 @@ impl Cluster {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let bed = Testbed::up(hosts)?;
         let (guests, children) = (Mutex::default(), Mutex::default());
-        Some(Self { bed, hosts, guests, children, _alone: alone })
+        Some(Self { bed, hosts, guests, server: Mutex::new(SERVER.to_owned()), children, _alone: alone })
     }
 
     /// As many hypervisors, whose migrations may use 5 MiB/s, and a guest `slow`, made on the first one by `make`, that is
@@ -80,6 +82,37 @@ impl Cluster {
         });
     }
 
+    /// Speaks with this coordinator from now on.
+    pub(crate) fn speak_with(&self, server: &str) {
+        server.clone_into(&mut self.server.lock().unwrap());
+    }
+
+    /// Starts one of several coordinators, and waits until it answers.
+    pub(crate) fn start_member(&self, name: &str, server: &str, settings: &str) {
+        let config = self.bed.path().join(format!("{name}.toml"));
+        let text = format!(
+            "[server]\nlisten = \"{server}\"\ninsecure_plaintext = true\n[metrics]\nenabled = false\n{settings}"
+        );
+        fs::write(&config, text).unwrap();
+        let state = self.bed.path().join(name);
+        let args = ["serve", "--config", path(&config), "--state-dir", path(&state)];
+        self.spawn(&["exec"], name, &dvms(), &args);
+        self.speak_with(server);
+        wait_for("the coordinator answers", Duration::from_secs(20), || {
+            self.dvms(&["hosts"]).status.success()
+        });
+    }
+
+    /// Starts any program in the cluster's namespace.
+    pub(crate) fn start(&self, name: &str, program: &str, args: &[&str]) {
+        self.spawn(&["exec"], name, Path::new(program), args);
+    }
+
+    /// Ends a process that was started there at once, as a crash does.
+    pub(crate) fn kill(&self, name: &str) {
+        self.bed.run(&["exec", "kill", "-KILL", &self.pid(name)]);
+    }
+
     /// Ends the coordinator at once, as a crash does.
     pub(crate) fn kill_coordinator(&self) {
         self.bed.run(&["exec", "kill", "-KILL", &self.pid("coordinator")]);
@@ -113,12 +146,25 @@ impl Cluster {
 
     /// The same with more settings, lines of its configuration.
     pub(crate) fn start_agent_with(&self, host: usize, bandwidth_mib_s: f64, settings: &str) {
+        self.start_agent_of(&[SERVER.to_owned()], host, bandwidth_mib_s, settings);
+    }
+
+    /// The same with these coordinators, in the order in which they are tried.
+    pub(crate) fn start_agent_of(
+        &self,
+        servers: &[String],
+        host: usize,
+        bandwidth_mib_s: f64,
+        settings: &str,
+    ) {
+        let servers: Vec<String> = servers.iter().map(|server| format!("\"{server}\"")).collect();
+        let servers = servers.join(", ");
         let name = format!("hv{host}");
         let folder = self.bed.path().join(format!("agent{host}"));
         fs::create_dir_all(&folder).unwrap();
         let config = folder.join("agent.toml");
         let text = format!(
-            "coordinators = [\"{SERVER}\"]\ninsecure_plaintext = true\nhost = \"{name}\"\n\
+            "coordinators = [{servers}]\ninsecure_plaintext = true\nhost = \"{name}\"\n\
              state_dir = \"{}\"\nmigration_uri = \"{}\"\nmigration_bandwidth_mib_s = {bandwidth_mib_s:.1}\n\
              {settings}[labels]\nrack = \"r{host}\"\n[libvirt]\noverhead_mib_per_vm = 16\n",
             path(&folder.join("state")),
@@ -193,7 +239,8 @@ impl Cluster {
     /// A command of `dvms`, whatever comes of it.
     pub(crate) fn dvms(&self, args: &[&str]) -> Output {
         let dvms = dvms();
-        let words = [&["exec", path(&dvms)], args, &["--server", SERVER]].concat();
+        let server = self.server.lock().unwrap().clone();
+        let words = [&["exec", path(&dvms)], args, &["--server", &server]].concat();
         self.bed.output(&words)
     }
 

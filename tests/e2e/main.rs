@@ -20,5 +20,6 @@ mod fetched;
 mod foreign;
 mod light;
 mod overload;
+mod ring;
 mod routes;
 mod rules;

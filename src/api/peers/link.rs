@@ -146,7 +146,9 @@ async fn send(out: &mpsc::Sender<pb::ExchangeRequest>, message: Out) -> Result<(
     let message = pb::ExchangeRequest { message: Some(message) };
     match out.send_timeout(message, SILENT_AFTER).await {
         Ok(()) => Ok(()),
-        Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(format!("it has read nothing for {SILENT_AFTER:?}")),
+        Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
+            Err(format!("it has read nothing for {SILENT_AFTER:?}"))
+        }
         Err(mpsc::error::SendTimeoutError::Closed(_)) => Err("the stream was closed".to_owned()),
     }
 }

@@ -8,8 +8,8 @@ mod ring_service;
 
 pub(super) use exchange::Peers;
 pub(super) use link::keep_links;
-pub use others::{LOCAL_HEADER, SILENT_HEADER};
 pub(super) use others::{Asked, Others, alone, answer, merged, pages};
+pub use others::{LOCAL_HEADER, SILENT_HEADER};
 pub(super) use ring_service::RingAnswers;
 
 use std::time::Duration;

@@ -219,7 +219,13 @@ mod tests {
         let (found, names) = merged(&page, own(), silent, Clone::clone, false).unwrap();
         assert_eq!((found.items, names), (vec!["a".to_owned()], vec!["north".to_owned()]));
         let refuses = vec![("north".to_owned(), Err(Status::invalid_argument("no")))];
-        assert_eq!(merged(&page, own(), refuses, Clone::clone, false).unwrap_err().code(), Code::InvalidArgument);
-        assert_eq!(answer((), &["a".to_owned(), "b".to_owned()]).metadata().get(SILENT_HEADER).unwrap(), "a,b");
+        assert_eq!(
+            merged(&page, own(), refuses, Clone::clone, false).unwrap_err().code(),
+            Code::InvalidArgument
+        );
+        assert_eq!(
+            answer((), &["a".to_owned(), "b".to_owned()]).metadata().get(SILENT_HEADER).unwrap(),
+            "a,b"
+        );
     }
 }

@@ -72,7 +72,8 @@ impl RingService for RingAnswers {
 }
 
 fn partition(view: &PartitionView) -> pb::Partition {
-    let host = |(name, owner): (&String, &String)| pb::PartitionHost { name: name.clone(), owner: owner.clone() };
+    let host =
+        |(name, owner): (&String, &String)| pb::PartitionHost { name: name.clone(), owner: owner.clone() };
     pb::Partition {
         id: view.id.clone(),
         stage: view.stage.to_owned(),

@@ -5,7 +5,7 @@ mod follow;
 mod over_time;
 mod view;
 
-use super::client::{Server, block_on, call};
+use super::client::{Server, block_on, call, heard};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::gantt::Wish;
@@ -257,7 +257,7 @@ pub(crate) fn run(arguments: &Arguments, server: &str, output: Output) -> Result
 async fn records(server: &Server, filter: &str, most: Option<usize>) -> Result<Vec<PlanRecord>, Failure> {
     let fetched = list::all(most, async |page_size, page_token| {
         let request = ListPlansRequest { page_size, page_token, filter: filter.to_owned() };
-        let page = server.plans().list_plans(call(request)).await?.into_inner();
+        let page = heard(server.plans().list_plans(call(request)).await?);
         Ok((page.plans, page.next_page_token))
     });
     fetched.await.map_err(|status| server.failure(&status))

@@ -39,7 +39,17 @@ pub(super) struct Aloft {
 impl Aloft {
     pub(super) fn new(executor: &str, vm: &str, limit: Option<Duration>, abroad: Option<Duration>) -> Self {
         let (executor, vm) = (executor.to_owned(), vm.to_owned());
-        Self { executor, vm, told: true, abroad, heard: false, if_heard: None, limit, orphan: false, abort: false }
+        Self {
+            executor,
+            vm,
+            told: true,
+            abroad,
+            heard: false,
+            if_heard: None,
+            limit,
+            orphan: false,
+            abort: false,
+        }
     }
 }
 
@@ -327,7 +337,9 @@ impl Core {
     /// An action of another member's agent is not waited for any more: it ends by what is seen of its VM here. That
     /// member holds its hosts for it, and goes on to look after it.
     fn give_up_abroad(&mut self, key: &ActionKey, now: Now) -> bool {
-        let Some(aloft) = self.aloft.get_mut(key).filter(|aloft| aloft.abroad.is_some()) else { return false };
+        let Some(aloft) = self.aloft.get_mut(key).filter(|aloft| aloft.abroad.is_some()) else {
+            return false;
+        };
         let vm = aloft.vm.clone();
         let Some(flight) = self.cell.flight(&vm).filter(|flight| flight.key == *key) else {
             self.aloft.remove(key);

@@ -297,7 +297,7 @@ impl Core {
         move |host| {
             self.partitions.holder(host).is_some_and(|holder| holder != id)
                 || wanted.contains(&host.to_owned())
-                || self.receives_for_others(host)
+                || self.is_acted_on(host, id)
         }
     }
 
@@ -310,7 +310,7 @@ impl Core {
     ) -> impl Fn(&str) -> bool + use<'a> {
         let waits = (kind == EventKind::Underload).then(|| self.busy_for(id));
         let held = move |host: &str| {
-            self.partitions.holder(host).is_some_and(|holder| holder != id) || self.receives_for_others(host)
+            self.partitions.holder(host).is_some_and(|holder| holder != id) || self.is_acted_on(host, id)
         };
         move |host| waits.as_ref().map_or_else(|| held(host), |busy| busy(host))
     }
@@ -344,7 +344,8 @@ fn plan_id(millis: u64, member: &str) -> String {
 /// The time in the name of a plan, and the member.
 fn parts_of(id: &str) -> Option<(u64, Option<&str>)> {
     let rest = id.strip_prefix("p-")?;
-    let (millis, member) = rest.split_once('-').map_or((rest, None), |(millis, member)| (millis, Some(member)));
+    let (millis, member) =
+        rest.split_once('-').map_or((rest, None), |(millis, member)| (millis, Some(member)));
     Some((u64::from_str_radix(millis, 16).ok()?, member))
 }
 

@@ -84,8 +84,11 @@ impl Core {
             *figures.conditions.entry(trouble.kind.name()).or_default() += 1;
         }
         figures.actions_in_flight = self.cell.flights().count() as u64;
-        figures.partitions =
-            self.partitions.partitions().filter(|(id, hosts)| !hosts.is_empty() && !super::ring::is_unsettled(id)).count() as u64;
+        figures.partitions = self
+            .partitions
+            .partitions()
+            .filter(|(id, hosts)| !hosts.is_empty() && !super::ring::is_unsettled(id))
+            .count() as u64;
     }
 
     pub(super) fn host_record(&self, name: &str) -> Option<HostRecord> {

@@ -157,8 +157,7 @@ impl Core {
             Owner::Plan(id) => self.lives.get(id).map(|life| &life.cause),
             Owner::WhatIf(..) => None,
         };
-        let urgent =
-            matches!(cause, Some(super::plans::Cause::Troubles(_) | super::plans::Cause::Shared(_)));
+        let urgent = matches!(cause, Some(super::plans::Cause::Troubles(_) | super::plans::Cause::Shared(_)));
         self.solves.open.insert(solve, Solve { owner, problem, order, urgent, until: None });
         let line = if urgent { &mut self.solves.urgent } else { &mut self.solves.waiting };
         line.push_back(solve);

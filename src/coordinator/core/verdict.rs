@@ -52,9 +52,8 @@ impl Core {
         if let Some(Stage::Solving(search)) = self.stage(id)
             && let Some(best) = search.best.take()
         {
-            let kept = self.shared(id).is_none_or(|shared| {
-                touched(&best.0, &best.1).is_subset(&shared.hosts())
-            });
+            let kept =
+                self.shared(id).is_none_or(|shared| touched(&best.0, &best.1).is_subset(&shared.hosts()));
             if kept {
                 self.note_solution(id, &best.0, &best.1, now);
                 return self.decide(id, best, now);

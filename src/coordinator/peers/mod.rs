@@ -8,9 +8,7 @@ pub use link::Link;
 
 use super::inventory::{HostEntry, VmEntry};
 use crate::partition::{Epoch, Message, PartitionId};
-use crate::record::{
-    ActionKey, ActionProgress, AdminState, Connection, Hello, Order, Usage, VmReport,
-};
+use crate::record::{ActionKey, ActionProgress, AdminState, Connection, Hello, Order, Usage, VmReport};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};

@@ -11,9 +11,7 @@ use crate::coordinator::inventory::{Flight, Now, VmEntry};
 use crate::coordinator::peers::{Flying, Frame};
 use crate::coordinator::settings::seconds;
 use crate::partition::{Epoch, PartitionId};
-use crate::record::{
-    ActionKey, ActionProgress, FailureReason, Order, PlanRecord, ProgressState, VmReport,
-};
+use crate::record::{ActionKey, ActionProgress, FailureReason, Order, PlanRecord, ProgressState, VmReport};
 use dvms_solver::file::Action;
 use std::time::Duration;
 
@@ -91,7 +89,12 @@ impl Core {
     }
 
     /// An action has ended: the owner of its destination is told.
-    pub(in crate::coordinator::core) fn announce_end(&mut self, key: &ActionKey, action: &Action, done: bool) {
+    pub(in crate::coordinator::core) fn announce_end(
+        &mut self,
+        key: &ActionKey,
+        action: &Action,
+        done: bool,
+    ) {
         let Some((_, held)) = self.held(&key.plan_id, &action.destination) else { return };
         let owner = held.owner.to_string();
         if owner != self.ring.me() {
@@ -128,7 +131,11 @@ impl Core {
         }
         if !self.aloft.contains_key(&key) {
             if !self.may_act(&host, partition, fence, now) {
-                return self.refuse_order(from, &flight, "the host is not reserved for its partition any more");
+                return self.refuse_order(
+                    from,
+                    &flight,
+                    "the host is not reserved for its partition any more",
+                );
             }
             if !entry.is_known() || self.stopping {
                 return self.refuse_order(from, &flight, "its host is out of reach");
@@ -171,17 +178,24 @@ impl Core {
 
     /// It has come, or not.
     pub(super) fn landed(&mut self, key: &ActionKey, done: bool) {
-        if self.aloft.get(key).is_some_and(|aloft| aloft.abroad.is_some()) && !self.plans.contains_key(&key.plan_id) {
+        if self.aloft.get(key).is_some_and(|aloft| aloft.abroad.is_some())
+            && !self.plans.contains_key(&key.plan_id)
+        {
             self.land(key, done);
         }
     }
 
     /// An agent of this cell tells of an action of a plan of another member.
-    pub(in crate::coordinator::core) fn pass_on(&mut self, leader: &str, host: &str, progress: &ActionProgress, now: Now) {
+    pub(in crate::coordinator::core) fn pass_on(
+        &mut self,
+        leader: &str,
+        host: &str,
+        progress: &ActionProgress,
+        now: Now,
+    ) {
         let (host, progress) = (host.to_owned(), progress.clone());
         if progress.state.is_terminal() {
-            let owed =
-                Owed { host: host.clone(), progress: progress.clone(), since: now.at, told: now.at };
+            let owed = Owed { host: host.clone(), progress: progress.clone(), since: now.at, told: now.at };
             self.ring.owed.entry(progress.key.clone()).or_insert(owed);
         }
         self.tell_member(leader, Frame::Progress { host, progress });
@@ -232,7 +246,9 @@ impl Core {
     fn order_again(&mut self, key: &ActionKey) {
         let id = key.plan_id.clone();
         let goes_on = match self.stage(&id) {
-            Some(Stage::Executing(execution)) => !matches!(execution.halt, Some(Halt::Failed(_) | Halt::Cancelled(_))),
+            Some(Stage::Executing(execution)) => {
+                !matches!(execution.halt, Some(Halt::Failed(_) | Halt::Cancelled(_)))
+            }
             _ => false,
         };
         if !goes_on {

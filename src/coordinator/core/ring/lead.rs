@@ -112,7 +112,10 @@ impl Core {
         let name = |event: &Event| {
             let key = key_of(event);
             let told = self.detector.standing().find(|trouble| trouble.key() == key);
-            told.map_or_else(|| format!("{} of {} at {}", key.0.name(), key.1, event.owner), |t| t.message.clone())
+            told.map_or_else(
+                || format!("{} of {} at {}", key.0.name(), key.1, event.owner),
+                |t| t.message.clone(),
+            )
         };
         let Some(first) = events.iter().min_by_key(|event| event.kind) else { return String::new() };
         match events.len() - 1 {
@@ -184,9 +187,13 @@ impl Core {
             return;
         }
         let (state, why) = match outcome {
-            None => (PlanState::Cancelled, "its hosts have gone over to the partition of another coordinator".to_owned()),
+            None => (
+                PlanState::Cancelled,
+                "its hosts have gone over to the partition of another coordinator".to_owned(),
+            ),
             Some(Outcome::Dropped) => {
-                let why = "hosts were lost, needed for something more urgent, or not to be had; it is tried again";
+                let why =
+                    "hosts were lost, needed for something more urgent, or not to be had; it is tried again";
                 (PlanState::Cancelled, why.to_owned())
             }
             Some(Outcome::Solved) => {

@@ -150,7 +150,12 @@ impl Membership {
     }
 
     fn others(&self) -> impl Iterator<Item = String> {
-        self.node.ring().members().map(|(member, _)| member).filter(|m| *m != self.node.me()).map(|m| m.to_string())
+        self.node
+            .ring()
+            .members()
+            .map(|(member, _)| member)
+            .filter(|m| *m != self.node.me())
+            .map(|m| m.to_string())
     }
 
     /// Members that no link stands to.

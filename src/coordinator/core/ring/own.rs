@@ -6,7 +6,7 @@
 
 use super::super::{Core, Effect};
 use super::time;
-use crate::coordinator::inventory::{HostEntry, Now};
+use crate::coordinator::inventory::{Flight, HostEntry, Now};
 use crate::coordinator::peers::{Frame, Neighbour, Session};
 use crate::coordinator::planning;
 use crate::coordinator::settings::seconds;
@@ -80,12 +80,19 @@ impl Core {
         }
     }
 
-    /// Whether a VM is on its way to a host of which this member was told nothing: it is one of a plan of another member,
-    /// under way since before the host came here.
-    pub(in crate::coordinator::core) fn receives_for_others(&self, host: &str) -> bool {
+    /// Whether an action of another plan is under way on a host, be it one that came here in the middle of it.
+    pub(in crate::coordinator::core) fn is_acted_on(&self, host: &str, plan: &str) -> bool {
         if self.ring.is_alone() {
             return false;
         }
+        let touches = |flight: &Flight| flight.source == host || flight.destination == host;
+        self.receives_for_others(host)
+            || self.cell.flights().any(|(_, flight)| touches(flight) && flight.key.plan_id != plan)
+    }
+
+    /// Whether a VM is on its way to a host of which this member was told nothing: it is one of a plan of another member,
+    /// under way since before the host came here.
+    fn receives_for_others(&self, host: &str) -> bool {
         let Some(entry) = self.cell.hosts.get(host) else { return false };
         let untold = |vm: &str| self.cell.flight(vm).is_none_or(|flight| flight.destination != host);
         entry.vms.iter().any(|(name, vm)| vm.report.state == VmState::MigratingIn && untold(name))
@@ -152,7 +159,13 @@ impl Core {
     }
 
     /// Whether an action of a partition may begin on a host of this cell.
-    pub(super) fn may_act(&self, host: &str, partition: &PartitionId, fence: crate::partition::Epoch, now: Now) -> bool {
+    pub(super) fn may_act(
+        &self,
+        host: &str,
+        partition: &PartitionId,
+        fence: crate::partition::Epoch,
+        now: Now,
+    ) -> bool {
         self.ring.node.ledger().may_act(&host.into(), partition, fence, time(now))
     }
 

@@ -32,7 +32,11 @@ impl Membership {
             id: id.to_string(),
             stage: led.stage().name(),
             kind: trouble_of(led.kind()).name(),
-            hosts: led.hosts().iter().map(|(host, held)| (host.to_string(), held.owner.to_string())).collect(),
+            hosts: led
+                .hosts()
+                .iter()
+                .map(|(host, held)| (host.to_string(), held.owner.to_string()))
+                .collect(),
             events: led.events().map(|event| format!("{}@{}", event.key, event.owner)).collect(),
             plan: self.plans.get(id).cloned().unwrap_or_default(),
             version: led.version(),

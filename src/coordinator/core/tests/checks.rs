@@ -104,7 +104,8 @@ impl World {
                 }
                 (Stage::Solving(_), PlanState::Solving) | (Stage::Executing(_), PlanState::Executing) => {
                     let shared = self.core.shared(id).map(|shared| shared.hosts());
-                    let held = shared.or_else(|| self.core.partitions.hosts(id).cloned()).expect("it holds hosts");
+                    let held =
+                        shared.or_else(|| self.core.partitions.hosts(id).cloned()).expect("it holds hosts");
                     for key in self.core.flying(id) {
                         let flight =
                             self.core.cell.flight(&self.core.aloft[key].vm).expect("it is in flight");
@@ -132,7 +133,10 @@ impl World {
         self.check_ring();
         // No host has more migrations than it may.
         for host in self.core.cell.hosts.keys() {
-            assert!(self.core.cell.migrations(host) <= 2 || self.life > 1 || !self.seats.is_empty(), "{host}");
+            assert!(
+                self.core.cell.migrations(host) <= 2 || self.life > 1 || !self.seats.is_empty(),
+                "{host}"
+            );
         }
     }
 

@@ -19,7 +19,11 @@ impl World {
     pub(super) fn ring(settings: &Settings, members: &[&str], seed: u64) -> Self {
         let all: Vec<RingMember> = members
             .iter()
-            .map(|name| RingMember { name: (*name).to_owned(), address: format!("{name}:1"), site: String::new() })
+            .map(|name| RingMember {
+                name: (*name).to_owned(),
+                address: format!("{name}:1"),
+                site: String::new(),
+            })
             .collect();
         let with = |name: &str| Settings {
             ring: Ring { name: name.to_owned(), members: all.clone(), ..Ring::default() },
@@ -136,7 +140,8 @@ impl World {
     fn connect_links(&mut self, name: &str, life: u32) {
         for other in self.members().into_iter().filter(|other| other != name) {
             let there = Happening::LinkUp { member: name.to_owned(), life, to: other.clone() };
-            let back = Happening::LinkUp { member: other.clone(), life: self.life_of(&other), to: name.to_owned() };
+            let back =
+                Happening::LinkUp { member: other.clone(), life: self.life_of(&other), to: name.to_owned() };
             self.after(AGAIN_AFTER / 10, there);
             self.after(AGAIN_AFTER / 10, back);
         }
