@@ -143,5 +143,5 @@ fn partitions(look: Look, led: &[(&RingMember, &Partition)]) -> String {
 }
 
 fn or_dash(text: &str) -> String {
-    if text.is_empty() { "-".to_owned() } else { safe(text).to_string() }
+    if text.is_empty() { "-".to_owned() } else { safe(text) }
 }

@@ -21,6 +21,8 @@ async fn health_is_told_until_the_end() {
         "dvms.v1.PlacementService",
         "dvms.v1.ClusterService",
         "dvms.v1.PlanService",
+        "dvms.v1.PeerService",
+        "dvms.v1.RingService",
     ] {
         let answer = client.check(HealthCheckRequest { service: service.into() }).await.unwrap();
         assert_eq!(answer.into_inner().status(), ServingStatus::Serving, "{service:?}");

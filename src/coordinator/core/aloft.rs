@@ -22,12 +22,8 @@ pub(super) struct Aloft {
     pub(super) vm: String,
     /// Its agent may have heard of it; otherwise the order waits for the store.
     pub(super) told: bool,
-    /// That agent is one of another member of the ring, which was last told of it then.
-    pub(super) abroad: Option<Duration>,
-    /// Progress was heard.
-    pub(super) heard: bool,
-    /// It is waited for so long where progress is heard after its agent has gone over to another member.
-    if_heard: Option<Duration>,
+    /// That agent is one of another member of the ring.
+    pub(super) abroad: Option<Abroad>,
     /// When it is not waited for any more; `None` = it is given up: its plan may end, its VM counts on.
     limit: Option<Duration>,
     /// Its agent was asked and does not know it.
@@ -37,19 +33,26 @@ pub(super) struct Aloft {
 }
 
 impl Aloft {
-    pub(super) fn new(executor: &str, vm: &str, limit: Option<Duration>, abroad: Option<Duration>) -> Self {
+    pub(super) fn new(executor: &str, vm: &str, limit: Option<Duration>, abroad: Option<Abroad>) -> Self {
         let (executor, vm) = (executor.to_owned(), vm.to_owned());
-        Self {
-            executor,
-            vm,
-            told: true,
-            abroad,
-            heard: false,
-            if_heard: None,
-            limit,
-            orphan: false,
-            abort: false,
-        }
+        Self { executor, vm, told: true, abroad, limit, orphan: false, abort: false }
+    }
+}
+
+/// An action whose agent another member of the ring has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Abroad {
+    /// When that member was last told of it.
+    pub(super) told: Duration,
+    /// Progress was heard.
+    pub(super) heard: bool,
+    /// It is waited for so long where progress is heard after its agent has gone over to that member.
+    if_heard: Option<Duration>,
+}
+
+impl Abroad {
+    pub(super) fn since(told: Duration) -> Self {
+        Self { told, heard: false, if_heard: None }
     }
 }
 
@@ -62,7 +65,7 @@ impl Aloft {
     /// Its agent is one of another member from now on, which tells of it; if it does not, it may have done so before.
     pub(super) fn goes_abroad(&mut self, now: Duration, until: Duration) {
         let limit = self.limit.unwrap_or(until);
-        (self.abroad, self.heard, self.if_heard) = (Some(now), false, Some(limit));
+        self.abroad = Some(Abroad { if_heard: Some(limit), ..Abroad::since(now) });
         self.limit = Some(limit.min(until));
     }
 }
@@ -73,7 +76,7 @@ impl Core {
         let key = flight.key.clone();
         self.cell.take_off(vm, flight);
         let ours = self.ring.is_alone() || self.cell.hosts.contains_key(executor) && !self.is_lent(executor);
-        let abroad = (!ours).then_some(self.looked);
+        let abroad = (!ours).then(|| Abroad::since(self.looked));
         self.aloft.insert(key, Aloft::new(executor, vm, Some(limit), abroad));
     }
 
@@ -144,8 +147,11 @@ impl Core {
     /// An agent has spoken of an action: it is alive.
     pub(super) fn heard(&mut self, key: &ActionKey) {
         if let Some(aloft) = self.aloft.get_mut(key) {
-            (aloft.orphan, aloft.heard) = (false, true);
-            aloft.limit = aloft.if_heard.take().or(aloft.limit);
+            aloft.orphan = false;
+            if let Some(abroad) = &mut aloft.abroad {
+                abroad.heard = true;
+                aloft.limit = abroad.if_heard.take().or(aloft.limit);
+            }
         }
     }
 

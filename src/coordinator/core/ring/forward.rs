@@ -4,7 +4,7 @@
 
 use super::super::Core;
 use super::super::Effect;
-use super::super::aloft::Aloft;
+use super::super::aloft::{Abroad, Aloft};
 use super::super::execution::Halt;
 use super::super::plans::{Stage, member_of};
 use crate::coordinator::inventory::{Flight, Now, VmEntry};
@@ -116,13 +116,13 @@ impl Core {
         from: &str,
         partition: &PartitionId,
         fence: Epoch,
-        flight: Flying,
+        flight: &Flying,
         order: Order,
         now: Now,
     ) {
         let Flying { key, executor: host, vm, within, .. } = flight.clone();
         let Some(entry) = self.cell.hosts.get(&host) else {
-            return self.refuse_order(from, &flight, "this coordinator does not have its host any more");
+            return self.refuse_order(from, flight, "this coordinator does not have its host any more");
         };
         let epoch = entry.epoch;
         if let Some(owed) = self.ring.owed.get(&key) {
@@ -133,19 +133,19 @@ impl Core {
             if !self.may_act(&host, partition, fence, now) {
                 return self.refuse_order(
                     from,
-                    &flight,
+                    flight,
                     "the host is not reserved for its partition any more",
                 );
             }
             if !entry.is_known() || self.stopping {
-                return self.refuse_order(from, &flight, "its host is out of reach");
+                return self.refuse_order(from, flight, "its host is out of reach");
             }
             if let Some(other) = self.cell.flight(&vm) {
                 let why = format!("plan {} moves the VM already", other.key.plan_id);
-                return self.refuse_order(from, &flight, &why);
+                return self.refuse_order(from, flight, &why);
             }
             let limit = now.at.saturating_add(within);
-            self.take_off(&host, &vm, landing(&flight), limit);
+            self.take_off(&host, &vm, landing(flight), limit);
             self.urgent = true;
         }
         // An agent answers one that it knows with how it stands.
@@ -171,7 +171,7 @@ impl Core {
             return;
         }
         let limit = now.at.saturating_add(flight.within);
-        let aloft = Aloft::new(&flight.executor, &flight.vm, Some(limit), Some(now.at));
+        let aloft = Aloft::new(&flight.executor, &flight.vm, Some(limit), Some(Abroad::since(now.at)));
         self.cell.expect(VmEntry::new(vm, now.at), landing(&flight));
         self.aloft.insert(flight.key, aloft);
     }
@@ -214,13 +214,14 @@ impl Core {
     /// Says again what was not heard.
     pub(super) fn forward_again(&mut self, now: Now) {
         let silent = |aloft: &Aloft| {
-            aloft.abroad.is_some_and(|told| now.at >= told + AGAIN_AFTER) && !aloft.heard && aloft.told
+            let due = |abroad: Abroad| !abroad.heard && now.at >= abroad.told + AGAIN_AFTER;
+            aloft.told && aloft.abroad.is_some_and(due)
         };
         let again: Vec<ActionKey> =
             self.aloft.iter().filter(|(_, aloft)| silent(aloft)).map(|(key, _)| key.clone()).collect();
         for key in again {
-            if let Some(aloft) = self.aloft.get_mut(&key) {
-                aloft.abroad = Some(now.at);
+            if let Some(abroad) = self.aloft.get_mut(&key).and_then(|aloft| aloft.abroad.as_mut()) {
+                abroad.told = now.at;
             }
             self.order_again(&key);
         }

@@ -155,7 +155,7 @@ impl Membership {
             .members()
             .map(|(member, _)| member)
             .filter(|m| *m != self.node.me())
-            .map(|m| m.to_string())
+            .map(ToString::to_string)
     }
 
     /// Members that no link stands to.
@@ -251,7 +251,7 @@ impl Core {
             Frame::Hosts { hosts, waiting } => self.neighbours_told(from, hosts, waiting, now),
             Frame::Cell { hosts } => self.cell_told(from, &hosts, now),
             Frame::Order { partition, fence, flight, order } => {
-                self.order_came(from, &partition, fence, flight, order, now);
+                self.order_came(from, &partition, fence, &flight, order, now);
             }
             Frame::Inbound { flight, vm } => self.inbound(from, flight, vm, now),
             Frame::Landed { key, done } => self.landed(&key, done),

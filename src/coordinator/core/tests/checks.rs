@@ -2,7 +2,7 @@
 
 use super::world::World;
 use crate::coordinator::core::plans::{Stage, member_of};
-use crate::coordinator::core::ring::is_of_ring;
+use crate::coordinator::core::ring::{Shared, is_of_ring};
 use crate::coordinator::load;
 use crate::record::{ActionState, Order, OrderKind, PlanState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,7 +103,7 @@ impl World {
                     assert_eq!(self.core.partitions.hosts(id), None);
                 }
                 (Stage::Solving(_), PlanState::Solving) | (Stage::Executing(_), PlanState::Executing) => {
-                    let shared = self.core.shared(id).map(|shared| shared.hosts());
+                    let shared = self.core.shared(id).map(Shared::hosts);
                     let held =
                         shared.or_else(|| self.core.partitions.hosts(id).cloned()).expect("it holds hosts");
                     for key in self.core.flying(id) {

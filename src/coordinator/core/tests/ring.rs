@@ -270,10 +270,10 @@ mod chaos {
             }
         }
         let healed = world.at;
-        while overloaded(&world) && world.at < healed + Duration::from_secs(120) {
+        while overloaded(&world) && world.at < healed + Duration::from_mins(2) {
             world.run(0.25);
         }
-        let calm_after = world.at - healed;
+        let calm_after = world.at.saturating_sub(healed);
         world.run(60.0);
         settles(&mut world, 240.0);
         let all = || {

@@ -9,6 +9,7 @@ use crate::record::OrderKind;
 use crate::store::Store;
 use rand::Rng as _;
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// How soon a link that was cut is there again, and an agent finds another coordinator.
@@ -86,8 +87,9 @@ impl World {
             | Happening::Connect { host }
             | Happening::Beat { host }
             | Happening::Ends { host, .. } => self.hosts.get(host).map(|host| host.member.clone()),
-            Happening::Flush { member, .. } | Happening::Solved { member, .. } => Some(member.clone()),
-            Happening::Frame { to: (member, _), .. }
+            Happening::Flush { member, .. }
+            | Happening::Solved { member, .. }
+            | Happening::Frame { to: (member, _), .. }
             | Happening::LinkUp { member, .. }
             | Happening::Restart { member } => Some(member.clone()),
         }
@@ -112,20 +114,20 @@ impl World {
         cut(a, b) || cut(b, a)
     }
 
-    pub(super) fn send_frame(&mut self, to: String, frame: Frame) {
+    pub(super) fn send_frame(&mut self, to: &str, frame: &Frame) {
         self.frames += 1;
         // As it goes over the wire.
-        let text = serde_json::to_string(&frame).unwrap();
+        let text = serde_json::to_string(frame).unwrap();
         let frame: Frame = serde_json::from_str(&text).unwrap();
         let from = (self.member.clone(), self.life);
         if self.rng.random_bool(self.losing) {
             return;
         }
-        let link = (from.0.clone(), to.clone());
+        let link = (from.0.clone(), to.to_owned());
         let earliest = self.frames_at.get(&link).copied().unwrap_or_default();
         let at = (self.at + self.delay()).max(earliest);
         self.frames_at.insert(link, at);
-        let to = (to.clone(), self.life_of(&to));
+        let to = (to.to_owned(), self.life_of(to));
         self.after(at.saturating_sub(self.at), Happening::Frame { from, to, frame });
     }
 
@@ -275,7 +277,7 @@ impl World {
     pub(super) fn story(&self) -> String {
         let mut text = format!("--- {} at {:?}\n{}", self.member, self.at, self.events_text());
         for (name, seat) in &self.seats {
-            text.push_str(&format!("--- {name}\n{}", Self::text_of(&seat.view)));
+            let _ = write!(text, "--- {name}\n{}", Self::text_of(&seat.view));
         }
         text
     }

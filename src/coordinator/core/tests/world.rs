@@ -275,7 +275,7 @@ impl World {
                 let (member, life) = (self.member.clone(), self.life);
                 self.after(wait, Happening::Solved { member, life, solve, outcome });
             }
-            Effect::Peer { to, frame } => self.send_frame(to, frame),
+            Effect::Peer { to, frame } => self.send_frame(&to, &frame),
             Effect::StopSolve(solve) => self.stopped.push(solve),
             Effect::Prune => {}
             Effect::Answer { ticket, answer } => {
