@@ -8,7 +8,7 @@ use super::paint::Paint;
 use crate::api::server;
 use crate::config::{Config, ConfigError, Log, LogFormat};
 use crate::coordinator::Coordinator;
-use crate::coordinator::peers::registry;
+use crate::coordinator::registry;
 use crate::metrics;
 use crate::solving::Engine;
 use crate::store::Store;

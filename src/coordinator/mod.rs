@@ -18,6 +18,7 @@ pub mod settings;
 mod testing;
 mod view;
 
-pub use handle::{AgentSession, AttachError, Change, Coordinator, OperateError, Reports, Subscription};
+pub use driver::registry;
+pub use handle::{AgentSession, AttachError, Change, Coordinator, Link, OperateError, Reports, Subscription};
 pub use settings::Settings;
 pub use view::{EVENTS_KEPT, Figures, OtherMember, PLANS_KEPT, PartitionView, RingView};

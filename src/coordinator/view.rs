@@ -102,4 +102,8 @@ pub struct Figures {
     pub solve_seconds: f64,
     /// Reports of agents so far.
     pub reports: u64,
+    /// Frames to other coordinators so far, by type: `protocol`, `hosts`, `order` …
+    pub frames: BTreeMap<&'static str, u64>,
+    /// Bytes of those that were sent.
+    pub peer_bytes: u64,
 }

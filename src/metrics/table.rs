@@ -107,6 +107,12 @@ pub(super) const METRICS: &[Metric] = &[
         one(s.figures.solve_seconds)
     }),
     counter("dvms_reports_total", &[], "reports of agents so far", |s| one(s.figures.reports as f64)),
+    counter("dvms_peer_frames_total", &["type"], "frames to other coordinators so far", |s| {
+        by(&s.figures.frames)
+    }),
+    counter("dvms_peer_bytes_total", &[], "bytes of frames that were sent to other coordinators", |s| {
+        one(s.figures.peer_bytes as f64)
+    }),
     counter("dvms_calls_total", &["method", "code"], "calls of the API that ended so far", |s| {
         calls(s, |count| count.calls as f64)
     }),

@@ -11,6 +11,7 @@ mod garbage;
 mod placement;
 mod plans;
 mod ring;
+mod scale;
 mod sessions;
 mod support;
 mod why;

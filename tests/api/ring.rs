@@ -2,7 +2,7 @@
 
 use crate::support::{failure, until, within};
 use dvms::api::server::{Options, serve};
-use dvms::coordinator::peers::registry;
+use dvms::coordinator::registry;
 use dvms::coordinator::settings::{Ring, RingMember};
 use dvms::coordinator::{Coordinator, Settings};
 use dvms::record::PlanState;
@@ -40,7 +40,18 @@ pub(crate) struct Members {
     folder: tempfile::TempDir,
     /// Where etcd is, if members are told of each other by it.
     etcd: Option<String>,
+    /// What makes the settings quick.
+    change: fn(&mut Settings),
     pub(crate) running: BTreeMap<String, Member>,
+}
+
+fn brisk(settings: &mut Settings) {
+    settings.ring.lease_s = 3.0;
+    settings.inventory.report_interval_s = 0.2;
+    settings.inventory.lost_after_s = 1.0;
+    settings.detection.hold_s = 0.5;
+    settings.detection.cool_down_s = 1.0;
+    settings.planning.time_limit_s = 2.0;
 }
 
 impl Members {
@@ -49,14 +60,18 @@ impl Members {
     }
 
     pub(crate) async fn told_by(etcd: Option<String>) -> Self {
+        Self::of_names(&NAMES, etcd, brisk).await
+    }
+
+    pub(crate) async fn of_names(names: &[&str], etcd: Option<String>, change: fn(&mut Settings)) -> Self {
         let mut listeners = BTreeMap::new();
-        for name in NAMES {
+        for name in names.iter().copied() {
             listeners.insert(name.to_owned(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         }
         let addresses =
             listeners.iter().map(|(name, listener)| (name.clone(), listener.local_addr().unwrap())).collect();
         let mut members =
-            Self { addresses, folder: tempfile::tempdir().unwrap(), etcd, running: BTreeMap::new() };
+            Self { addresses, folder: tempfile::tempdir().unwrap(), etcd, change, running: BTreeMap::new() };
         for (name, listener) in listeners {
             members.run(&name, listener);
         }
@@ -69,7 +84,7 @@ impl Members {
             address: address.to_string(),
             site: if name == "west" { "w".to_owned() } else { "e".to_owned() },
         };
-        let mut ring = Ring { name: name.to_owned(), lease_s: 3.0, ..Ring::default() };
+        let mut ring = Ring { name: name.to_owned(), ..Ring::default() };
         match &self.etcd {
             None => ring.members = self.addresses.iter().map(member).collect(),
             Some(endpoint) => {
@@ -86,13 +101,9 @@ impl Members {
     pub(crate) fn run(&mut self, name: &str, listener: TcpListener) {
         let ring = self.ring(name);
         let mut settings = Settings { ring: ring.clone(), ..Settings::default() };
-        settings.inventory.report_interval_s = 0.2;
-        settings.inventory.lost_after_s = 1.0;
         settings.inventory.smoothing_s = 0.0;
-        settings.detection.hold_s = 0.5;
-        settings.detection.cool_down_s = 1.0;
         settings.detection.underload = 0.0;
-        settings.planning.time_limit_s = 2.0;
+        (self.change)(&mut settings);
         let store = Store::open(&self.folder.path().join(name)).unwrap();
         let solver = Arc::new(Engine);
         let coordinator = Coordinator::start(name, settings, store, solver.clone()).unwrap();

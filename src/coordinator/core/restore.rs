@@ -112,7 +112,7 @@ impl Core {
             let id = &record.id;
             let (cause, stage) = match record.state {
                 PlanState::Proposed => {
-                    let proposal = Proposal { seen: false, since: now.at };
+                    let proposal = Proposal { seen: false, since: now.at, claimed: None };
                     (self.cause_of(&record, events), Stage::Proposed(proposal))
                 }
                 PlanState::Executing => {

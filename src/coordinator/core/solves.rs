@@ -116,7 +116,7 @@ impl Core {
     }
 
     fn search_here(&mut self, id: &str, objective: &str, search: Search, now: Now) {
-        let shared = self.shared(id).map(super::ring::Shared::hosts);
+        let shared = self.hosts_in_scene(id);
         let Some(hosts) = shared.or_else(|| self.partitions.hosts(id).cloned()) else { return };
         let (keys, limits) = match self.lives.get(id).map(|life| &life.cause) {
             Some(super::plans::Cause::Shared(shared)) => (shared.all.clone(), None),

@@ -199,7 +199,9 @@ impl Core {
             }
             if !needed && (proposal.seen || now.at > proposal.since.saturating_add(patience)) {
                 withdrawn.push((id.clone(), "what it was made for has ended".to_owned()));
-            } else if let Some(why) = self.why_stale(id).filter(|_| self.hosts_are_back(id)) {
+            } else if let Some(why) =
+                self.why_stale(id).filter(|_| !self.is_shared(id) && self.hosts_are_back(id))
+            {
                 withdrawn.push((id.clone(), format!("it does not fit any more: {why}")));
             }
         }

@@ -112,16 +112,16 @@ impl Core {
                 let why = "noted only, as its mode is OBSERVE";
                 self.end(id, PlanState::Cancelled, why, now);
             }
-            Mode::Auto if asks.is_none() && closed.is_some() => {
-                self.schedule(id, &closed.unwrap_or_default(), now);
-            }
-            // Nothing of it can be held for an operator, or for long.
-            Mode::Auto if self.is_shared(id) && (asks.is_some() || closed.is_some()) => {
-                let why = asks.or(closed).unwrap_or_default();
+            // Hosts of others are not held until VMs may be moved again.
+            Mode::Auto if self.is_shared(id) && asks.is_none() && closed.is_some() => {
+                let why = closed.unwrap_or_default();
                 let why = format!("hosts of other coordinators are not kept waiting, and {why}");
                 self.end(id, PlanState::Blocked, &why, now);
             }
-            Mode::Auto if self.is_shared(id) => self.found(id, &touched, now),
+            Mode::Auto if self.is_shared(id) && asks.is_none() => self.found(id, &touched, now),
+            Mode::Auto if asks.is_none() && closed.is_some() => {
+                self.schedule(id, &closed.unwrap_or_default(), now);
+            }
             Mode::Auto if asks.is_none() => {
                 if let Some(held) = self.partitions.hosts(id) {
                     let leaving = held.difference(&touched).cloned().collect();
@@ -129,6 +129,8 @@ impl Core {
                 }
                 self.execute(id, false, now);
             }
+            // Troubles of others alone are not for the operators of this one.
+            _ if self.shared(id).is_some_and(|shared| shared.own.is_empty()) => self.found_none(id, now),
             Mode::Recommend | Mode::Approve | Mode::Auto => self.propose(id, asks, now),
         }
     }
@@ -150,11 +152,12 @@ impl Core {
     fn put_forward(&mut self, id: &str, scheduled: bool, message: String, said: String, now: Now) {
         self.release(id, now);
         if let Some(stage) = self.stage(id) {
-            *stage = Stage::Proposed(Proposal { seen: true, since: now.at });
+            *stage = Stage::Proposed(Proposal { seen: true, since: now.at, claimed: None });
         }
         self.change_for_good(id, |record| {
             (record.state, record.scheduled, record.message) = (PlanState::Proposed, scheduled, message);
         });
+        self.let_go(id, now);
         let said = event(EventKind::PlanCreated, Severity::Info, said);
         self.tell(Event { plan_id: id.to_owned(), ..said }, now);
     }

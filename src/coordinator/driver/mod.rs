@@ -2,6 +2,7 @@
 //! publishes.
 
 mod keeper;
+pub mod registry;
 mod solves;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::store::{Store, StoreError};
 use keeper::{Ask, Said};
 use solves::{Solved, Solves};
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
@@ -67,6 +69,7 @@ impl Coordinator {
             changes: changes.downgrade(),
             commands,
             stopped,
+            peer_bytes: AtomicU64::new(0),
         });
         let driver = Driver {
             core,

@@ -105,8 +105,11 @@ impl Core {
     /// Whether an action of a shared plan may begin on a host of this cell.
     pub(in crate::coordinator::core) fn is_fenced(&self, plan: &str, host: &str, now: Now) -> bool {
         let me = self.ring.node.me();
+        let here = self.cell.hosts.contains_key(host) && !self.is_lent(host);
         self.held(plan, host).is_some_and(|(partition, held)| {
-            held.owner == *me && !self.may_act(host, partition, held.epoch, now)
+            // One that came here since then was another member's to give.
+            let ours = held.owner == *me;
+            (here && !ours) || (ours && !self.may_act(host, partition, held.epoch, now))
         })
     }
 

@@ -287,7 +287,8 @@ impl Core {
         self.tell_cell(now);
         self.tell_leaders(now);
         self.forward_again(now);
-        self.forget_neighbours();
+        self.give_up_claims(now);
+        self.forget_neighbours(now);
     }
 
     /// Tells the protocol that something has happened here, and does what it says.
@@ -336,6 +337,7 @@ impl Core {
 
     fn tell_member(&mut self, member: &str, frame: Frame) {
         if self.ring.up.contains(member) {
+            *self.figures.frames.entry(frame.kind()).or_default() += 1;
             self.effects.push(Effect::Peer { to: member.to_owned(), frame });
         }
     }

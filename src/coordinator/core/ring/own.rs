@@ -22,6 +22,8 @@ const UNSETTLED: &str = "ring:unsettled";
 const RING: &str = "ring:";
 /// Between two pictures of a host for the leader that has it.
 const SHOW_EVERY: Duration = Duration::from_millis(500);
+/// How long a host of another member is remembered that no partition led here has.
+const FORGET_AFTER: Duration = Duration::from_secs(5);
 /// Between two lists of all hosts, where nothing has changed.
 const TELL_CELL_EVERY: Duration = Duration::from_secs(5);
 
@@ -312,12 +314,14 @@ impl Core {
     }
 
     /// Forgets hosts of others that no partition led here has.
-    pub(super) fn forget_neighbours(&mut self) {
+    pub(super) fn forget_neighbours(&mut self, now: Now) {
         let mut have: BTreeSet<String> = BTreeSet::new();
         for (_, led) in self.ring.node.partitions() {
             have.extend(led.hosts().into_keys().map(|host| host.to_string()));
         }
-        self.ring.neighbours.retain(|host, _| have.contains(host));
+        // They are shown before they are granted.
+        let fresh = |entry: &HostEntry| now.at < entry.seen + FORGET_AFTER;
+        self.ring.neighbours.retain(|host, (_, entry)| have.contains(host) || fresh(entry));
         if self.ring.node.partitions().next().is_none() {
             self.ring.waiting.clear();
         }

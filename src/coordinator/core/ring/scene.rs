@@ -4,6 +4,7 @@
 use super::super::plans::Cause;
 use super::super::{Core, Life};
 use crate::coordinator::inventory::VmEntry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 impl Core {
@@ -38,13 +39,23 @@ impl Core {
         result
     }
 
+    /// The hosts of a shared plan, but those that have come to this cell since another member has given them.
+    pub(in crate::coordinator::core) fn hosts_in_scene(&self, id: &str) -> Option<BTreeSet<String>> {
+        let shared = self.shared(id)?;
+        let as_given = |host: &String| {
+            let here = self.cell.hosts.contains_key(host) && !self.is_lent(host);
+            !here || self.held(id, host).is_some_and(|(_, held)| held.owner.as_str() == self.ring.me())
+        };
+        Some(shared.hosts().into_iter().filter(as_given).collect())
+    }
+
     /// Whether a host is one of another member that is lent to the cell now.
     pub(in crate::coordinator::core) fn is_lent(&self, host: &str) -> bool {
         self.ring.lent.as_ref().is_some_and(|(hosts, _)| hosts.contains_key(host))
     }
 
     fn lend(&mut self) {
-        let mut names = std::collections::BTreeMap::new();
+        let mut names = BTreeMap::new();
         for (host, (owner, entry)) in std::mem::take(&mut self.ring.neighbours) {
             if self.cell.hosts.contains_key(&host) {
                 continue;
@@ -52,7 +63,7 @@ impl Core {
             self.cell.lend(&host, entry);
             names.insert(host, owner);
         }
-        let mut waiting = std::collections::BTreeSet::new();
+        let mut waiting = BTreeSet::new();
         for (vm, report) in &self.ring.waiting {
             let known = self.cell.waiting.contains_key(vm) || self.cell.homes(vm).next().is_some();
             if !known {

@@ -1,6 +1,6 @@
 //! Troubles that the hosts of the cell cannot absorb become events of the protocol.
 
-use super::super::plans::Cause;
+use super::super::plans::{Cause, Stage};
 use super::super::{Core, Life};
 use super::Raised;
 use crate::coordinator::detect::{Key, Trouble};
@@ -10,7 +10,7 @@ use crate::partition::{Event, EventKey, Input, Kind, Need, Outcome};
 use crate::record::{EventKind, Mode, PlanState};
 
 /// What the protocol calls a kind of trouble.
-fn kind_of(kind: EventKind) -> Kind {
+pub(super) fn kind_of(kind: EventKind) -> Kind {
     match kind {
         EventKind::HostFailed => Kind::HostFailed,
         EventKind::Overload => Kind::Overload,
@@ -51,7 +51,7 @@ impl Core {
         let Some(Life { cause: Cause::Troubles(keys), .. }) = self.lives.get(id) else { return false };
         let Some(record) = self.plans.get(id) else { return false };
         let thrift = record.trigger == EventKind::Underload.name();
-        if self.ring.is_alone() || thrift || record.mode != Mode::Auto || self.stopping {
+        if self.ring.is_alone() || thrift || record.mode == Mode::Observe || self.stopping {
             return false;
         }
         let keys = keys.clone();
@@ -108,17 +108,30 @@ impl Core {
         }
     }
 
+    /// Whether a plan over several cells that waits for an operator answers a trouble.
+    fn is_proposed(&self, key: &Key) -> bool {
+        self.lives.values().any(|life| match (&life.cause, &life.stage) {
+            (Cause::Shared(shared), Stage::Proposed(_)) => shared.own.contains(key),
+            _ => false,
+        })
+    }
+
     /// The partition that had a trouble in hand has ended.
     pub(super) fn answered(&mut self, event: &EventKey, outcome: Outcome, now: Now) {
         let Some(raised) = self.ring.raised.get_mut(event) else { return };
-        let missed = std::mem::take(&mut raised.missed);
+        let (missed, key) = (std::mem::take(&mut raised.missed), raised.key.clone());
+        if self.is_proposed(&key) {
+            // An operator has it in hand.
+            self.ring.raised.remove(event);
+            return self.happens(Input::Calmed { event: event.clone() }, now);
+        }
+        let Some(raised) = self.ring.raised.get_mut(event) else { return };
         match outcome {
             // The protocol tries again by itself.
             Outcome::Dropped => return,
             Outcome::Solved if missed && raised.failed <= self.settings.execution.max_replans => return,
             Outcome::Solved | Outcome::Unsolved => {}
         }
-        let key = raised.key.clone();
         let helped = outcome == Outcome::Solved && !missed;
         self.ring.raised.remove(event);
         self.detector.released(&[key], helped, now, &self.settings);

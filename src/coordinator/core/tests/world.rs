@@ -224,7 +224,7 @@ impl World {
     pub(super) fn until(&mut self, what: &str, seconds: f64, so: impl Fn(&Self) -> bool) {
         let end = self.at + Duration::from_secs_f64(seconds);
         while !so(self) {
-            assert!(self.at < end, "waited in vain until {what}; events:\n{}", self.events_text());
+            assert!(self.at < end, "waited in vain until {what}; events:\n{}", self.story());
             self.run(0.05);
         }
     }

@@ -1,37 +1,44 @@
 //! How others speak with the coordinator: a handle that sends commands to the one task that decides, and reads
 //! the view which that task publishes.
 
+mod link;
+
+pub use link::Link;
+
 use super::peers::Frame;
 use super::settings::RingMember;
 use super::view::{Figures, RingView, View};
 use crate::record::{
     AdminState, Event, Hello, HostRecord, Order, Pace, PlanRecord, PlanRequest, Report, VmRecord,
 };
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// Changes that a slow reader may be behind before it is cut off.
-pub(super) const CHANGES_KEPT: usize = 8192;
+pub(in crate::coordinator) const CHANGES_KEPT: usize = 8192;
 
 /// A running coordinator; clones are the same one.
 #[derive(Clone)]
 pub struct Coordinator {
-    pub(super) shared: Arc<Shared>,
+    pub(in crate::coordinator) shared: Arc<Shared>,
 }
 
-pub(super) struct Shared {
-    pub(super) name: String,
-    pub(super) view: RwLock<View>,
+pub(in crate::coordinator) struct Shared {
+    pub(in crate::coordinator) name: String,
+    pub(in crate::coordinator) view: RwLock<View>,
     /// The driver has the sender: when it has stopped, readers hear that nothing follows.
-    pub(super) changes: broadcast::WeakSender<(u64, Change)>,
-    pub(super) commands: mpsc::Sender<Command>,
+    pub(in crate::coordinator) changes: broadcast::WeakSender<(u64, Change)>,
+    pub(in crate::coordinator) commands: mpsc::Sender<Command>,
     /// Set when the coordinator has stopped.
-    pub(super) stopped: watch::Receiver<bool>,
+    pub(in crate::coordinator) stopped: watch::Receiver<bool>,
+    /// Bytes that were sent to other coordinators.
+    pub(in crate::coordinator) peer_bytes: AtomicU64,
 }
 
 /// What the deciding task is asked.
-pub(super) enum Command {
+pub(in crate::coordinator) enum Command {
     Attach(Box<Hello>, oneshot::Sender<Result<AgentSession, AttachError>>),
     Detach { host: String, epoch: u64 },
     Report { host: String, epoch: u64, report: Report },
@@ -51,7 +58,7 @@ pub(super) enum Command {
     Shutdown,
 }
 
-pub(super) type Reply<T> = oneshot::Sender<Result<Arc<T>, OperateError>>;
+pub(in crate::coordinator) type Reply<T> = oneshot::Sender<Result<Arc<T>, OperateError>>;
 
 /// An agent's session. Dropping it ends the session.
 pub struct AgentSession {
@@ -68,9 +75,9 @@ pub struct AgentSession {
 
 /// Where an agent's reports go. Dropping it ends the session.
 pub struct Reports {
-    pub(super) host: String,
-    pub(super) epoch: u64,
-    pub(super) commands: mpsc::Sender<Command>,
+    pub(in crate::coordinator) host: String,
+    pub(in crate::coordinator) epoch: u64,
+    pub(in crate::coordinator) commands: mpsc::Sender<Command>,
 }
 
 impl Reports {
@@ -375,7 +382,8 @@ impl Coordinator {
     /// Figures for monitoring.
     #[must_use]
     pub fn figures(&self) -> Figures {
-        self.view().figures.clone()
+        let peer_bytes = self.shared.peer_bytes.load(Ordering::Relaxed);
+        Figures { peer_bytes, ..self.view().figures.clone() }
     }
 
     /// Stops: no action is begun any more, running ones are left to their agents, sessions end, the state is

@@ -1,9 +1,9 @@
 //! Links to other members of the ring, as the transport sees them.
 
-use super::Frame;
-use crate::coordinator::Coordinator;
-use crate::coordinator::handle::Command;
+use super::{Command, Coordinator, Shared};
+use crate::coordinator::peers::Frame;
 use crate::coordinator::settings::RingMember;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -19,11 +19,17 @@ pub struct Link {
     member: String,
     number: u64,
     commands: mpsc::Sender<Command>,
+    shared: Arc<Shared>,
     /// What is to be sent, in this order.
     pub frames: mpsc::Receiver<Frame>,
 }
 
 impl Link {
+    /// So many bytes were sent.
+    pub fn sent(&self, bytes: usize) {
+        self.shared.peer_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     /// So long a word to the member and back has taken.
     pub async fn measured(&self, round_trip: Duration) {
         // Refused when the coordinator has stopped.
@@ -51,11 +57,17 @@ impl Coordinator {
         let (sender, frames) = mpsc::channel(FRAMES_WAITING);
         let command = Command::PeerUp { member: member.to_owned(), link: number, frames: sender };
         self.shared.commands.send(command).await.ok()?;
-        Some(Link { member: member.to_owned(), number, commands: self.shared.commands.clone(), frames })
+        Some(Link {
+            member: member.to_owned(),
+            number,
+            commands: self.shared.commands.clone(),
+            shared: self.shared.clone(),
+            frames,
+        })
     }
 
     /// Becomes true when the coordinator has stopped.
-    pub(super) fn stopped(&self) -> tokio::sync::watch::Receiver<bool> {
+    pub(in crate::coordinator) fn stopped(&self) -> tokio::sync::watch::Receiver<bool> {
         self.shared.stopped.clone()
     }
 

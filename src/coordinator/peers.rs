@@ -1,11 +1,6 @@
 //! What coordinators of one infrastructure tell each other. A frame may be lost, never doubled or overtaken while a link
 //! stands; what is lost is told again by whoever needs it.
 
-mod link;
-pub mod registry;
-
-pub use link::Link;
-
 use super::inventory::{HostEntry, VmEntry};
 use crate::partition::{Epoch, Message, PartitionId};
 use crate::record::{ActionKey, ActionProgress, AdminState, Connection, Hello, Order, Usage, VmReport};
@@ -91,6 +86,24 @@ pub struct Session {
     pub epoch: u64,
     /// What operators want of the host: it stays so when the agent goes to another coordinator.
     pub state: AdminState,
+}
+
+impl Frame {
+    /// Its type, as on the wire.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Protocol { .. } => "protocol",
+            Self::Hosts { .. } => "hosts",
+            Self::Cell { .. } => "cell",
+            Self::Order { .. } => "order",
+            Self::Inbound { .. } => "inbound",
+            Self::Landed { .. } => "landed",
+            Self::Cancel { .. } => "cancel",
+            Self::Acknowledge { .. } => "acknowledge",
+            Self::Progress { .. } => "progress",
+        }
+    }
 }
 
 /// An action that an agent has, or is about to have.
