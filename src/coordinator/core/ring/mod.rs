@@ -210,13 +210,17 @@ impl Core {
 
     /// How near a member is decides when it is asked.
     pub(super) fn peer_near(&mut self, member: &str, round_trip: Duration, now: Now) {
-        let before = self.ring.near.insert(member.to_owned(), round_trip);
+        // A busy moment says nothing of how far it is.
+        let before = self.ring.near.get(member).copied();
+        let smooth = before.map_or(round_trip, |before| before.mul_f64(0.8) + round_trip.mul_f64(0.2));
+        self.ring.near.insert(member.to_owned(), smooth);
         // Only its order of magnitude matters.
-        let steps = |length: Duration| length.as_millis().checked_ilog2();
-        if before.is_some_and(|before| steps(before) == steps(round_trip)) {
-            return;
+        let told = self.ring.node.ring().members().find(|(name, _)| name.as_str() == member);
+        let Some(told) = told.map(|(_, place)| place.distance.0) else { return };
+        let (near, far) = (told / 2, told.saturating_mul(2).max(1));
+        if !(u128::from(near)..=u128::from(far)).contains(&smooth.as_millis()) {
+            self.set_members(None, now);
         }
-        self.set_members(None, now);
     }
 
     /// The ring is another one, or its members are nearer or farther than before.
@@ -282,7 +286,7 @@ impl Core {
         if self.ring.is_alone() {
             return;
         }
-        self.mind_own_hosts(now);
+        self.mind_rooms(now);
         self.follow(now);
         self.tell_cell(now);
         self.tell_leaders(now);

@@ -42,26 +42,32 @@ pub(in crate::coordinator::core) fn is_unsettled(holder: &str) -> bool {
 }
 
 impl Core {
-    /// Tells the protocol what has changed about the hosts of the cell.
+    /// Tells the protocol which hosts of the cell have come, gone, or been taken. At each of its steps.
     pub(super) fn mind_own_hosts(&mut self, now: Now) {
         if !self.ring.is_alone() {
-            self.at_home(|core| core.tell_facts(now));
+            self.at_home(|core| core.tell_facts(false, now));
         }
     }
 
-    fn tell_facts(&mut self, now: Now) {
+    /// Tells it also what room they have: a walk over all VMs.
+    pub(super) fn mind_rooms(&mut self, now: Now) {
+        if !self.ring.is_alone() {
+            self.at_home(|core| core.tell_facts(true, now));
+        }
+    }
+
+    fn tell_facts(&mut self, with_rooms: bool, now: Now) {
         let moving: BTreeSet<&str> = (self.cell.flights())
             .flat_map(|(_, flight)| [flight.source.as_str(), flight.destination.as_str()])
             .collect();
-        let rooms = planning::rooms(&self.cell, &self.settings);
+        let rooms = if with_rooms { planning::rooms(&self.cell, &self.settings) } else { BTreeMap::new() };
         let mut changed = Vec::new();
         for (name, entry) in &self.cell.hosts {
             let held = self.partitions.holder(name).is_some_and(|holder| !is_of_ring(holder));
-            let facts = Facts {
-                room: rooms.get(name.as_str()).map_or([0, 0], |(room, _)| *room),
-                takes: rooms.get(name.as_str()).is_some_and(|(_, takes)| *takes),
-                busy: held || moving.contains(name.as_str()) || self.receives_for_others(name),
-            };
+            let known = self.ring.facts.get(name).copied().unwrap_or_default();
+            let (room, takes) = rooms.get(name.as_str()).copied().unwrap_or((known.room, known.takes));
+            let busy = held || moving.contains(name.as_str()) || self.receives_for_others(name);
+            let facts = Facts { room, takes, busy };
             if self.ring.facts.get(name) != Some(&facts) {
                 // Of a host that no coordinator ever had nothing can be reserved.
                 let fresh = entry.epoch > 0 && entry.hello.epoch == 0 && self.ring.owner_of(name).is_none();
