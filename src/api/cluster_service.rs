@@ -1,6 +1,7 @@
 //! `ClusterService`: hosts, VMs and events as they are now, and what operators want of hosts.
 
 mod watch;
+mod watch_all;
 
 use super::convert::{admin_state_from_wire, event_to_wire, host_to_wire, vm_to_wire};
 use super::error::ApiError;
@@ -141,9 +142,15 @@ impl ClusterService for Cluster {
     type WatchStream = Answers<pb::WatchResponse>;
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let wanted = watch::Wanted::new(&request.into_inner())?;
+        let asked = self.others.of(&request);
+        let request = request.into_inner();
+        let wanted = watch::Wanted::new(&request)?;
         let subscription = self.coordinator.subscribe();
-        let task = |caller| watch::follow(subscription, wanted, caller);
+        if asked.is_empty() {
+            let task = |caller| watch::follow(subscription, wanted, caller);
+            return Ok(Response::new(answers(QUEUE, &self.stopped, task)));
+        }
+        let task = |caller| watch_all::follow_all(subscription, wanted, request, asked, caller);
         Ok(Response::new(answers(QUEUE, &self.stopped, task)))
     }
 

@@ -21,6 +21,11 @@ pub(super) struct Caller<T> {
 pub(super) struct Gone;
 
 impl<T> Caller<T> {
+    /// One whose answers go here.
+    pub(super) fn new(queue: mpsc::Sender<Result<T, Status>>) -> Self {
+        Self { queue }
+    }
+
     /// Sends an answer; waits while the caller is behind.
     pub(super) async fn send(&self, answer: T) -> Result<(), Gone> {
         self.queue.send(Ok(answer)).await.map_err(|_| Gone)

@@ -30,6 +30,13 @@ pub enum Frame {
         /// The hosts.
         hosts: BTreeMap<String, Session>,
     },
+    /// They are the same as before: told in the place of `cell` while nothing changes.
+    Same {
+        /// Of what was told last, see [`digest`].
+        digest: u64,
+    },
+    /// They are not what the sender has heard: tell all.
+    Again,
     /// An action of a plan of the sender for an agent of the receiver. Told again until progress is heard.
     Order {
         /// For which partition.
@@ -88,6 +95,16 @@ pub struct Session {
     pub state: AdminState,
 }
 
+/// A number that tells one list of sessions from another (FNV-1a; no secret depends on it).
+#[must_use]
+pub fn digest(hosts: &BTreeMap<String, Session>) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    hosts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, (host, session)| {
+        let bytes = host.bytes().chain([0xff, session.state as u8]).chain(session.epoch.to_le_bytes());
+        bytes.fold(hash, step)
+    })
+}
+
 impl Frame {
     /// Its type, as on the wire.
     #[must_use]
@@ -96,6 +113,8 @@ impl Frame {
             Self::Protocol { .. } => "protocol",
             Self::Hosts { .. } => "hosts",
             Self::Cell { .. } => "cell",
+            Self::Same { .. } => "same",
+            Self::Again => "again",
             Self::Order { .. } => "order",
             Self::Inbound { .. } => "inbound",
             Self::Landed { .. } => "landed",

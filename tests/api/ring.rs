@@ -65,7 +65,7 @@ impl Members {
 
     pub(crate) async fn of_names(names: &[&str], etcd: Option<String>, change: fn(&mut Settings)) -> Self {
         let mut listeners = BTreeMap::new();
-        for name in names.iter().copied() {
+        for &name in names {
             listeners.insert(name.to_owned(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         }
         let addresses =
@@ -387,6 +387,19 @@ async fn any_coordinator_answers_for_the_whole() {
     };
     let own = client.list_hosts(local(pb::ListHostsRequest::default())).await.unwrap().into_inner();
     assert_eq!(own.hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>(), ["n1"]);
+
+    // Watched from anywhere.
+    let mut watch = client.watch(pb::WatchRequest::default()).await.unwrap().into_inner();
+    let mut seen = std::collections::BTreeSet::new();
+    loop {
+        match within("a change", watch.message()).await.unwrap().unwrap().change.unwrap() {
+            pb::watch_response::Change::Host(host) => _ = seen.insert(host.name),
+            pb::watch_response::Change::Synced(_) => break,
+            _ => {}
+        }
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["e1", "e2", "n1", "w1"]);
+    drop(watch);
 
     // Plans tell by their names whose they are.
     let mut plans = PlanServiceClient::new(members.channel("east").await);

@@ -173,7 +173,7 @@ async fn time_to_a_plan() {
     };
     let begun = std::time::Instant::now();
     while !linked().await {
-        assert!(begun.elapsed() < Duration::from_secs(300), "the ring does not stand");
+        assert!(begun.elapsed() < Duration::from_mins(5), "the ring does not stand");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     println!(
@@ -289,7 +289,7 @@ async fn time_to_a_plan() {
         quantile(&waits, 0.99),
         quantile(&sizes, 0.5),
         sizes.last().copied().unwrap_or(0.0),
-        messages as f64 / told.max(1) as f64,
+        messages as f64 / f64::from(told.max(1)),
         idle / homes.len() as f64
     );
 }

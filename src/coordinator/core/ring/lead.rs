@@ -194,9 +194,8 @@ impl Core {
     pub(super) fn partition_ended(&mut self, partition: &PartitionId, outcome: Option<Outcome>, now: Now) {
         let Some(id) = self.ring.plans.remove(partition) else { return };
         match self.lives.get(&id).map(|life| &life.stage) {
-            None => return,
-            // It waits for an operator, or for its hosts: the protocol asks for them again.
-            Some(Stage::Proposed(_)) => return,
+            // One that waits for an operator, or for its hosts, waits on: the protocol asks for them again.
+            None | Some(Stage::Proposed(_)) => return,
             Some(_) => {}
         }
         let (state, why) = match outcome {

@@ -47,8 +47,8 @@ pub(in crate::coordinator::core) struct Membership {
     up: BTreeSet<String>,
     /// Round-trip times.
     near: BTreeMap<String, Duration>,
-    /// Hosts of other members, with the epochs of their sessions.
-    elsewhere: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Hosts of other members, with their sessions.
+    elsewhere: BTreeMap<String, BTreeMap<String, Session>>,
     /// When each member has last told of them.
     cells_at: BTreeMap<String, Duration>,
     /// What the node was told of each host.
@@ -165,7 +165,8 @@ impl Membership {
 
     /// The member that has a host, as it says itself.
     fn owner_of(&self, host: &str) -> Option<&str> {
-        let having = self.elsewhere.iter().filter_map(|(member, hosts)| Some((*hosts.get(host)?, member)));
+        let having =
+            self.elsewhere.iter().filter_map(|(member, hosts)| Some((hosts.get(host)?.epoch, member)));
         having.max().map(|(_, member)| member.as_str())
     }
 
@@ -253,7 +254,12 @@ impl Core {
                 self.follow(now);
             }
             Frame::Hosts { hosts, waiting } => self.neighbours_told(from, hosts, waiting, now),
-            Frame::Cell { hosts } => self.cell_told(from, &hosts, now),
+            Frame::Cell { hosts } => self.cell_told(from, hosts, now),
+            Frame::Same { digest } => self.cell_is_the_same(from, digest, now),
+            Frame::Again => {
+                let hosts = self.own_sessions();
+                self.tell_member(from, Frame::Cell { hosts });
+            }
             Frame::Order { partition, fence, flight, order } => {
                 self.order_came(from, &partition, fence, &flight, order, now);
             }

@@ -7,7 +7,7 @@
 use super::super::{Core, Effect};
 use super::time;
 use crate::coordinator::inventory::{Flight, HostEntry, Now};
-use crate::coordinator::peers::{Frame, Neighbour, Session};
+use crate::coordinator::peers::{Frame, Neighbour, Session, digest};
 use crate::coordinator::planning;
 use crate::coordinator::settings::seconds;
 use crate::partition::{Facts, Host, Input, Member, PartitionId};
@@ -188,19 +188,22 @@ impl Core {
     pub(super) fn tell_cell(&mut self, now: Now) {
         let hosts = self.own_sessions();
         let (told, at) = &self.ring.told_cell;
-        if hosts == *told && now.at < *at + TELL_CELL_EVERY {
+        let same = hosts == *told;
+        if same && now.at < *at + TELL_CELL_EVERY {
             return;
         }
-        self.ring.told_cell = (hosts.clone(), now.at);
+        let frame =
+            if same { Frame::Same { digest: digest(&hosts) } } else { Frame::Cell { hosts: hosts.clone() } };
+        self.ring.told_cell = (hosts, now.at);
         for member in self.ring.others().collect::<Vec<_>>() {
-            self.tell_member(&member, Frame::Cell { hosts: hosts.clone() });
+            self.tell_member(&member, frame.clone());
         }
     }
 
     /// Another member has these hosts.
-    pub(super) fn cell_told(&mut self, from: &str, hosts: &BTreeMap<String, Session>, now: Now) {
+    pub(super) fn cell_told(&mut self, from: &str, hosts: BTreeMap<String, Session>, now: Now) {
         let mut moved = Vec::new();
-        for (host, session) in hosts {
+        for (host, session) in &hosts {
             let own = self.cell.hosts.get(host).map(|entry| entry.epoch);
             if own.is_some_and(|own| own < session.epoch) {
                 moved.push(host.clone());
@@ -213,11 +216,19 @@ impl Core {
                 self.journal.write(store::Change::HostState(host.clone(), session.state));
             }
         }
-        let epochs = hosts.iter().map(|(host, session)| (host.clone(), session.epoch)).collect();
-        self.ring.elsewhere.insert(from.to_owned(), epochs);
+        self.ring.elsewhere.insert(from.to_owned(), hosts);
         self.ring.cells_at.insert(from.to_owned(), now.at);
         for host in moved {
             self.host_has_moved(&host, from, now);
+        }
+    }
+
+    /// Another member has the hosts that it had.
+    pub(super) fn cell_is_the_same(&mut self, from: &str, told: u64, now: Now) {
+        match self.ring.elsewhere.get(from).cloned() {
+            // What came here since is judged again.
+            Some(hosts) if digest(&hosts) == told => self.cell_told(from, hosts, now),
+            _ => self.tell_member(from, Frame::Again),
         }
     }
 
