@@ -150,7 +150,8 @@ impl ClusterService for Cluster {
             let task = |caller| watch::follow(subscription, wanted, caller);
             return Ok(Response::new(answers(QUEUE, &self.stopped, task)));
         }
-        let task = |caller| watch_all::follow_all(subscription, wanted, request, asked, caller);
+        let others = self.others.clone();
+        let task = |caller| watch_all::follow_all(subscription, wanted, request, (others, asked), caller);
         Ok(Response::new(answers(QUEUE, &self.stopped, task)))
     }
 

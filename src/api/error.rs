@@ -121,6 +121,14 @@ impl ApiError {
         Self { retry_after: Some(Duration::from_secs(2)), ..error }
     }
 
+    /// `UNAVAILABLE`: a stream of what all coordinators have ends, as there are others now.
+    #[must_use]
+    pub fn members_changed() -> Self {
+        let message = "the coordinators are others now; watch again to get the present state";
+        let error = Self::new(Code::Unavailable, ErrorReason::MemberSilent, message);
+        Self { retry_after: Some(Duration::from_secs(1)), ..error }
+    }
+
     /// `PERMISSION_DENIED`: an agent spoke about a host that is not its own.
     pub fn foreign_host(message: impl Into<String>) -> Self {
         Self::new(Code::PermissionDenied, ErrorReason::ForeignHost, message)

@@ -17,13 +17,11 @@ pub enum Frame {
         /// What it says.
         message: Message,
     },
-    /// Hosts of the sender that a partition led by the receiver has reserved, as they are now, and VMs of the sender's
-    /// cell that run nowhere. Told when they are granted, and again as long as they are reserved.
+    /// Hosts of the sender that a partition led by the receiver has reserved, as they are now. Told when they are granted,
+    /// and again as long as they are reserved.
     Hosts {
         /// The hosts.
         hosts: Vec<Neighbour>,
-        /// VMs that wait.
-        waiting: Vec<VmReport>,
     },
     /// All hosts with a session at the sender: one that the receiver has with a smaller epoch has gone over.
     Cell {
@@ -68,6 +66,15 @@ pub enum Frame {
         host: String,
         /// Which action.
         key: ActionKey,
+    },
+    /// How has an action ended of which nobody tells? Asked again each second.
+    Ask {
+        /// The host of the agent.
+        host: String,
+        /// Which action.
+        key: ActionKey,
+        /// The VM.
+        vm: String,
     },
     /// What an agent of the receiver told of these actions is kept.
     Acknowledge {
@@ -119,6 +126,7 @@ impl Frame {
             Self::Inbound { .. } => "inbound",
             Self::Landed { .. } => "landed",
             Self::Cancel { .. } => "cancel",
+            Self::Ask { .. } => "ask",
             Self::Acknowledge { .. } => "acknowledge",
             Self::Progress { .. } => "progress",
         }
@@ -144,6 +152,8 @@ pub struct Flying {
     pub rate: f64,
     /// How long its end is waited for.
     pub within: Duration,
+    /// It was told before, and may have been heard.
+    pub again: bool,
 }
 
 /// A host of another cell.

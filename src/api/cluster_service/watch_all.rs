@@ -4,7 +4,7 @@
 use super::client;
 use super::watch::{Wanted, follow};
 use crate::api::error::ApiError;
-use crate::api::peers::{Asked, alone};
+use crate::api::peers::{Asked, Others, alone};
 use crate::api::stream::{Caller, Ended};
 use crate::coordinator::Subscription;
 use dvms_proto::v1 as pb;
@@ -37,9 +37,12 @@ pub(super) async fn follow_all(
     subscription: Subscription,
     wanted: Wanted,
     request: pb::WatchRequest,
-    asked: Asked,
+    (others, asked): (Others, Asked),
     caller: Caller<pb::WatchResponse>,
 ) -> Result<(), Ended> {
+    let mut names: Vec<String> = asked.iter().map(|(name, _)| name.clone()).collect();
+    names.sort();
+    let mut looks = tokio::time::interval(AGAIN_AFTER);
     let (say, mut said) = mpsc::channel(QUEUE);
     let mut merged = Merged::new(asked.len() + 1);
     // They end with this task.
@@ -53,7 +56,17 @@ pub(super) async fn follow_all(
         }
     }
     drop(say);
-    while let Some((source, said)) = said.recv().await {
+    loop {
+        let told = tokio::select! {
+            told = said.recv() => told,
+            _ = looks.tick() => {
+                if others.names() != names {
+                    return Err(ApiError::members_changed().into());
+                }
+                continue;
+            }
+        };
+        let Some((source, said)) = told else { return Ok(()) };
         let changes = match said {
             Said::Change(change) => merged.take(source, *change),
             Said::Silent => merged.silent(source),
@@ -65,7 +78,6 @@ pub(super) async fn follow_all(
             caller.send(answer).await?;
         }
     }
-    Ok(())
 }
 
 async fn own(subscription: Subscription, wanted: Wanted, say: mpsc::Sender<(usize, Said)>) {

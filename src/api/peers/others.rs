@@ -44,6 +44,14 @@ impl Others {
         if request.metadata().contains_key(LOCAL_HEADER) { Vec::new() } else { self.all() }
     }
 
+    /// The names of all of them.
+    pub(in crate::api) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.coordinator.ring().others.into_iter().map(|other| other.name).collect();
+        names.sort();
+        names
+    }
+
     fn all(&self) -> Asked {
         let others = self.coordinator.ring().others;
         others.into_iter().map(|other| (other.name, self.channel(&other.address))).collect()

@@ -75,7 +75,7 @@ impl Core {
     pub(super) fn take_off(&mut self, executor: &str, vm: &str, flight: Flight, limit: Duration) {
         let key = flight.key.clone();
         self.cell.take_off(vm, flight);
-        let ours = self.ring.is_alone() || self.cell.hosts.contains_key(executor) && !self.is_lent(executor);
+        let ours = self.ring.sleeps() || self.cell.hosts.contains_key(executor) && !self.is_lent(executor);
         let abroad = (!ours).then(|| Abroad::since(self.looked));
         self.aloft.insert(key, Aloft::new(executor, vm, Some(limit), abroad));
     }
@@ -351,6 +351,11 @@ impl Core {
             self.aloft.remove(key);
             return true;
         };
+        // A start elsewhere is not taken for failed as nobody tells of it: the VM would be started once more.
+        let known = self.cell.hosts.contains_key(&flight.destination);
+        if !flight.migrates && !known && self.plans.contains_key(&key.plan_id) {
+            return false;
+        }
         let there = self.cell.hosts.get(&flight.destination).and_then(|host| host.vms.get(&vm));
         match there.map(|vm| vm.report.state) {
             // It is still under way: the next look asks again.

@@ -9,7 +9,6 @@ use super::super::execution::Halt;
 use super::super::plans::{Stage, member_of};
 use crate::coordinator::inventory::{Flight, Now, VmEntry};
 use crate::coordinator::peers::{Flying, Frame};
-use crate::coordinator::settings::seconds;
 use crate::partition::{Epoch, PartitionId};
 use crate::record::{ActionKey, ActionProgress, FailureReason, Order, PlanRecord, ProgressState, VmReport};
 use dvms_solver::file::Action;
@@ -23,8 +22,14 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct Owed {
     host: String,
     progress: ActionProgress,
-    since: Duration,
     told: Duration,
+}
+
+impl Owed {
+    /// Whose agent told it.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
 }
 
 impl Core {
@@ -123,26 +128,30 @@ impl Core {
         order: Order,
         now: Now,
     ) {
-        let Flying { key, executor: host, vm, within, .. } = flight.clone();
-        let Some(entry) = self.cell.hosts.get(&host) else {
-            return self.refuse_order(from, flight, "this coordinator does not have its host any more");
-        };
-        let epoch = entry.epoch;
+        let Flying { key, executor: host, vm, within, again, .. } = flight.clone();
         if let Some(owed) = self.ring.owed.get(&key) {
             let (host, progress) = (owed.host.clone(), owed.progress.clone());
             return self.tell_member(from, Frame::Progress { host, progress });
         }
-        if !self.aloft.contains_key(&key) {
-            if !self.may_act(&host, partition, fence, now) {
-                return self.refuse_order(
-                    from,
-                    flight,
-                    "the host is not reserved for its partition any more",
-                );
+        let known = self.aloft.contains_key(&key);
+        let why = match self.cell.hosts.get(&host) {
+            None => Some("this coordinator does not have its host any more"),
+            Some(_) if known => None,
+            Some(_) if !self.may_act(&host, partition, fence, now) => {
+                Some("the host is not reserved for its partition any more")
             }
-            if !entry.is_known() || self.stopping {
-                return self.refuse_order(from, flight, "its host is out of reach");
+            Some(entry) if !entry.is_known() || self.stopping => Some("its host is out of reach"),
+            Some(_) => None,
+        };
+        if let Some(why) = why {
+            // One that was sent before may have come through then: whoever has the host now tells.
+            if !known && !again {
+                self.refuse_order(from, flight, why);
             }
+            return;
+        }
+        let epoch = self.cell.hosts.get(&host).map(|entry| entry.epoch).unwrap_or_default();
+        if !known {
             if let Some(other) = self.cell.flight(&vm) {
                 let why = format!("plan {} moves the VM already", other.key.plan_id);
                 return self.refuse_order(from, flight, &why);
@@ -198,10 +207,27 @@ impl Core {
     ) {
         let (host, progress) = (host.to_owned(), progress.clone());
         if progress.state.is_terminal() {
-            let owed = Owed { host: host.clone(), progress: progress.clone(), since: now.at, told: now.at };
+            let owed = Owed { host: host.clone(), progress: progress.clone(), told: now.at };
             self.ring.owed.entry(progress.key.clone()).or_insert(owed);
         }
         self.tell_member(leader, Frame::Progress { host, progress });
+    }
+
+    /// A leader has not heard how an action has ended. An agent that has told all that it knows, and does not know it, never
+    /// had it, or was allowed to forget it: it is seen where the VM is.
+    pub(super) fn asked_how_it_ended(&mut self, from: &str, host: &str, key: ActionKey, vm: String) {
+        let Some(entry) = self.cell.hosts.get(host).filter(|entry| entry.is_known()) else { return };
+        let progress = if let Some(owed) = self.ring.owed.get(&key) {
+            owed.progress.clone()
+        } else if self.aloft.contains_key(&key) {
+            return;
+        } else {
+            let lives = entry.vms.get(&vm).is_some_and(|vm| vm.report.state.lives_here());
+            let state = if lives { ProgressState::Done } else { ProgressState::Failed };
+            let message = "its agent does not know it; it is told by where the VM is".to_owned();
+            ActionProgress { key, state, vm, message, ..ActionProgress::default() }
+        };
+        self.tell_member(from, Frame::Progress { host: host.to_owned(), progress });
     }
 
     /// A leader has kept what was told of these actions.
@@ -217,7 +243,8 @@ impl Core {
     /// Says again what was not heard.
     pub(super) fn forward_again(&mut self, now: Now) {
         let silent = |aloft: &Aloft| {
-            let due = |abroad: Abroad| !abroad.heard && now.at >= abroad.told + AGAIN_AFTER;
+            let open = |abroad: Abroad| !abroad.heard || aloft.limit().is_none();
+            let due = |abroad: Abroad| open(abroad) && now.at >= abroad.told + AGAIN_AFTER;
             aloft.told && aloft.abroad.is_some_and(due)
         };
         let again: Vec<ActionKey> =
@@ -226,22 +253,32 @@ impl Core {
             if let Some(abroad) = self.aloft.get_mut(&key).and_then(|aloft| aloft.abroad.as_mut()) {
                 abroad.told = now.at;
             }
-            self.order_again(&key);
+            match self.aloft.get(&key).filter(|aloft| aloft.limit().is_none()) {
+                Some(aloft) => {
+                    let (host, vm) = (aloft.executor.clone(), aloft.vm.clone());
+                    let frame = Frame::Ask { host: host.clone(), key, vm };
+                    self.tell_owner(&host, frame);
+                }
+                None => self.order_again(&key),
+            }
         }
-        let patience = seconds(self.settings.ring.lease_s);
         let owed: Vec<ActionKey> = self.ring.owed.keys().cloned().collect();
         for key in owed {
-            let leader = self.leader_of(&key.plan_id).unwrap_or_default();
+            let leader = self.leader_of(&key.plan_id);
             let Some(owed) = self.ring.owed.get_mut(&key) else { continue };
             let host = owed.host.clone();
-            // A leader that is gone looks at the VMs when it comes back.
-            if !self.ring.up.contains(&leader) && now.at >= owed.since + patience {
-                self.ring.owed.remove(&key);
-                self.acknowledge(&host, &key);
-            } else if now.at >= owed.told + AGAIN_AFTER {
-                owed.told = now.at;
-                let progress = owed.progress.clone();
-                self.tell_member(&leader, Frame::Progress { host, progress });
+            match leader {
+                // It has left the ring: nobody waits for it.
+                None => {
+                    self.ring.owed.remove(&key);
+                    self.acknowledge(&host, &key);
+                }
+                Some(leader) if now.at >= owed.told + AGAIN_AFTER => {
+                    owed.told = now.at;
+                    let progress = owed.progress.clone();
+                    self.tell_member(&leader, Frame::Progress { host, progress });
+                }
+                Some(_) => {}
             }
         }
     }
@@ -259,9 +296,11 @@ impl Core {
             return;
         }
         let Some((record, action, _)) = self.known(key) else { return };
-        if let Some(effect) = self.in_scene(&id, |core| core.order(&record, &action)) {
-            self.effects.push(effect);
+        let mut effect = self.in_scene(&id, |core| core.order(&record, &action));
+        if let Some(Effect::Peer { frame: Frame::Order { flight, .. }, .. }) = &mut effect {
+            flight.again = true;
         }
+        self.effects.extend(effect);
     }
 
     /// Tells the owner of a host; says whether it is one of another member.
@@ -282,6 +321,7 @@ fn flying(executor: &str, vm: &str, flight: &Flight, within: Duration) -> Flying
         migrates: flight.migrates,
         rate: flight.rate,
         within,
+        again: false,
     }
 }
 

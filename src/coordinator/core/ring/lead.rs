@@ -73,7 +73,15 @@ impl Core {
         }
         let me = self.ring.node.me().clone();
         let own = events.iter().filter(|event| event.owner == me).map(key_of).collect();
-        let all: Vec<Key> = events.iter().map(key_of).collect();
+        // VMs of others that are down are theirs to start: nobody else could tell them not to start them once more.
+        let starts = |event: &Event| matches!(event.kind, Kind::HostFailed | Kind::VmWaiting);
+        let ours = |event: &&Event| event.owner == me || !starts(event);
+        let all: Vec<Key> = events.iter().filter(ours).map(key_of).collect();
+        if all.is_empty() {
+            // Their turn comes when their owners lead a partition for them.
+            let found = Found::Nothing;
+            return self.happens(Input::Solved { partition: partition.clone(), version, found }, now);
+        }
         let shared = Shared { partition: partition.clone(), version, hosts, own, all, whole };
         let names = shared.hosts();
         let objective = match events.iter().map(|event| event.kind).min() {

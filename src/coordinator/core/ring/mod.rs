@@ -30,7 +30,7 @@ use crate::coordinator::settings;
 use crate::partition::{
     self, Body, EventKey, Facts, Host, Input, Member, Millis, Node, PartitionId, Place, Time,
 };
-use crate::record::{ActionKey, VmReport};
+use crate::record::ActionKey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -39,6 +39,10 @@ use std::time::Duration;
 pub(in crate::coordinator::core) struct Membership {
     node: Node,
     named: bool,
+    /// There have been others in this life.
+    joined: bool,
+    /// Who is being heard.
+    hearing: Option<String>,
     /// All members, this one too.
     places: BTreeMap<String, settings::RingMember>,
     /// For waits of random length.
@@ -59,10 +63,8 @@ pub(in crate::coordinator::core) struct Membership {
     plans: BTreeMap<PartitionId, String>,
     /// Hosts of others that partitions led here have, with their owners.
     neighbours: BTreeMap<String, (Member, HostEntry)>,
-    /// VMs of others that wait.
-    waiting: BTreeMap<String, VmReport>,
-    /// Names of the neighbours that are lent to the cell, and of VMs that wait.
-    lent: Option<(BTreeMap<String, Member>, BTreeSet<String>)>,
+    /// Names of the neighbours that are lent to the cell, with their owners.
+    lent: Option<BTreeMap<String, Member>>,
     /// Outcomes that leaders have not acknowledged.
     owed: BTreeMap<ActionKey, forward::Owed>,
     /// When leaders were last told of their hosts, and members of this cell.
@@ -91,6 +93,8 @@ impl Membership {
         let mut membership = Self {
             node: Node::new(me, incarnation, timers),
             named,
+            joined: false,
+            hearing: None,
             places: BTreeMap::new(),
             random: incarnation ^ 0x9e37_79b9_7f4a_7c15,
             up: BTreeSet::new(),
@@ -101,7 +105,6 @@ impl Membership {
             raised: BTreeMap::new(),
             plans: BTreeMap::new(),
             neighbours: BTreeMap::new(),
-            waiting: BTreeMap::new(),
             lent: None,
             owed: BTreeMap::new(),
             told_hosts: Duration::ZERO,
@@ -117,6 +120,7 @@ impl Membership {
         self.places = members.iter().map(|member| (member.name.clone(), member.clone())).collect();
         let me = settings::RingMember { name: self.me().to_owned(), ..settings::RingMember::default() };
         self.places.entry(me.name.clone()).or_insert(me);
+        self.joined |= self.places.len() > 1;
         let distance = |name: &str| {
             let near = self.near.get(name).copied().unwrap_or_default();
             Millis(u64::try_from(near.as_millis()).unwrap_or(u64::MAX))
@@ -136,6 +140,11 @@ impl Membership {
     /// Whether there are no other members.
     pub(in crate::coordinator::core) fn is_alone(&self) -> bool {
         self.node.ring().members().count() < 2
+    }
+
+    /// Whether there never were other members: the protocol has nothing to do.
+    pub(in crate::coordinator::core) fn sleeps(&self) -> bool {
+        !self.joined
     }
 
     /// Partitions that are led here.
@@ -181,7 +190,7 @@ impl Membership {
 
     /// When the protocol wants to be called at the latest.
     pub(in crate::coordinator::core) fn due(&self) -> Duration {
-        if self.is_alone() {
+        if self.sleeps() {
             return Duration::MAX;
         }
         self.node.next_timeout().map_or(Duration::MAX, |due| Duration::from_millis(due.0))
@@ -195,9 +204,6 @@ fn time(now: Now) -> Time {
 impl Core {
     /// A link to another member stands.
     pub(super) fn peer_up(&mut self, member: &str) {
-        if !self.ring.others().any(|other| other == member) {
-            return;
-        }
         self.ring.up.insert(member.to_owned());
         self.urgent = true;
         let hosts = self.own_sessions();
@@ -230,12 +236,10 @@ impl Core {
         let ring = self.ring.ring_of(&members);
         let time = self.ring.time(now);
         self.ring.node.handle_event(time, Input::Ring { ring });
-        let gone = |member: &String| !self.ring.places.contains_key(member);
-        let gone: Vec<String> = self.ring.up.iter().filter(|member| gone(member)).cloned().collect();
-        for member in gone {
-            self.ring.up.remove(&member);
-            self.ring.elsewhere.remove(&member);
-        }
+        let ring = &mut self.ring;
+        ring.elsewhere.retain(|member, _| ring.places.contains_key(member));
+        ring.cells_at.retain(|member, _| ring.places.contains_key(member));
+        ring.near.retain(|member, _| ring.places.contains_key(member));
         self.urgent = true;
         self.mind_own_hosts(now);
         self.follow(now);
@@ -253,7 +257,7 @@ impl Core {
                 self.ring.node.handle_message(time, &from.into(), message);
                 self.follow(now);
             }
-            Frame::Hosts { hosts, waiting } => self.neighbours_told(from, hosts, waiting, now),
+            Frame::Hosts { hosts } => self.neighbours_told(from, hosts, now),
             Frame::Cell { hosts } => self.cell_told(from, hosts, now),
             Frame::Same { digest } => self.cell_is_the_same(from, digest, now),
             Frame::Again => {
@@ -265,14 +269,22 @@ impl Core {
             }
             Frame::Inbound { flight, vm } => self.inbound(from, flight, vm, now),
             Frame::Landed { key, done } => self.landed(&key, done),
+            Frame::Ask { host, key, vm } => self.asked_how_it_ended(from, &host, key, vm),
             Frame::Cancel { host, key } => self.tell_abort(&host, key),
             Frame::Acknowledge { host, keys } => self.outcomes_kept(&host, keys),
             Frame::Progress { host, progress } => {
                 if self.cell.hosts.contains_key(&host) {
+                    // Its agent tells it here, too.
+                    if progress.state.is_terminal() {
+                        let keys = vec![progress.key];
+                        self.tell_member(from, Frame::Acknowledge { host, keys });
+                    }
                     return;
                 }
                 let plan = progress.key.plan_id.clone();
+                self.ring.hearing = Some(from.to_owned());
                 self.in_scene(&plan, |core| core.progress(&host, progress, now));
+                self.ring.hearing = None;
             }
         }
     }
@@ -289,7 +301,7 @@ impl Core {
 
     /// What is due at each look.
     pub(super) fn look_at_ring(&mut self, now: Now) {
-        if self.ring.is_alone() {
+        if self.ring.sleeps() {
             return;
         }
         self.mind_rooms(now);
@@ -342,11 +354,12 @@ impl Core {
 
     /// The member that has a host, if it is another one.
     pub(super) fn ring_owner(&self, host: &str) -> Option<String> {
-        self.ring.owner_of(host).map(str::to_owned)
+        let teller = self.ring.hearing.clone();
+        teller.or_else(|| self.ring.owner_of(host).map(str::to_owned))
     }
 
     fn tell_member(&mut self, member: &str, frame: Frame) {
-        if self.ring.up.contains(member) {
+        if self.ring.up.contains(member) && self.ring.places.contains_key(member) {
             *self.figures.frames.entry(frame.kind()).or_default() += 1;
             self.effects.push(Effect::Peer { to: member.to_owned(), frame });
         }

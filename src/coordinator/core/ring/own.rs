@@ -11,7 +11,7 @@ use crate::coordinator::peers::{Frame, Neighbour, Session, digest};
 use crate::coordinator::planning;
 use crate::coordinator::settings::seconds;
 use crate::partition::{Facts, Host, Input, Member, PartitionId};
-use crate::record::{Connection, Event, EventKind, Order, Severity, VmReport, VmState};
+use crate::record::{Connection, Event, EventKind, Order, Severity, VmState};
 use crate::store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -44,14 +44,14 @@ pub(in crate::coordinator::core) fn is_unsettled(holder: &str) -> bool {
 impl Core {
     /// Tells the protocol which hosts of the cell have come, gone, or been taken. At each of its steps.
     pub(super) fn mind_own_hosts(&mut self, now: Now) {
-        if !self.ring.is_alone() {
+        if !self.ring.sleeps() {
             self.at_home(|core| core.tell_facts(false, now));
         }
     }
 
     /// Tells it also what room they have: a walk over all VMs.
     pub(super) fn mind_rooms(&mut self, now: Now) {
-        if !self.ring.is_alone() {
+        if !self.ring.sleeps() {
             self.at_home(|core| core.tell_facts(true, now));
         }
     }
@@ -108,7 +108,7 @@ impl Core {
 
     /// Brings the cell's table in line with the ledger.
     pub(super) fn mirror(&mut self, now: Now) {
-        if self.ring.is_alone() {
+        if self.ring.sleeps() {
             return;
         }
         let ledger = self.ring.node.ledger();
@@ -209,9 +209,10 @@ impl Core {
                 moved.push(host.clone());
             }
             // Should its agent come here, it stays what operators want it to be.
-            if own.is_none_or(|own| own < session.epoch)
-                && self.wanted.get(host).copied().unwrap_or_default() != session.state
-            {
+            let known =
+                self.ring.elsewhere.values().filter_map(|cell| cell.get(host)).map(|known| known.epoch);
+            let newest = known.chain(own).max().is_none_or(|newest| newest <= session.epoch);
+            if newest && self.wanted.get(host).copied().unwrap_or_default() != session.state {
                 self.wanted.insert(host.clone(), session.state);
                 self.journal.write(store::Change::HostState(host.clone(), session.state));
             }
@@ -247,6 +248,8 @@ impl Core {
         self.actions_go_abroad(now, |executor| executor == host);
         self.cell.forget(host);
         self.kept.remove(host);
+        // Its agent tells the other member what it has not acknowledged.
+        self.ring.owed.retain(|_, owed| owed.host() != host);
         self.journal.write(store::Change::HostGone(host.to_owned()));
         let message = format!("host {host} has gone over to coordinator {to}");
         let said = super::super::journal::event(EventKind::HostLost, Severity::Info, message);
@@ -282,14 +285,11 @@ impl Core {
 
     /// Shows a leader hosts that it has.
     pub(super) fn show_hosts(&mut self, leader: &str, hosts: &[Host]) {
-        let (hosts, waiting) = self.at_home(|core| {
+        let hosts = self.at_home(|core| {
             let shown = hosts.iter().filter_map(|host| core.cell.hosts.get(host.as_str()));
-            let shown: Vec<Neighbour> = shown.map(Neighbour::of).collect();
-            let waiting: Vec<VmReport> =
-                core.cell.waiting.values().map(|entry| entry.report.clone()).collect();
-            (shown, waiting)
+            shown.map(Neighbour::of).collect::<Vec<_>>()
         });
-        self.tell_member(leader, Frame::Hosts { hosts, waiting });
+        self.tell_member(leader, Frame::Hosts { hosts });
     }
 
     /// Shows leaders elsewhere what has become of the hosts that they have.
@@ -310,22 +310,13 @@ impl Core {
     }
 
     /// An owner shows hosts that a partition led here has.
-    pub(super) fn neighbours_told(
-        &mut self,
-        from: &str,
-        hosts: Vec<Neighbour>,
-        waiting: Vec<VmReport>,
-        now: Now,
-    ) {
+    pub(super) fn neighbours_told(&mut self, from: &str, hosts: Vec<Neighbour>, now: Now) {
         for neighbour in hosts {
             let name = neighbour.hello.host.clone();
             if !self.cell.hosts.contains_key(&name) {
                 let entry = neighbour.into_entry(now.at, now.wall);
                 self.ring.neighbours.insert(name, (from.into(), entry));
             }
-        }
-        for vm in waiting {
-            self.ring.waiting.insert(vm.name.clone(), vm);
         }
         self.urgent = true;
     }
@@ -339,8 +330,5 @@ impl Core {
         // They are shown before they are granted.
         let fresh = |entry: &HostEntry| now.at < entry.seen + FORGET_AFTER;
         self.ring.neighbours.retain(|host, (_, entry)| have.contains(host) || fresh(entry));
-        if self.ring.node.partitions().next().is_none() {
-            self.ring.waiting.clear();
-        }
     }
 }

@@ -3,9 +3,8 @@
 
 use super::super::plans::Cause;
 use super::super::{Core, Life};
-use crate::coordinator::inventory::VmEntry;
+use crate::record::Connection;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 impl Core {
     /// Whether a plan is one of a partition of the ring.
@@ -39,11 +38,17 @@ impl Core {
         result
     }
 
-    /// The hosts of a shared plan, but those that have come to this cell since another member has given them.
+    /// The hosts of a shared plan, but those that have come to this cell since another member has given them, and failed
+    /// ones of others: their VMs are started by plans of their own coordinator alone, as no other could tell it not to
+    /// start them once more.
     pub(in crate::coordinator::core) fn hosts_in_scene(&self, id: &str) -> Option<BTreeSet<String>> {
         let shared = self.shared(id)?;
         let as_given = |host: &String| {
             let here = self.cell.hosts.contains_key(host) && !self.is_lent(host);
+            if self.is_lent(host) {
+                let entry = self.cell.hosts.get(host);
+                return entry.is_some_and(|entry| entry.connection != Connection::Failed);
+            }
             !here || self.held(id, host).is_some_and(|(_, held)| held.owner.as_str() == self.ring.me())
         };
         Some(shared.hosts().into_iter().filter(as_given).collect())
@@ -51,7 +56,7 @@ impl Core {
 
     /// Whether a host is one of another member that is lent to the cell now.
     pub(in crate::coordinator::core) fn is_lent(&self, host: &str) -> bool {
-        self.ring.lent.as_ref().is_some_and(|(hosts, _)| hosts.contains_key(host))
+        self.ring.lent.as_ref().is_some_and(|hosts| hosts.contains_key(host))
     }
 
     fn lend(&mut self) {
@@ -63,26 +68,15 @@ impl Core {
             self.cell.lend(&host, entry);
             names.insert(host, owner);
         }
-        let mut waiting = BTreeSet::new();
-        for (vm, report) in &self.ring.waiting {
-            let known = self.cell.waiting.contains_key(vm) || self.cell.homes(vm).next().is_some();
-            if !known {
-                self.cell.waiting.insert(vm.clone(), VmEntry::new(report.clone(), Duration::ZERO));
-                waiting.insert(vm.clone());
-            }
-        }
-        self.ring.lent = Some((names, waiting));
+        self.ring.lent = Some(names);
     }
 
     fn take_back(&mut self) {
-        let Some((names, waiting)) = self.ring.lent.take() else { return };
+        let Some(names) = self.ring.lent.take() else { return };
         for (host, owner) in names {
             if let Some(entry) = self.cell.give_back(&host) {
                 self.ring.neighbours.insert(host, (owner, entry));
             }
-        }
-        for vm in waiting {
-            self.cell.waiting.remove(&vm);
         }
     }
 }
