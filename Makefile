@@ -53,7 +53,7 @@ test: build ## all tests; as root with real libvirt and QEMU
 	$(run_tests) $(AGENT) $(ARGS)
 	$(run_tests) $(PURE) $(ARGS)
 
-soak: ## storms over a ring of coordinators in virtual time, for so many minutes (MINUTES=10)
+soak: ## storms over a ring of coordinators in virtual time, for so many minutes (MINUTES=1)
 	$(setup) build
 	@$(CARGO) build --quiet $(PURE) --tests
 	@set -o pipefail; DVMS_SOAK_MINUTES=$(MINUTES) $(CARGO) test --quiet $(PURE) --lib chaos::soak -- --ignored --nocapture 2>&1 \

@@ -302,9 +302,11 @@ impl World {
         if !run.refused {
             self.seen.executed += 1;
             self.aloft.retain(|_, by| by != partition);
+            let before = self.total();
             for (host, change) in self.transfers(&hosts).unwrap_or_default() {
                 *self.room.entry(host).or_default() += change;
             }
+            assert_eq!(self.total(), before, "load has come or gone by {partition}");
             let hosts: Vec<Host> = hosts.into_iter().collect();
             self.truth_changed(&hosts);
         }
