@@ -179,22 +179,23 @@ impl Core {
 
     /// Why a plan waits for approval whatever its mode is.
     fn why_it_must_be_asked(&self, plan: &Plan) -> Option<String> {
-        let silent = self.ring.out_of_reach();
-        if self.settings.execution.restart_failed && silent.is_empty() {
+        // Whether a VM that is down here was started in another cell meanwhile is not told for certain so far.
+        if !self.ring.is_alone()
+            && let Some(first) = plan.actions.iter().find(|action| action.kind == ActionKind::Start)
+        {
+            return Some(format!(
+                "it starts {} and perhaps others, and there are other coordinators: make sure that it runs nowhere, as a VM \
+                 that runs twice spoils its disks",
+                first.vm
+            ));
+        }
+        if self.settings.execution.restart_failed {
             return None;
         }
         let from_failed =
             |action: &&Action| action.kind == ActionKind::Start && self.failed_home(&action.vm).is_some();
         let first = plan.actions.iter().find(from_failed)?;
         let host = self.failed_home(&first.vm)?;
-        if self.settings.execution.restart_failed {
-            return Some(format!(
-                "it starts {} and perhaps others of the failed host {host}, which may have gone over to a coordinator \
-                 that does not answer ({}): make sure that the host is off",
-                first.vm,
-                silent.join(", ")
-            ));
-        }
         Some(format!(
             "it starts {} and perhaps others of the failed host {host}: make sure that the host is off, as a VM that \
              runs twice spoils its disks",

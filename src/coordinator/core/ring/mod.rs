@@ -273,12 +273,8 @@ impl Core {
             Frame::Cancel { host, key } => self.tell_abort(&host, key),
             Frame::Acknowledge { host, keys } => self.outcomes_kept(&host, keys),
             Frame::Progress { host, progress } => {
+                // One whose agent has come here tells it here; who told of it before hears that it has gone.
                 if self.cell.hosts.contains_key(&host) {
-                    // Its agent tells it here, too.
-                    if progress.state.is_terminal() {
-                        let keys = vec![progress.key];
-                        self.tell_member(from, Frame::Acknowledge { host, keys });
-                    }
                     return;
                 }
                 let plan = progress.key.plan_id.clone();

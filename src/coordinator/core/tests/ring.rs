@@ -242,7 +242,6 @@ mod chaos {
         let mut settings = World::quick();
         settings.inventory.failed_after_s = 20.0;
         settings.detection.cool_down_s = 5.0;
-        settings.execution.restart_failed = true;
         let mut world = World::ring(&settings, &MEMBERS, seed);
         world.memory = 7000;
         for (m, member) in MEMBERS.into_iter().enumerate() {
@@ -284,14 +283,7 @@ mod chaos {
                 }
             }
             75..85 if member != other => world.cut(member, other, true),
-            // One at a time, so that the others have room.
-            85..88 => {
-                let seconds = world.rng.random_range(1.0..60.0);
-                if world.hosts.values().all(|host| host.session.is_some()) {
-                    world.crash(&host, Some(seconds));
-                }
-            }
-            88..94 => {
+            85..92 => {
                 for (a, b) in world.cut.clone() {
                     world.cut(&a, &b, false);
                 }
