@@ -168,6 +168,7 @@ impl Membership {
     }
 
     /// Members that no link stands to.
+    #[cfg(test)]
     pub(in crate::coordinator::core) fn out_of_reach(&self) -> Vec<String> {
         self.others().filter(|member| !self.up.contains(member)).collect()
     }
