@@ -6,7 +6,7 @@ mod watch_all;
 use super::convert::{admin_state_from_wire, event_to_wire, host_to_wire, vm_to_wire};
 use super::error::ApiError;
 use super::list::{Found, List, list};
-use super::peers::{Others, alone, answer, merged, pages};
+use super::peers::{Others, alone, answer};
 use super::server::LARGEST_PROBLEM;
 use super::stream::{Answers, answers};
 use crate::coordinator::Coordinator;
@@ -71,9 +71,8 @@ impl ClusterService for Cluster {
             next_page_token: page.next_page_token,
             total: page.total_size,
         };
-        let others = pages(Others::ask(asked, ask).await, theirs);
-        let (found, silent) =
-            merged(&wanted.page()?, own, others, |host: &pb::Host| host.name.clone(), false)?;
+        let name = |host: &pb::Host| host.name.clone();
+        let (found, silent) = Others::whole(&wanted, own, asked, ask, theirs, name, false).await?;
         let (hosts, next_page_token, total_size) = (found.items, found.next_page_token, found.total);
         Ok(answer(pb::ListHostsResponse { hosts, next_page_token, total_size }, &silent))
     }
@@ -109,8 +108,8 @@ impl ClusterService for Cluster {
             next_page_token: page.next_page_token,
             total: page.total_size,
         };
-        let others = pages(Others::ask(asked, ask).await, theirs);
-        let (found, silent) = merged(&wanted.page()?, own, others, |vm: &pb::Vm| vm.name.clone(), false)?;
+        let name = |vm: &pb::Vm| vm.name.clone();
+        let (found, silent) = Others::whole(&wanted, own, asked, ask, theirs, name, false).await?;
         let (vms, next_page_token, total_size) = (found.items, found.next_page_token, found.total);
         Ok(answer(pb::ListVmsResponse { vms, next_page_token, total_size }, &silent))
     }

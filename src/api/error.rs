@@ -254,6 +254,18 @@ impl From<ApiError> for Status {
     }
 }
 
+/// An error with what it comes from: those of the transport say too little by themselves.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

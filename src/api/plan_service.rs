@@ -3,7 +3,7 @@
 use super::convert::{Detail, pace_from_wire, record_to_wire, request_from_wire};
 use super::error::ApiError;
 use super::list::{Found, List, list};
-use super::peers::{Asked, Others, alone, answer as told, merged, pages};
+use super::peers::{Asked, Others, alone, answer as told, lasting};
 use super::placement_service::rejected;
 use super::server::LARGEST_PROBLEM;
 use super::stream::{Answers, Caller, Ended, answers};
@@ -109,9 +109,8 @@ impl PlanService for Plans {
             next_page_token: page.next_page_token,
             total: 0,
         };
-        let others = pages(Others::ask(asked, ask).await, theirs);
-        let (found, silent) =
-            merged(&wanted.page()?, own, others, |plan: &pb::PlanRecord| plan.id.clone(), true)?;
+        let id = |plan: &pb::PlanRecord| plan.id.clone();
+        let (found, silent) = Others::whole(&wanted, own, asked, ask, theirs, id, true).await?;
         let (plans, next_page_token) = (found.items, found.next_page_token);
         Ok(told(pb::ListPlansResponse { plans, next_page_token }, &silent))
     }
@@ -188,13 +187,7 @@ async fn watched_elsewhere(
     request: pb::WatchPlanRequest,
     stopped: &CancellationToken,
 ) -> Result<Response<Answers<pb::PlanRecord>>, Status> {
-    let ask = async |at| {
-        let mut request = alone(request.clone());
-        // It lasts as long as the plan.
-        request.metadata_mut().remove("grpc-timeout");
-        let stream = client(at).watch_plan(request).await?.into_inner();
-        Ok(Response::new(stream))
-    };
+    let ask = async |at| client(at).watch_plan(lasting(request.clone())).await;
     let mut stream = Others::find(asked, "plan", &request.id, ask).await?.into_inner();
     let task = async move |caller: Caller<pb::PlanRecord>| -> Result<(), Ended> {
         while let Some(record) = stream.message().await.map_err(|status| ApiError::of_transport(&status))? {

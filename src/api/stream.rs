@@ -2,11 +2,12 @@
 
 use super::error::ApiError;
 use std::pin::Pin;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::{Code, Status, Streaming};
 
 /// A stream of answers on its way to the caller.
 pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -54,6 +55,50 @@ impl From<Gone> for Ended {
 impl From<ApiError> for Ended {
     fn from(error: ApiError) -> Self {
         Self::Error(error)
+    }
+}
+
+/// What the caller says next; `None` at the end. `message` takes it out of its envelope.
+///
+/// # Errors
+/// The connection broke, the transport refuses it, or it is none that is known here.
+pub(super) async fn receive<E, M>(
+    inbox: &mut Streaming<E>,
+    message: impl Fn(E) -> Option<M>,
+) -> Result<Option<M>, Ended> {
+    match inbox.message().await {
+        Ok(None) => Ok(None),
+        Ok(Some(envelope)) => match message(envelope) {
+            Some(message) => Ok(Some(message)),
+            // Perhaps one of a newer protocol.
+            None => Err(ApiError::invalid_field("message", "is none that this coordinator knows").into()),
+        },
+        // The connection broke: nobody hears an answer.
+        Err(status) if is_broken(&status) => Err(Ended::Gone),
+        Err(status) => Err(ApiError::of_transport(&status).into()),
+    }
+}
+
+fn is_broken(status: &Status) -> bool {
+    matches!(status.code(), Code::Cancelled | Code::Unavailable | Code::Unknown)
+}
+
+/// What the caller says first, which must be a hello; `None` when it says nothing.
+///
+/// # Errors
+/// As [`receive`]; it says something else, or nothing for too long.
+pub(super) async fn first<E, M, H>(
+    inbox: &mut Streaming<E>,
+    message: impl Fn(E) -> Option<M>,
+    hello: impl Fn(M) -> Option<H>,
+    patience: Duration,
+) -> Result<Option<H>, Ended> {
+    let said = tokio::time::timeout(patience, receive(inbox, message)).await;
+    let said = said.map_err(|_| ApiError::deadline(format!("no hello within {patience:?}")))?;
+    let Some(said) = said? else { return Ok(None) };
+    match hello(said) {
+        Some(hello) => Ok(Some(hello)),
+        None => Err(ApiError::invalid_field("hello", "must be the first message").into()),
     }
 }
 

@@ -90,7 +90,7 @@ pub(crate) fn heard<T>(answer: tonic::Response<T>) -> T {
     if let Some(names) = silent {
         let names = format::safe(names);
         TOLD.call_once(|| {
-            eprintln!("note: what coordinator {names} has is missing here: it does not answer");
+            eprintln!("Note: what coordinator {names} has is missing here: it does not answer");
         });
     }
     answer.into_inner()

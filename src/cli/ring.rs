@@ -145,3 +145,57 @@ fn partitions(look: Look, led: &[(&RingMember, &Partition)]) -> String {
 fn or_dash(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { safe(text) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dvms_proto::v1::PartitionHost;
+
+    fn member(name: &str, reachable: bool) -> RingMember {
+        RingMember {
+            name: name.into(),
+            address: format!("{name}:7600"),
+            reachable,
+            hosts: 3,
+            ..RingMember::default()
+        }
+    }
+
+    #[test]
+    fn members_and_what_they_lead_are_shown() {
+        let host = |i: usize| PartitionHost { name: format!("h{i}"), owner: "west".into() };
+        let partition = Partition {
+            id: "7.east.1".into(),
+            stage: "EXECUTING".into(),
+            kind: "OVERLOAD".into(),
+            hosts: (0..10).map(host).collect(),
+            events: vec!["OVERLOAD:h0@east".into()],
+            plan_id: "p-1-east".into(),
+            version: 2,
+        };
+        let mut east = member("east", true);
+        (east.round_trip_ms, east.partitions) = (None, vec![partition]);
+        let mut north = member("north", true);
+        north.round_trip_ms = Some(1.26);
+        let ring = Ring { name: "east".into(), members: vec![east, north, member("west", false)] };
+        let look = Look::PLAIN;
+        let text = picture(look, &ring);
+        for words in [
+            "answers",
+            "reachable",
+            "1.3 ms",
+            "SILENT",
+            "7.east.1",
+            "p-1-east",
+            "10 hosts: h0@west",
+            "and 2 more",
+        ] {
+            assert!(text.contains(words), "{words} in\n{text}");
+        }
+        // What a silent one has is not known.
+        let west = text.lines().find(|line| line.starts_with("west")).unwrap();
+        assert!(!west.contains('3'), "{west}");
+        let calm = picture(look, &Ring { name: "east".into(), members: vec![member("east", true)] });
+        assert!(calm.contains("No partition goes over several coordinators now."), "{calm}");
+    }
+}

@@ -5,6 +5,7 @@ use super::failure::{Failure, Fault};
 use super::input::plain;
 use super::output::Output;
 use super::paint::Paint;
+use crate::api::error::with_causes;
 use crate::api::server;
 use crate::config::{Config, ConfigError, Log, LogFormat};
 use crate::coordinator::Coordinator;
@@ -285,14 +286,4 @@ fn name(config: &Config) -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "coordinator".to_owned() } else { name.to_owned() }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

@@ -187,3 +187,79 @@ to = "09:00"
     }
     assert!(faults(&text.replace("\"fri\"", "\"friday\"")).join("").contains("unknown variant `friday`"));
 }
+
+#[test]
+fn a_ring_is_a_fixed_list_or_told_by_etcd() {
+    let fixed = r#"
+[ring]
+name = "east"
+[[ring.members]]
+name = "east"
+address = "10.0.1.1:7600"
+site = "paris"
+[[ring.members]]
+name = "west"
+address = "10.0.2.1:7600"
+"#;
+    let told = r#"
+[ring]
+name = "east"
+address = "10.0.1.1:7600"
+site = "paris"
+[ring.etcd]
+endpoints = ["10.0.1.9:2379"]
+"#;
+    for text in [fixed, told] {
+        let config = Config::from_toml(text).unwrap();
+        assert_eq!(Config::from_toml(&config.to_toml()).unwrap(), config);
+    }
+    assert_eq!(Config::from_toml(fixed).unwrap().ring.members.len(), 2);
+}
+
+#[test]
+fn what_is_no_ring_is_refused_with_its_place() {
+    let text = r#"
+[ring]
+name = "south"
+lease_s = 0.5
+address = "10.0.1.1:7600"
+[[ring.members]]
+name = "east"
+address = "10.0.1.1"
+[[ring.members]]
+name = "east"
+address = "10.0.2.1:0"
+[[ring.members]]
+name = "no way"
+address = "10.0.3.1:7600"
+[ring.etcd]
+prefix = "dvms"
+ttl_s = 0
+"#;
+    let found = faults(text);
+    for place in [
+        "line 3: ring.name: south is none of ring.members",
+        "line 4: ring.lease_s: must be from 2 to 600",
+        "line 5: ring.address: is for ring.etcd only",
+        "line 8: ring.members[0].address: must be host:port",
+        "line 10: ring.members[1].name: east is there twice",
+        "line 11: ring.members[1].address: must be host:port",
+        "line 13: ring.members[2].name: must be",
+        "line 16: ring.etcd.prefix: must begin with /",
+        "line 17: ring.etcd.ttl_s: must be from 2 to 600",
+    ] {
+        assert!(found.iter().any(|fault| fault.starts_with(place)), "{place} in {found:#?}");
+    }
+    assert_eq!(found.len(), 9, "{found:#?}");
+    let both = "[ring]\nname = \"a\"\nmembers = [{ name = \"a\", address = \"h:1\" }]\n[ring.etcd]\nendpoints = [\"e\"]\n";
+    let both = faults(both);
+    for place in [
+        "ring.members: cannot be set together",
+        "ring.address: must be host:port",
+        "ring.etcd.endpoints[0]: must be",
+    ] {
+        assert!(both.iter().any(|fault| fault.contains(place)), "{place} in {both:#?}");
+    }
+    let nameless = faults("[[ring.members]]\nname = \"a\"\naddress = \"h:1\"\n");
+    assert!(nameless.iter().any(|fault| fault.contains("which of them is this one?")), "{nameless:#?}");
+}

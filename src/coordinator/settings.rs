@@ -6,6 +6,7 @@ use crate::record::{Mode, Pace};
 use dvms_solver::file::Constraint;
 use dvms_solver::migration::Calibration;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// All that the coordinator is told.
@@ -384,7 +385,12 @@ impl Ring {
             let message = "must be host:port, where the other members reach this one";
             wrong("ring.address", format!("{message}; it is {:?}", self.address));
         }
-        let mut names = std::collections::BTreeSet::new();
+        for (path, value) in [("ring.address", &self.address), ("ring.site", &self.site)] {
+            if !dynamic && !value.is_empty() {
+                wrong(path, "is for ring.etcd only: without it ring.members tells".to_owned());
+            }
+        }
+        let mut names = BTreeSet::new();
         for (i, member) in self.members.iter().enumerate() {
             let place = |field: &str| format!("ring.members[{i}].{field}");
             if !is_name(&member.name) {

@@ -21,7 +21,7 @@ pub(super) struct View {
     /// By id, which sorts by time.
     pub(super) plans: BTreeMap<String, Arc<PlanRecord>>,
     pub(super) figures: Figures,
-    pub(super) ring: RingView,
+    pub(super) ring: Arc<RingView>,
 }
 
 /// A coordinator as a member of its ring, and what it leads.

@@ -71,7 +71,7 @@ impl Drop for Etcd {
 fn names(members: &Members, of: &str) -> Vec<String> {
     let ring = members.of(of).ring();
     let mut names: Vec<String> =
-        ring.others.into_iter().filter(|other| other.up).map(|other| other.name).collect();
+        ring.others.iter().filter(|other| other.up).map(|other| other.name.clone()).collect();
     names.sort();
     names
 }
@@ -113,5 +113,7 @@ async fn members_come_and_go_and_nothing_else_waits_for_etcd() {
     etcd.run();
     members.stop("west").await;
     until("who leaves is gone", async || members.of("east").ring().others.len() == 1).await;
+    members.stop("north").await;
+    until("it knows that it is alone", async || members.of("east").ring().others.is_empty()).await;
     stop.cancel();
 }

@@ -12,11 +12,28 @@ use std::time::Duration;
 /// Where the coordinator listens: the address of the test bed's cluster namespace.
 const SERVER: &str = "10.77.0.254:7600";
 
+/// What the only coordinator is called among the processes.
+const COORDINATOR: &str = "coordinator";
+
 /// Settings under which nothing waits for long, and idle hosts are left alone.
 pub(crate) const BRISK: &str = "
 [detection]
 hold_s = 1
 cool_down_s = 2
+underload = 0
+";
+
+/// A host may use 600 millicores: the guests share the real cores of one machine. On a busy one they get less than
+/// they ask for; half of it is enough for an overload here, and all of it can still be spread.
+pub(crate) const CROWDED: &str = "
+[inventory]
+cpu_overcommit = 0.3
+smoothing_s = 2
+[detection]
+cpu_overload = 0.66
+cpu_target = 0.6
+hold_s = 2
+cool_down_s = 5
 underload = 0
 ";
 
@@ -64,22 +81,12 @@ impl Cluster {
 
     /// Starts the coordinator with these settings besides those of the test bed, and waits until it answers.
     pub(crate) fn serve(&self, settings: &str) {
-        let config = self.bed.path().join("dvms.toml");
-        let text = format!(
-            "[server]\nlisten = \"{SERVER}\"\ninsecure_plaintext = true\n[metrics]\nenabled = false\n{settings}"
-        );
-        fs::write(&config, text).unwrap();
-        self.start_coordinator();
+        self.start_member(COORDINATOR, SERVER, settings);
     }
 
-    /// Starts the coordinator, or another one in the place of one that was killed, and waits until it answers.
+    /// Starts the coordinator again, in the place of one that was killed, and waits until it answers.
     pub(crate) fn start_coordinator(&self) {
-        let (config, state) = (self.bed.path().join("dvms.toml"), self.bed.path().join("coordinator"));
-        let args = ["serve", "--config", path(&config), "--state-dir", path(&state)];
-        self.spawn(&["exec"], "coordinator", &dvms(), &args);
-        wait_for("the coordinator answers", Duration::from_secs(20), || {
-            self.dvms(&["hosts"]).status.success()
-        });
+        self.run_member(COORDINATOR, SERVER);
     }
 
     /// Speaks with this coordinator from now on.
@@ -94,7 +101,11 @@ impl Cluster {
             "[server]\nlisten = \"{server}\"\ninsecure_plaintext = true\n[metrics]\nenabled = false\n{settings}"
         );
         fs::write(&config, text).unwrap();
-        let state = self.bed.path().join(name);
+        self.run_member(name, server);
+    }
+
+    fn run_member(&self, name: &str, server: &str) {
+        let (config, state) = (self.bed.path().join(format!("{name}.toml")), self.bed.path().join(name));
         let args = ["serve", "--config", path(&config), "--state-dir", path(&state)];
         self.spawn(&["exec"], name, &dvms(), &args);
         self.speak_with(server);
@@ -115,7 +126,7 @@ impl Cluster {
 
     /// Ends the coordinator at once, as a crash does.
     pub(crate) fn kill_coordinator(&self) {
-        self.bed.run(&["exec", "kill", "-KILL", &self.pid("coordinator")]);
+        self.kill(COORDINATOR);
     }
 
     /// Starts the agents of all hypervisors and waits until the coordinator knows them with all their guests.

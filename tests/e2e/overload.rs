@@ -1,21 +1,7 @@
 //! An overloaded host is repaired.
 
-use crate::cluster::Cluster;
+use crate::cluster::{CROWDED, Cluster};
 use std::time::SystemTime;
-
-/// A host may use 600 millicores: the guests share the real cores of one machine. On a busy one they get less than
-/// they ask for; half of it is enough for an overload here, and all of it can still be spread.
-const SETTINGS: &str = "
-[inventory]
-cpu_overcommit = 0.3
-smoothing_s = 2
-[detection]
-cpu_overload = 0.66
-cpu_target = 0.6
-hold_s = 2
-cool_down_s = 5
-underload = 0
-";
 
 #[test]
 fn an_overloaded_host_is_repaired() {
@@ -23,7 +9,7 @@ fn an_overloaded_host_is_repaired() {
     for i in 0..12 {
         cluster.guest(i % 3 + 1, &format!("g{i}"), 32, "c=1 d=8 r=1");
     }
-    cluster.serve(SETTINGS);
+    cluster.serve(CROWDED);
     cluster.attach();
     let overloaded = |cluster: &Cluster| {
         let hosts = cluster.json(&["hosts"]);

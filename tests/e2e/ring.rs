@@ -1,24 +1,11 @@
 //! Three coordinators that etcd tells of each other, six hypervisors: one coordinator dies while it moves a guest from its
 //! own cell to another.
 
-use crate::cluster::Cluster;
+use crate::cluster::{CROWDED, Cluster};
 use serde_json::Value;
 
 const ADDRESS: &str = "10.77.0.254";
 const MEMBERS: [(&str, u16); 3] = [("east", 7600), ("north", 7610), ("west", 7620)];
-
-/// A host may use 600 millicores, as in the test of an overload.
-const SETTINGS: &str = "
-[inventory]
-cpu_overcommit = 0.3
-smoothing_s = 2
-[detection]
-cpu_overload = 0.66
-cpu_target = 0.6
-hold_s = 2
-cool_down_s = 5
-underload = 0
-";
 
 fn server(member: usize) -> String {
     format!("{ADDRESS}:{}", MEMBERS[member].1)
@@ -27,7 +14,7 @@ fn server(member: usize) -> String {
 fn settings(member: usize) -> String {
     let (name, address) = (MEMBERS[member].0, server(member));
     format!(
-        "{SETTINGS}[ring]\nname = \"{name}\"\naddress = \"{address}\"\nsite = \"lab\"\n\
+        "{CROWDED}[ring]\nname = \"{name}\"\naddress = \"{address}\"\nsite = \"lab\"\n\
          [ring.etcd]\nendpoints = [\"{ADDRESS}:2379\"]\nttl_s = 5\n"
     )
 }

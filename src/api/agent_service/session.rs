@@ -4,7 +4,7 @@ use crate::api::convert::{
     delta_from_wire, hello_from_wire, inventory_from_wire, order_to_wire, progress_from_wire,
 };
 use crate::api::error::ApiError;
-use crate::api::stream::{Caller, Ended};
+use crate::api::stream::{Caller, Ended, first, receive};
 use crate::coordinator::{AttachError, Coordinator, Reports};
 use crate::record::{Order, Report};
 use dvms_proto::v1 as pb;
@@ -12,7 +12,7 @@ use pb::session_request::Message as In;
 use pb::session_response::Message as Out;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tonic::{Code, Status, Streaming};
+use tonic::Streaming;
 
 /// What this coordinator speaks.
 const PROTOCOL_VERSION: u32 = 1;
@@ -27,13 +27,9 @@ pub(super) async fn hold(
     mut inbox: Streaming<pb::SessionRequest>,
     agent: Agent,
 ) -> Result<(), Ended> {
-    let first = tokio::time::timeout(PATIENCE, receive(&mut inbox)).await;
-    let first = first.map_err(|_| ApiError::deadline(format!("no hello within {PATIENCE:?}")))?;
-    let hello = match first? {
-        Some(In::Hello(hello)) => hello,
-        Some(_) => return Err(ApiError::invalid_field("hello", "must be the first message").into()),
-        None => return Ok(()),
-    };
+    let hello = |message| if let In::Hello(hello) = message { Some(hello) } else { None };
+    let hello = first(&mut inbox, |request| request.message, hello, PATIENCE).await?;
+    let Some(hello) = hello else { return Ok(()) };
     if hello.protocol_version != PROTOCOL_VERSION {
         let message = format!(
             "the agent speaks version {} of the protocol, this coordinator {PROTOCOL_VERSION}; upgrade the older \
@@ -62,31 +58,13 @@ pub(super) async fn hold(
     ended
 }
 
-async fn receive(inbox: &mut Streaming<pb::SessionRequest>) -> Result<Option<In>, Ended> {
-    match inbox.message().await {
-        Ok(None) => Ok(None),
-        Ok(Some(request)) => match request.message {
-            Some(message) => Ok(Some(message)),
-            // Perhaps one of a newer protocol.
-            None => Err(ApiError::invalid_field("message", "is none that this coordinator knows").into()),
-        },
-        // The connection broke: nobody hears an answer.
-        Err(status) if is_broken(&status) => Err(Ended::Gone),
-        Err(status) => Err(ApiError::of_transport(&status).into()),
-    }
-}
-
-fn is_broken(status: &Status) -> bool {
-    matches!(status.code(), Code::Cancelled | Code::Unavailable | Code::Unknown)
-}
-
 /// Takes what the agent says, until it says no more.
 async fn listen(
     inbox: &mut Streaming<pb::SessionRequest>,
     reports: &Reports,
     host: &str,
 ) -> Result<(), Ended> {
-    while let Some(message) = receive(inbox).await? {
+    while let Some(message) = receive(inbox, |request| request.message).await? {
         reports.send(report(message, host)?).await.map_err(ApiError::from)?;
     }
     Ok(())

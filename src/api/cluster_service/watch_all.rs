@@ -4,7 +4,7 @@
 use super::client;
 use super::watch::{Wanted, follow};
 use crate::api::error::ApiError;
-use crate::api::peers::{Asked, Others, alone};
+use crate::api::peers::{Asked, Others, lasting};
 use crate::api::stream::{Caller, Ended};
 use crate::coordinator::Subscription;
 use dvms_proto::v1 as pb;
@@ -101,9 +101,7 @@ async fn other(source: usize, at: Channel, request: pb::WatchRequest, say: mpsc:
     loop {
         // Its end is for the loop: it is watched again.
         let _: Result<(), Status> = async {
-            let mut request = alone(request.clone());
-            request.metadata_mut().remove("grpc-timeout");
-            let mut stream = client(at.clone()).watch(request).await?.into_inner();
+            let mut stream = client(at.clone()).watch(lasting(request.clone())).await?.into_inner();
             while let Some(answer) = stream.message().await? {
                 if let Some(change) = answer.change
                     && say.send((source, Said::Change(Box::new(change)))).await.is_err()

@@ -2,7 +2,7 @@
 
 use super::{NEWEST, OLDEST, PATIENCE, common};
 use crate::api::error::ApiError;
-use crate::api::stream::{Answers, Caller, Ended, answers};
+use crate::api::stream::{Answers, Caller, Ended, answers, first, receive};
 use crate::coordinator::Coordinator;
 use crate::coordinator::peers::Frame;
 use dvms_proto::v1 as pb;
@@ -47,13 +47,9 @@ async fn listen(
     mut inbox: Streaming<pb::ExchangeRequest>,
     member: Caller<pb::ExchangeResponse>,
 ) -> Result<(), Ended> {
-    let first = tokio::time::timeout(PATIENCE, receive(&mut inbox)).await;
-    let first = first.map_err(|_| ApiError::deadline(format!("no hello within {PATIENCE:?}")))?;
-    let hello = match first? {
-        Some(In::Hello(hello)) => hello,
-        Some(_) => return Err(ApiError::invalid_field("hello", "must be the first message").into()),
-        None => return Ok(()),
-    };
+    let hello = |message| if let In::Hello(hello) = message { Some(hello) } else { None };
+    let hello = first(&mut inbox, |request| request.message, hello, PATIENCE).await?;
+    let Some(hello) = hello else { return Ok(()) };
     let from = hello.member.clone();
     let version = judged(&coordinator, &hello)?;
     let welcome = pb::PeerWelcome {
@@ -62,7 +58,7 @@ async fn listen(
         software: env!("CARGO_PKG_VERSION").to_owned(),
     };
     say(&member, Out::Welcome(welcome)).await?;
-    while let Some(message) = receive(&mut inbox).await? {
+    while let Some(message) = receive(&mut inbox, |request| request.message).await? {
         match message {
             In::Ping(pb::PeerPing { number }) => say(&member, Out::Pong(pb::PeerPong { number })).await?,
             In::Frame(pb::PeerFrame { json }) => {
@@ -96,18 +92,6 @@ fn judged(coordinator: &Coordinator, hello: &pb::PeerHello) -> Result<u32, ApiEr
              {OLDEST} to {NEWEST}; upgrade the older of the two"
         ))
     })
-}
-
-async fn receive(inbox: &mut Streaming<pb::ExchangeRequest>) -> Result<Option<In>, Ended> {
-    match inbox.message().await {
-        Ok(None) => Ok(None),
-        Ok(Some(request)) => match request.message {
-            Some(message) => Ok(Some(message)),
-            None => Err(ApiError::invalid_field("message", "is none that this coordinator knows").into()),
-        },
-        // The connection broke.
-        Err(_) => Err(Ended::Gone),
-    }
 }
 
 async fn say(member: &Caller<pb::ExchangeResponse>, message: Out) -> Result<(), Ended> {

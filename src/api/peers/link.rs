@@ -1,6 +1,7 @@
 //! The own side of links: one stream to each other member, kept open.
 
-use super::{NEWEST, OLDEST, PATIENCE, endpoint};
+use super::{NEWEST, OLDEST, PATIENCE, common, endpoint};
+use crate::api::error::with_causes;
 use crate::coordinator::Coordinator;
 use dvms_proto::v1 as pb;
 use pb::exchange_request::Message as Out;
@@ -31,9 +32,9 @@ pub(in crate::api) fn keep_links(coordinator: &Coordinator, stopped: &Cancellati
         let mut kept: BTreeMap<(String, String), CancellationToken> = BTreeMap::new();
         let mut looks = tokio::time::interval(LOOK_EVERY);
         while stopped.run_until_cancelled(looks.tick()).await.is_some() {
-            let others = coordinator.ring().others;
+            let ring = coordinator.ring();
             let wanted: BTreeSet<(String, String)> =
-                others.into_iter().map(|other| (other.name, other.address)).collect();
+                ring.others.iter().map(|other| (other.name.clone(), other.address.clone())).collect();
             kept.retain(|member, ended| {
                 let stays = wanted.contains(member);
                 if !stays {
@@ -80,8 +81,8 @@ async fn keep(coordinator: &Coordinator, member: &str, address: &str) {
 
 /// Holds one stream until it breaks; `Ok` when the coordinator has stopped.
 async fn hold(coordinator: &Coordinator, member: &str, address: &str) -> Result<(), String> {
-    let endpoint = endpoint(address).map_err(|error| with_sources(&error))?;
-    let channel = endpoint.connect().await.map_err(|error| with_sources(&error))?;
+    let endpoint = endpoint(address).map_err(|error| with_causes(&error))?;
+    let channel = endpoint.connect().await.map_err(|error| with_causes(&error))?;
     let mut client = PeerServiceClient::new(channel);
     let (out, outbox) = mpsc::channel(WAITING);
     let hello = pb::PeerHello {
@@ -97,6 +98,12 @@ async fn hold(coordinator: &Coordinator, member: &str, address: &str) -> Result<
     let mut inbox = answer.map_err(|status| status.message().to_owned())?.into_inner();
     let first = tokio::time::timeout(PATIENCE, next(&mut inbox)).await.map_err(late)??;
     let In::Welcome(welcome) = first else { return Err("it did not begin with a welcome".to_owned()) };
+    if common(welcome.version, welcome.version).is_none() {
+        return Err(format!(
+            "it wants to speak version {} of the protocol, this coordinator speaks {OLDEST} to {NEWEST}",
+            welcome.version
+        ));
+    }
     tracing::info!(member, version = welcome.software, "a link stands");
     let Some(link) = coordinator.link(member).await else { return Ok(()) };
     speak(link, &out, &mut inbox).await
@@ -157,15 +164,4 @@ async fn send(out: &mpsc::Sender<pb::ExchangeRequest>, message: Out) -> Result<(
 async fn next(inbox: &mut Streaming<pb::ExchangeResponse>) -> Result<In, String> {
     let message = inbox.message().await.map_err(|status| status.message().to_owned())?;
     message.and_then(|answer| answer.message).ok_or_else(|| "it ended the stream".to_owned())
-}
-
-/// Transport errors say too little by themselves.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

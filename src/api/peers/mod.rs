@@ -8,7 +8,7 @@ mod ring_service;
 
 pub(super) use exchange::Peers;
 pub(super) use link::keep_links;
-pub(super) use others::{Asked, Others, alone, answer, merged, pages};
+pub(super) use others::{Asked, Others, alone, answer, lasting};
 pub use others::{LOCAL_HEADER, SILENT_HEADER};
 pub(super) use ring_service::RingAnswers;
 

@@ -2,7 +2,7 @@
 
 use super::{PATIENCE, channel};
 use crate::api::error::ApiError;
-use crate::api::list::Found;
+use crate::api::list::{Found, List};
 use crate::api::page::Page;
 use crate::coordinator::Coordinator;
 use futures::future::join_all;
@@ -28,9 +28,15 @@ pub(in crate::api) type Asked = Vec<(String, Option<Channel>)>;
 
 /// A call for one member alone.
 pub(in crate::api) fn alone<T>(message: T) -> Request<T> {
+    let mut request = lasting(message);
+    request.set_timeout(PATIENCE);
+    request
+}
+
+/// The same for what is followed: it has no end.
+pub(in crate::api) fn lasting<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert(LOCAL_HEADER, tonic::metadata::MetadataValue::from_static("1"));
-    request.set_timeout(PATIENCE);
     request
 }
 
@@ -47,14 +53,14 @@ impl Others {
     /// The names of all of them.
     pub(in crate::api) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> =
-            self.coordinator.ring().others.into_iter().map(|other| other.name).collect();
+            self.coordinator.ring().others.iter().map(|other| other.name.clone()).collect();
         names.sort();
         names
     }
 
     fn all(&self) -> Asked {
-        let others = self.coordinator.ring().others;
-        others.into_iter().map(|other| (other.name, self.channel(&other.address))).collect()
+        let ring = self.coordinator.ring();
+        ring.others.iter().map(|other| (other.name.clone(), self.channel(&other.address))).collect()
     }
 
     /// A connection to an address, which is kept.
@@ -69,10 +75,7 @@ impl Others {
     }
 
     /// Asks all of them at the same time.
-    pub(in crate::api) async fn ask<R, F>(
-        asked: Asked,
-        call: impl Fn(Channel) -> F,
-    ) -> Vec<(String, Result<R, Status>)>
+    async fn ask<R, F>(asked: Asked, call: impl Fn(Channel) -> F) -> Vec<(String, Result<R, Status>)>
     where
         F: Future<Output = Result<Response<R>, Status>>,
     {
@@ -90,6 +93,28 @@ impl Others {
             }
         };
         join_all(asked.into_iter().map(one)).await
+    }
+
+    /// A page of what all members have: the own one, and theirs, which `call` asks for and `page` reads. Also who did not
+    /// answer. `key`: what the list is in the order of.
+    ///
+    /// # Errors
+    /// The page cannot be used; another member refuses.
+    pub(in crate::api) async fn whole<M, R, F>(
+        wanted: &List,
+        own: Found<M>,
+        asked: Asked,
+        call: impl Fn(Channel) -> F,
+        page: impl Fn(R) -> Found<M>,
+        key: impl Fn(&M) -> String,
+        newest_first: bool,
+    ) -> Result<(Found<M>, Vec<String>), Status>
+    where
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        let answers = Self::ask(asked, call).await;
+        let pages = answers.into_iter().map(|(member, answer)| (member, answer.map(&page))).collect();
+        merged(&wanted.page()?, own, pages, key, newest_first)
     }
 
     /// Asks for a thing that is not known here, or for something to be done with it.
@@ -121,23 +146,12 @@ impl Others {
     }
 }
 
-/// Pages of other members.
-pub(in crate::api) fn pages<R, M>(
-    answers: Vec<(String, Result<R, Status>)>,
-    page: impl Fn(R) -> Found<M>,
-) -> Vec<(String, Result<Found<M>, Status>)> {
-    answers.into_iter().map(|(member, answer)| (member, answer.map(&page))).collect()
-}
-
 fn is_silence(status: &Status) -> bool {
     matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown)
 }
 
-/// A page of what all members have, from a page of each. `before(a, b)`: the order of the list.
-///
-/// # Errors
-/// The page cannot be used; another member refuses.
-pub(in crate::api) fn merged<M>(
+/// A page of what all members have, from a page of each.
+fn merged<M>(
     page: &Page,
     own: Found<M>,
     others: Vec<(String, Result<Found<M>, Status>)>,

@@ -65,7 +65,7 @@ impl RingService for RingAnswers {
         let view = self.coordinator.ring();
         let mut members = vec![self.own(&view)];
         if !request.into_inner().local {
-            members.extend(join_all(view.others.into_iter().map(|other| self.other(other))).await);
+            members.extend(join_all(view.others.iter().map(|other| self.other(other.clone()))).await);
         }
         Ok(Response::new(pb::Ring { name: self.coordinator.name().to_owned(), members }))
     }

@@ -32,13 +32,6 @@ pub(super) struct Aloft {
     abort: bool,
 }
 
-impl Aloft {
-    pub(super) fn new(executor: &str, vm: &str, limit: Option<Duration>, abroad: Option<Abroad>) -> Self {
-        let (executor, vm) = (executor.to_owned(), vm.to_owned());
-        Self { executor, vm, told: true, abroad, limit, orphan: false, abort: false }
-    }
-}
-
 /// An action whose agent another member of the ring has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Abroad {
@@ -57,6 +50,11 @@ impl Abroad {
 }
 
 impl Aloft {
+    pub(super) fn new(executor: &str, vm: &str, limit: Option<Duration>, abroad: Option<Abroad>) -> Self {
+        let (executor, vm) = (executor.to_owned(), vm.to_owned());
+        Self { executor, vm, told: true, abroad, limit, orphan: false, abort: false }
+    }
+
     /// Until when it is waited for.
     pub(super) fn limit(&self) -> Option<Duration> {
         self.limit

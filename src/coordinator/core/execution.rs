@@ -234,17 +234,11 @@ impl Core {
     fn begin(&mut self, record: &PlanRecord, action: &Action, now: Now) -> bool {
         let id = &record.id;
         let Some(tell) = self.order(record, action) else { return false };
-        let flight = Flight {
-            key: ActionKey { plan_id: id.clone(), action_id: action.id },
-            source: self.comes_from(action),
-            destination: action.destination.clone(),
-            migrates: action.kind == ActionKind::Migrate,
-            rate: self.rate(record.problem.as_deref(), action),
-        };
+        let flight = self.flight_of(record, action);
         let limit = now.at.saturating_add(self.give_up_after(action));
         let key = flight.key.clone();
         let forecast = record.problem.as_deref().and_then(|problem| self.forecast(problem, action));
-        self.announce(id, executor(action), &action.vm, &flight, self.give_up_after(action));
+        self.announce(record, action);
         self.take_off(executor(action), &action.vm, flight, limit);
         self.not_told_yet(&key);
         self.change_for_good(id, |record| {
@@ -261,8 +255,19 @@ impl Core {
         true
     }
 
+    /// An action once its agent has it.
+    pub(super) fn flight_of(&self, record: &PlanRecord, action: &Action) -> Flight {
+        Flight {
+            key: ActionKey { plan_id: record.id.clone(), action_id: action.id },
+            source: self.comes_from(action),
+            destination: action.destination.clone(),
+            migrates: action.kind == ActionKind::Migrate,
+            rate: self.rate(record.problem.as_deref(), action),
+        }
+    }
+
     /// Where the VM of an action is counted until it has ended.
-    pub(super) fn comes_from(&self, action: &Action) -> String {
+    fn comes_from(&self, action: &Action) -> String {
         match action.kind {
             // Where it was, if not where the plan says.
             ActionKind::Start if action.source.is_empty() => {
@@ -308,16 +313,10 @@ impl Core {
             stall: seconds(execution.stall_s),
             kind,
         };
-        let flight = Flight {
-            key: ActionKey { plan_id: record.id.clone(), action_id: action.id },
-            source: self.comes_from(action),
-            destination: action.destination.clone(),
-            migrates: action.kind == ActionKind::Migrate,
-            rate: self.rate(record.problem.as_deref(), action),
-        };
-        let within = self.give_up_after(action);
-        let elsewhere = self.forwarded(record, host, &flight, &action.vm, &order, within);
-        Some(elsewhere.unwrap_or_else(|| Effect::Tell { host: host.to_owned(), epoch: entry.epoch, order }))
+        Some(match self.elsewhere(&record.id, host) {
+            Some(reserved) => self.forwarded(record, action, reserved, order),
+            None => Effect::Tell { host: host.to_owned(), epoch: entry.epoch, order },
+        })
     }
 
     /// MiB/s that the plan gives a migration, within what both hosts have.

@@ -3,21 +3,21 @@
 use super::execution::{Halt, about, describe, executor};
 use super::journal::event;
 use super::{Core, Effect};
-use crate::coordinator::inventory::{Flight, Now};
+use crate::coordinator::inventory::Now;
 use crate::coordinator::peers::Frame;
 use crate::coordinator::settings::seconds;
 use crate::record::{
-    ActionKey, ActionProgress, ActionState, ActionStatus, EventKind, FailureReason, Order, ProgressState,
-    Severity,
+    ActionKey, ActionProgress, ActionState, ActionStatus, EventKind, FailureReason, Order, PlanRecord,
+    ProgressState, Severity,
 };
-use dvms_solver::file::{Action, ActionKind};
+use dvms_solver::file::Action;
 use std::fmt::Write as _;
 
 impl Core {
     /// An agent has spoken of an action.
     pub(super) fn progress(&mut self, host: &str, progress: ActionProgress, now: Now) {
         let key = progress.key.clone();
-        let Some((_, action, state)) = self.known(&key) else {
+        let Some((record, action, state)) = self.known(&key) else {
             return self.stray(host, &progress, now);
         };
         if executor(&action) != host || action.vm != progress.vm {
@@ -30,7 +30,7 @@ impl Core {
             return;
         }
         if !progress.state.is_terminal() {
-            return self.goes_on(&key, &action, state, progress, now);
+            return self.goes_on(&record, &action, state, progress, now);
         }
         let over = matches!(state, ActionState::Done | ActionState::Failed | ActionState::Skipped);
         if !over || self.is_aloft(&key) {
@@ -56,23 +56,18 @@ impl Core {
 
     fn goes_on(
         &mut self,
-        key: &ActionKey,
+        record: &PlanRecord,
         action: &Action,
         before: ActionState,
         progress: ActionProgress,
         now: Now,
     ) {
+        let key = &progress.key.clone();
         if self.is_aloft(key) {
             self.heard(key);
         } else {
             // Taken for ended or never begun: it is not.
-            let flight = Flight {
-                key: key.clone(),
-                source: self.comes_from(action),
-                destination: action.destination.clone(),
-                migrates: action.kind == ActionKind::Migrate,
-                rate: self.rate(self.plans.get(&key.plan_id).and_then(|p| p.problem.as_deref()), action),
-            };
+            let flight = self.flight_of(record, action);
             if !self.lives.contains_key(&key.plan_id) {
                 self.hold([&flight.source, &flight.destination], &key.plan_id);
             }
@@ -99,7 +94,7 @@ impl Core {
 
     /// Changes the status of an action; kept where it is more than figures.
     fn note(&mut self, key: &ActionKey, for_good: bool, change: impl FnOnce(&mut ActionStatus)) {
-        let change = |record: &mut crate::record::PlanRecord| {
+        let change = |record: &mut PlanRecord| {
             if let Some(status) = record.actions.iter_mut().find(|s| s.action_id == key.action_id) {
                 change(status);
             }

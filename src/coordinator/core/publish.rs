@@ -53,9 +53,7 @@ impl Core {
             }
         }
         view.figures.clone_from(&self.figures);
-        if !self.ring.is_alone() {
-            view.ring = self.ring.view();
-        }
+        view.ring = self.ring.shown();
         let numbered = changes.into_iter().map(|change| {
             view.revision += 1;
             (view.revision, change)

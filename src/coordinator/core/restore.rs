@@ -6,16 +6,13 @@ use super::ring::Membership;
 use super::solves::Solves;
 use super::{Core, Journal};
 use crate::coordinator::detect::{Detector, Key};
-use crate::coordinator::inventory::{Cell, Down, Flight, HostEntry, Now};
+use crate::coordinator::inventory::{Cell, Down, HostEntry, Now};
 use crate::coordinator::learning::Learned;
 use crate::coordinator::settings::Settings;
 use crate::coordinator::view::{EVENTS_KEPT, Figures, PLANS_KEPT, View};
 use crate::partition::Partitions;
-use crate::record::{
-    ActionKey, AdminState, Connection, Event, EventKind, Hello, PlanRecord, PlanState, Usage,
-};
+use crate::record::{AdminState, Connection, Event, EventKind, Hello, PlanRecord, PlanState, Usage};
 use crate::store::{KnownHost, Store, StoreError, Way};
-use dvms_solver::file::{Action, ActionKind};
 use dvms_solver::migration::learned::Estimate;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -154,16 +151,6 @@ impl Core {
             let key = flight.key.clone();
             self.take_off(executor(action), &action.vm, flight, now.at);
             self.give_up_on(&key);
-        }
-    }
-
-    fn flight_of(&self, record: &PlanRecord, action: &Action) -> Flight {
-        Flight {
-            key: ActionKey { plan_id: record.id.clone(), action_id: action.id },
-            source: action.source.clone(),
-            destination: action.destination.clone(),
-            migrates: action.kind == ActionKind::Migrate,
-            rate: self.rate(record.problem.as_deref(), action),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Links to other members of the ring, as the transport sees them.
 
-use super::{Command, Coordinator, Shared};
+use super::{Command, Coordinator, Shared, send_at_the_end};
 use crate::coordinator::peers::Frame;
 use crate::coordinator::settings::RingMember;
 use std::sync::Arc;
@@ -18,7 +18,6 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 pub struct Link {
     member: String,
     number: u64,
-    commands: mpsc::Sender<Command>,
     shared: Arc<Shared>,
     /// What is to be sent, in this order.
     pub frames: mpsc::Receiver<Frame>,
@@ -33,19 +32,15 @@ impl Link {
     /// So long a word to the member and back has taken.
     pub async fn measured(&self, round_trip: Duration) {
         // Refused when the coordinator has stopped.
-        let _ = self.commands.send(Command::PeerNear { member: self.member.clone(), round_trip }).await;
+        let _ =
+            self.shared.commands.send(Command::PeerNear { member: self.member.clone(), round_trip }).await;
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
         let command = Command::PeerDown { member: std::mem::take(&mut self.member), link: self.number };
-        if let Err(mpsc::error::TrySendError::Full(command)) = self.commands.try_send(command) {
-            let commands = self.commands.clone();
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(async move { commands.send(command).await });
-            }
-        }
+        send_at_the_end(&self.shared.commands, command);
     }
 }
 
@@ -57,13 +52,7 @@ impl Coordinator {
         let (sender, frames) = mpsc::channel(FRAMES_WAITING);
         let command = Command::PeerUp { member: member.to_owned(), link: number, frames: sender };
         self.shared.commands.send(command).await.ok()?;
-        Some(Link {
-            member: member.to_owned(),
-            number,
-            commands: self.shared.commands.clone(),
-            shared: self.shared.clone(),
-            frames,
-        })
+        Some(Link { member: member.to_owned(), number, shared: self.shared.clone(), frames })
     }
 
     /// Becomes true when the coordinator has stopped.

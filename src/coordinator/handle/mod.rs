@@ -94,12 +94,17 @@ impl Reports {
 impl Drop for Reports {
     fn drop(&mut self) {
         let command = Command::Detach { host: std::mem::take(&mut self.host), epoch: self.epoch };
-        if let Err(mpsc::error::TrySendError::Full(command)) = self.commands.try_send(command) {
-            let commands = self.commands.clone();
-            // The queue is full: wait elsewhere. Without a runtime the process is ending anyway.
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(async move { commands.send(command).await });
-            }
+        send_at_the_end(&self.commands, command);
+    }
+}
+
+/// Sends a command from where nothing can be waited for.
+fn send_at_the_end(commands: &mpsc::Sender<Command>, command: Command) {
+    if let Err(mpsc::error::TrySendError::Full(command)) = commands.try_send(command) {
+        let commands = commands.clone();
+        // The queue is full: wait elsewhere. Without a runtime the process is ending anyway.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { commands.send(command).await });
         }
     }
 }
@@ -226,9 +231,9 @@ impl Coordinator {
         answer.await.map_err(|_| AttachError::Stopping)?
     }
 
-    /// The ring as this coordinator sees it; empty when it is alone.
+    /// The ring as this coordinator sees it; without others when it is alone.
     #[must_use]
-    pub fn ring(&self) -> RingView {
+    pub fn ring(&self) -> Arc<RingView> {
         self.view().ring.clone()
     }
 

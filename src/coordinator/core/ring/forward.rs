@@ -5,11 +5,11 @@
 use super::super::Core;
 use super::super::Effect;
 use super::super::aloft::{Abroad, Aloft};
-use super::super::execution::Halt;
+use super::super::execution::{Halt, executor};
 use super::super::plans::{Stage, member_of};
 use crate::coordinator::inventory::{Flight, Now, VmEntry};
 use crate::coordinator::peers::{Flying, Frame};
-use crate::partition::{Epoch, PartitionId};
+use crate::partition::{Epoch, Held, PartitionId};
 use crate::record::{ActionKey, ActionProgress, FailureReason, Order, PlanRecord, ProgressState, VmReport};
 use dvms_solver::file::Action;
 use std::time::Duration;
@@ -39,52 +39,46 @@ impl Core {
         self.ring.others().find(|other| other == member)
     }
 
-    /// The order to begin an action at an agent of another member; `None` for those of this cell.
+    /// The reservation of a host of another member that a plan has; `None` for those of this cell.
+    pub(in crate::coordinator::core) fn elsewhere(
+        &self,
+        plan: &str,
+        host: &str,
+    ) -> Option<(&PartitionId, &Held)> {
+        self.held(plan, host).filter(|(_, held)| held.owner != *self.ring.node.me())
+    }
+
+    /// The order to begin an action at an agent of another member.
     pub(in crate::coordinator::core) fn forwarded(
         &self,
         record: &PlanRecord,
-        host: &str,
-        flight: &Flight,
-        vm: &str,
-        order: &Order,
-        within: Duration,
-    ) -> Option<Effect> {
-        let (partition, held) = self.held(&record.id, host)?;
-        if held.owner == *self.ring.node.me() {
-            return None;
-        }
-        let flight = flying(host, vm, flight, within);
-        let (partition, fence, order) = (partition.clone(), held.epoch, order.clone());
-        let frame = Frame::Order { partition, fence, flight, order };
-        Some(Effect::Peer { to: held.owner.to_string(), frame })
+        action: &Action,
+        (partition, held): (&PartitionId, &Held),
+        order: Order,
+    ) -> Effect {
+        let (partition, fence, flight) = (partition.clone(), held.epoch, self.told_of(record, action));
+        Effect::Peer { to: held.owner.to_string(), frame: Frame::Order { partition, fence, flight, order } }
     }
 
     /// Tells the owner of a destination that a VM comes, where it has not got the order itself.
-    pub(in crate::coordinator::core) fn announce(
-        &mut self,
-        plan: &str,
-        executor: &str,
-        vm: &str,
-        flight: &Flight,
-        within: Duration,
-    ) {
-        let Some((_, held)) = self.held(plan, &flight.destination) else { return };
-        let owner = held.owner.clone();
-        let same = self.held(plan, executor).is_some_and(|(_, held)| held.owner == owner);
-        if owner == *self.ring.node.me() || same {
-            return;
-        }
-        let Some(report) = self.cell.vm(vm).map(|(_, entry)| entry.report.clone()) else { return };
-        let flight = flying(executor, vm, flight, within);
-        let vm = VmReport { definition: String::new(), ..report };
-        self.journal.then(Effect::Peer { to: owner.to_string(), frame: Frame::Inbound { flight, vm } });
+    pub(in crate::coordinator::core) fn announce(&mut self, record: &PlanRecord, action: &Action) {
+        let owner = |host: &str| self.elsewhere(&record.id, host).map(|(_, held)| held.owner.to_string());
+        let to = owner(&action.destination).filter(|to| owner(executor(action)).as_ref() != Some(to));
+        let Some((to, (_, entry))) = to.zip(self.cell.vm(&action.vm)) else { return };
+        let frame = Frame::Inbound { flight: self.told_of(record, action), vm: on_the_way(entry) };
+        self.journal.then(Effect::Peer { to, frame });
+    }
+
+    fn told_of(&self, record: &PlanRecord, action: &Action) -> Flying {
+        let flight = self.flight_of(record, action);
+        flying(executor(action), &action.vm, &flight, self.give_up_after(action))
     }
 
     /// A host has gone over to another member: that is told which VMs are on their way there.
     pub(super) fn announce_arrivals(&mut self, host: &str, to: &str, now: Now) {
         let arriving = self.aloft.values().filter_map(|aloft| {
             let flight = self.cell.flight(&aloft.vm).filter(|flight| flight.destination == host)?;
-            let vm = VmReport { definition: String::new(), ..self.cell.arriving(&aloft.vm)?.report.clone() };
+            let vm = on_the_way(self.cell.arriving(&aloft.vm)?);
             let within = aloft.limit().unwrap_or(now.at).saturating_sub(now.at);
             Some((flying(&aloft.executor, &aloft.vm, flight, within), vm))
         });
@@ -100,9 +94,8 @@ impl Core {
         action: &Action,
         done: bool,
     ) {
-        let Some((_, held)) = self.held(&key.plan_id, &action.destination) else { return };
-        let owner = held.owner.to_string();
-        if owner != self.ring.me() {
+        let owner = self.elsewhere(&key.plan_id, &action.destination).map(|(_, held)| held.owner.to_string());
+        if let Some(owner) = owner {
             self.tell_member(&owner, Frame::Landed { key: key.clone(), done });
         }
     }
@@ -177,7 +170,7 @@ impl Core {
     }
 
     /// A VM comes from another cell.
-    pub(super) fn inbound(&mut self, _from: &str, flight: Flying, vm: VmReport, now: Now) {
+    pub(super) fn inbound(&mut self, flight: Flying, vm: VmReport, now: Now) {
         let known = self.cell.hosts.contains_key(&flight.destination);
         if !known || self.aloft.contains_key(&flight.key) || self.cell.flight(&flight.vm).is_some() {
             return;
@@ -303,12 +296,17 @@ impl Core {
         self.effects.extend(effect);
     }
 
-    /// Tells the owner of a host; says whether it is one of another member.
-    pub(in crate::coordinator::core) fn tell_owner(&mut self, host: &str, frame: Frame) -> bool {
-        let Some(owner) = self.ring.owner_of(host).map(str::to_owned) else { return false };
-        self.tell_member(&owner, frame);
-        true
+    /// Tells the member that has a host.
+    pub(in crate::coordinator::core) fn tell_owner(&mut self, host: &str, frame: Frame) {
+        if let Some(owner) = self.ring.owner_of(host).map(str::to_owned) {
+            self.tell_member(&owner, frame);
+        }
     }
+}
+
+/// A VM as it is told to who is to receive it.
+fn on_the_way(entry: &VmEntry) -> VmReport {
+    VmReport { definition: String::new(), ..entry.report.clone() }
 }
 
 fn flying(executor: &str, vm: &str, flight: &Flight, within: Duration) -> Flying {

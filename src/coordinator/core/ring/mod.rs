@@ -7,11 +7,13 @@
 //! wishes   troubles that the cell alone cannot absorb                 → events of the protocol
 //! lead     partitions that are led here: solved, carried out, ended   → plans
 //! own      hosts of this cell: what others may have of them, who has them, what their leaders see
+//! claim    approved plans ask for their hosts
 //! scene    hosts of others, lent to the cell while a plan for them is looked at
 //! shown    what readers see of it
 //! forward  actions and what becomes of them, between leader and owner
 //! ```
 
+mod claim;
 mod forward;
 mod lead;
 mod own;
@@ -27,11 +29,13 @@ use crate::coordinator::detect::Key;
 use crate::coordinator::inventory::{HostEntry, Now};
 use crate::coordinator::peers::{Frame, Session};
 use crate::coordinator::settings;
+use crate::coordinator::view::RingView;
 use crate::partition::{
     self, Body, EventKey, Facts, Host, Input, Member, Millis, Node, PartitionId, Place, Time,
 };
 use crate::record::ActionKey;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the coordinator knows as a member of the ring.
@@ -70,6 +74,8 @@ pub(in crate::coordinator::core) struct Membership {
     /// When leaders were last told of their hosts, and members of this cell.
     told_hosts: Duration,
     told_cell: (BTreeMap<String, Session>, Duration),
+    /// What readers see.
+    shown: Arc<RingView>,
 }
 
 /// A trouble that is an event of the protocol.
@@ -109,9 +115,11 @@ impl Membership {
             owed: BTreeMap::new(),
             told_hosts: Duration::ZERO,
             told_cell: (BTreeMap::new(), Duration::ZERO),
+            shown: Arc::default(),
         };
         let ring = membership.ring_of(&settings.members);
         membership.node.handle_event(partition::Now { at: Time(0), random: 0 }, Input::Ring { ring });
+        membership.show();
         membership
     }
 
@@ -214,6 +222,7 @@ impl Core {
     /// It does not any more.
     pub(super) fn peer_down(&mut self, member: &str) {
         self.ring.up.remove(member);
+        self.urgent = true;
     }
 
     /// How near a member is decides when it is asked.
@@ -268,7 +277,7 @@ impl Core {
             Frame::Order { partition, fence, flight, order } => {
                 self.order_came(from, &partition, fence, &flight, order, now);
             }
-            Frame::Inbound { flight, vm } => self.inbound(from, flight, vm, now),
+            Frame::Inbound { flight, vm } => self.inbound(flight, vm, now),
             Frame::Landed { key, done } => self.landed(&key, done),
             Frame::Ask { host, key, vm } => self.asked_how_it_ended(from, &host, key, vm),
             Frame::Cancel { host, key } => self.tell_abort(&host, key),
@@ -308,6 +317,7 @@ impl Core {
         self.forward_again(now);
         self.give_up_claims(now);
         self.forget_neighbours(now);
+        self.ring.show();
     }
 
     /// Tells the protocol that something has happened here, and does what it says.

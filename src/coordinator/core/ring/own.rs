@@ -226,7 +226,7 @@ impl Core {
 
     /// Another member has the hosts that it had.
     pub(super) fn cell_is_the_same(&mut self, from: &str, told: u64, now: Now) {
-        match self.ring.elsewhere.get(from).cloned() {
+        match self.ring.elsewhere.remove(from) {
             // What came here since is judged again.
             Some(hosts) if digest(&hosts) == told => self.cell_told(from, hosts, now),
             _ => self.tell_member(from, Frame::Again),

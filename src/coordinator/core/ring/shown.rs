@@ -4,18 +4,29 @@ use super::Membership;
 use super::wishes::trouble_of;
 use crate::coordinator::view::{OtherMember, PartitionView, RingView};
 use crate::partition::{Led, PartitionId};
+use std::sync::Arc;
 
 impl Membership {
-    /// As it is now.
-    pub(in crate::coordinator::core) fn view(&self) -> RingView {
+    /// What readers see, as of the last look.
+    pub(in crate::coordinator::core) fn shown(&self) -> Arc<RingView> {
+        self.shown.clone()
+    }
+
+    /// Shows it as it is now.
+    pub(super) fn show(&mut self) {
+        self.shown = Arc::new(self.view());
+    }
+
+    fn view(&self) -> RingView {
+        let place = |name: &str| self.places.get(name).cloned().unwrap_or_default();
         let other = |name: String| OtherMember {
             up: self.up.contains(&name),
             round_trip: self.near.get(&name).copied(),
-            address: self.places.get(&name).map(|place| place.address.clone()).unwrap_or_default(),
-            site: self.places.get(&name).map(|place| place.site.clone()).unwrap_or_default(),
+            address: place(&name).address,
+            site: place(&name).site,
             name,
         };
-        let own = self.places.get(self.me()).cloned().unwrap_or_default();
+        let own = place(self.me());
         let tour = self.node.ring().tour(self.node.me());
         RingView {
             address: own.address,

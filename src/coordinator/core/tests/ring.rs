@@ -210,8 +210,8 @@ fn a_plan_over_several_cells_waits_for_approval_without_holding_any_host() {
 fn an_approved_plan_whose_hosts_are_not_to_be_had_waits_for_its_operator_again() {
     let mut world = asked_first(3);
     world.until("a plan is proposed", 60.0, |world| ended(world, PlanState::Proposed) == 1);
-    world.kill("west", None);
-    world.run(5.0);
+    // w1 stays where it is, and cannot be asked for.
+    world.cut("east", "west", true);
     world.sit("east");
     let id = world.only(PlanState::Proposed).id.clone();
     let asked = id.clone();
@@ -219,15 +219,38 @@ fn an_approved_plan_whose_hosts_are_not_to_be_had_waits_for_its_operator_again()
     world.run(90.0);
     world.sit("east");
     let plan = world.view.plans[&id].clone();
-    // w1 has gone over to east meanwhile, so that the plan is carried out, or it waits again.
-    let waits = plan.state == PlanState::Proposed && plan.message.contains("approve it again");
-    let over = plan.state.is_terminal();
-    assert!(waits || over, "{plan:?}\n{}", world.story());
-    let id = plan.id.clone();
-    world.ask(|ticket| Input::CancelPlan { id, finish_running: false, reason: String::new(), ticket });
-    world.run(10.0);
+    assert_eq!(plan.state, PlanState::Proposed, "{}", world.story());
+    assert!(plan.message.contains("approve it again"), "{plan:?}");
+    assert_eq!(world.core.ring.led(), 0, "nothing is asked for any more\n{}", world.story());
+    // When they are there again it can be.
+    world.cut("east", "west", false);
+    world.run(5.0);
     world.sit("east");
-    assert_eq!(world.core.ring.led(), 0, "{}", world.story());
+    world.ask(|ticket| Input::ApprovePlan { id, ticket });
+    world.until("it is done", 60.0, |world| ended(world, PlanState::Succeeded) == 1);
+    settles(&mut world, 60.0);
+}
+
+#[test]
+fn vms_that_are_down_are_started_in_a_ring_when_an_operator_has_approved_it() {
+    let mut settings = World::quick();
+    settings.execution.restart_failed = true;
+    settings.inventory.failed_after_s = 10.0;
+    let mut world = World::ring(&settings, &["east", "west"], 1);
+    world.host_of("east", "e1", &[("v1", 1000)]);
+    world.host_of("east", "e2", &[]);
+    world.host_of("west", "w1", &[]);
+    world.run(5.0);
+    world.crash("e1", None);
+    world.until("a plan is proposed", 60.0, |world| ended(world, PlanState::Proposed) == 1);
+    world.run(30.0);
+    assert_eq!(world.place("v1"), "", "{}", world.story());
+    world.sit("east");
+    let plan = world.only(PlanState::Proposed);
+    assert!(plan.message.contains("make sure that it runs nowhere"), "{plan:?}");
+    let id = plan.id.clone();
+    world.ask(|ticket| Input::ApprovePlan { id, ticket });
+    world.until("it runs again", 30.0, |world| world.place("v1") == "e2");
 }
 
 mod chaos {
