@@ -83,6 +83,35 @@ pub enum Frame {
         /// Which actions.
         keys: Vec<ActionKey>,
     },
+    /// Where are these VMs, which are down at the sender? Asked before one is started.
+    Where {
+        /// Which question it is.
+        round: u64,
+        /// The VMs.
+        vms: BTreeSet<String>,
+    },
+    /// The answer.
+    Seen {
+        /// To which question.
+        round: u64,
+        /// What is known of the VMs.
+        vms: BTreeMap<String, Sighting>,
+    },
+    /// VMs that ran on a host until it was restarted, and wait: the receiver has that host now, and they are for it to start.
+    /// Told again until `taken` is heard.
+    Dropped {
+        /// The host.
+        host: String,
+        /// The VMs.
+        vms: Vec<VmReport>,
+    },
+    /// They are kept.
+    Taken {
+        /// The host.
+        host: String,
+    },
+    /// The sender is being stopped in good order: its agents go to others.
+    Leaving,
     /// What an agent of the sender tells of an action of a plan of the receiver. An outcome is told again until it is
     /// acknowledged.
     Progress {
@@ -93,11 +122,33 @@ pub enum Frame {
     },
 }
 
+/// What a coordinator knows of a VM that is down at another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum Sighting {
+    /// It is nowhere here, and nothing here is about to start it.
+    Nowhere,
+    /// It is down here as well. Of two coordinators the one whose name is first starts it.
+    Down,
+    /// It runs.
+    Runs {
+        /// Where.
+        host: String,
+    },
+    /// It may be here.
+    Perhaps {
+        /// Why that is not certain.
+        why: String,
+    },
+}
+
 /// The session of an agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// Its epoch.
     pub epoch: u64,
+    /// Which boot of its host it is: after another one nothing of before runs there.
+    pub boot: String,
     /// What operators want of the host: it stays so when the agent goes to another coordinator.
     pub state: AdminState,
 }
@@ -108,6 +159,7 @@ pub fn digest(hosts: &BTreeMap<String, Session>) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     hosts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, (host, session)| {
         let bytes = host.bytes().chain([0xff, session.state as u8]).chain(session.epoch.to_le_bytes());
+        let bytes = bytes.chain(session.boot.bytes());
         bytes.fold(hash, step)
     })
 }
@@ -128,6 +180,11 @@ impl Frame {
             Self::Cancel { .. } => "cancel",
             Self::Ask { .. } => "ask",
             Self::Acknowledge { .. } => "acknowledge",
+            Self::Where { .. } => "where",
+            Self::Seen { .. } => "seen",
+            Self::Dropped { .. } => "dropped",
+            Self::Taken { .. } => "taken",
+            Self::Leaving => "leaving",
             Self::Progress { .. } => "progress",
         }
     }

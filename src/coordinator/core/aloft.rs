@@ -104,8 +104,17 @@ impl Core {
         let Some(aloft) = self.aloft.remove(key) else { return };
         self.journal.withdraw(key);
         // Another action may have the VM by now.
-        if self.cell.flight(&aloft.vm).is_some_and(|flight| flight.key == *key) {
-            self.cell.land(&aloft.vm, done);
+        let Some(flight) = self.cell.flight(&aloft.vm).filter(|flight| flight.key == *key).cloned() else {
+            return;
+        };
+        self.cell.land(&aloft.vm, done);
+        if done && (aloft.abroad.is_some() || aloft.limit.is_none()) {
+            // That may be old news: its host tells whether it is there still.
+            let why = format!(
+                "it was told late that {} has come by action {} of {}",
+                aloft.vm, key.action_id, key.plan_id
+            );
+            self.ask_for_all(&flight.destination, why);
         }
     }
 
@@ -372,10 +381,15 @@ impl Core {
     /// Asks the agent of an action for all that it has.
     fn ask_again(&mut self, key: &ActionKey) {
         let Some(host) = self.aloft.get(key).map(|aloft| aloft.executor.clone()) else { return };
-        if let Some(entry) = self.cell.hosts.get(&host).filter(|entry| entry.is_known()) {
-            let order =
-                Order::Resync(format!("nothing was heard of action {} of {}", key.action_id, key.plan_id));
-            self.effects.push(Effect::Tell { host, epoch: entry.epoch, order });
+        self.ask_for_all(&host, format!("nothing was heard of action {} of {}", key.action_id, key.plan_id));
+    }
+
+    /// Asks the agent of a host of this cell for all that it has.
+    fn ask_for_all(&mut self, host: &str, why: String) {
+        let here = self.cell.hosts.get(host).filter(|entry| entry.is_known() && !self.is_lent(host));
+        if let Some(epoch) = here.map(|entry| entry.epoch) {
+            let order = Order::Resync(why);
+            self.effects.push(Effect::Tell { host: host.to_owned(), epoch, order });
         }
     }
 

@@ -28,8 +28,9 @@ pub(super) struct Execution {
     pub(super) halt: Option<Halt>,
     /// Since when nothing could be begun and nothing was under way.
     idle: Option<Duration>,
-    /// An operator has let it go outside of windows and in black-outs.
-    at_any_time: bool,
+    /// An operator has approved it: it goes on outside of windows and in black-outs, and starts VMs though a coordinator
+    /// that is out of reach could not be asked for them.
+    approved: bool,
 }
 
 /// Why nothing more of a plan is begun.
@@ -58,7 +59,7 @@ enum Ready {
 
 impl Execution {
     pub(super) fn new(halt: Option<Halt>) -> Self {
-        Self { halt, idle: None, at_any_time: false }
+        Self { halt, idle: None, approved: false }
     }
 }
 
@@ -78,10 +79,10 @@ impl Core {
         !self.stopping && self.journal.broken().is_none()
     }
 
-    /// Begins to carry out a plan that holds its hosts, be it outside of windows.
-    pub(super) fn execute(&mut self, id: &str, at_any_time: bool, now: Now) {
+    /// Begins to carry out a plan that holds its hosts, which an operator may have approved.
+    pub(super) fn execute(&mut self, id: &str, approved: bool, now: Now) {
         if let Some(stage) = self.stage(id) {
-            *stage = Stage::Executing(Execution { at_any_time, ..Execution::new(None) });
+            *stage = Stage::Executing(Execution { approved, ..Execution::new(None) });
         }
         self.change_for_good(id, |record| {
             record.state = PlanState::Executing;
@@ -139,10 +140,8 @@ impl Core {
             .filter(|status| status.state == ActionState::Done)
             .map(|status| status.action_id)
             .collect();
-        let closed = match self.stage(id) {
-            Some(Stage::Executing(execution)) if execution.at_any_time => None,
-            _ => self.closed(&record.trigger, now),
-        };
+        let approved = matches!(self.stage(id), Some(Stage::Executing(execution)) if execution.approved);
+        let closed = if approved { None } else { self.closed(&record.trigger, now) };
         let (mut blocked, mut held, mut shut) = (None, None, None);
         let (mut begun, mut starts) = (false, false);
         for (status, action) in record.actions.iter().zip(&plan.actions) {
@@ -151,7 +150,7 @@ impl Core {
             {
                 continue;
             }
-            match self.ready(&record, &plan, action, closed.as_deref(), now) {
+            match self.ready((&record, approved), &plan, action, closed.as_deref(), now) {
                 Ready::Now => begun |= self.begin(&record, action, now),
                 Ready::Later(why) => {
                     blocked = Some(why);
@@ -187,7 +186,7 @@ impl Core {
 
     fn ready(
         &self,
-        record: &PlanRecord,
+        (record, approved): (&PlanRecord, bool),
         plan: &Plan,
         action: &Action,
         closed: Option<&str>,
@@ -219,6 +218,11 @@ impl Core {
             return Ready::Closed(why.to_owned());
         }
         if let Some(why) = self.no_bandwidth(record.problem.as_deref(), action) {
+            return Ready::Later(why);
+        }
+        if action.kind == ActionKind::Start
+            && let Some(why) = self.may_run_elsewhere(&action.vm, approved, now)
+        {
             return Ready::Later(why);
         }
         if let Some(why) = self.limit_reached(record, action) {

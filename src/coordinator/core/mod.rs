@@ -136,7 +136,7 @@ impl Core {
             Input::NotStored { message } => self.not_stored(message, now),
             Input::Members { members } => self.set_members(Some(members), now),
             Input::PeerUp { member } => self.peer_up(&member),
-            Input::PeerDown { member } => self.peer_down(&member),
+            Input::PeerDown { member } => self.peer_down(&member, now),
             Input::PeerNear { member, round_trip } => self.peer_near(&member, round_trip, now),
             Input::Peer { from, frame } => self.peer_said(&from, *frame, now),
             Input::Tick => {}
@@ -186,6 +186,7 @@ impl Core {
 
     fn shut_down(&mut self) {
         self.stopping = true;
+        self.tell_that_it_leaves();
         self.stop_solves();
         self.send_all_away();
     }

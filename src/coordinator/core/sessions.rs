@@ -24,6 +24,7 @@ impl Core {
         let boot = hello.boot_id.clone();
         self.cell.attach(hello, admin, epoch, now);
         self.keep_host(&host);
+        self.dropped_come_back(&host, now);
         self.urgent = true;
         let how = match before {
             Some((_, old)) if !old.is_empty() && old != boot => "has connected after a reboot",
@@ -145,7 +146,7 @@ impl Core {
     }
 
     /// Keeps that a host was there.
-    fn keep_host(&mut self, host: &str) {
+    pub(super) fn keep_host(&mut self, host: &str) {
         let Some(entry) = self.cell.hosts.get(host) else { return };
         let down = self.cell.down(host);
         self.kept.insert(host.to_owned(), down.names());

@@ -5,7 +5,7 @@ use super::plans::{Cause, Draft, Stage};
 use super::solves::Search;
 use super::{Core, Life};
 use crate::coordinator::detect::{Key, Sighting, Trouble};
-use crate::coordinator::inventory::Now;
+use crate::coordinator::inventory::{HostEntry, Now};
 use crate::coordinator::planning::{self, Ask};
 use crate::coordinator::settings::seconds;
 use crate::record::{Event, EventKind, Mode, Pace, PlanState, Severity};
@@ -46,9 +46,7 @@ impl Core {
     pub(super) fn answer_troubles(&mut self, now: Now) {
         while self.may_begin() && self.solves.has_room(&self.settings) {
             let mut due = self.detector.due(now);
-            due.retain(|trouble| {
-                trouble.kind != EventKind::HostFailed || !self.may_be_elsewhere(&trouble.host)
-            });
+            due.retain(|trouble| !self.is_too_early_for(trouble, now));
             if due.is_empty() {
                 return;
             }
@@ -58,6 +56,20 @@ impl Core {
             if !self.answer_trouble(ask, 0, None, now) {
                 return;
             }
+        }
+    }
+
+    /// Whether VMs are to be started that others have not been asked for.
+    fn is_too_early_for(&self, trouble: &Trouble, now: Now) -> bool {
+        match trouble.kind {
+            EventKind::VmWaiting => self.is_being_asked_for(&trouble.vm, now),
+            EventKind::HostFailed => {
+                let missing = self.cell.hosts.get(&trouble.host);
+                let mut missing = missing.into_iter().flat_map(HostEntry::living).map(|(vm, _)| vm);
+                self.may_be_elsewhere(&trouble.host)
+                    || !missing.any(|vm| self.cell.is_down(vm) && !self.is_being_asked_for(vm, now))
+            }
+            _ => false,
         }
     }
 
@@ -203,6 +215,9 @@ impl Core {
                 self.why_stale(id).filter(|_| !self.is_shared(id) && self.hosts_are_back(id))
             {
                 withdrawn.push((id.clone(), format!("it does not fit any more: {why}")));
+            } else if proposal.claimed.is_none() && self.is_asked_in_vain(id, life, now) {
+                let why = "an operator need not be asked any more; it is planned anew".to_owned();
+                withdrawn.push((id.clone(), why));
             }
         }
         for id in seen {
@@ -218,6 +233,17 @@ impl Core {
             }
         }
         self.begin_scheduled(now);
+    }
+
+    /// Whether a plan for troubles would not be put before an operator as things are now.
+    fn is_asked_in_vain(&self, id: &str, life: &Life, now: Now) -> bool {
+        let Some(record) = self.plans.get(id).filter(|record| record.mode == Mode::Auto && !record.scheduled)
+        else {
+            return false;
+        };
+        let for_troubles = matches!(life.cause, Cause::Troubles(_) | Cause::Shared(_));
+        for_troubles
+            && record.plan.as_ref().is_some_and(|plan| self.why_it_must_be_asked(plan, now).is_none())
     }
 
     /// Carries out plans that have waited until VMs may be moved.

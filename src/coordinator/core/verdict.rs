@@ -101,7 +101,7 @@ impl Core {
         }
         let touched = touched(&problem, &plan);
         self.change_for_good(id, |record| record.hosts = touched.iter().cloned().collect());
-        let asks = self.why_it_must_be_asked(&plan);
+        let asks = self.why_it_must_be_asked(&plan, now);
         let (mode, trigger) = self
             .plans
             .get(id)
@@ -178,15 +178,17 @@ impl Core {
     }
 
     /// Why a plan waits for approval whatever its mode is.
-    fn why_it_must_be_asked(&self, plan: &Plan) -> Option<String> {
-        // Whether a VM that is down here was started in another cell meanwhile is not told for certain so far.
-        if !self.ring.is_alone()
-            && let Some(first) = plan.actions.iter().find(|action| action.kind == ActionKind::Start)
+    pub(super) fn why_it_must_be_asked(&self, plan: &Plan, now: Now) -> Option<String> {
+        let starts = |action: &&Action| action.kind == ActionKind::Start;
+        let silent = self.members_that_are_silent(now);
+        if !silent.is_empty()
+            && let Some(first) = plan.actions.iter().find(starts)
         {
             return Some(format!(
-                "it starts {} and perhaps others, and there are other coordinators: make sure that it runs nowhere, as a VM \
-                 that runs twice spoils its disks",
-                first.vm
+                "it starts {} and perhaps others, and cannot ask coordinator {} for them: make sure that they run nowhere, as \
+                 a VM that runs twice spoils its disks",
+                first.vm,
+                silent.join(" and ")
             ));
         }
         if self.settings.execution.restart_failed {

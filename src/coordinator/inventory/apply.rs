@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 impl Cell {
     /// A session begins. What was known of the host stays until its inventory comes.
     pub(crate) fn attach(&mut self, hello: Hello, admin: AdminState, epoch: u64, now: Now) {
+        self.at = now.at;
         let name = hello.host.clone();
         let fresh = || HostEntry {
             hello: Hello::default(),
@@ -74,6 +75,7 @@ impl Cell {
 
     /// What has changed on a host.
     pub(crate) fn delta(&mut self, host: &str, delta: Delta, now: Now, settings: &settings::Inventory) {
+        self.at = now.at;
         for vm in &delta.gone {
             self.depart(vm, host);
         }
@@ -101,6 +103,9 @@ impl Cell {
         for (vm, lives) in spoken {
             if lives {
                 self.believe(host, &vm);
+            }
+            if !lives && self.homes.lives(&vm, host) {
+                self.note_left(&vm);
             }
             self.homes.report(&vm, host, lives, now.at);
             if lives {
@@ -137,6 +142,8 @@ impl Cell {
     /// Time passes: sessions without reports, hosts without sessions. Returns the hosts that are LOST or FAILED
     /// from now on.
     pub(crate) fn age(&mut self, now: Now, settings: &settings::Inventory) -> Vec<(String, Connection)> {
+        self.at = now.at;
+        self.forget_left();
         let mut changes = Vec::new();
         for (name, entry) in &mut self.hosts {
             let silent = now.at.saturating_sub(entry.seen).as_secs_f64();

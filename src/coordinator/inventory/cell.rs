@@ -6,6 +6,10 @@ use crate::record::{ActionKey, AdminState, Connection, Hello, Usage, VmReport, V
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
+/// How long it is remembered that a VM has left. It must be longer than the answers of other coordinators are waited for,
+/// and than a host takes to tell of a VM that has come.
+const LATELY: Duration = Duration::from_secs(20);
+
 /// Amount per resource.
 pub(crate) type Amounts = BTreeMap<String, i64>;
 
@@ -21,6 +25,10 @@ pub(crate) struct Cell {
     pub(super) homes: Homes,
     /// VMs that run nowhere and should, as last seen.
     pub(crate) waiting: BTreeMap<String, VmEntry>,
+    /// When VMs were last here that have left since, for a while.
+    left: BTreeMap<String, Duration>,
+    /// The time of the last input.
+    pub(super) at: Duration,
     /// VMs that only the store tells of: what an agent says of them counts alone.
     pub(super) revived: BTreeSet<String>,
     /// Share of its bandwidth that migrations from a host were seen to reach; all of it where nothing is known.
@@ -95,6 +103,12 @@ impl VmEntry {
     /// It goes on using what it used elsewhere: a shell that receives a VM says nothing about it.
     pub(super) fn carry(&mut self, before: &Self) {
         (self.cpu, self.cpu_at) = (before.cpu, before.cpu_at);
+    }
+
+    /// What is kept of it, with smoothed use.
+    pub(crate) fn kept(&self) -> VmReport {
+        let cpu = self.demand().get("cpu").copied().unwrap_or(0);
+        VmReport { cpu_millicores: cpu, ..self.report.clone() }
     }
 
     /// What is planned with. Cpu is rounded up to 10 millicores: finer is noise, and makes VMs that are alike
@@ -232,6 +246,8 @@ impl Cell {
             }
             return;
         }
+        // Wherever it goes to may not have told of it yet.
+        self.note_left(vm);
         let left = self.hosts.get_mut(&flight.source).and_then(|source| source.vms.remove(vm));
         let waited = self.waiting.remove(vm);
         let before = departed.or(left).or(waited);
@@ -248,6 +264,9 @@ impl Cell {
         } else if let Some(mut entry) = before {
             entry.report.state = VmState::Running;
             destination.vms.insert(vm.to_owned(), entry);
+        } else {
+            // Nothing is known of it but its name: its host tells.
+            return self.homes.leave(vm, &flight.source);
         }
         self.homes.moved_by_us(vm, &flight.source, &flight.destination);
     }
@@ -265,13 +284,74 @@ impl Cell {
         self.reached.remove(host);
         let down = entry.dropped.iter().filter(|vm| self.waiting.remove(*vm).is_some());
         let mut gone: BTreeSet<String> = down.cloned().collect();
-        for vm in entry.vms.into_keys() {
+        for (vm, was) in entry.vms {
+            if was.report.state.lives_here() {
+                self.note_left(&vm);
+            }
             self.homes.leave(&vm, host);
             gone.insert(vm);
         }
         self.revived.retain(|vm| !gone.contains(vm));
         self.changed_vms.append(&mut gone);
         self.changed_hosts.insert(host.to_owned());
+    }
+
+    /// A VM that was here may be somewhere else from now on.
+    pub(super) fn note_left(&mut self, vm: &str) {
+        self.left.insert(vm.to_owned(), self.at);
+    }
+
+    /// Whether a VM was here until lately: wherever it is now may not have been told yet.
+    pub(crate) fn was_here_lately(&self, vm: &str) -> bool {
+        self.left.get(vm).is_some_and(|at| self.at < *at + LATELY)
+    }
+
+    /// Forgets VMs that left a while ago.
+    pub(super) fn forget_left(&mut self) {
+        let now = self.at;
+        self.left.retain(|_, at| now < *at + LATELY);
+    }
+
+    /// VMs that are down, as far as is known here: they wait, or were on a host that has failed and are on no other.
+    pub(crate) fn are_down(&self) -> BTreeSet<String> {
+        let failed = self.hosts.values().filter(|host| host.connection == Connection::Failed);
+        let missing = failed.flat_map(HostEntry::living).map(|(vm, _)| vm);
+        let missing = missing.filter(|vm| self.is_down(vm)).chain(self.waiting.keys());
+        missing.filter(|vm| !self.flights.contains_key(*vm)).cloned().collect()
+    }
+
+    /// Whether a VM was on hosts that have failed, and is on no other.
+    pub(crate) fn is_down(&self, vm: &str) -> bool {
+        let failed =
+            |host: &str| self.hosts.get(host).is_some_and(|host| host.connection == Connection::Failed);
+        self.homes.all(vm).all(failed)
+    }
+
+    /// A VM that is down here is for others to start.
+    pub(crate) fn give_up(&mut self, vm: &str) {
+        self.waiting.remove(vm);
+        let homes: Vec<String> = self.homes.all(vm).map(str::to_owned).collect();
+        for home in homes {
+            if let Some(entry) = self.hosts.get_mut(&home) {
+                entry.vms.remove(vm);
+            }
+            self.homes.leave(vm, &home);
+            self.touch(&home);
+        }
+        self.changed_vms.insert(vm.to_owned());
+    }
+
+    /// A VM that ran on a host before it was restarted waits for a place, unless it has one.
+    pub(crate) fn waits_since(&mut self, host: &str, vm: VmEntry) {
+        let name = vm.report.name.clone();
+        if self.homes.all(&name).next().is_some() || self.waiting.contains_key(&name) {
+            return;
+        }
+        if let Some(entry) = self.hosts.get_mut(host) {
+            entry.dropped.insert(name.clone());
+            self.changed_vms.insert(name.clone());
+            self.waiting.insert(name, vm);
+        }
     }
 
     /// Takes in a host of another cell for a while, see [`give_back`](Self::give_back).

@@ -32,12 +32,8 @@ impl Cell {
     /// The VMs of a host that are to be kept.
     pub(crate) fn down(&self, host: &str) -> Down {
         let Some(entry) = self.hosts.get(host) else { return Down::default() };
-        let kept = |entry: &VmEntry| VmReport {
-            cpu_millicores: entry.demand().get("cpu").copied().unwrap_or(0),
-            ..entry.report.clone()
-        };
-        let there = silent(entry).map(|(_, vm)| kept(vm)).collect();
-        let waiting = entry.dropped.iter().filter_map(|vm| self.waiting.get(vm)).map(kept).collect();
+        let there = silent(entry).map(|(_, vm)| vm.kept()).collect();
+        let waiting = entry.dropped.iter().filter_map(|vm| self.waiting.get(vm)).map(VmEntry::kept).collect();
         Down { there, waiting }
     }
 

@@ -10,11 +10,15 @@
 //! claim    approved plans ask for their hosts
 //! scene    hosts of others, lent to the cell while a plan for them is looked at
 //! shown    what readers see of it
+//! census   where VMs are that are down here, before one is started
+//! handover VMs that are down go with their host to another member
 //! forward  actions and what becomes of them, between leader and owner
 //! ```
 
+mod census;
 mod claim;
 mod forward;
+mod handover;
 mod lead;
 mod own;
 mod scene;
@@ -71,6 +75,10 @@ pub(in crate::coordinator::core) struct Membership {
     lent: Option<BTreeMap<String, Member>>,
     /// Outcomes that leaders have not acknowledged.
     owed: BTreeMap<ActionKey, forward::Owed>,
+    /// Where VMs are that are down here.
+    census: census::Census,
+    /// VMs that are down and go with their host to another member.
+    pub(in crate::coordinator::core) handing: handover::Handing,
     /// When leaders were last told of their hosts, and members of this cell.
     told_hosts: Duration,
     told_cell: (BTreeMap<String, Session>, Duration),
@@ -113,6 +121,8 @@ impl Membership {
             neighbours: BTreeMap::new(),
             lent: None,
             owed: BTreeMap::new(),
+            census: census::Census::default(),
+            handing: handover::Handing::default(),
             told_hosts: Duration::ZERO,
             told_cell: (BTreeMap::new(), Duration::ZERO),
             shown: Arc::default(),
@@ -214,15 +224,25 @@ impl Core {
     /// A link to another member stands.
     pub(super) fn peer_up(&mut self, member: &str) {
         self.ring.up.insert(member.to_owned());
+        self.ring.census.silent.remove(member);
+        self.ring.census.leaving.remove(member);
         self.urgent = true;
         let hosts = self.own_sessions();
         self.tell_member(member, Frame::Cell { hosts });
     }
 
     /// It does not any more.
-    pub(super) fn peer_down(&mut self, member: &str) {
+    pub(super) fn peer_down(&mut self, member: &str, now: Now) {
         self.ring.up.remove(member);
+        self.ring.census.silent.entry(member.to_owned()).or_insert(now.at);
         self.urgent = true;
+    }
+
+    /// This one is being stopped.
+    pub(super) fn tell_that_it_leaves(&mut self) {
+        for member in self.ring.up.clone() {
+            self.tell_member(&member, Frame::Leaving);
+        }
     }
 
     /// How near a member is decides when it is asked.
@@ -243,7 +263,9 @@ impl Core {
     /// The ring is another one, or its members are nearer or farther than before.
     pub(super) fn set_members(&mut self, members: Option<Vec<settings::RingMember>>, now: Now) {
         let members = members.unwrap_or_else(|| self.ring.places.values().cloned().collect());
+        let before: Vec<String> = self.ring.others().collect();
         let ring = self.ring.ring_of(&members);
+        self.note_departed(before);
         let time = self.ring.time(now);
         self.ring.node.handle_event(time, Input::Ring { ring });
         let ring = &mut self.ring;
@@ -253,6 +275,18 @@ impl Core {
         self.urgent = true;
         self.mind_own_hosts(now);
         self.follow(now);
+    }
+
+    /// Who has left the ring without a word may have VMs all the same.
+    fn note_departed(&mut self, before: Vec<String>) {
+        let Membership { places, census, .. } = &mut self.ring;
+        census.departed.retain(|member| !places.contains_key(member));
+        let left = before.into_iter().filter(|member| !places.contains_key(member));
+        for member in left {
+            if !census.leaving.remove(&member) {
+                census.departed.insert(member);
+            }
+        }
     }
 
     /// Another member has said something.
@@ -279,6 +313,11 @@ impl Core {
             }
             Frame::Inbound { flight, vm } => self.inbound(flight, vm, now),
             Frame::Landed { key, done } => self.landed(&key, done),
+            Frame::Where { round, vms } => self.asked_where(from, round, vms, now),
+            Frame::Seen { round, vms } => self.seen_at(from, round, vms, now),
+            Frame::Dropped { host, vms } => self.dropped_come(from, &host, vms, now),
+            Frame::Taken { host } => self.dropped_are_kept(&host),
+            Frame::Leaving => _ = self.ring.census.leaving.insert(from.to_owned()),
             Frame::Ask { host, key, vm } => self.asked_how_it_ended(from, &host, key, vm),
             Frame::Cancel { host, key } => self.tell_abort(&host, key),
             Frame::Acknowledge { host, keys } => self.outcomes_kept(&host, keys),
@@ -315,6 +354,8 @@ impl Core {
         self.tell_cell(now);
         self.tell_leaders(now);
         self.forward_again(now);
+        self.hand_over_again(now);
+        self.take_census(now);
         self.give_up_claims(now);
         self.forget_neighbours(now);
         self.ring.show();

@@ -180,7 +180,11 @@ impl Core {
     /// Hosts with a session here.
     pub(super) fn own_sessions(&self) -> BTreeMap<String, Session> {
         let standing = self.cell.hosts.iter().filter(|(_, entry)| entry.connection == Connection::Connected);
-        let session = |entry: &HostEntry| Session { epoch: entry.epoch, state: entry.admin };
+        let session = |entry: &HostEntry| Session {
+            epoch: entry.epoch,
+            boot: entry.hello.boot_id.clone(),
+            state: entry.admin,
+        };
         standing.map(|(host, entry)| (host.clone(), session(entry))).collect()
     }
 
@@ -206,7 +210,7 @@ impl Core {
         for (host, session) in &hosts {
             let own = self.cell.hosts.get(host).map(|entry| entry.epoch);
             if own.is_some_and(|own| own < session.epoch) {
-                moved.push(host.clone());
+                moved.push((host.clone(), session.boot.clone()));
             }
             // Should its agent come here, it stays what operators want it to be.
             let known =
@@ -219,8 +223,8 @@ impl Core {
         }
         self.ring.elsewhere.insert(from.to_owned(), hosts);
         self.ring.cells_at.insert(from.to_owned(), now.at);
-        for host in moved {
-            self.host_has_moved(&host, from, now);
+        for (host, boot) in moved {
+            self.host_has_moved(&host, &boot, from, now);
         }
     }
 
@@ -235,7 +239,7 @@ impl Core {
 
     /// An agent has gone over to another member: the host is not of this cell any more. What its agent has of ours goes
     /// on, and the other member tells of it.
-    fn host_has_moved(&mut self, host: &str, to: &str, now: Now) {
+    fn host_has_moved(&mut self, host: &str, boot: &str, to: &str, now: Now) {
         let Some(entry) = self.cell.hosts.get(host) else { return };
         let (epoch, session) = (entry.epoch, entry.session);
         if session {
@@ -246,11 +250,13 @@ impl Core {
         }
         self.announce_arrivals(host, to, now);
         self.actions_go_abroad(now, |executor| executor == host);
+        if !self.hand_over_what_is_down(host, boot, to, now) {
+            self.journal.write(store::Change::HostGone(host.to_owned()));
+        }
         self.cell.forget(host);
         self.kept.remove(host);
         // Its agent tells the other member what it has not acknowledged.
         self.ring.owed.retain(|_, owed| owed.host() != host);
-        self.journal.write(store::Change::HostGone(host.to_owned()));
         let message = format!("host {host} has gone over to coordinator {to}");
         let said = super::super::journal::event(EventKind::HostLost, Severity::Info, message);
         self.tell(Event { host: host.to_owned(), ..said }, now);

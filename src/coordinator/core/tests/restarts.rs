@@ -233,7 +233,6 @@ fn vms_of_a_failed_host_are_restarted_after_a_restart() {
         world.run(3.0);
         world.crash("a", None);
         world.run(lost_for);
-        world.settings.execution.restart_failed = true;
         world.restart();
         assert_eq!(world.view.vms["v1"].demand["cpu"], 1500);
         world.run(120.0);

@@ -2,7 +2,7 @@
 
 use super::world::World;
 use crate::coordinator::core::Input;
-use crate::record::{EventKind, Mode, PlanState};
+use crate::record::{EventKind, Mode, Order, OrderKind, PlanState};
 
 /// A ring of three; only the third has room.
 fn full_cell(seed: u64) -> World {
@@ -54,6 +54,13 @@ fn settles(world: &mut World, seconds: f64) {
         assert!(core.aloft.is_empty(), "{member}: {:?}\n{}", core.aloft, world.story());
         assert_eq!(core.cell.flights().count(), 0, "{member}\n{}", world.story());
         assert!(core.lives.is_empty(), "{member}: {:?}\n{}", core.lives, world.story());
+        assert!(
+            core.cell.are_down().is_empty(),
+            "{:?} are not started\n{}",
+            core.cell.are_down(),
+            world.story()
+        );
+        assert!(core.ring.handing.is_over(), "{member} hands over\n{}", world.story());
         assert_eq!(core.ring.led(), 0, "{member} leads\n{}", world.story());
     }
     let owed: Vec<_> = world.hosts.values().filter(|host| !host.journal.is_empty()).collect();
@@ -231,32 +238,13 @@ fn an_approved_plan_whose_hosts_are_not_to_be_had_waits_for_its_operator_again()
     settles(&mut world, 60.0);
 }
 
-#[test]
-fn vms_that_are_down_are_started_in_a_ring_when_an_operator_has_approved_it() {
-    let mut settings = World::quick();
-    settings.execution.restart_failed = true;
-    settings.inventory.failed_after_s = 10.0;
-    let mut world = World::ring(&settings, &["east", "west"], 1);
-    world.host_of("east", "e1", &[("v1", 1000)]);
-    world.host_of("east", "e2", &[]);
-    world.host_of("west", "w1", &[]);
-    world.run(5.0);
-    world.crash("e1", None);
-    world.until("a plan is proposed", 60.0, |world| ended(world, PlanState::Proposed) == 1);
-    world.run(30.0);
-    assert_eq!(world.place("v1"), "", "{}", world.story());
-    world.sit("east");
-    let plan = world.only(PlanState::Proposed);
-    assert!(plan.message.contains("make sure that it runs nowhere"), "{plan:?}");
-    let id = plan.id.clone();
-    world.ask(|ticket| Input::ApprovePlan { id, ticket });
-    world.until("it runs again", 30.0, |world| world.place("v1") == "e2");
-}
+mod starts;
 
 mod chaos {
     //! Everything at once, as in the chaos of one coordinator.
     use super::*;
     use rand::Rng as _;
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     const MEMBERS: [&str; 4] = ["east", "north", "south", "west"];
@@ -265,6 +253,7 @@ mod chaos {
         let mut settings = World::quick();
         settings.inventory.failed_after_s = 20.0;
         settings.detection.cool_down_s = 5.0;
+        settings.execution.restart_failed = true;
         let mut world = World::ring(&settings, &MEMBERS, seed);
         world.memory = 7000;
         for (m, member) in MEMBERS.into_iter().enumerate() {
@@ -306,7 +295,13 @@ mod chaos {
                 }
             }
             75..85 if member != other => world.cut(member, other, true),
-            85..92 => {
+            85..89 => {
+                if world.hosts.values().all(|host| host.session.is_some()) {
+                    let back = world.rng.random_range(1.0..60.0);
+                    world.crash(&host, Some(back));
+                }
+            }
+            89..93 => {
                 for (a, b) in world.cut.clone() {
                     world.cut(&a, &b, false);
                 }
@@ -324,6 +319,10 @@ mod chaos {
         plans: usize,
         /// Plans over several cells that were done.
         shared: usize,
+        /// Starts of VMs whose hosts had crashed.
+        starts: usize,
+        /// VMs of hosts that crashed while nobody was there to know them, and that are down at the end.
+        forgotten: usize,
         /// From the end of all faults until no host was overloaded.
         calm_after: Duration,
     }
@@ -361,6 +360,7 @@ mod chaos {
         let calm_after = world.at.saturating_sub(healed);
         world.run(60.0);
         settles(&mut world, 240.0);
+        let forgotten = world.vms.values().filter(|vm| vm.host.is_none()).count();
         let all = || {
             world
                 .members()
@@ -368,12 +368,17 @@ mod chaos {
                 .flat_map(|m| world.core_of(&m).plans.values().cloned().collect::<Vec<_>>())
         };
         let shared = all().filter(|plan| {
-            let cells: std::collections::BTreeSet<_> =
+            let cells: BTreeSet<_> =
                 plan.hosts.iter().map(|host| host.as_bytes()[1]).collect();
             cells.len() > 1
         });
         let done = shared.filter(|plan| plan.state == PlanState::Succeeded).count();
-        Storm { plans: all().count(), shared: done, calm_after }
+        let begun = world.told.iter().filter_map(|(_, order)| match order {
+            Order::Execute { kind: OrderKind::Start { .. }, key, .. } => Some(key),
+            _ => None,
+        });
+        let starts = begun.collect::<BTreeSet<_>>().len();
+        Storm { plans: all().count(), shared: done, starts, forgotten, calm_after }
     }
 
     /// The share of these below which so many of them are.
@@ -385,13 +390,12 @@ mod chaos {
     fn told(storms: &[Storm]) -> String {
         let mut calm: Vec<Duration> = storms.iter().map(|storm| storm.calm_after).collect();
         calm.sort();
-        let (plans, shared) = (
-            storms.iter().map(|storm| storm.plans).sum::<usize>(),
-            storms.iter().map(|storm| storm.shared).sum::<usize>(),
-        );
+        let sum = |of: fn(&Storm) -> usize| storms.iter().map(of).sum::<usize>();
+        let (plans, shared) = (sum(|storm| storm.plans), sum(|storm| storm.shared));
+        let (starts, forgotten) = (sum(|storm| storm.starts), sum(|storm| storm.forgotten));
         format!(
-            "{} storms: {plans} plans, {shared} done over several cells, nothing broken; overloads over after {:.1} s \
-             (median), {:.1} s (99 %) from the end of all faults",
+            "{} storms: {plans} plans, {shared} done over several cells, {starts} VMs started again, {forgotten} forgotten, \
+             nothing broken; overloads over after {:.1} s (median), {:.1} s (99 %) from the end of all faults",
             storms.len(),
             quantile(&calm, 0.5),
             quantile(&calm, 0.99)
@@ -427,7 +431,11 @@ mod chaos {
         }
         println!("{}", told(&storms));
         // A storm is one: plans are made, and some go over several cells.
-        let shared: usize = storms.iter().map(|storm| storm.shared).sum();
-        assert!(storms.iter().all(|storm| storm.plans > 0) && shared > 0);
+        let some = |of: fn(&Storm) -> usize| storms.iter().any(|storm| of(storm) > 0);
+        assert!(
+            storms.iter().all(|storm| storm.plans > 0)
+                && some(|storm| storm.shared)
+                && some(|storm| storm.starts)
+        );
     }
 }
