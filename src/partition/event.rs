@@ -40,6 +40,9 @@ pub struct Need {
     pub room: Amounts,
     /// Further hosts at least.
     pub hosts: u32,
+    /// A host with less room than this is no help: the least of what has to find a place.
+    #[serde(default)]
+    pub least: Amounts,
 }
 
 impl Need {
@@ -47,6 +50,34 @@ impl Need {
     #[must_use]
     pub fn is_met(&self) -> bool {
         self.hosts == 0 && self.room.iter().all(|amount| *amount <= 0)
+    }
+
+    /// Whether a host with so much room helps to meet it.
+    #[must_use]
+    pub fn is_helped_by(&self, room: Amounts) -> bool {
+        room.iter().zip(self.least).all(|(room, least)| *room >= least)
+    }
+
+    /// A further host is there, with so much room.
+    pub fn meet(&mut self, room: Amounts) {
+        self.hosts = self.hosts.saturating_sub(1);
+        if self.is_helped_by(room) {
+            for (lack, room) in self.room.iter_mut().zip(room) {
+                *lack = (*lack - room.max(0)).max(0);
+            }
+        }
+    }
+
+    /// Something else needs room too.
+    pub fn join(&mut self, other: Self) {
+        // What is lacking already is the only thing that says how small a room may be.
+        let least = |r: usize| self.least[r].min(other.least[r]);
+        self.least =
+            if self.room.iter().all(|amount| *amount <= 0) { other.least } else { [least(0), least(1)] };
+        for (lack, more) in self.room.iter_mut().zip(other.room) {
+            *lack = lack.saturating_add(more.max(0));
+        }
+        self.hosts = self.hosts.max(other.hosts);
     }
 }
 

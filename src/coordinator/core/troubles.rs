@@ -88,9 +88,13 @@ impl Core {
     /// Makes a plan; says whether its hosts could be reserved.
     fn answer_trouble(&mut self, ask: Ask, replans: u32, mode: Option<Mode>, now: Now) -> bool {
         let Some(&(kind, _)) = ask.keys.first() else { return false };
+        let mode = mode.unwrap_or(self.settings.planning.mode);
+        if ask.short && self.neighbours_help_first(kind, mode) {
+            return self.raise_all(&ask.keys, now);
+        }
         let draft = Draft {
             trigger: kind.name().to_owned(),
-            mode: mode.unwrap_or(self.settings.planning.mode),
+            mode,
             purpose: ask.purpose,
             hosts: ask.hosts.clone(),
             cause: Cause::Troubles(ask.keys),

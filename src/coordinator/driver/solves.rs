@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
+/// How much a solver gives way to what decides, hears and tells, where there are not enough processors for all.
+const NICENESS: i32 = 10;
+
 /// A solver has returned.
 #[derive(Debug)]
 pub(super) struct Solved {
@@ -36,6 +39,8 @@ impl Solves {
         self.stops.insert(solve, stop.clone());
         let (solver, say) = (self.solver.clone(), self.say.clone());
         let run = move || {
+            // On Linux this is about the thread and those that it starts. Where it is not allowed solves are as urgent as the rest.
+            let _ = rustix::process::nice(NICENESS);
             let began = Instant::now();
             // A solver that panics leaves nothing behind that anyone looks at again.
             let outcome = catch_unwind(AssertUnwindSafe(|| run(&*solver, &problem, &order, &stop)));

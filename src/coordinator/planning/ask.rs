@@ -30,6 +30,8 @@ pub(crate) struct Ask {
     pub(crate) keys: Vec<Key>,
     /// These are all the hosts that could help now: a wider try has the same ones. Others may be busy.
     pub(crate) whole: bool,
+    /// All hosts that could help have less room up to their targets than is needed, with slack.
+    pub(crate) short: bool,
 }
 
 /// What to reserve for the first of the troubles that can be worked on; `due` is in the order of priority. Others
@@ -60,6 +62,8 @@ pub(crate) struct Wish {
     pub(crate) hosts: BTreeSet<String>,
     /// Cpu and memory that have to find a place elsewhere, with slack.
     pub(crate) need: Pair,
+    /// The least of what may have to find a place.
+    pub(crate) least: Pair,
     /// Hosts that rules make the likely ones.
     pub(crate) likely: BTreeSet<String>,
 }
@@ -69,8 +73,10 @@ pub(crate) fn wish(cell: &Cell, trouble: &Trouble, settings: &Settings) -> Optio
     let levels = Levels::new(&settings.detection);
     let due = std::slice::from_ref(trouble);
     let scene = Scene { cell, due, busy: &|_| false, settings, levels, loads: loads(cell) };
-    let Core { hosts, need, likely } = scene.core(trouble)?;
-    Some(Wish { hosts, need: need.map(|amount| amount.saturating_mul(SLACK)), likely })
+    let core = scene.core(trouble)?;
+    let least = scene.least(&core);
+    let Core { hosts, need, likely } = core;
+    Some(Wish { hosts, need: slack(need), least, likely })
 }
 
 /// For each host, what it may take before it comes to its target, and whether it takes VMs at all.
@@ -134,6 +140,9 @@ impl Scene<'_> {
         // A VM that waits for hosts with room needs no others at first.
         let alone = wider == 0 && trouble.kind == EventKind::VmWaiting && core.need == [0, 0];
         let fewest = if alone { 0 } else { FEWEST };
+        let least = self.least(&core);
+        let helps = |free: &Pair| !exceeds(least, *free);
+        let short = exceeds(slack(core.need), room(receivers.iter().map(|(_, free)| *free).filter(helps)));
         let count = enough(&receivers, core.need).max(fewest);
         let count = count.saturating_mul(GROWTH.saturating_pow(wider));
         let whole = count >= receivers.len();
@@ -143,7 +152,7 @@ impl Scene<'_> {
             hosts.extend(self.others());
         }
         let keys = self.together(trouble, &hosts);
-        Some(Ask { hosts, objective: "REPAIR".into(), purpose: purpose(trouble, &keys), keys, whole })
+        Some(Ask { hosts, objective: "REPAIR".into(), purpose: purpose(trouble, &keys), keys, whole, short })
     }
 
     /// `None` when there is nothing to be done about it at this moment.
@@ -195,6 +204,14 @@ impl Scene<'_> {
         }
         core.likely = linked::likely(self.cell, &self.settings.constraints, &core.hosts, subject);
         Some(core)
+    }
+
+    /// The least of what is on the hosts of a trouble, in each resource that is needed: smaller rooms are no help.
+    fn least(&self, core: &Core) -> Pair {
+        let hosts = core.hosts.iter().filter_map(|host| self.cell.hosts.get(host));
+        let vms = hosts.flat_map(HostEntry::living).map(|(_, vm)| demand(vm));
+        let least = vms.reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1])]).unwrap_or(core.need);
+        [0, 1].map(|r| least[r].min(core.need[r]))
     }
 
     /// Hosts that may take VMs, the most helpful ones first; and whether there are more that are busy.
@@ -275,7 +292,7 @@ impl Scene<'_> {
         let others = others.filter(|other| hosts.contains(&other.subject));
         let keys: Vec<_> = std::iter::once(trouble).chain(others).map(Trouble::key).collect();
         let purpose = purpose(trouble, &keys);
-        Some(Ask { hosts, objective: "CONSOLIDATE".into(), purpose, keys, whole: true })
+        Some(Ask { hosts, objective: "CONSOLIDATE".into(), purpose, keys, whole: true, short: false })
     }
 }
 
@@ -286,9 +303,19 @@ fn may_join(first: EventKind, other: EventKind) -> bool {
     first == other && matches!(first, EventKind::Overload | EventKind::VmWaiting)
 }
 
+fn slack(need: Pair) -> Pair {
+    need.map(|amount| amount.saturating_mul(SLACK))
+}
+
+fn room(free: impl Iterator<Item = Pair>) -> Pair {
+    let mut room = [0, 0];
+    free.for_each(|free| add(&mut room, free));
+    room
+}
+
 /// How many of the receivers have free what is needed, with slack.
 fn enough(receivers: &[(&String, Pair)], need: Pair) -> usize {
-    let wanted = need.map(|amount| amount.saturating_mul(SLACK));
+    let wanted = slack(need);
     let mut free = [0, 0];
     for (i, (_, more)) in receivers.iter().enumerate() {
         if !exceeds(wanted, free) {

@@ -149,7 +149,7 @@ impl Ledger {
             let mut chosen: Vec<Host> = request.named.iter().filter(obtainable).take(most).cloned().collect();
             let mut need = request.need;
             for host in &chosen {
-                meet(&mut need, self.cell[host].facts.room);
+                need.meet(self.cell[host].facts.room);
             }
             need.hosts = request.need.hosts;
             for revoking in [false, true] {
@@ -170,7 +170,7 @@ impl Ledger {
                     growth::choose(&left, &need, room)
                 };
                 for host in others {
-                    meet(&mut need, self.cell[&host].facts.room);
+                    need.meet(self.cell[&host].facts.room);
                     chosen.push(host);
                 }
             }
@@ -370,13 +370,5 @@ impl Ledger {
         held.is_some_and(|held| {
             held.partition == *partition && held.epoch == epoch && held.committed && held.until > now
         })
-    }
-}
-
-/// Takes what a host gives off a need.
-fn meet(need: &mut Need, room: Amounts) {
-    need.hosts = need.hosts.saturating_sub(1);
-    for (lack, room) in need.room.iter_mut().zip(room) {
-        *lack -= room.max(0);
     }
 }

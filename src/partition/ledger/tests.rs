@@ -21,7 +21,7 @@ fn ledger(hosts: &[(&str, i64)], unsettled: u64) -> Ledger {
 fn reserve(ledger: &mut Ledger, number: u64, kind: Kind, named: &[&str], room: i64, now: u64) -> Granted {
     let named: BTreeSet<Host> = named.iter().map(|host| (*host).into()).collect();
     let (partition, leader) = (id(number), Member::from("l"));
-    let need = Need { room: [room, 0], hosts: 0 };
+    let need = Need { room: [room, 0], hosts: 0, ..Need::default() };
     ledger.expire(Time(now));
     let request = Request {
         partition: &partition,

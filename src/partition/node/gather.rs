@@ -107,10 +107,7 @@ impl Node {
             led.hosts.insert(host, hold);
             if known.is_none() {
                 led.changed = true;
-                led.need.hosts = led.need.hosts.saturating_sub(1);
-                for (lack, room) in led.need.room.iter_mut().zip(room) {
-                    *lack = (*lack - room.max(0)).max(0);
-                }
+                led.need.meet(room);
             }
         }
         if self.adopted(&id, from, ask, now) {

@@ -215,13 +215,22 @@ impl Led {
         if events.get(&event.key) == Some(&event) {
             return false;
         }
-        for (lack, more) in self.need.room.iter_mut().zip(event.need.room) {
-            *lack = lack.saturating_add(more.max(0));
-        }
-        self.need.hosts = self.need.hosts.max(event.need.hosts);
+        self.need.join(event.need);
         events.insert(event.key.clone(), event);
         self.changed = true;
         true
+    }
+
+    /// What to look for when the solver has found nothing and does not say what is lacking: once more the room that the
+    /// events need, more each time; where they need none, half as many hosts again.
+    pub(super) fn need_more(&self) -> Need {
+        let mut need = Need::default();
+        self.events().for_each(|event| need.join(event.need));
+        let times = i64::try_from(self.version).unwrap_or(i64::MAX);
+        need.room = need.room.map(|amount| amount.saturating_mul(times));
+        let half = u32::try_from(self.hosts.len().div_ceil(2)).unwrap_or(u32::MAX).max(1);
+        need.hosts = if need.room.iter().all(|amount| *amount <= 0) { half } else { 1 };
+        need
     }
 
     /// When something is due at the latest.

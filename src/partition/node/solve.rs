@@ -41,9 +41,7 @@ impl Node {
                 self.end(id, Some(outcome));
             }
             Found::None { need } => {
-                // By what the bound says, or by half as many again.
-                let more = u32::try_from(led.hosts.len().div_ceil(2)).unwrap_or(u32::MAX).max(1);
-                led.need = if need.is_met() { Need { hosts: more, ..need } } else { need };
+                led.need = if need.is_met() { led.need_more() } else { need };
                 self.ask_next(id, None, now);
             }
         }

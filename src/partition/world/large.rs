@@ -148,7 +148,7 @@ impl Sim {
     fn raise(&mut self, host: &Host) {
         let (owner, room) = (self.owners[host].clone(), self.room[host]);
         if room < 0 {
-            let need = Need { room: [-room, 0], hosts: 1 };
+            let need = Need { room: [-room, 0], hosts: 1, ..Need::default() };
             self.tell(&owner, Input::raise(owner.as_str(), Kind::Overload, host.as_str(), need));
         } else {
             let event = EventKey::from(format!("Overload {host}").as_str());
@@ -230,7 +230,7 @@ impl Sim {
         }
         match (over, left > 0) {
             (0, _) => Found::Nothing,
-            (_, true) => Found::None { need: Need { room: [left, 0], hosts: 0 } },
+            (_, true) => Found::None { need: Need { room: [left, 0], hosts: 0, ..Need::default() } },
             (_, false) => Found::Plan { touched },
         }
     }

@@ -245,7 +245,7 @@ impl World {
         let owner = self.owner(host);
         let kind = self.kinds.get(host).copied().unwrap_or(Kind::Overload);
         if self.room[host] < 0 {
-            let need = Need { room: [-self.room[host], 0], hosts: 1 };
+            let need = Need { room: [-self.room[host], 0], hosts: 1, ..Need::default() };
             self.tell(&owner, Input::raise(owner.as_str(), kind, host.as_str(), need));
         } else if let Some(node) = self.nodes.get(&owner) {
             let key = EventKey::from(format!("{kind:?} {host}").as_str());

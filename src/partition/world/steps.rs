@@ -238,7 +238,7 @@ impl World {
             Some(touched) => Found::Plan { touched: touched.into_keys().collect() },
             None => {
                 let sum: i64 = asked.hosts.iter().map(|host| self.room[host]).sum();
-                Found::None { need: Need { room: [-sum, 0], hosts: 0 } }
+                Found::None { need: Need { room: [-sum, 0], hosts: 0, ..Need::default() } }
             }
         };
         let (partition, version) = (partition.clone(), version);

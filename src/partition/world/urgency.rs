@@ -15,7 +15,7 @@ fn calm(cells: Vec<(&'static str, Vec<(&'static str, i64)>)>) -> World {
 }
 
 fn event(owner: &str, kind: Kind, host: &str, room: i64) -> Event {
-    match Input::raise(owner, kind, host, Need { room: [room, 0], hosts: 1 }) {
+    match Input::raise(owner, kind, host, Need { room: [room, 0], hosts: 1, ..Need::default() }) {
         Input::Raised { event } => event,
         _ => unreachable!("an event"),
     }
@@ -76,7 +76,7 @@ fn committed_hosts_are_taken_by_nobody_and_waited_for() {
     assert_eq!(led(&world, "b")[0].0, "EXECUTING");
     world.tell(&"a".into(), Input::Raised { event: event("a", Kind::HostFailed, "a1", 4) });
     arrive(&mut world);
-    answer(&mut world, "a", &Found::None { need: Need { room: [4, 0], hosts: 0 } });
+    answer(&mut world, "a", &Found::None { need: Need { room: [4, 0], hosts: 0, ..Need::default() } });
     arrive(&mut world);
     assert_eq!(led(&world, "a"), [("BLOCKED".to_owned(), vec!["a1".to_owned()])]);
     // It hears at once when they are free.
@@ -157,7 +157,7 @@ fn members_without_free_hosts_are_hopped_over_and_asked_all_the_same() {
     // Now b, c and d are known to have none: e is first.
     assert_eq!(asks(&mut world, 1), ["e"]);
     // Where that is not enough, nobody is left out.
-    answer(&mut world, "a", &Found::None { need: Need { room: [5, 0], hosts: 0 } });
+    answer(&mut world, "a", &Found::None { need: Need { room: [5, 0], hosts: 0, ..Need::default() } });
     world.seen.log.clear();
     arrive(&mut world);
     let asked: Vec<_> = world.seen.log.iter().filter(|line| line.contains("asks for hosts")).collect();

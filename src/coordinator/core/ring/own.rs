@@ -206,12 +206,8 @@ impl Core {
 
     /// Another member has these hosts.
     pub(super) fn cell_told(&mut self, from: &str, hosts: BTreeMap<String, Session>, now: Now) {
-        let mut moved = Vec::new();
         for (host, session) in &hosts {
             let own = self.cell.hosts.get(host).map(|entry| entry.epoch);
-            if own.is_some_and(|own| own < session.epoch) {
-                moved.push((host.clone(), session.boot.clone()));
-            }
             // Should its agent come here, it stays what operators want it to be.
             let known =
                 self.ring.elsewhere.values().filter_map(|cell| cell.get(host)).map(|known| known.epoch);
@@ -222,17 +218,27 @@ impl Core {
             }
         }
         self.ring.elsewhere.insert(from.to_owned(), hosts);
-        self.ring.cells_at.insert(from.to_owned(), now.at);
-        for (host, boot) in moved {
-            self.host_has_moved(&host, &boot, from, now);
+        self.hosts_have_moved(from, now);
+    }
+
+    /// Hosts of this cell that another member has with newer sessions have gone over to it.
+    fn hosts_have_moved(&mut self, to: &str, now: Now) {
+        self.ring.cells_at.insert(to.to_owned(), now.at);
+        let Some(theirs) = self.ring.elsewhere.get(to) else { return };
+        let newer = |(host, entry): (&String, &HostEntry)| {
+            let session = theirs.get(host).filter(|session| session.epoch > entry.epoch)?;
+            Some((host.clone(), session.boot.clone()))
+        };
+        for (host, boot) in self.cell.hosts.iter().filter_map(newer).collect::<Vec<_>>() {
+            self.host_has_moved(&host, &boot, to, now);
         }
     }
 
     /// Another member has the hosts that it had.
     pub(super) fn cell_is_the_same(&mut self, from: &str, told: u64, now: Now) {
-        match self.ring.elsewhere.remove(from) {
+        match self.ring.elsewhere.get(from) {
             // What came here since is judged again.
-            Some(hosts) if digest(&hosts) == told => self.cell_told(from, hosts, now),
+            Some(hosts) if digest(hosts) == told => self.hosts_have_moved(from, now),
             _ => self.tell_member(from, Frame::Again),
         }
     }

@@ -55,22 +55,38 @@ impl Core {
             return false;
         }
         let keys = keys.clone();
-        let standing: Vec<Trouble> =
-            self.detector.standing().filter(|trouble| keys.contains(&trouble.key())).cloned().collect();
-        if standing.is_empty() {
+        if !self.detector.standing().any(|trouble| keys.contains(&trouble.key())) {
             return false;
         }
         let message = format!("the hosts of this coordinator are not enough ({why}); others are asked");
         self.end(id, PlanState::Cancelled, &message, now);
-        for trouble in &standing {
-            self.raise(trouble, now);
-        }
+        self.raise_all(&keys, now);
         true
     }
 
-    fn raise(&mut self, trouble: &Trouble, now: Now) {
+    /// Whether what would fill the hosts of the cell beyond their targets goes to others at once: there are some on the same
+    /// site. If they have no room either, the last attempt has the hosts of the cell too.
+    pub(in crate::coordinator::core) fn neighbours_help_first(&self, kind: EventKind, mode: Mode) -> bool {
+        let site = |member: &str| self.ring.places.get(member).map(|place| place.site.as_str());
+        let here = site(self.ring.me());
+        matches!(kind, EventKind::Overload | EventKind::Drain)
+            && mode != Mode::Observe
+            && self.ring.up.iter().any(|member| site(member) == here)
+    }
+
+    /// Makes troubles events of the protocol; says whether any was one.
+    pub(in crate::coordinator::core) fn raise_all(&mut self, keys: &[Key], now: Now) -> bool {
+        let standing = self.detector.standing().filter(|trouble| keys.contains(&trouble.key()));
+        let mut some = false;
+        for trouble in standing.cloned().collect::<Vec<_>>() {
+            some |= self.raise(&trouble, now);
+        }
+        some
+    }
+
+    fn raise(&mut self, trouble: &Trouble, now: Now) -> bool {
         let key = trouble.key();
-        let Some(wish) = planning::wish(&self.cell, trouble, &self.settings) else { return };
+        let Some(wish) = planning::wish(&self.cell, trouble, &self.settings) else { return false };
         self.detector.taken(std::slice::from_ref(&key));
         let name = name_of(&key);
         self.ring.raised.insert(name.clone(), Raised { key, failed: 0, missed: false });
@@ -83,9 +99,10 @@ impl Core {
             kind: kind_of(trouble.kind),
             hosts: hosts(wish.hosts),
             linked: hosts(wish.likely),
-            need: Need { room: wish.need, hosts: 1 },
+            need: Need { room: wish.need, hosts: 1, least: wish.least },
         };
         self.happens(Input::Raised { event }, now);
+        true
     }
 
     /// Troubles that do not stand any more.

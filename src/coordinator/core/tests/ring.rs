@@ -368,8 +368,7 @@ mod chaos {
                 .flat_map(|m| world.core_of(&m).plans.values().cloned().collect::<Vec<_>>())
         };
         let shared = all().filter(|plan| {
-            let cells: BTreeSet<_> =
-                plan.hosts.iter().map(|host| host.as_bytes()[1]).collect();
+            let cells: BTreeSet<_> = plan.hosts.iter().map(|host| host.as_bytes()[1]).collect();
             cells.len() > 1
         });
         let done = shared.filter(|plan| plan.state == PlanState::Succeeded).count();
