@@ -137,7 +137,7 @@ impl Core {
             Input::Members { members } => self.set_members(Some(members), now),
             Input::PeerUp { member } => self.peer_up(&member),
             Input::PeerDown { member } => self.peer_down(&member, now),
-            Input::PeerNear { member, round_trip } => self.peer_near(&member, round_trip, now),
+            Input::PeerNear { member, round_trip } => self.peer_near(&member, round_trip),
             Input::Peer { from, frame } => self.peer_said(&from, *frame, now),
             Input::Tick => {}
             Input::Shutdown => self.shut_down(),

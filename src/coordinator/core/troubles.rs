@@ -53,7 +53,12 @@ impl Core {
             let ask = self.ask_for("", &due, 0);
             // Each one takes troubles out of what is due, so that this ends.
             let Some(ask) = ask else { return };
-            if !self.answer_trouble(ask, 0, None, now) {
+            let answered = if ask.short && self.neighbours_help_first(&ask.keys) {
+                self.raise_all(&ask.keys, now)
+            } else {
+                self.answer_trouble(ask, 0, None, now)
+            };
+            if !answered {
                 return;
             }
         }
@@ -88,13 +93,9 @@ impl Core {
     /// Makes a plan; says whether its hosts could be reserved.
     fn answer_trouble(&mut self, ask: Ask, replans: u32, mode: Option<Mode>, now: Now) -> bool {
         let Some(&(kind, _)) = ask.keys.first() else { return false };
-        let mode = mode.unwrap_or(self.settings.planning.mode);
-        if ask.short && self.neighbours_help_first(kind, mode) {
-            return self.raise_all(&ask.keys, now);
-        }
         let draft = Draft {
             trigger: kind.name().to_owned(),
-            mode,
+            mode: mode.unwrap_or(self.settings.planning.mode),
             purpose: ask.purpose,
             hosts: ask.hosts.clone(),
             cause: Cause::Troubles(ask.keys),

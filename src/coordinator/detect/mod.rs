@@ -233,6 +233,11 @@ impl Detector {
         }
     }
 
+    /// There may be help now where there was none: what rests as nothing could be done about it rests no more.
+    pub(crate) fn hope(&mut self) {
+        self.rests.retain(|_, rest| rest.misses == 0);
+    }
+
     /// How long from now something could begin or become due without new reports: call
     /// [`observe`](Self::observe) and [`due`](Self::due) then. `None` = not by the passing of time alone.
     pub(crate) fn next(&self, now: Now) -> Option<Duration> {

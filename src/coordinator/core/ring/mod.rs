@@ -42,6 +42,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How often it is looked at how near the members are.
+const ORDERED_EVERY: Duration = Duration::from_secs(5);
+/// Members whose answers take less are on the same network: what differs is how busy they are.
+const NEAR_MS: u64 = 5;
+
 /// What the coordinator knows as a member of the ring.
 #[derive(Debug)]
 pub(in crate::coordinator::core) struct Membership {
@@ -79,6 +84,8 @@ pub(in crate::coordinator::core) struct Membership {
     census: census::Census,
     /// VMs that are down and go with their host to another member.
     pub(in crate::coordinator::core) handing: handover::Handing,
+    /// When the order of the ring was last looked at.
+    ordered: Duration,
     /// When leaders were last told of their hosts, and members of this cell.
     told_hosts: Duration,
     told_cell: (BTreeMap<String, Session>, Duration),
@@ -123,6 +130,7 @@ impl Membership {
             owed: BTreeMap::new(),
             census: census::Census::default(),
             handing: handover::Handing::default(),
+            ordered: Duration::ZERO,
             told_hosts: Duration::ZERO,
             told_cell: (BTreeMap::new(), Duration::ZERO),
             shown: Arc::default(),
@@ -139,15 +147,18 @@ impl Membership {
         let me = settings::RingMember { name: self.me().to_owned(), ..settings::RingMember::default() };
         self.places.entry(me.name.clone()).or_insert(me);
         self.joined |= self.places.len() > 1;
-        let distance = |name: &str| {
-            let near = self.near.get(name).copied().unwrap_or_default();
-            Millis(u64::try_from(near.as_millis()).unwrap_or(u64::MAX))
-        };
         let place = |member: &settings::RingMember| {
-            let place = Place { site: member.site.clone(), distance: distance(&member.name) };
+            let place = Place { site: member.site.clone(), distance: self.distance(&member.name) };
             (Member::from(member.name.as_str()), place)
         };
         partition::Ring::new(self.places.values().map(place).collect())
+    }
+
+    /// The round-trip time to a member, as far as it was measured; what is on the same network counts as equally near.
+    fn distance(&self, member: &str) -> Millis {
+        let near = self.near.get(member).copied().unwrap_or_default();
+        let millis = u64::try_from(near.as_millis()).unwrap_or(u64::MAX);
+        Millis(if millis < NEAR_MS { 0 } else { millis })
     }
 
     /// Whether it has a name that no other coordinator has.
@@ -183,6 +194,12 @@ impl Membership {
             .map(|(member, _)| member)
             .filter(|m| *m != self.node.me())
             .map(ToString::to_string)
+    }
+
+    /// Members in the order in which they are asked.
+    #[cfg(test)]
+    pub(in crate::coordinator::core) fn order(&self) -> Vec<String> {
+        self.node.ring().tour(self.node.me()).iter().map(ToString::to_string).collect()
     }
 
     /// Members that no link stands to.
@@ -226,6 +243,7 @@ impl Core {
         self.ring.up.insert(member.to_owned());
         self.ring.census.silent.remove(member);
         self.ring.census.leaving.remove(member);
+        self.detector.hope();
         self.urgent = true;
         let hosts = self.own_sessions();
         self.tell_member(member, Frame::Cell { hosts });
@@ -246,16 +264,25 @@ impl Core {
     }
 
     /// How near a member is decides when it is asked.
-    pub(super) fn peer_near(&mut self, member: &str, round_trip: Duration, now: Now) {
+    pub(super) fn peer_near(&mut self, member: &str, round_trip: Duration) {
         // A busy moment says nothing of how far it is.
         let before = self.ring.near.get(member).copied();
         let smooth = before.map_or(round_trip, |before| before.mul_f64(0.8) + round_trip.mul_f64(0.2));
         self.ring.near.insert(member.to_owned(), smooth);
-        // Only its order of magnitude matters.
-        let told = self.ring.node.ring().members().find(|(name, _)| name.as_str() == member);
-        let Some(told) = told.map(|(_, place)| place.distance.0) else { return };
-        let (near, far) = (told / 2, told.saturating_mul(2).max(1));
-        if !(u128::from(near)..=u128::from(far)).contains(&smooth.as_millis()) {
+    }
+
+    /// Orders the ring by how near its members are, where that has changed in its order of magnitude.
+    fn mind_distances(&mut self, now: Now) {
+        if now.at < self.ring.ordered + ORDERED_EVERY {
+            return;
+        }
+        self.ring.ordered = now.at;
+        let other = |(member, place): (&Member, &Place)| {
+            let told = place.distance.0.max(NEAR_MS);
+            let near = self.ring.distance(member.as_str()).0.max(NEAR_MS);
+            near < told / 2 || near > told.saturating_mul(2)
+        };
+        if self.ring.node.ring().members().any(other) {
             self.set_members(None, now);
         }
     }
@@ -349,6 +376,7 @@ impl Core {
         if self.ring.sleeps() {
             return;
         }
+        self.mind_distances(now);
         self.mind_rooms(now);
         self.follow(now);
         self.tell_cell(now);

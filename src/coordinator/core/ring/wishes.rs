@@ -66,11 +66,11 @@ impl Core {
 
     /// Whether what would fill the hosts of the cell beyond their targets goes to others at once: there are some on the same
     /// site. If they have no room either, the last attempt has the hosts of the cell too.
-    pub(in crate::coordinator::core) fn neighbours_help_first(&self, kind: EventKind, mode: Mode) -> bool {
+    pub(in crate::coordinator::core) fn neighbours_help_first(&self, keys: &[Key]) -> bool {
         let site = |member: &str| self.ring.places.get(member).map(|place| place.site.as_str());
         let here = site(self.ring.me());
-        matches!(kind, EventKind::Overload | EventKind::Drain)
-            && mode != Mode::Observe
+        keys.iter().all(|(kind, _)| matches!(kind, EventKind::Overload | EventKind::Drain))
+            && self.settings.planning.mode != Mode::Observe
             && self.ring.up.iter().any(|member| site(member) == here)
     }
 
