@@ -229,7 +229,7 @@ impl Led {
         let times = i64::try_from(self.version).unwrap_or(i64::MAX);
         need.room = need.room.map(|amount| amount.saturating_mul(times));
         let half = u32::try_from(self.hosts.len().div_ceil(2)).unwrap_or(u32::MAX).max(1);
-        need.hosts = if need.room.iter().all(|amount| *amount <= 0) { half } else { 1 };
+        need.hosts = if need.room.iter().all(|amount| *amount <= 0) { half } else { 0 };
         need
     }
 

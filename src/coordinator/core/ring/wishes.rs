@@ -99,7 +99,8 @@ impl Core {
             kind: kind_of(trouble.kind),
             hosts: hosts(wish.hosts),
             linked: hosts(wish.likely),
-            need: Need { room: wish.need, hosts: 1, least: wish.least },
+            // Where room is needed, so are the hosts that have it.
+            need: Need { room: wish.need, hosts: u32::from(wish.need == [0, 0]), least: wish.least },
         };
         self.happens(Input::Raised { event }, now);
         true
