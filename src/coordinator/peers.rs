@@ -4,6 +4,7 @@
 use super::inventory::{HostEntry, VmEntry};
 use crate::partition::{Epoch, Message, PartitionId};
 use crate::record::{ActionKey, ActionProgress, AdminState, Connection, Hello, Order, Usage, VmReport};
+use dvms_solver::file::Labels;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -27,6 +28,9 @@ pub enum Frame {
     Cell {
         /// The hosts.
         hosts: BTreeMap<String, Session>,
+        /// VMs of the sender that rules bind to VMs of other hosts.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        bound: BTreeMap<String, BoundVm>,
     },
     /// They are the same as before: told in the place of `cell` while nothing changes.
     Same {
@@ -151,17 +155,64 @@ pub struct Session {
     pub boot: String,
     /// What operators want of the host: it stays so when the agent goes to another coordinator.
     pub state: AdminState,
+    /// Those of its labels that rules name.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
 }
 
-/// A number that tells one list of sessions from another (FNV-1a; no secret depends on it).
+/// A VM that rules bind to VMs of other hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundVm {
+    /// Where it runs, or will when what is under way has ended.
+    pub host: String,
+    /// Its labels.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
+}
+
+/// A number that tells one list of sessions and bound VMs from another (FNV-1a; no secret depends on it).
 #[must_use]
-pub fn digest(hosts: &BTreeMap<String, Session>) -> u64 {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    hosts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, (host, session)| {
-        let bytes = host.bytes().chain([0xff, session.state as u8]).chain(session.epoch.to_le_bytes());
-        let bytes = bytes.chain(session.boot.bytes());
-        bytes.fold(hash, step)
-    })
+pub fn digest(hosts: &BTreeMap<String, Session>, bound: &BTreeMap<String, BoundVm>) -> u64 {
+    let mut hash = Fnv::default();
+    for (host, session) in hosts {
+        hash.text(host).bytes([session.state as u8]).bytes(session.epoch.to_le_bytes()).text(&session.boot);
+        hash.labels(&session.labels);
+    }
+    for (vm, bound) in bound {
+        hash.text(vm).text(&bound.host).labels(&bound.labels);
+    }
+    hash.0
+}
+
+/// The hash function FNV-1a, of 64 bits.
+#[derive(Debug)]
+pub(super) struct Fnv(pub(super) u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    pub(super) fn bytes(&mut self, bytes: impl IntoIterator<Item = u8>) -> &mut Self {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        self
+    }
+
+    /// A text and its end.
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        self.bytes(text.bytes().chain([0xff]))
+    }
+
+    fn labels(&mut self, labels: &Labels) {
+        for (key, value) in labels {
+            self.text(key).text(value);
+        }
+        self.bytes([0xfe]);
+    }
 }
 
 impl Frame {

@@ -12,8 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// VMs and where they run.
 pub(super) type Places = BTreeMap<String, String>;
 
-/// Where a VM runs, or will when its action has ended. One on a failed host is down.
+/// Where a VM runs, or will when its action has ended. One on a failed host is down. Of what other coordinators have,
+/// only VMs are known that rules bind to others.
 pub(super) fn place<'a>(cell: &'a Cell, vm: &str) -> Option<&'a str> {
+    place_here(cell, vm).or_else(|| cell.afar.vm(vm).map(|bound| bound.host.as_str()))
+}
+
+/// The same, as the own cell alone knows it.
+pub(super) fn place_here<'a>(cell: &'a Cell, vm: &str) -> Option<&'a str> {
     if let Some(flight) = cell.flight(vm) {
         return Some(&flight.destination);
     }
@@ -31,16 +37,56 @@ pub(super) fn members(cell: &Cell, set: &Vms) -> Places {
         let chosen =
             living.chain(&cell.waiting).filter(|(_, entry)| matches(&set.vm_selector, &entry.report.labels));
         members.extend(chosen.filter_map(|(vm, _)| placed(vm)));
+        let afar = cell.afar.vms().filter(|(_, bound)| matches(&set.vm_selector, &bound.labels));
+        members.extend(afar.filter_map(|(vm, _)| placed(vm)));
     }
     members
 }
 
-/// The hosts of a set that there are.
+/// Whether a VM is one of a set.
+fn belongs(cell: &Cell, set: &Vms, vm: &str) -> bool {
+    set.vms.iter().any(|name| name == vm) || matches(&set.vm_selector, &labels(cell, vm))
+}
+
+/// Whether a rule is about a VM.
+pub(super) fn is_about(cell: &Cell, rule: &Constraint, vm: &str) -> bool {
+    vms(rule).is_some_and(|set| belongs(cell, set, vm))
+}
+
+/// Whether what a rule means depends on where VMs are that no host has that one of its VMs is on, or comes to: it binds VMs
+/// of different hosts to each other.
+pub(super) fn reaches_beyond_a_host(rule: &Constraint) -> bool {
+    match &rule.body {
+        Some(Body::Spread { scope, .. }) => scope.as_deref().is_some_and(|scope| scope != "host"),
+        Some(Body::Gather { .. }) => true,
+        _ => false,
+    }
+}
+
+/// Labels of hosts that rules name.
+pub(super) fn label_keys(rules: &[Constraint]) -> BTreeSet<&str> {
+    let mut keys = BTreeSet::new();
+    for rule in rules {
+        match &rule.body {
+            Some(Body::Spread { scope: Some(scope), .. } | Body::Gather { scope: Some(scope), .. }) => {
+                keys.insert(scope.as_str());
+            }
+            Some(Body::Fence { hosts, .. } | Body::Ban { hosts, .. }) => {
+                keys.extend(hosts.host_selector.keys().map(String::as_str));
+            }
+            _ => {}
+        }
+    }
+    keys
+}
+
+/// The hosts of a set, of whatever cell.
 pub(super) fn hosts(cell: &Cell, set: &Hosts) -> BTreeSet<String> {
-    let chosen = |(name, host): &(&String, &HostEntry)| {
-        set.hosts.contains(name) || matches(&set.host_selector, &host.hello.labels)
-    };
-    cell.hosts.iter().filter(chosen).map(|(name, _)| name.clone()).collect()
+    let here = cell.hosts.iter().map(|(name, host)| (name, &host.hello.labels));
+    let chosen = |(_, labels): &(&String, &Labels)| matches(&set.host_selector, labels);
+    let found = here.chain(cell.afar.hosts()).filter(chosen).map(|(name, _)| name.clone());
+    // Of the hosts of other cells those with labels are known; all may be named.
+    found.chain(set.hosts.iter().cloned()).collect()
 }
 
 /// Whether labels are what a selector wants; an empty one selects nothing.
@@ -51,8 +97,13 @@ pub(super) fn matches(selector: &Labels, labels: &Labels) -> bool {
 /// Value of a scope on a host; one without the label is a value of its own.
 pub(super) fn value<'a>(cell: &'a Cell, scope: Option<&str>, host: &'a str) -> (bool, &'a str) {
     let label = scope.filter(|scope| *scope != "host");
-    let found = label.and_then(|label| cell.hosts.get(host)?.hello.labels.get(label));
+    let found = label.and_then(|label| host_labels(cell, host)?.get(label));
     found.map_or((false, host), |value| (true, value))
+}
+
+/// The labels of a host, of whatever cell.
+fn host_labels<'a>(cell: &'a Cell, host: &str) -> Option<&'a Labels> {
+    cell.hosts.get(host).map(|entry| &entry.hello.labels).or_else(|| cell.afar.labels(host))
 }
 
 /// The rules that are about some of these VMs: a walk over all VMs of all rules takes long in a large cell.
@@ -99,8 +150,7 @@ pub(super) fn broken_further(
     after: &Places,
 ) -> Option<String> {
     let set = vms(rule)?;
-    let belongs =
-        |vm: &str| set.vms.iter().any(|name| name == vm) || matches(&set.vm_selector, &labels(cell, vm));
+    let belongs = |vm: &str| belongs(cell, set, vm);
     let here = after.iter().filter(|(vm, _)| belongs(vm));
     let mut came = here.clone().filter(|(vm, host)| before.get(*vm) != Some(*host));
     // One that is astray already may go from one closed host to another.
@@ -197,12 +247,14 @@ fn world<'a>(cell: &Cell, rules: impl Iterator<Item = &'a Constraint>, places: &
 }
 
 fn host(cell: &Cell, name: &str) -> file::Host {
-    let labels = cell.hosts.get(name).map(|host| host.hello.labels.clone()).unwrap_or_default();
+    let labels = host_labels(cell, name).cloned().unwrap_or_default();
     file::Host { name: name.to_owned(), labels, ..file::Host::default() }
 }
 
-fn labels(cell: &Cell, vm: &str) -> Labels {
-    cell.arriving(vm).map(|entry| entry.report.labels.clone()).unwrap_or_default()
+/// The labels of a VM, of whatever cell.
+pub(super) fn labels(cell: &Cell, vm: &str) -> Labels {
+    let here = cell.arriving(vm).map(|entry| &entry.report.labels);
+    here.or_else(|| cell.afar.vm(vm).map(|bound| &bound.labels)).cloned().unwrap_or_default()
 }
 
 /// What the checker says of the rules; its other remarks do not matter here.

@@ -94,6 +94,9 @@ pub struct Event {
     pub hosts: BTreeSet<Host>,
     /// Hosts, of any owner, with VMs that rules or traffic bind to it: asked for by name first.
     pub linked: BTreeSet<Host>,
+    /// Members that have those, as far as is known: asked before others, and before the first solve.
+    #[serde(default)]
+    pub near: BTreeSet<Member>,
     /// What is lacking beside these.
     pub need: Need,
 }

@@ -6,8 +6,9 @@ use super::names::Host;
 /// Chooses hosts that together meet a need, few of them: again and again the one that covers most of what is still
 /// lacking, in the parts of each resource, so that a host with free memory is not taken for a lack of CPU; at
 /// equality the one with most room, then the first by name. A host that covers nothing of it is chosen for its number alone.
-/// Not more than `most`; all that help when they are not enough.
-pub(super) fn choose(free: &[(&Host, Amounts)], need: &Need, most: usize) -> Vec<Host> {
+/// Not more than `most`; all that help when they are not enough. `thrifty` = at equality the one with least room: what is
+/// only to be saved is not brought to hosts that are empty.
+pub(super) fn choose(free: &[(&Host, Amounts)], need: &Need, most: usize, thrifty: bool) -> Vec<Host> {
     let mut left: Vec<_> = free.to_vec();
     let mut chosen = Vec::new();
     let mut lack = need.room.map(|amount| amount.max(0));
@@ -15,7 +16,8 @@ pub(super) fn choose(free: &[(&Host, Amounts)], need: &Need, most: usize) -> Vec
     while chosen.len() < most
         && (lack.iter().any(|amount| *amount > 0) || chosen.len() < need.hosts as usize)
         && let Some(best) = (0..left.len()).max_by(|&a, &b| {
-            let value = |index: usize| (covers(left[index].1, lack), room(left[index].1));
+            let rest = |index: usize| if thrifty { -room(left[index].1) } else { room(left[index].1) };
+            let value = |index: usize| (covers(left[index].1, lack), rest(index));
             let (a, b) = ((value(a), left[b].0), (value(b), left[a].0));
             a.cmp(&b)
         })
@@ -53,7 +55,17 @@ mod tests {
     fn choose_of(free: &[(&str, Amounts)], need: Need, most: usize) -> Vec<String> {
         let named: Vec<(Host, Amounts)> = free.iter().map(|(name, room)| ((*name).into(), *room)).collect();
         let free: Vec<_> = named.iter().map(|(name, room)| (name, *room)).collect();
-        choose(&free, &need, most).iter().map(ToString::to_string).collect()
+        choose(&free, &need, most, false).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn thrift_takes_the_fullest_host_that_is_enough() {
+        let named: Vec<(Host, Amounts)> =
+            [("a", [9, 9]), ("b", [4, 4]), ("c", [3, 9])].map(|(name, room)| (name.into(), room)).into();
+        let free: Vec<_> = named.iter().map(|(name, room)| (name, *room)).collect();
+        let need = Need { room: [4, 2], ..Need::default() };
+        assert_eq!(choose(&free, &need, 9, true), ["b".into()]);
+        assert_eq!(choose(&free, &need, 9, false), ["a".into()]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::solves::Search;
 use super::{Core, Halt};
 use crate::coordinator::detect::Key;
 use crate::coordinator::inventory::Now;
+use crate::coordinator::rules;
 use crate::coordinator::view::PLANS_KEPT;
 use crate::record::{
     ActionState, Event, EventKind, Mode, Pace, PlanRecord, PlanRequest, PlanState, Severity,
@@ -321,8 +322,14 @@ impl Core {
     }
 
     /// Whether a VM is to be left alone: something has it, or an action on it failed a short time ago.
-    pub(super) fn rests(&self, vm: &str, now: Now) -> bool {
+    fn rests(&self, vm: &str, now: Now) -> bool {
         self.cell.flight(vm).is_some() || self.resting.get(vm).is_some_and(|until| now.at < *until)
+    }
+
+    /// VMs that a plan for these hosts leaves where they are.
+    pub(super) fn stay<'a>(&'a self, hosts: &BTreeSet<String>, now: Now) -> impl Fn(&str) -> bool + 'a {
+        let still = self.kept_still(hosts);
+        move |vm| self.rests(vm, now) || still.iter().any(|rule| rules::is_about(&self.cell, rule, vm))
     }
 
     fn forget_old_plans(&mut self) {

@@ -183,9 +183,9 @@ impl Core {
     }
 
     fn problem_of_request(&self, request: &PlanRequest, hosts: &BTreeSet<String>, now: Now) -> Problem {
-        let rests = |vm: &str| self.rests(vm, now);
+        let stays = self.stay(hosts, now);
         let limits = request.limits.as_ref();
-        planning::problem(&self.cell, hosts, &request.objective, limits, &[], &rests, &self.settings)
+        planning::problem(&self.cell, hosts, &request.objective, limits, &[], &stays, &self.settings)
     }
 
     fn answer_with_plan(&mut self, id: &str, outcome: Result<(), OperateError>, ticket: Ticket) {

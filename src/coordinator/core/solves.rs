@@ -124,9 +124,10 @@ impl Core {
             Some(super::plans::Cause::Request(request)) => (Vec::new(), request.limits.clone()),
             _ => (Vec::new(), None),
         };
-        let rests = |vm: &str| self.rests(vm, now);
+        let stays = self.stay(&hosts, now);
         let problem =
-            planning::problem(&self.cell, &hosts, objective, limits.as_ref(), &keys, &rests, &self.settings);
+            planning::problem(&self.cell, &hosts, objective, limits.as_ref(), &keys, &stays, &self.settings);
+        drop(stays);
         let problem = Arc::new(problem);
         let solve = self.ask_solver(Owner::Plan(id.to_owned()), problem, limits.as_ref());
         if let Some(stage) = self.stage(id) {

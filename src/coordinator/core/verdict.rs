@@ -40,7 +40,7 @@ impl Core {
             search.best = Some(best.unwrap_or((problem, plan.clone())));
         }
         if self.is_shared(id) && !self.has_all_hosts(id) {
-            let settled = plan.status == Status::NoChange && before(&plan) <= 0.0;
+            let settled = plan.status == Status::NoChange && before(&plan) <= 0.0 && !self.held_back(id);
             if settled {
                 return self.end(id, PlanState::Succeeded, "nothing is worth moving", now);
             }
@@ -66,6 +66,9 @@ impl Core {
         let asked = life.is_some_and(|life| matches!(life.cause, Cause::Request(_)));
         let thrift = self.plans.get(id).is_some_and(|record| record.trigger == EventKind::Underload.name());
         if plan.status == Status::NoChange && (asked || thrift) {
+            if thrift && self.ask_others(id, "none of them can be emptied", now) {
+                return;
+            }
             let why = if plan.reason.is_empty() { "nothing is worth moving" } else { &plan.reason };
             return self.end(id, PlanState::Succeeded, why, now);
         }

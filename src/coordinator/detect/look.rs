@@ -115,7 +115,13 @@ fn waiting(cell: &Cell, settings: &Settings) -> Vec<Seen> {
 
 fn rules(cell: &Cell, settings: &Settings) -> Vec<Seen> {
     let hold = seconds(settings.detection.hold_s);
-    let broken = rules::broken(cell, &settings.constraints, &rules::places(cell, &settings.constraints));
+    let mut broken = rules::broken(cell, &settings.constraints, &rules::places(cell, &settings.constraints));
+    // One that is broken by VMs of other cells alone is theirs to tell.
+    broken.retain(|name, _| {
+        let rule = settings.constraints.iter().find(|rule| rule.name == *name);
+        let here = |vm: &String| rules::place_here(cell, vm).is_some();
+        rule.and_then(rules::vms).is_some_and(|set| rules::members(cell, set).keys().any(here))
+    });
     let soft = |name: &String| {
         settings.constraints.iter().any(|rule| rule.name == *name && rule.soft_weight.is_some())
     };

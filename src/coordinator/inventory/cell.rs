@@ -1,5 +1,6 @@
 //! Hosts, their VMs, and what they are expected to carry.
 
+use super::afar::Afar;
 use super::settle::Homes;
 use crate::coordinator::settings;
 use crate::record::{ActionKey, AdminState, Connection, Hello, Usage, VmReport, VmState};
@@ -33,6 +34,8 @@ pub(crate) struct Cell {
     pub(super) revived: BTreeSet<String>,
     /// Share of its bandwidth that migrations from a host were seen to reach; all of it where nothing is known.
     pub(crate) reached: BTreeMap<String, f64>,
+    /// What other cells have, as far as rules are about it.
+    pub(crate) afar: Afar,
     /// Names whose records have changed since they were last asked for.
     pub(super) changed_hosts: BTreeSet<String>,
     pub(super) changed_vms: BTreeSet<String>,

@@ -1,6 +1,7 @@
 //! The present state of the cell: hosts, VMs, migrations in flight. Made of what agents report; what is expected
 //! counts migrations at both ends.
 
+mod afar;
 mod apply;
 mod cell;
 mod down;

@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const SLACK: i64 = 2;
 /// Hosts that are taken in at the first try, at least.
 const FEWEST: usize = 2;
+/// Hosts of a cell, and of others, that are asked for by name as rules make them the likely ones.
+const NAMED: usize = 4;
 /// Each wider try takes in this many times the hosts of the one before.
 const GROWTH: usize = 4;
 
@@ -75,8 +77,11 @@ pub(crate) fn wish(cell: &Cell, trouble: &Trouble, settings: &Settings) -> Optio
     let scene = Scene { cell, due, busy: &|_| false, settings, levels, loads: loads(cell) };
     let core = scene.core(trouble)?;
     let least = scene.least(&core);
-    let Core { hosts, need, likely } = core;
-    Some(Wish { hosts, need: slack(need), least, likely })
+    let likely = scene.likeliest(&core, &trouble.subject);
+    let Core { hosts, need, .. } = core;
+    // An underload is answered only where little is enough.
+    let need = if trouble.kind == EventKind::Underload { need } else { slack(need) };
+    Some(Wish { hosts, need, least, likely })
 }
 
 /// For each host, what it may take before it comes to its target, and whether it takes VMs at all.
@@ -153,6 +158,18 @@ impl Scene<'_> {
         }
         let keys = self.together(trouble, &hosts);
         Some(Ask { hosts, objective: "REPAIR".into(), purpose: purpose(trouble, &keys), keys, whole, short })
+    }
+
+    /// Of the hosts that rules make the likely ones those of the cell with most room, and some of other cells, not the same
+    /// ones for all.
+    fn likeliest(&self, core: &Core, subject: &str) -> BTreeSet<String> {
+        let (receivers, _) = self.receivers(core);
+        let here = receivers.iter().map(|(name, _)| *name).filter(|name| core.likely.contains(*name));
+        let there: Vec<&String> =
+            core.likely.iter().filter(|name| !self.cell.hosts.contains_key(*name)).collect();
+        let first = subject.bytes().fold(0, |sum, byte| sum + usize::from(byte)) % there.len().max(1);
+        let there = there.iter().cycle().skip(first).take(NAMED.min(there.len())).copied();
+        here.take(NAMED).chain(there).cloned().collect()
     }
 
     /// `None` when there is nothing to be done about it at this moment.

@@ -21,7 +21,8 @@ pub(super) fn culprits(cell: &Cell, rule: &Constraint) -> BTreeMap<String, Strin
             members.retain(|_, host| inside.contains(host));
         }
         Some(Body::Spread { scope, max, .. }) => {
-            let counts = counts(cell, scope.as_deref(), &members);
+            let all = members.clone();
+            let counts = counts(cell, scope.as_deref(), &all);
             let max = max.unwrap_or(1);
             members.retain(|_, host| {
                 let count = counts.get(&rules::value(cell, scope.as_deref(), host)).copied().unwrap_or(0);
@@ -29,7 +30,8 @@ pub(super) fn culprits(cell: &Cell, rule: &Constraint) -> BTreeMap<String, Strin
             });
         }
         Some(Body::Gather { scope, .. }) => {
-            let counts = counts(cell, scope.as_deref(), &members);
+            let all = members.clone();
+            let counts = counts(cell, scope.as_deref(), &all);
             // Of equal ones the first.
             let most = counts.values().max().copied();
             let stay = counts.iter().find(|(_, count)| Some(**count) == most).map(|(value, _)| *value);
@@ -44,13 +46,11 @@ pub(super) fn culprits(cell: &Cell, rule: &Constraint) -> BTreeMap<String, Strin
 fn counts<'a>(
     cell: &'a Cell,
     scope: Option<&str>,
-    members: &BTreeMap<String, String>,
+    members: &'a BTreeMap<String, String>,
 ) -> BTreeMap<(bool, &'a str), usize> {
     let mut counts = BTreeMap::new();
     for host in members.values() {
-        if let Some((name, _)) = cell.hosts.get_key_value(host) {
-            *counts.entry(rules::value(cell, scope, name)).or_default() += 1;
-        }
+        *counts.entry(rules::value(cell, scope, host)).or_default() += 1;
     }
     counts
 }
@@ -88,8 +88,9 @@ pub(super) fn likely(
                 let members = rules::members(cell, set);
                 let values: BTreeSet<_> =
                     members.values().map(|host| rules::value(cell, scope, host)).collect();
-                let inside =
-                    cell.hosts.keys().filter(|host| values.contains(&rules::value(cell, scope, host)));
+                let all =
+                    cell.hosts.keys().chain(cell.afar.hosts().map(|(host, _)| host)).chain(members.values());
+                let inside = all.filter(|host| values.contains(&rules::value(cell, scope, host)));
                 likely.extend(inside.cloned());
             }
             _ => {}

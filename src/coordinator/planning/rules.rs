@@ -293,9 +293,8 @@ impl<'a> Writer<'a> {
     ) -> BTreeMap<(bool, &'a str), i64> {
         let known: BTreeSet<&str> = inside.iter().map(|draft| draft.name).collect();
         let mut counts = BTreeMap::new();
-        for (vm, host) in rules::members(self.cell, set) {
-            let host = self.cell.hosts.get_key_value(&host).filter(|_| !known.contains(vm.as_str()));
-            if let Some((host, _)) = host {
+        for vm in rules::members(self.cell, set).keys().filter(|vm| !known.contains(vm.as_str())) {
+            if let Some(host) = rules::place(self.cell, vm) {
                 *counts.entry(rules::value(self.cell, scope, host)).or_default() += 1;
             }
         }

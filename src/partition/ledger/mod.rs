@@ -167,7 +167,7 @@ impl Ledger {
                 let others = if request.all {
                     left.iter().take(room).map(|(host, _)| (*host).clone()).collect()
                 } else {
-                    growth::choose(&left, &need, room)
+                    growth::choose(&left, &need, room, request.kind.is_thrift())
                 };
                 for host in others {
                     need.meet(self.cell[&host].facts.room);

@@ -299,6 +299,7 @@ impl Input {
                 kind,
                 hosts: BTreeSet::from([host.into()]),
                 linked: BTreeSet::new(),
+                near: BTreeSet::new(),
                 need,
             },
         }

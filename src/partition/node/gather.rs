@@ -21,8 +21,8 @@ impl Node {
         self.ask_next(id, None, now);
     }
 
-    /// Asks the next member: the one that the last one has named, else the first that may have free hosts, else one
-    /// that is said to have none, as nobody is left out.
+    /// Asks the next member: after the own cell those that have linked hosts, then the one that the last one has named, else
+    /// the first that may have free hosts, else one that is said to have none, as nobody is left out.
     pub(super) fn ask_next(&mut self, id: &PartitionId, first_out: Option<&Member>, now: Now) {
         let Some(led) = self.led.get_mut(id) else { return };
         let before = led.left.len();
@@ -30,7 +30,9 @@ impl Node {
         led.silent |= led.left.len() < before;
         let full = |member: &&Member| **member != self.me && self.free.get(*member) == Some(&0);
         let named = first_out.filter(|member| led.left.contains(member));
-        let Some(to) = named.or_else(|| led.left.iter().find(|m| !full(m))).or(led.left.first()).cloned()
+        let near = led.near().filter(|_| !led.left.contains(&self.me));
+        let Some(to) =
+            near.or(named).or_else(|| led.left.iter().find(|m| !full(m))).or(led.left.first()).cloned()
         else {
             return self.toured(id, now);
         };
@@ -104,10 +106,13 @@ impl Node {
             if known.is_some_and(|known| known > epoch) {
                 continue;
             }
+            let leaves = led.is_left(&host);
             led.hosts.insert(host, hold);
             if known.is_none() {
                 led.changed = true;
-                led.need.meet(room);
+                if !leaves {
+                    led.need.meet(room);
+                }
             }
         }
         if self.adopted(&id, from, ask, now) {
@@ -127,7 +132,7 @@ impl Node {
         if hosts.is_empty() || !more {
             led.left.retain(|member| member != from);
         }
-        if led.need.is_met() && led.changed && !led.all {
+        if led.need.is_met() && led.changed && !led.all && led.near().is_none() {
             self.solve(&id, false, now);
         } else {
             self.ask_next(&id, first_out.as_ref(), now);

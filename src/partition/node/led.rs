@@ -199,6 +199,17 @@ impl Led {
         leases
     }
 
+    /// A member with linked hosts that it does not have, and that has not been asked in this tour.
+    pub(super) fn near(&self) -> Option<&Member> {
+        let lacking = |event: &&Event| event.linked.iter().any(|host| !self.hosts.contains_key(host));
+        self.events().filter(lacking).flat_map(|event| &event.near).find(|member| self.left.contains(member))
+    }
+
+    /// Whether VMs are to leave a host: its room is none that is lacking.
+    pub(super) fn is_left(&self, host: &Host) -> bool {
+        self.events().any(|event| event.kind != Kind::VmWaiting && event.hosts.contains(host))
+    }
+
     /// Hosts that it cannot do without.
     pub(super) fn required(&self) -> BTreeSet<Host> {
         self.events().flat_map(|event| event.hosts.iter().cloned()).collect()

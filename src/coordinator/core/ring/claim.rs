@@ -53,6 +53,7 @@ impl Core {
             owner: self.ring.node.me().clone(),
             kind,
             hosts: named(own),
+            near: self.members_with(others.iter().copied()),
             linked: named(others),
             need: Need { hosts: u32::try_from(record.hosts.len()).unwrap_or(u32::MAX), ..Need::default() },
         };

@@ -10,11 +10,13 @@
 //! claim    approved plans ask for their hosts
 //! scene    hosts of others, lent to the cell while a plan for them is looked at
 //! shown    what readers see of it
+//! bound    rules whose VMs are in several cells
 //! census   where VMs are that are down here, before one is started
 //! handover VMs that are down go with their host to another member
 //! forward  actions and what becomes of them, between leader and owner
 //! ```
 
+mod bound;
 mod census;
 mod claim;
 mod forward;
@@ -25,6 +27,8 @@ mod scene;
 mod shown;
 mod wishes;
 
+#[cfg(test)]
+pub(in crate::coordinator::core) use bound::keeper;
 pub(in crate::coordinator::core) use lead::Shared;
 pub(in crate::coordinator::core) use own::{is_of_ring, is_unsettled};
 
@@ -66,6 +70,8 @@ pub(in crate::coordinator::core) struct Membership {
     near: BTreeMap<String, Duration>,
     /// Hosts of other members, with their sessions.
     elsewhere: BTreeMap<String, BTreeMap<String, Session>>,
+    /// Digests of what each member has last told of its cell.
+    heard: BTreeMap<String, u64>,
     /// When each member has last told of them.
     cells_at: BTreeMap<String, Duration>,
     /// What the node was told of each host.
@@ -88,7 +94,7 @@ pub(in crate::coordinator::core) struct Membership {
     ordered: Duration,
     /// When leaders were last told of their hosts, and members of this cell.
     told_hosts: Duration,
-    told_cell: (BTreeMap<String, Session>, Duration),
+    told_cell: bound::ToldCell,
     /// What readers see.
     shown: Arc<RingView>,
 }
@@ -132,7 +138,8 @@ impl Membership {
             handing: handover::Handing::default(),
             ordered: Duration::ZERO,
             told_hosts: Duration::ZERO,
-            told_cell: (BTreeMap::new(), Duration::ZERO),
+            told_cell: bound::ToldCell::default(),
+            heard: BTreeMap::new(),
             shown: Arc::default(),
         };
         let ring = membership.ring_of(&settings.members);
@@ -245,8 +252,7 @@ impl Core {
         self.ring.census.leaving.remove(member);
         self.detector.hope();
         self.urgent = true;
-        let hosts = self.own_sessions();
-        self.tell_member(member, Frame::Cell { hosts });
+        self.tell_cell_to(member);
     }
 
     /// It does not any more.
@@ -297,6 +303,7 @@ impl Core {
         self.ring.node.handle_event(time, Input::Ring { ring });
         let ring = &mut self.ring;
         ring.elsewhere.retain(|member, _| ring.places.contains_key(member));
+        ring.heard.retain(|member, _| ring.places.contains_key(member));
         ring.cells_at.retain(|member, _| ring.places.contains_key(member));
         ring.near.retain(|member, _| ring.places.contains_key(member));
         self.urgent = true;
@@ -329,12 +336,9 @@ impl Core {
                 self.follow(now);
             }
             Frame::Hosts { hosts } => self.neighbours_told(from, hosts, now),
-            Frame::Cell { hosts } => self.cell_told(from, hosts, now),
+            Frame::Cell { hosts, bound } => self.cell_told(from, hosts, bound, now),
             Frame::Same { digest } => self.cell_is_the_same(from, digest, now),
-            Frame::Again => {
-                let hosts = self.own_sessions();
-                self.tell_member(from, Frame::Cell { hosts });
-            }
+            Frame::Again => self.tell_cell_to(from),
             Frame::Order { partition, fence, flight, order } => {
                 self.order_came(from, &partition, fence, &flight, order, now);
             }
@@ -379,6 +383,7 @@ impl Core {
         self.mind_distances(now);
         self.mind_rooms(now);
         self.follow(now);
+        self.mind_afar(now);
         self.tell_cell(now);
         self.tell_leaders(now);
         self.forward_again(now);

@@ -7,11 +7,11 @@
 use super::super::{Core, Effect};
 use super::time;
 use crate::coordinator::inventory::{Flight, HostEntry, Now};
-use crate::coordinator::peers::{Frame, Neighbour, Session, digest};
+use crate::coordinator::peers::{BoundVm, Frame, Neighbour, Session, digest};
 use crate::coordinator::planning;
 use crate::coordinator::settings::seconds;
 use crate::partition::{Facts, Host, Input, Member, PartitionId};
-use crate::record::{Connection, Event, EventKind, Order, Severity, VmState};
+use crate::record::{Event, EventKind, Order, Severity, VmState};
 use crate::store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,8 +24,6 @@ const RING: &str = "ring:";
 const SHOW_EVERY: Duration = Duration::from_millis(500);
 /// How long a host of another member is remembered that no partition led here has.
 const FORGET_AFTER: Duration = Duration::from_secs(5);
-/// Between two lists of all hosts, where nothing has changed.
-const TELL_CELL_EVERY: Duration = Duration::from_secs(5);
 
 fn holder_of(partition: &PartitionId) -> String {
     format!("{RING}{partition}")
@@ -177,35 +175,14 @@ impl Core {
         self.ring.node.ledger().may_act(&host.into(), partition, fence, time(now))
     }
 
-    /// Hosts with a session here.
-    pub(super) fn own_sessions(&self) -> BTreeMap<String, Session> {
-        let standing = self.cell.hosts.iter().filter(|(_, entry)| entry.connection == Connection::Connected);
-        let session = |entry: &HostEntry| Session {
-            epoch: entry.epoch,
-            boot: entry.hello.boot_id.clone(),
-            state: entry.admin,
-        };
-        standing.map(|(host, entry)| (host.clone(), session(entry))).collect()
-    }
-
-    /// Tells the members which hosts have a session here: when that has changed, and again.
-    pub(super) fn tell_cell(&mut self, now: Now) {
-        let hosts = self.own_sessions();
-        let (told, at) = &self.ring.told_cell;
-        let same = hosts == *told;
-        if same && now.at < *at + TELL_CELL_EVERY {
-            return;
-        }
-        let frame =
-            if same { Frame::Same { digest: digest(&hosts) } } else { Frame::Cell { hosts: hosts.clone() } };
-        self.ring.told_cell = (hosts, now.at);
-        for member in self.ring.others().collect::<Vec<_>>() {
-            self.tell_member(&member, frame.clone());
-        }
-    }
-
-    /// Another member has these hosts.
-    pub(super) fn cell_told(&mut self, from: &str, hosts: BTreeMap<String, Session>, now: Now) {
+    /// Another member has these hosts, and these VMs that rules bind to others.
+    pub(super) fn cell_told(
+        &mut self,
+        from: &str,
+        hosts: BTreeMap<String, Session>,
+        bound: BTreeMap<String, BoundVm>,
+        now: Now,
+    ) {
         for (host, session) in &hosts {
             let own = self.cell.hosts.get(host).map(|entry| entry.epoch);
             // Should its agent come here, it stays what operators want it to be.
@@ -217,6 +194,8 @@ impl Core {
                 self.journal.write(store::Change::HostState(host.clone(), session.state));
             }
         }
+        self.ring.heard.insert(from.to_owned(), digest(&hosts, &bound));
+        self.bound_elsewhere(from, &hosts, bound);
         self.ring.elsewhere.insert(from.to_owned(), hosts);
         self.hosts_have_moved(from, now);
     }
@@ -236,9 +215,9 @@ impl Core {
 
     /// Another member has the hosts that it had.
     pub(super) fn cell_is_the_same(&mut self, from: &str, told: u64, now: Now) {
-        match self.ring.elsewhere.get(from) {
+        match self.ring.heard.get(from) {
             // What came here since is judged again.
-            Some(hosts) if digest(hosts) == told => self.hosts_have_moved(from, now),
+            Some(heard) if *heard == told => self.hosts_have_moved(from, now),
             _ => self.tell_member(from, Frame::Again),
         }
     }

@@ -6,8 +6,9 @@ use super::Raised;
 use crate::coordinator::detect::{Key, Trouble};
 use crate::coordinator::inventory::Now;
 use crate::coordinator::planning;
-use crate::partition::{Event, EventKey, Input, Kind, Need, Outcome};
+use crate::partition::{Event, EventKey, Input, Kind, Member, Need, Outcome};
 use crate::record::{EventKind, Mode, PlanState};
+use std::collections::BTreeSet;
 
 /// What the protocol calls a kind of trouble.
 pub(super) fn kind_of(kind: EventKind) -> Kind {
@@ -50,8 +51,7 @@ impl Core {
     pub(in crate::coordinator::core) fn ask_others(&mut self, id: &str, why: &str, now: Now) -> bool {
         let Some(Life { cause: Cause::Troubles(keys), .. }) = self.lives.get(id) else { return false };
         let Some(record) = self.plans.get(id) else { return false };
-        let thrift = record.trigger == EventKind::Underload.name();
-        if self.ring.is_alone() || thrift || record.mode == Mode::Observe || self.stopping {
+        if self.ring.is_alone() || record.mode == Mode::Observe || self.stopping {
             return false;
         }
         let keys = keys.clone();
@@ -86,24 +86,31 @@ impl Core {
 
     fn raise(&mut self, trouble: &Trouble, now: Now) -> bool {
         let key = trouble.key();
-        let Some(wish) = planning::wish(&self.cell, trouble, &self.settings) else { return false };
+        let Some(mut wish) = planning::wish(&self.cell, trouble, &self.settings) else { return false };
+        wish.likely.extend(self.keepers(&wish.hosts, &trouble.subject));
         self.detector.taken(std::slice::from_ref(&key));
         let name = name_of(&key);
         self.ring.raised.insert(name.clone(), Raised { key, failed: 0, missed: false });
-        let hosts = |names: std::collections::BTreeSet<String>| {
-            names.iter().map(|host| host.as_str().into()).collect()
-        };
+        let hosts = |names: BTreeSet<String>| names.iter().map(|host| host.as_str().into()).collect();
         let event = Event {
             key: name,
             owner: self.ring.node.me().clone(),
             kind: kind_of(trouble.kind),
             hosts: hosts(wish.hosts),
+            near: self.members_with(&wish.likely),
             linked: hosts(wish.likely),
             // Where room is needed, so are the hosts that have it.
             need: Need { room: wish.need, hosts: u32::from(wish.need == [0, 0]), least: wish.least },
         };
         self.happens(Input::Raised { event }, now);
         true
+    }
+
+    /// The other members that have these hosts.
+    pub(super) fn members_with<'a>(&self, hosts: impl IntoIterator<Item = &'a String>) -> BTreeSet<Member> {
+        let here = |host: &&String| self.cell.hosts.contains_key(*host);
+        let others = hosts.into_iter().filter(|host| !here(host));
+        others.filter_map(|host| self.ring.owner_of(host)).map(Member::from).collect()
     }
 
     /// Troubles that do not stand any more.

@@ -5,6 +5,7 @@ use crate::coordinator::core::plans::{Stage, member_of};
 use crate::coordinator::core::ring::{Shared, is_of_ring};
 use crate::coordinator::load;
 use crate::record::{ActionState, Order, OrderKind, PlanState};
+use dvms_solver::file::Body;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -131,12 +132,38 @@ impl World {
             assert_eq!(record.state.is_terminal(), record.ended.is_some());
         }
         self.check_ring();
+        self.check_spreads();
         // No host has more migrations than it may.
         for host in self.core.cell.hosts.keys() {
             assert!(
                 self.core.cell.migrations(host) <= 2 || self.life > 1 || !self.seats.is_empty(),
                 "{host}"
             );
+        }
+    }
+
+    /// VMs that are to be in different racks at each instant are, those on their way at both ends.
+    fn check_spreads(&self) {
+        for rule in self.settings.constraints.iter().filter(|rule| rule.continuous) {
+            let Some(Body::Spread { vms, scope: Some(scope), .. }) = &rule.body else { continue };
+            let mut there: BTreeMap<&str, &str> = BTreeMap::new();
+            let mut put = |vm: &'_ String, host: &str| {
+                let vm = vms.vms.iter().find(|name| *name == vm);
+                let Some((vm, rack)) = vm.zip(self.hosts[host].labels.get(scope)) else { return };
+                let other = there.insert(rack, vm).filter(|other| other != vm);
+                assert!(other.is_none(), "{vm} and {other:?} are in {rack}\n{}", self.story());
+            };
+            for (vm, host) in self.vms.iter().filter_map(|(vm, at)| Some((vm, at.host.as_ref()?))) {
+                put(vm, host);
+            }
+            for host in self.hosts.values() {
+                for (_, act) in host.running() {
+                    match &act.kind {
+                        OrderKind::Migrate { destination, .. } => put(&act.vm, destination),
+                        OrderKind::Start { .. } => put(&act.vm, &host.name),
+                    }
+                }
+            }
         }
     }
 

@@ -76,6 +76,26 @@ fn only_distances_that_differ_by_far_change_the_order_of_the_ring() {
     assert_eq!(near(&mut world, "west", 50), ["east", "north", "west"]);
 }
 
+#[test]
+fn a_host_with_little_to_do_is_emptied_into_another_cell() {
+    for seed in 0..10 {
+        let mut settings = World::quick();
+        (settings.detection.underload, settings.detection.underload_hold_s) = (0.2, 10.0);
+        let mut world = World::ring(&settings, &["east", "north", "west"], seed);
+        // Alone in its cell each; that of the north is full, that of the west is not.
+        world.host_of("east", "e1", &[("v1", 1000)]);
+        world.host_of("north", "n1", &[("v2", 7800)]);
+        world.host_of("west", "w1", &[("v3", 4000)]);
+        world.host_of("west", "w2", &[]);
+        world.run(60.0);
+        assert_eq!(load(&world, "e1"), 1000, "with one host that runs VMs in its cell it is not underloaded");
+        world.host_of("east", "e2", &[("v4", 7700)]);
+        world.until("it is empty", 120.0, |world| load(world, "e1") == 0);
+        assert_eq!(load(&world, "w1"), 5000, "not to the empty one\n{}", world.story());
+        settles(&mut world, 60.0);
+    }
+}
+
 /// Lets what was begun end, and judges what is left.
 fn settles(world: &mut World, seconds: f64) {
     world.run(seconds);
@@ -271,6 +291,7 @@ fn an_approved_plan_whose_hosts_are_not_to_be_had_waits_for_its_operator_again()
     settles(&mut world, 60.0);
 }
 
+mod bound;
 mod starts;
 
 mod chaos {
@@ -287,6 +308,10 @@ mod chaos {
         settings.detection.cool_down_s = 5.0;
         settings.execution.restart_failed = true;
         settings.ring.lease_s = if seed.is_multiple_of(2) { 2.0 } else { 10.0 };
+        // VMs of three cells, four racks.
+        if seed.is_multiple_of(3) {
+            settings.constraints = vec![bound::spread(&["v000", "v100", "v200"])];
+        }
         let mut world = World::ring(&settings, &MEMBERS, seed);
         world.memory = 7000;
         for (m, member) in MEMBERS.into_iter().enumerate() {
@@ -296,6 +321,7 @@ mod chaos {
                     names.into_iter().map(|name| (name, world.rng.random_range(100..2500))).collect();
                 let vms: Vec<(&str, i64)> = vms.iter().map(|(name, cpu)| (name.as_str(), *cpu)).collect();
                 world.host_of(member, &format!("h{m}{h}"), &vms);
+                bound::rack(&mut world, &format!("h{m}{h}"), &format!("r{}", (m + h) % 4));
             }
         }
         world.slow = Duration::from_millis(world.rng.random_range(1..400));

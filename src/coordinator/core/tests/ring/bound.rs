@@ -1,0 +1,155 @@
+//! Rules whose VMs are in several cells.
+
+use super::super::world::World;
+use super::{ended, settles};
+use crate::coordinator::core::Input;
+use crate::coordinator::core::ring::keeper;
+use crate::record::{AdminState, EventKind, PlanState};
+use dvms_solver::file::{Body, Constraint, Hosts, Vms};
+
+fn vms(names: &[&str]) -> Vms {
+    Vms { vms: names.iter().map(|name| (*name).to_owned()).collect(), ..Vms::default() }
+}
+
+pub(super) fn spread(names: &[&str]) -> Constraint {
+    Constraint {
+        name: "apart".to_owned(),
+        continuous: true,
+        body: Some(Body::Spread { vms: vms(names), scope: Some("rack".to_owned()), max: Some(1) }),
+        ..Constraint::default()
+    }
+}
+
+pub(super) fn rack(world: &mut World, host: &str, rack: &str) {
+    world.hosts.get_mut(host).unwrap().labels.insert("rack".to_owned(), rack.to_owned());
+}
+
+/// Two cells; `e1` is full, and of its VMs only `a` fits elsewhere: on `w1` better than on `w2`.
+fn two_cells(rules: Vec<Constraint>, seed: u64) -> World {
+    let mut settings = World::quick();
+    settings.constraints = rules;
+    let mut world = World::ring(&settings, &["east", "west"], seed);
+    fill(&mut world);
+    world
+}
+
+fn fill(world: &mut World) {
+    world.host_of("east", "e1", &[("a", 3000), ("c", 7000)]);
+    world.host_of("east", "e2", &[("e", 7900)]);
+    world.host_of("west", "w1", &[("b", 2500)]);
+    world.host_of("west", "w2", &[("d", 4500)]);
+    for (host, name) in [("e1", "r1"), ("e2", "r1"), ("w1", "r2"), ("w2", "r3")] {
+        rack(world, host, name);
+    }
+}
+
+fn host_of(world: &World, vm: &str) -> String {
+    world.vms[vm].host.clone().unwrap_or_default()
+}
+
+#[test]
+fn a_vm_does_not_come_to_the_rack_of_another_that_only_its_own_cell_knows() {
+    for seed in 0..10 {
+        let mut world = two_cells(Vec::new(), seed);
+        world.until("it is repaired", 60.0, |world| ended(world, PlanState::Succeeded) == 1);
+        assert_eq!(host_of(&world, "a"), "w1", "the host with most room, without a rule\n{}", world.story());
+        let mut world = two_cells(vec![spread(&["a", "b"])], seed);
+        world.until("it is repaired", 60.0, |world| ended(world, PlanState::Succeeded) == 1);
+        assert_eq!(host_of(&world, "a"), "w2", "{}", world.story());
+        settles(&mut world, 60.0);
+    }
+}
+
+#[test]
+fn without_the_keeper_of_their_rule_vms_stay_where_they_are() {
+    for seed in 0..10 {
+        // A third cell has no room, but the keeper.
+        let named = |i: u32| Constraint { name: format!("apart{i}"), ..spread(&["a", "b"]) };
+        let hosts = ["e1", "e2", "n1", "w1", "w2"];
+        let rule = (0..100).map(named).find(|rule| keeper(&rule.name, hosts) == Some("n1")).unwrap();
+        let mut settings = World::quick();
+        settings.constraints = vec![rule];
+        let mut world = World::ring(&settings, &["east", "north", "west"], seed);
+        fill(&mut world);
+        world.host_of("north", "n1", &[("n", 7900)]);
+        world.run(1.5);
+        world.cut("east", "north", true);
+        world.run(30.0);
+        assert_eq!(host_of(&world, "a"), "e1", "{}", world.story());
+        world.cut("east", "north", false);
+        world.until("it is repaired", 120.0, |world| host_of(world, "a") == "w2");
+        settles(&mut world, 60.0);
+    }
+}
+
+#[test]
+fn what_is_to_be_together_is_brought_together_across_cells() {
+    let together = Constraint {
+        name: "together".to_owned(),
+        body: Some(Body::Gather { vms: vms(&["a", "b"]), scope: Some("rack".to_owned()) }),
+        ..Constraint::default()
+    };
+    for seed in 0..10 {
+        let mut world = two_cells(vec![together.clone()], seed);
+        world.vms.get_mut("c").unwrap().cpu = 1000;
+        let rack = |world: &World, vm: &str| world.hosts[&host_of(world, vm)].labels["rack"].clone();
+        world.until("the rule holds", 90.0, |world| rack(world, "a") == rack(world, "b"));
+        settles(&mut world, 60.0);
+        // Each cell that has one of them has told of it, and of nothing else.
+        for member in world.members() {
+            world.sit(&member);
+            let broken = world.events(EventKind::RuleBroken);
+            assert!(broken.iter().all(|event| event.constraint == "together"), "{}", world.story());
+        }
+    }
+}
+
+#[test]
+fn a_fence_leads_to_the_hosts_of_another_cell() {
+    let fence = Constraint {
+        name: "inside".to_owned(),
+        body: Some(Body::Fence {
+            vms: vms(&["a"]),
+            hosts: Hosts { host_selector: [("rack".to_owned(), "r3".to_owned())].into(), ..Hosts::default() },
+        }),
+        ..Constraint::default()
+    };
+    for seed in 0..10 {
+        let mut world = two_cells(vec![fence.clone()], seed);
+        world.until("the rule holds", 60.0, |world| host_of(world, "a") == "w2");
+        settles(&mut world, 60.0);
+    }
+}
+
+#[test]
+fn two_cells_do_not_put_their_vms_into_the_same_rack_at_once() {
+    for seed in 0..30 {
+        let mut settings = World::quick();
+        settings.constraints = vec![spread(&["a", "b"])];
+        let mut world = World::ring(&settings, &["east", "west"], seed);
+        for (member, full, vm, free) in [("east", "e1", "a", "e2"), ("west", "w1", "b", "w2")] {
+            world.host_of(member, full, &[(vm, 2000)]);
+            world.host_of(member, free, &[]);
+            // Both have room in the same third rack, and in none else.
+            rack(&mut world, full, &format!("r-{member}"));
+            rack(&mut world, free, "third");
+        }
+        world.run(3.0);
+        // Both are to leave where they are.
+        for (member, host) in [("east", "e1"), ("west", "w1")] {
+            world.sit(member);
+            let host = host.to_owned();
+            world.ask(|ticket| Input::SetHostState {
+                host,
+                state: AdminState::Draining,
+                reason: String::new(),
+                ticket,
+            });
+        }
+        // What must hold is judged at each step: one goes, the other one has to wait.
+        world.run(90.0);
+        let left = ["a", "b"].map(|vm| host_of(&world, vm));
+        let gone = left.iter().filter(|host| host.ends_with('2')).count();
+        assert_eq!(gone, 1, "{left:?}\n{}", world.story());
+    }
+}
