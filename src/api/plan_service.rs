@@ -67,8 +67,18 @@ impl PlanService for Plans {
         &self,
         request: Request<pb::CreatePlanRequest>,
     ) -> Result<Response<pb::PlanRecord>, Status> {
-        let request = request_from_wire(request.into_inner()).map_err(ApiError::invalid)?;
+        let asked = self.others.of(&request);
+        let told = request.into_inner();
+        let request = request_from_wire(told.clone()).map_err(ApiError::invalid)?;
         judge(&request)?;
+        // Where all hosts are of another coordinator it makes the plan.
+        if let Some(first) = request.hosts.first()
+            && !asked.is_empty()
+            && request.hosts.iter().all(|host| self.coordinator.host(host).is_none())
+        {
+            let ask = async |at| client(at).create_plan(alone(told.clone())).await;
+            return Others::find(asked, "host", first, ask).await;
+        }
         answer(&*self.coordinator.create_plan(request).await.map_err(ApiError::from)?)
     }
 

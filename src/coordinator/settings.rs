@@ -335,7 +335,7 @@ impl Default for Ring {
     fn default() -> Self {
         Self {
             name: String::new(),
-            lease_s: 10.0,
+            lease_s: 3.0,
             address: String::new(),
             site: String::new(),
             members: Vec::new(),

@@ -407,6 +407,19 @@ async fn any_coordinator_answers_for_the_whole() {
     let made = plans.create_plan(request).await.unwrap().into_inner();
     assert!(made.id.ends_with("-east"), "{}", made.id);
     let mut plans = PlanServiceClient::new(members.channel("west").await);
+    let about = |hosts: &[&str]| {
+        let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        pb::CreatePlanRequest { hosts, ..pb::CreatePlanRequest::default() }
+    };
+    let theirs = plans.create_plan(about(&["e1", "e2"])).await.unwrap().into_inner();
+    assert!(theirs.id.ends_with("-east"), "whoever has the hosts makes it: {}", theirs.id);
+    for (asked, whose) in [(["w1", "e1"], "e1 is of coordinator east"), (["e1", "n1"], "is of coordinator")] {
+        let refused = plans.create_plan(about(&asked)).await.unwrap_err();
+        assert_eq!(failure(&refused).0, Code::FailedPrecondition);
+        assert!(refused.message().contains(whose), "{refused:?}");
+    }
+    let unknown = plans.create_plan(about(&["x"])).await.unwrap_err();
+    assert_eq!(failure(&unknown).0, Code::NotFound);
     let listed = plans.list_plans(pb::ListPlansRequest::default()).await.unwrap().into_inner().plans;
     assert!(listed.iter().any(|plan| plan.id == made.id));
     let watch = plans.watch_plan(pb::WatchPlanRequest { id: made.id.clone() }).await.unwrap();

@@ -172,7 +172,7 @@ impl Core {
         }
         for name in &request.hosts {
             match self.cell.hosts.get(name) {
-                None => return Err(OperateError::NotFound { kind: "host", name: name.clone() }),
+                None => return Err(self.no_such_host(name)),
                 Some(entry) if !entry.is_known() => {
                     return Err(OperateError::WrongState(format!("host {name} is not connected")));
                 }
@@ -180,6 +180,16 @@ impl Core {
             }
         }
         Ok(request.hosts.iter().cloned().collect())
+    }
+
+    fn no_such_host(&self, name: &str) -> OperateError {
+        match self.ring_owner(name) {
+            Some(owner) => OperateError::WrongState(format!(
+                "host {name} is of coordinator {owner}: a plan that is asked for is about hosts of one coordinator; ask for one \
+                 for each, or leave it to them: what their hosts cannot absorb they solve together"
+            )),
+            None => OperateError::NotFound { kind: "host", name: name.to_owned() },
+        }
     }
 
     fn problem_of_request(&self, request: &PlanRequest, hosts: &BTreeSet<String>, now: Now) -> Problem {

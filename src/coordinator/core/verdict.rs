@@ -6,6 +6,7 @@ use super::migrations::too_fast;
 use super::plans::{Cause, Proposal, Stage};
 use super::{Answer, Core, Effect, Ticket};
 use crate::coordinator::inventory::Now;
+use crate::coordinator::planning;
 use crate::record::{Connection, Event, EventKind, Mode, PlanRecord, PlanState, Severity};
 use dvms_solver::file::{Action, ActionKind, Conflict, Plan, Problem, Status};
 use std::collections::BTreeSet;
@@ -32,6 +33,7 @@ impl Core {
         let plan = Arc::new(judged(outcome));
         self.note_solution(id, &problem, &plan, now);
         let acts = plan.status.has_plan() && !plan.actions.is_empty();
+        let lack = planning::lack(&problem, &plan);
         if acts && left_over(&plan) <= 0.0 {
             return self.decide(id, (problem, plan), now);
         }
@@ -44,7 +46,7 @@ impl Core {
             if settled {
                 return self.end(id, PlanState::Succeeded, "nothing is worth moving", now);
             }
-            return self.found_none(id, now);
+            return self.found_none(id, lack, now);
         }
         if self.try_wider(id, now) {
             return;
@@ -60,7 +62,7 @@ impl Core {
             }
         }
         if self.is_shared(id) {
-            return self.found_none(id, now);
+            return self.found_none(id, None, now);
         }
         let life = self.lives.get(id);
         let asked = life.is_some_and(|life| matches!(life.cause, Cause::Request(_)));
@@ -133,7 +135,9 @@ impl Core {
                 self.execute(id, false, now);
             }
             // Troubles of others alone are not for the operators of this one.
-            _ if self.shared(id).is_some_and(|shared| shared.own.is_empty()) => self.found_none(id, now),
+            _ if self.shared(id).is_some_and(|shared| shared.own.is_empty()) => {
+                self.found_none(id, None, now);
+            }
             Mode::Recommend | Mode::Approve | Mode::Auto => self.propose(id, asks, now),
         }
     }

@@ -4,6 +4,7 @@
 mod ask;
 mod capacity;
 mod fresh;
+mod lack;
 mod linked;
 mod network;
 mod rules;
@@ -13,4 +14,5 @@ mod tests;
 
 pub(crate) use ask::{Ask, ask, rooms, wish};
 pub(crate) use fresh::{action_unsafe, order_unsafe, stale};
+pub(crate) use lack::lack;
 pub(crate) use snapshot::problem;

@@ -110,9 +110,8 @@ impl Node {
             led.hosts.insert(host, hold);
             if known.is_none() {
                 led.changed = true;
-                if !leaves {
-                    led.need.meet(room);
-                }
+                // VMs are to leave there: its room is none that is lacking.
+                led.need.meet(if leaves { [0, 0] } else { room });
             }
         }
         if self.adopted(&id, from, ask, now) {

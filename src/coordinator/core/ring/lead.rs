@@ -8,6 +8,7 @@ use super::claim::claimed;
 use super::wishes::{key_of, trouble_of};
 use crate::coordinator::detect::Key;
 use crate::coordinator::inventory::Now;
+use crate::coordinator::load::Pair;
 use crate::partition::{
     Event, Found, Held, Host, Input, Kind, Need, Outcome, PartitionId, Stage as PartitionStage,
 };
@@ -151,9 +152,20 @@ impl Core {
         self.say_found(id, Found::Plan { touched }, now);
     }
 
-    /// The solver has no plan for these hosts; says whether more can be had. If not, the plan ends by that.
-    pub(in crate::coordinator::core) fn found_none(&mut self, id: &str, now: Now) {
-        self.say_found(id, Found::None { need: Need::default() }, now);
+    /// The solver has no plan for these hosts: more are asked for, as many as have the room that is `lack`ing, and of these
+    /// only such as have some for one of the VMs; more with each try, as VMs do not fit like water.
+    pub(in crate::coordinator::core) fn found_none(
+        &mut self,
+        id: &str,
+        lack: Option<(Pair, Pair)>,
+        now: Now,
+    ) {
+        let tries = self.shared(id).map_or(1, |shared| i64::try_from(shared.version).unwrap_or(i64::MAX));
+        let need = lack.map(|(room, least)| {
+            let room = room.map(|amount| amount.saturating_mul(tries.saturating_add(1)));
+            Need { room, hosts: 0, least }
+        });
+        self.say_found(id, Found::None { need: need.unwrap_or_default() }, now);
     }
 
     /// Whether a shared plan has all hosts that there are.
