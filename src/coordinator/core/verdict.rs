@@ -104,6 +104,10 @@ impl Core {
         if let Some(why) = self.why_stale(id) {
             return self.solve_again(id, &why, now);
         }
+        if let Some(why) = self.why_it_is_too_early(&plan, now) {
+            self.end(id, PlanState::Cancelled, &why, now);
+            return self.detector.hope();
+        }
         let touched = touched(&problem, &plan);
         self.change_for_good(id, |record| record.hosts = touched.iter().cloned().collect());
         let asks = self.why_it_must_be_asked(&plan, now);
@@ -182,6 +186,16 @@ impl Core {
         (search.stale, search.best) = (search.stale + 1, None);
         tracing::info!(plan = id, "solving again: {why}");
         self.search(id, &objective, search, now);
+    }
+
+    /// Why a plan would hold its hosts for nothing: it starts VMs that other coordinators have not been heard about, and will
+    /// be.
+    fn why_it_is_too_early(&self, plan: &Plan, now: Now) -> Option<String> {
+        let mut starts = plan.actions.iter().filter(|action| action.kind == ActionKind::Start);
+        let vm = &starts.find(|action| self.is_being_asked_for(&action.vm, now))?.vm;
+        Some(format!(
+            "the other coordinators are asked for {vm} first; it is planned anew when they have answered"
+        ))
     }
 
     /// Why a plan waits for approval whatever its mode is.
