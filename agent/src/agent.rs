@@ -3,6 +3,7 @@
 use crate::action::{Actions, Limits};
 use crate::hypervisor::Hypervisor;
 use crate::journal::{Journal, JournalError};
+use crate::link::Nearness;
 use crate::{link, watcher};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,8 +26,10 @@ pub struct Identity {
     pub migration_bandwidth_mib_s: f64,
     /// Migrations that may touch the host at once; 0 = the coordinator decides.
     pub max_migrations: u32,
-    /// URLs of the coordinators, in the order in which they are tried.
+    /// URLs of the coordinators; those that are equally near are taken in this order.
     pub coordinators: Vec<String>,
+    /// How the nearest of them is found.
+    pub nearness: Nearness,
     /// Where the journal is kept; one directory for each agent.
     pub state_dir: PathBuf,
     /// Bounds of this host.
@@ -47,6 +50,7 @@ impl Identity {
             migration_bandwidth_mib_s: 0.0,
             max_migrations: 0,
             coordinators: vec![coordinator.to_owned()],
+            nearness: Nearness::default(),
             state_dir,
             limits: Limits { concurrent: 8 },
             dirty_rate_each: None,

@@ -2,6 +2,7 @@
 
 use crate::action::Limits;
 use crate::agent::Identity;
+use crate::link::Nearness;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Coordinators, `host:port` (or `unix:///path` of a socket on this machine), in the order in which they
-    /// are tried.
+    /// Coordinators, `host:port` (or `unix:///path` of a socket on this machine). The nearest one is taken; those that
+    /// are equally near in this order.
     pub coordinators: Vec<String>,
     /// Speak plain text to coordinators that are not on this machine.
     pub insecure_plaintext: bool,
@@ -32,6 +33,8 @@ pub struct Config {
     pub dirty_rate_interval_s: u64,
     /// Free key/value, for rules: rack, zone and the like.
     pub labels: BTreeMap<String, String>,
+    /// How the nearest one is found.
+    pub nearest: Nearest,
     /// Logs.
     pub log: Log,
     /// The hypervisor.
@@ -42,6 +45,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             coordinators: vec!["127.0.0.1:7600".into()],
+            nearest: Nearest::default(),
             insecure_plaintext: false,
             host: String::new(),
             state_dir: default_state_dir(),
@@ -82,6 +86,79 @@ pub enum LogFormat {
     Human,
     /// One JSON object a line.
     Json,
+}
+
+/// `[nearest]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Nearest {
+    /// Measure how far coordinators are; otherwise they are taken in the order of the list.
+    pub measure: bool,
+    /// Round trips that are measured of each; the least one counts.
+    pub samples: u32,
+    /// Milliseconds that a coordinator may take for all of them.
+    pub timeout_ms: u64,
+    /// Per cent by which one may be further than another and counts as equally near.
+    pub tolerance_percent: f64,
+    /// Milliseconds by which one may be further than another and counts as equally near.
+    pub tolerance_ms: f64,
+    /// Seconds between two measurements while a session lives; 0 = none.
+    pub look_interval_s: u64,
+    /// Seconds for which another one must be much nearer before the agent goes to it; 0 = it never does.
+    pub move_after_s: u64,
+}
+
+impl Default for Nearest {
+    fn default() -> Self {
+        let nearness = Nearness::default();
+        Self {
+            measure: nearness.measure,
+            samples: nearness.samples,
+            timeout_ms: nearness.timeout.as_millis() as u64,
+            tolerance_percent: nearness.tolerance_share * 100.0,
+            tolerance_ms: nearness.tolerance.as_secs_f64() * 1000.0,
+            look_interval_s: nearness.look_each.unwrap_or_default().as_secs(),
+            move_after_s: nearness.move_after.unwrap_or_default().as_secs(),
+        }
+    }
+}
+
+impl Nearest {
+    fn faults(&self, faults: &mut Vec<String>) {
+        if !(1..=20).contains(&self.samples) {
+            faults.push(format!("nearest.samples: must be from 1 to 20, is {}", self.samples));
+        }
+        if !(10..=10_000).contains(&self.timeout_ms) {
+            faults.push(format!("nearest.timeout_ms: must be from 10 to 10000, is {}", self.timeout_ms));
+        }
+        if !(0.0..=1000.0).contains(&self.tolerance_percent) {
+            let value = self.tolerance_percent;
+            faults.push(format!("nearest.tolerance_percent: must be from 0 to 1000, is {value}"));
+        }
+        if !(0.0..=10_000.0).contains(&self.tolerance_ms) {
+            let value = self.tolerance_ms;
+            faults.push(format!("nearest.tolerance_ms: must be from 0 to 10000, is {value}"));
+        }
+        for (name, value) in [("look_interval_s", self.look_interval_s), ("move_after_s", self.move_after_s)]
+        {
+            if value > 86_400 {
+                faults.push(format!("nearest.{name}: must be at most 86400, is {value}"));
+            }
+        }
+    }
+
+    fn nearness(&self) -> Nearness {
+        let or_never = |seconds| Some(Duration::from_secs(seconds)).filter(|each| !each.is_zero());
+        Nearness {
+            measure: self.measure,
+            samples: self.samples,
+            timeout: Duration::from_millis(self.timeout_ms),
+            tolerance_share: self.tolerance_percent / 100.0,
+            tolerance: Duration::from_secs_f64(self.tolerance_ms / 1000.0),
+            look_each: or_never(self.look_interval_s),
+            move_after: or_never(self.move_after_s),
+        }
+    }
 }
 
 /// `[libvirt]`
@@ -183,6 +260,7 @@ impl Config {
                 _ => faults.push(format!("coordinators: {coordinator:?} is not HOST:PORT")),
             }
         }
+        self.nearest.faults(&mut faults);
         if !(0.0..=1e6).contains(&self.migration_bandwidth_mib_s) {
             let value = self.migration_bandwidth_mib_s;
             faults.push(format!("migration_bandwidth_mib_s: must be from 0 to 1000000, is {value}"));
@@ -240,6 +318,7 @@ impl Config {
             migration_bandwidth_mib_s: self.migration_bandwidth_mib_s,
             max_migrations: self.max_migrations,
             coordinators: self.coordinators.clone(),
+            nearness: self.nearest.nearness(),
             state_dir: self.state_dir.clone(),
             limits: Limits { concurrent: self.max_actions },
             dirty_rate_each: (!dirty_rate.is_zero()).then_some(dirty_rate),
@@ -274,6 +353,7 @@ mod tests {
         assert_eq!(Config::default().faults(), Vec::<String>::new());
         assert_eq!(read(&Config::default().to_toml()).unwrap(), Config::default());
         assert_eq!(read("").unwrap(), Config::default());
+        assert_eq!(Config::default().identity().nearness, Nearness::default());
     }
 
     #[test]
@@ -294,9 +374,14 @@ mod tests {
 
     #[test]
     fn all_faults_are_told_at_once() {
-        let text = "coordinators = [\"nonsense\"]\nmax_actions = 0\nmigration_bandwidth_mib_s = -1.0\n[log]\nfilter = \"a=b=c\"\n";
+        let text = "coordinators = [\"nonsense\"]\nmax_actions = 0\nmigration_bandwidth_mib_s = -1.0\n[nearest]\nsamples = 0\n\
+             timeout_ms = 1\ntolerance_percent = -1.0\ntolerance_ms = -1.0\nmove_after_s = 100000\n[log]\nfilter = \"a=b=c\"\n";
         let error = read(text).unwrap_err().to_string();
-        for name in ["coordinators", "max_actions", "migration_bandwidth_mib_s", "log.filter"] {
+        let nearest = ["samples", "timeout_ms", "tolerance_percent", "tolerance_ms", "move_after_s"];
+        let nearest = nearest.map(|name| format!("nearest.{name}"));
+        let others =
+            ["coordinators", "max_actions", "migration_bandwidth_mib_s", "log.filter"].map(str::to_owned);
+        for name in others.iter().chain(&nearest) {
             assert!(error.contains(name), "{name} is missing in: {error}");
         }
     }

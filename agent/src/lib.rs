@@ -17,3 +17,4 @@ mod report;
 mod watcher;
 
 pub use agent::{AgentError, Identity, run};
+pub use link::Nearness;

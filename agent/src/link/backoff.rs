@@ -1,13 +1,12 @@
 //! Pauses between two tries.
 
-use rand::Rng as _;
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// Doubles from try to try.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Backoff {
     tries: u32,
 }
@@ -20,9 +19,10 @@ impl Backoff {
     }
 }
 
-/// Between half and all of a pause, so that agents which lost their coordinator together come back apart.
-pub(super) fn jitter(pause: Duration) -> Duration {
-    pause.mul_f64(rand::rng().random_range(0.5..=1.0))
+/// Between half and all of a pause, so that agents which lost their coordinator together come back apart. `random`: from 0
+/// to 1.
+pub(super) fn jitter(pause: Duration, random: f64) -> Duration {
+    pause.mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -40,9 +40,8 @@ mod tests {
 
     #[test]
     fn jitter_keeps_at_least_half() {
-        for _ in 0..100 {
-            let pause = jitter(Duration::from_secs(1));
-            assert!((Duration::from_millis(500)..=Duration::from_secs(1)).contains(&pause), "{pause:?}");
-        }
+        let second = Duration::from_secs(1);
+        assert_eq!((jitter(second, 0.0), jitter(second, 1.0)), (second / 2, second));
+        assert!((second / 2..second).contains(&jitter(second, 0.3)));
     }
 }

@@ -1,7 +1,7 @@
 //! One session with a coordinator; the order of its messages is in `agent_service.proto`.
 
 use super::{Link, convert};
-use crate::action::ActionKey;
+use crate::action::{ActionKey, Actions};
 use crate::hypervisor::Sample;
 use crate::report;
 use dvms_proto::v1 as pb;
@@ -19,6 +19,8 @@ use tonic::transport::Endpoint;
 const WAITING: usize = 64;
 /// Longest that a message may wait, and that the coordinator may take to answer a hello.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest that the coordinator may take to end a session that the agent leaves.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// What this agent speaks.
 const PROTOCOL_VERSION: u32 = 1;
 const SHORTEST_INTERVAL_MS: u32 = 100;
@@ -40,15 +42,44 @@ impl From<tonic::Status> for Ending {
     }
 }
 
-/// Holds one session until it ends.
-pub(super) async fn hold(link: &mut Link, endpoint: &Endpoint) -> Ending {
-    match try_hold(link, endpoint).await {
-        Ok(never) => match never {},
-        Err(ending) => ending,
+/// How an open session ended.
+pub(super) enum Held {
+    /// By itself.
+    Ended(Ending),
+    /// As the agent wished.
+    Left,
+}
+
+/// A session with its welcome.
+pub(super) struct Open<'l> {
+    session: Session<'l>,
+    inbox: Streaming<pb::SessionResponse>,
+}
+
+impl Open<'_> {
+    /// Holds the session until it ends, or `leave` does.
+    pub(super) async fn hold(self, leave: impl Future<Output = ()>) -> Held {
+        let Self { mut session, mut inbox } = self;
+        let ended = tokio::select! {
+            ended = session.serve(&mut inbox) => Some(ended),
+            () = leave => None,
+        };
+        match ended {
+            Some(Ok(never)) => match never {},
+            Some(Err(ending)) => Held::Ended(ending),
+            None => {
+                session.leave(inbox).await;
+                Held::Left
+            }
+        }
     }
 }
 
-async fn try_hold(link: &mut Link, endpoint: &Endpoint) -> Result<std::convert::Infallible, Ending> {
+/// Opens a session.
+///
+/// # Errors
+/// None can be had.
+pub(super) async fn open<'l>(link: &'l mut Link, endpoint: &Endpoint) -> Result<Open<'l>, Ending> {
     let channel = endpoint.connect().await.map_err(|error| Ending::Lost(with_sources(&error)))?;
     let mut client = AgentServiceClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE);
     let (out, outbox) = mpsc::channel(WAITING);
@@ -71,8 +102,7 @@ async fn try_hold(link: &mut Link, endpoint: &Endpoint) -> Result<std::convert::
     let first = tokio::time::timeout(PATIENCE, inbox.message()).await.map_err(late)??;
     session.welcome(first)?;
     tracing::info!(coordinator = %endpoint.uri(), epoch = session.link.actions.epoch(), "session opened");
-    session.inventory().await?;
-    session.exchange(&mut inbox).await
+    Ok(Open { session, inbox })
 }
 
 struct Session<'l> {
@@ -98,6 +128,22 @@ impl Session<'_> {
                 Err(Ending::Lost("the stream was closed".into()))
             }
         }
+    }
+
+    /// Ends the session in order. Orders that were on their way are taken, so that none is lost: the next coordinator hears
+    /// of them in the inventory.
+    async fn leave(self, mut inbox: Streaming<pb::SessionResponse>) {
+        let Session { link, out, .. } = self;
+        drop(out);
+        let rest = async {
+            while let Ok(Some(response)) = inbox.message().await {
+                if let Some(message) = response.message {
+                    obey(&link.actions, message);
+                }
+            }
+        };
+        // A coordinator that does not end it has nothing more to say.
+        let _ = tokio::time::timeout(FAREWELL, rest).await;
     }
 
     fn welcome(&mut self, first: Option<pb::SessionResponse>) -> Result<(), Ending> {
@@ -138,6 +184,14 @@ impl Session<'_> {
         self.told = Sample::clone(&sample);
         self.told_actions = revision;
         Ok(())
+    }
+
+    async fn serve(
+        &mut self,
+        inbox: &mut Streaming<pb::SessionResponse>,
+    ) -> Result<std::convert::Infallible, Ending> {
+        self.inventory().await?;
+        self.exchange(inbox).await
     }
 
     async fn exchange(
@@ -195,19 +249,7 @@ impl Session<'_> {
 
     async fn receive(&mut self, message: In) -> Result<(), Ending> {
         match message {
-            In::Execute(execute) => self.link.actions.take(convert::order(execute)),
-            In::Cancel(cancel) => {
-                let key = ActionKey { plan_id: cancel.plan_id, action_id: cancel.action_id };
-                self.link.actions.cancel(&key, cancel.epoch);
-            }
-            In::Acknowledge(acknowledge) => {
-                let key = |key: pb::acknowledge::ActionKey| ActionKey {
-                    plan_id: key.plan_id,
-                    action_id: key.action_id,
-                };
-                let keys: Vec<_> = acknowledge.actions.into_iter().map(key).collect();
-                self.link.actions.acknowledge(&keys);
-            }
+            In::Execute(_) | In::Cancel(_) | In::Acknowledge(_) => obey(&self.link.actions, message),
             In::Resync(resync) => {
                 tracing::info!(reason = resync.reason, "the coordinator asks for everything again");
                 self.inventory().await?;
@@ -216,6 +258,26 @@ impl Session<'_> {
             In::Welcome(_) => return Err(Ending::Lost("the coordinator sent a second welcome".into())),
         }
         Ok(())
+    }
+}
+
+/// Takes what is about actions.
+fn obey(actions: &Actions, message: In) {
+    match message {
+        In::Execute(execute) => actions.take(convert::order(execute)),
+        In::Cancel(cancel) => {
+            let key = ActionKey { plan_id: cancel.plan_id, action_id: cancel.action_id };
+            actions.cancel(&key, cancel.epoch);
+        }
+        In::Acknowledge(acknowledge) => {
+            let key = |key: pb::acknowledge::ActionKey| ActionKey {
+                plan_id: key.plan_id,
+                action_id: key.action_id,
+            };
+            let keys: Vec<_> = acknowledge.actions.into_iter().map(key).collect();
+            actions.acknowledge(&keys);
+        }
+        In::Resync(_) | In::GoAway(_) | In::Welcome(_) => {}
     }
 }
 
