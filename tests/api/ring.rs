@@ -137,6 +137,11 @@ impl Members {
         self.run(name, listener.unwrap());
     }
 
+    /// Where members and agents keep what they keep.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn of(&self, name: &str) -> &Coordinator {
         &self.running[name].coordinator
     }
@@ -189,10 +194,11 @@ pub(crate) fn run_agent(
     first: &str,
     stop: &CancellationToken,
 ) {
-    let folder: &Path = members.folder.path();
     let coordinators = members.from(first);
-    let mut identity = Identity::new(host, &coordinators[0], folder.join(format!("agent-{host}")));
+    let mut identity = Identity::new(host, &coordinators[0], members.path().join(format!("agent-{host}")));
     identity.coordinators = coordinators;
+    // It is for the test to say who has which host.
+    identity.nearness.measure = false;
     identity.migration_uri = SimulatedWorld::migration_uri(host);
     tokio::spawn(dvms_agent::run(identity, world.hypervisor(host), stop.clone()));
 }

@@ -177,7 +177,7 @@ impl Cluster {
         let text = format!(
             "coordinators = [{servers}]\ninsecure_plaintext = true\nhost = \"{name}\"\n\
              state_dir = \"{}\"\nmigration_uri = \"{}\"\nmigration_bandwidth_mib_s = {bandwidth_mib_s:.1}\n\
-             {settings}[labels]\nrack = \"r{host}\"\n[libvirt]\noverhead_mib_per_vm = 16\n",
+             {settings}[nearest]\nmeasure = false\n[labels]\nrack = \"r{host}\"\n[libvirt]\noverhead_mib_per_vm = 16\n",
             path(&folder.join("state")),
             self.bed.peer_uri(host),
         );
