@@ -36,9 +36,13 @@ impl Session {
 
     /// Hello and welcome; the hello.
     async fn open(&mut self, epoch: u64) -> pb::Hello {
+        self.open_in_version(epoch, 1).await
+    }
+
+    async fn open_in_version(&mut self, epoch: u64, protocol_version: u32) -> pb::Hello {
         let FromAgent::Hello(hello) = self.receive().await else { panic!("the first message is a hello") };
         let welcome =
-            pb::Welcome { coordinator: "test".into(), epoch, report_interval_ms: 100, protocol_version: 1 };
+            pb::Welcome { coordinator: "test".into(), epoch, report_interval_ms: 100, protocol_version };
         self.send(ToAgent::Welcome(welcome)).await;
         hello
     }
@@ -148,7 +152,15 @@ struct Agent {
 
 impl Agent {
     fn start(world: &SimulatedWorld, coordinator: &Coordinator, folder: &std::path::Path) -> Self {
-        let mut identity = Identity::new("h1", &coordinator.address.to_string(), folder.to_owned());
+        Self::of(world, &[coordinator], folder)
+    }
+
+    fn of(world: &SimulatedWorld, coordinators: &[&Coordinator], folder: &std::path::Path) -> Self {
+        let addresses: Vec<_> = coordinators.iter().map(|one| one.address.to_string()).collect();
+        let mut identity = Identity::new("h1", &addresses[0], folder.to_owned());
+        identity.coordinators = addresses;
+        // All are equally near on loopback, however busy it is.
+        identity.nearness.tolerance = PATIENCE;
         identity.migration_uri = SimulatedWorld::migration_uri("h1");
         identity.labels.insert("rack".into(), "r1".into());
         let stop = CancellationToken::new();
@@ -300,6 +312,40 @@ async fn a_cancelled_migration_leaves_the_vm_where_it_was() {
     let failed = session.progress(pb::action_progress::State::Failed).await;
     assert_eq!(failed.reason(), pb::action_progress::Reason::Cancelled);
     assert_eq!(world.vms_on("h1"), ["a", "b"]);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_newer_coordinator_says_is_passed_over() {
+    let (world, mut coordinator, folder) =
+        (world(), Coordinator::start().await, tempfile::tempdir().unwrap());
+    let agent = Agent::start(&world, &coordinator, folder.path());
+    let mut session = coordinator.session().await;
+    let hello = session.open(1).await;
+    assert_eq!((hello.protocol_version, hello.newest_protocol_version), (1, 1), "the oldest and the newest");
+    session.inventory().await;
+    // A message of a kind that is not known has nothing in it that is.
+    for _ in 0..2 {
+        session.outbox.send(Ok(pb::SessionResponse { message: None })).await.unwrap();
+    }
+    session.send(migrate(1, 1000.0)).await;
+    session.progress(pb::action_progress::State::Done).await;
+    assert_eq!(world.vms_on("h2"), ["a"]);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_coordinator_of_another_version_is_left_for_the_next_at_once() {
+    let (world, folder) = (world(), tempfile::tempdir().unwrap());
+    let (mut newer, mut known) = (Coordinator::start().await, Coordinator::start().await);
+    let begun = std::time::Instant::now();
+    let agent = Agent::of(&world, &[&newer, &known], folder.path());
+    let mut session = newer.session().await;
+    session.open_in_version(1, 9).await;
+    let mut session = known.session().await;
+    assert_eq!(session.open(1).await.epoch, 0, "the other one's was not taken");
+    session.inventory().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     agent.stop().await;
 }
 

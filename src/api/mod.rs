@@ -16,6 +16,8 @@ mod placement_service;
 mod plan_service;
 pub mod server;
 mod stream;
+mod unknown;
+mod versions;
 
 pub use observe::VERSION_HEADER;
 pub use peers::{LOCAL_HEADER, SILENT_HEADER};

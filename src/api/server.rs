@@ -3,7 +3,7 @@
 use super::agent_service::Agents;
 use super::cluster_service::Cluster;
 use super::observe::Observe;
-use super::peers::{Others, Peers, RingAnswers, keep_links};
+use super::peers::{Faults, Others, Peers, RingAnswers, keep_links};
 use super::placement_service::Placement;
 use super::plan_service::Plans;
 use crate::config;
@@ -108,9 +108,10 @@ pub async fn serve(
 
     let peers = PeerServiceServer::new(Peers::new(coordinator.clone(), stopped.clone()))
         .max_decoding_message_size(LARGEST_FRAME);
-    let answers = RingServiceServer::new(RingAnswers::new(coordinator.clone(), others))
+    let faults = Faults::default();
+    let answers = RingServiceServer::new(RingAnswers::new(coordinator.clone(), others, faults.clone()))
         .max_decoding_message_size(LARGEST_REQUEST);
-    keep_links(&coordinator, &stopping);
+    keep_links(&coordinator, &faults, &stopping);
 
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in SERVICES {

@@ -58,21 +58,27 @@ impl From<ApiError> for Ended {
     }
 }
 
-/// What the caller says next; `None` at the end. `message` takes it out of its envelope.
+/// What the caller says next.
+pub(super) enum Heard<M> {
+    /// This.
+    Message(M),
+    /// Something that is not known here: perhaps a message of a newer version.
+    Unknown,
+    /// Nothing more.
+    End,
+}
+
+/// What the caller says next. `message` takes it out of its envelope.
 ///
 /// # Errors
-/// The connection broke, the transport refuses it, or it is none that is known here.
+/// The connection broke, or the transport refuses it.
 pub(super) async fn receive<E, M>(
     inbox: &mut Streaming<E>,
     message: impl Fn(E) -> Option<M>,
-) -> Result<Option<M>, Ended> {
+) -> Result<Heard<M>, Ended> {
     match inbox.message().await {
-        Ok(None) => Ok(None),
-        Ok(Some(envelope)) => match message(envelope) {
-            Some(message) => Ok(Some(message)),
-            // Perhaps one of a newer protocol.
-            None => Err(ApiError::invalid_field("message", "is none that this coordinator knows").into()),
-        },
+        Ok(None) => Ok(Heard::End),
+        Ok(Some(envelope)) => Ok(message(envelope).map_or(Heard::Unknown, Heard::Message)),
         // The connection broke: nobody hears an answer.
         Err(status) if is_broken(&status) => Err(Ended::Gone),
         Err(status) => Err(ApiError::of_transport(&status).into()),
@@ -95,7 +101,13 @@ pub(super) async fn first<E, M, H>(
 ) -> Result<Option<H>, Ended> {
     let said = tokio::time::timeout(patience, receive(inbox, message)).await;
     let said = said.map_err(|_| ApiError::deadline(format!("no hello within {patience:?}")))?;
-    let Some(said) = said? else { return Ok(None) };
+    let said = match said? {
+        Heard::Message(said) => said,
+        Heard::Unknown => {
+            return Err(ApiError::invalid_field("message", "is none that this coordinator knows").into());
+        }
+        Heard::End => return Ok(None),
+    };
     match hello(said) {
         Some(hello) => Ok(Some(hello)),
         None => Err(ApiError::invalid_field("hello", "must be the first message").into()),

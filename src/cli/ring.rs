@@ -8,6 +8,7 @@ use super::output::Output;
 use super::paint::Tone;
 use super::table::{Cell, Column, Look, Table};
 use dvms_proto::v1::{GetRingRequest, Partition, Ring, RingMember};
+use std::fmt::Write as _;
 
 /// Hosts that a line names.
 const NAMED: usize = 8;
@@ -56,6 +57,9 @@ pub(crate) fn run(arguments: &Arguments, server: &str, output: Output) -> Result
 /// Members, then partitions.
 fn picture(look: Look, ring: &Ring) -> String {
     let mut text = members(look, ring);
+    for member in ring.members.iter().filter(|member| !member.no_link.is_empty()) {
+        let _ = write!(text, "\nNo link from {} to {}: {}\n", ring.name, member.name, safe(&member.no_link));
+    }
     let led = ring.members.iter().flat_map(|member| member.partitions.iter().map(move |led| (member, led)));
     let led: Vec<_> = led.collect();
     if led.is_empty() {
@@ -102,6 +106,8 @@ fn members(look: Look, ring: &Ring) -> String {
 fn state(ring: &Ring, member: &RingMember) -> Cell {
     if member.name == ring.name {
         Cell::toned(Tone::Good, "answers")
+    } else if member.reachable && !member.no_link.is_empty() {
+        Cell::toned(Tone::Bad, "NO LINK")
     } else if member.reachable {
         Cell::toned(Tone::Good, "reachable")
     } else {
@@ -195,6 +201,14 @@ mod tests {
         // What a silent one has is not known.
         let west = text.lines().find(|line| line.starts_with("west")).unwrap();
         assert!(!west.contains('3'), "{west}");
+        let mut strange = member("north", true);
+        strange.no_link = "north speaks version 9".into();
+        let ring = Ring { name: "east".into(), members: vec![member("east", true), strange] };
+        let text = picture(look, &ring);
+        assert!(
+            text.contains("NO LINK") && text.contains("from east to north: north speaks version 9\n"),
+            "{text}"
+        );
         let calm = picture(look, &Ring { name: "east".into(), members: vec![member("east", true)] });
         assert!(calm.contains("No partition goes over several coordinators now."), "{calm}");
     }

@@ -19,6 +19,8 @@ mod testing;
 mod view;
 
 pub use driver::registry;
-pub use handle::{AgentSession, AttachError, Change, Coordinator, Link, OperateError, Reports, Subscription};
+pub use handle::{
+    AgentSession, AttachError, Change, Coordinator, Link, OperateError, Reports, Subscription, Teller,
+};
 pub use settings::Settings;
 pub use view::{EVENTS_KEPT, Figures, OtherMember, PLANS_KEPT, PartitionView, RingView};

@@ -2,7 +2,7 @@
 //! stands; what is lost is told again by whoever needs it.
 
 use super::inventory::{HostEntry, VmEntry};
-use crate::partition::{Epoch, Message, PartitionId};
+use crate::partition::{Body, Epoch, Message, PartitionId};
 use crate::record::{ActionKey, ActionProgress, AdminState, Connection, Hello, Order, Usage, VmReport};
 use dvms_solver::file::Labels;
 use serde::{Deserialize, Serialize};
@@ -215,7 +215,73 @@ impl Fnv {
     }
 }
 
+/// What a frame says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Read {
+    /// This.
+    Frame(Box<Frame>),
+    /// Something that this version does not know; which kind.
+    Unknown(String),
+}
+
 impl Frame {
+    /// All types.
+    const KINDS: [&str; 17] = [
+        "protocol",
+        "hosts",
+        "cell",
+        "same",
+        "again",
+        "order",
+        "inbound",
+        "landed",
+        "cancel",
+        "ask",
+        "acknowledge",
+        "where",
+        "seen",
+        "dropped",
+        "taken",
+        "leaving",
+        "progress",
+    ];
+
+    /// Reads a frame. Fields that are not known are passed over; a frame or a message of the protocol of a kind that is not
+    /// known is told as such: a newer member may send it, and who sends it again knows that frames get lost.
+    ///
+    /// # Errors
+    /// It is no frame, or one of a kind that is known with something in it that cannot be.
+    pub fn read(json: &str) -> Result<Read, String> {
+        #[derive(Deserialize)]
+        struct Kind {
+            r#type: String,
+        }
+        #[derive(Deserialize)]
+        struct Said {
+            message: Within,
+        }
+        #[derive(Deserialize)]
+        struct Within {
+            body: Kind,
+        }
+        let fault = match serde_json::from_str(json) {
+            Ok(frame) => return Ok(Read::Frame(Box::new(frame))),
+            Err(fault) => fault.to_string(),
+        };
+        let Ok(Kind { r#type: kind }) = serde_json::from_str(json) else { return Err(fault) };
+        if !Self::KINDS.contains(&kind.as_str()) {
+            return Ok(Read::Unknown(kind));
+        }
+        match serde_json::from_str(json) {
+            Ok(Said { message: Within { body } })
+                if kind == "protocol" && !Body::KINDS.contains(&body.r#type.as_str()) =>
+            {
+                Ok(Read::Unknown(format!("{kind} {}", body.r#type)))
+            }
+            _ => Err(fault),
+        }
+    }
+
     /// Its type, as on the wire.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -321,6 +387,46 @@ impl Neighbour {
             usage: self.usage,
             vms,
             dropped: BTreeSet::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names between back-quotes after "expected one of".
+    fn expected<T: serde::de::DeserializeOwned + std::fmt::Debug>() -> Vec<String> {
+        let fault = serde_json::from_str::<T>(r#"{"type":"no such thing"}"#).unwrap_err().to_string();
+        let (_, names) = fault.split_once("expected one of").unwrap();
+        names.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn all_kinds_are_listed() {
+        assert_eq!(expected::<Frame>(), Frame::KINDS);
+        assert_eq!(expected::<Body>(), Body::KINDS);
+    }
+
+    #[test]
+    fn what_is_new_in_a_frame_is_passed_over_and_what_cannot_be_is_refused() {
+        let read = |json: &str| Frame::read(json);
+        let same = Read::Frame(Box::new(Frame::Same { digest: 7 }));
+        assert_eq!(read(r#"{"type":"same","digest":7,"since":{"a":[1]}}"#).unwrap(), same);
+        assert_eq!(read(r#"{"type":"mood","how":"good"}"#).unwrap(), Read::Unknown("mood".into()));
+        let foreign =
+            r#"{"type":"protocol","message":{"free":1,"clock":2,"body":{"type":"applaud","why":3}}}"#;
+        assert_eq!(read(foreign).unwrap(), Read::Unknown("protocol applaud".into()));
+        for wrong in [
+            "",
+            "[]",
+            "{}",
+            r#"{"type":7}"#,
+            r#"{"type":"same","digest":"x"}"#,
+            r#"{"type":"protocol","message":7}"#,
+            r#"{"type":"protocol","message":{"body":{"type":"offer"}}}"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -106,4 +106,6 @@ pub struct Figures {
     pub frames: BTreeMap<&'static str, u64>,
     /// Bytes of those that were sent.
     pub peer_bytes: u64,
+    /// Messages of agents and coordinators that this version does not know, by who sent them: `agent`, `coordinator`.
+    pub passed_over: BTreeMap<&'static str, u64>,
 }

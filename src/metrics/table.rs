@@ -113,6 +113,12 @@ pub(super) const METRICS: &[Metric] = &[
     counter("dvms_peer_bytes_total", &[], "bytes of frames that were sent to other coordinators", |s| {
         one(s.figures.peer_bytes as f64)
     }),
+    counter(
+        "dvms_messages_passed_over_total",
+        &["from"],
+        "messages that this version does not know so far",
+        |s| by(&s.figures.passed_over),
+    ),
     counter("dvms_calls_total", &["method", "code"], "calls of the API that ended so far", |s| {
         calls(s, |count| count.calls as f64)
     }),

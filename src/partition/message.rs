@@ -235,3 +235,11 @@ pub enum Body {
         into: PartitionId,
     },
 }
+
+impl Body {
+    /// All types, as on the wire.
+    pub(crate) const KINDS: [&str; 16] = [
+        "reserve", "granted", "renew", "renewed", "release", "revoked", "freed", "concern", "calm", "offer",
+        "accept", "decline", "withdraw", "handover", "adopt", "invite",
+    ];
+}

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Transaction};
 const APPLICATION: i64 = 0x6476_6d73;
 
 /// One script a version: the first makes version 1 of an empty file. Never edit one that was released.
-const MIGRATIONS: [&str; VERSION as usize] = [
+pub(super) const MIGRATIONS: [&str; VERSION as usize] = [
     "
     -- One row: numbers that must outlive the process.
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;

@@ -100,6 +100,52 @@ fn everything_is_there_after_a_restart() {
     assert_eq!(store.known_hosts().unwrap(), [host]);
 }
 
+/// What the first version wrote.
+const PLAN_OF_VERSION_1: &str = r#"{
+    "id": "01", "state": "SUCCEEDED", "mode": "auto", "trigger": "OVERLOAD", "purpose": "relieve h1", "event_ids": [7],
+    "hosts": ["h1", "h2"], "actions": [], "created": {"secs_since_epoch": 1700000000, "nanos_since_epoch": 123000000},
+    "solved": null, "started": null, "ended": null, "message": "", "successor": "", "revision": 1
+}"#;
+const EVENT_OF_VERSION_1: &str = r#"{
+    "id": 5, "time": {"secs_since_epoch": 5, "nanos_since_epoch": 0}, "kind": "OVERLOAD", "severity": "WARNING",
+    "host": "h1", "message": "h1 uses 9100 of 8000 millicores"
+}"#;
+
+#[test]
+fn a_store_of_each_version_before_is_opened_with_all_that_is_in_it() {
+    for version in 1..schema::VERSION {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        {
+            let older = Connection::open(&path).unwrap();
+            for script in &schema::MIGRATIONS[..usize::try_from(version).unwrap()] {
+                older.execute_batch(script).unwrap();
+            }
+            let mark = format!("PRAGMA application_id = {}; PRAGMA user_version = {version};", 0x6476_6d73);
+            older.execute_batch(&mark).unwrap();
+            let plan = "INSERT INTO plans (id, state, ended, record) VALUES ('01', 'SUCCEEDED', 1, ?1)";
+            older.execute(plan, [PLAN_OF_VERSION_1]).unwrap();
+            let event = "INSERT INTO events VALUES (5, 'OVERLOAD', ?1)";
+            older.execute(event, [EVENT_OF_VERSION_1]).unwrap();
+            older.execute_batch("INSERT INTO counters VALUES ('epoch', 4096)").unwrap();
+            older.execute_batch("INSERT INTO host_states VALUES ('h2', 'DRAINING')").unwrap();
+        }
+        let mut store = Store::open(folder.path()).unwrap();
+        let found = store.plans(10).unwrap();
+        assert_eq!(found, [plan("01", PlanState::Succeeded)], "version {version}");
+        assert_eq!(store.events(10).unwrap()[0].host, "h1");
+        assert_eq!(store.host_states().unwrap(), BTreeMap::from([("h2".into(), AdminState::Draining)]));
+        assert!(store.next_epoch(0).unwrap() > 4096, "epochs rise over the upgrade");
+        store.save_plan(&plan("02", PlanState::Queued)).unwrap();
+        drop(store);
+        assert_eq!(
+            Store::open(folder.path()).unwrap().plans(10).unwrap().len(),
+            2,
+            "it is of this version now"
+        );
+    }
+}
+
 #[test]
 fn hosts_of_an_older_version_have_no_vms() {
     let store = Store::open_in_memory().unwrap();
@@ -229,6 +275,7 @@ fn what_cannot_be_used_is_refused_with_a_word_on_what_to_do() {
         newer.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
     });
     assert!(matches!(error, StoreError::Newer { found, .. } if found == schema::VERSION + 1), "{error}");
+    assert!(error.to_string().contains("Run that version, or restore the file"), "{error}");
 
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = Store::open(&file.path().join("below")).unwrap_err();

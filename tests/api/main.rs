@@ -16,4 +16,5 @@ mod ring;
 mod scale;
 mod sessions;
 mod support;
+mod versions;
 mod why;

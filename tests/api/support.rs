@@ -48,6 +48,7 @@ pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
 pub struct Server {
     pub address: SocketAddr,
     pub calls: Calls,
+    pub coordinator: Coordinator,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -72,10 +73,11 @@ impl Server {
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let calls = options.calls.clone();
+        let served = coordinator.clone();
         let task = tokio::spawn(async move {
-            serve(listener, coordinator, solver, options, stopped).await.unwrap();
+            serve(listener, served, solver, options, stopped).await.unwrap();
         });
-        Self { address, calls, stop, task }
+        Self { address, calls, coordinator, stop, task }
     }
 
     pub async fn channel(&self) -> Channel {

@@ -17,7 +17,7 @@ pub(super) fn hello(
     driver: &str,
     description: &HostDescription,
     epoch: u64,
-    protocol_version: u32,
+    spoken: std::ops::RangeInclusive<u32>,
 ) -> pb::Hello {
     let migration_uri = match identity.migration_uri.as_str() {
         "" if driver == "libvirt" => format!("qemu+tcp://{host}/system"),
@@ -27,7 +27,8 @@ pub(super) fn hello(
         host: host.to_owned(),
         boot_id: identity.boot_id.clone().unwrap_or_else(kernel_boot_id),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-        protocol_version,
+        protocol_version: *spoken.start(),
+        newest_protocol_version: *spoken.end(),
         epoch,
         labels: identity.labels.clone(),
         capacity: Some(capacity(identity, description)),

@@ -21,8 +21,8 @@ const WAITING: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest that the coordinator may take to end a session that the agent leaves.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// What this agent speaks.
-const PROTOCOL_VERSION: u32 = 1;
+/// Versions of the protocol that this agent speaks, from the oldest to the newest.
+const SPOKEN: std::ops::RangeInclusive<u32> = 1..=1;
 const SHORTEST_INTERVAL_MS: u32 = 100;
 const LONGEST_INTERVAL_MS: u32 = 60_000;
 /// A definition of a VM may be long; a message is not.
@@ -85,15 +85,10 @@ pub(super) async fn open<'l>(link: &'l mut Link, endpoint: &Endpoint) -> Result<
     let (out, outbox) = mpsc::channel(WAITING);
     let description = link.watched.description.borrow_and_update().clone();
     let host = link.identity.host.clone().unwrap_or_else(|| description.name.clone());
-    let hello = convert::hello(
-        &link.identity,
-        &host,
-        link.driver,
-        &description,
-        link.actions.epoch(),
-        PROTOCOL_VERSION,
-    );
-    let mut session = Session { link, out, host, told: Sample::default(), told_actions: 0 };
+    let hello =
+        convert::hello(&link.identity, &host, link.driver, &description, link.actions.epoch(), SPOKEN);
+    let mut session =
+        Session { link, out, host, told: Sample::default(), told_actions: 0, told_unknown: false };
     session.send(Out::Hello(hello)).await?;
 
     let opening = client.session(ReceiverStream::new(outbox));
@@ -113,6 +108,8 @@ struct Session<'l> {
     told: Sample,
     /// Up to which revision the coordinator knows the actions.
     told_actions: u64,
+    /// It was said that something of the coordinator's is passed over.
+    told_unknown: bool,
 }
 
 impl Session<'_> {
@@ -147,16 +144,18 @@ impl Session<'_> {
     }
 
     fn welcome(&mut self, first: Option<pb::SessionResponse>) -> Result<(), Ending> {
-        let welcome = match first.and_then(|response| response.message) {
-            Some(In::Welcome(welcome)) => welcome,
-            Some(In::GoAway(go_away)) => return Err(gone(go_away)),
+        let welcome = match first.map(|response| response.message) {
+            Some(Some(In::Welcome(welcome))) => welcome,
+            Some(Some(In::GoAway(go_away))) => return Err(gone(go_away)),
             Some(_) => return Err(Ending::Lost("the coordinator did not begin with a welcome".into())),
             None => return Err(Ending::Lost("the coordinator ended the stream".into())),
         };
-        if welcome.protocol_version != PROTOCOL_VERSION {
+        if !SPOKEN.contains(&welcome.protocol_version) {
             let message = format!(
-                "the coordinator speaks version {}, this agent {PROTOCOL_VERSION}",
-                welcome.protocol_version
+                "the coordinator speaks version {} of the protocol, this agent {} to {}; upgrade the older of the two",
+                welcome.protocol_version,
+                SPOKEN.start(),
+                SPOKEN.end()
             );
             return Err(Ending::Lost(message));
         }
@@ -206,8 +205,9 @@ impl Session<'_> {
         actions.mark_changed();
         loop {
             tokio::select! {
-                message = inbox.message() => match message?.and_then(|response| response.message) {
-                    Some(message) => self.receive(message).await?,
+                message = inbox.message() => match message?.map(|response| response.message) {
+                    Some(Some(message)) => self.receive(message).await?,
+                    Some(None) => self.pass_over(),
                     None => return Err(Ending::Lost("the coordinator ended the stream".into())),
                 },
                 changed = samples.changed() => {
@@ -228,6 +228,16 @@ impl Session<'_> {
                     self.progress().await?;
                 }
             }
+        }
+    }
+
+    /// A newer coordinator may say what this agent does not know.
+    fn pass_over(&mut self) {
+        if !std::mem::replace(&mut self.told_unknown, true) {
+            tracing::warn!(
+                "the coordinator says what this agent does not know, and is perhaps newer: that is passed over, now and \
+                 later"
+            );
         }
     }
 

@@ -4,8 +4,10 @@ use crate::api::convert::{
     delta_from_wire, hello_from_wire, inventory_from_wire, order_to_wire, progress_from_wire,
 };
 use crate::api::error::ApiError;
-use crate::api::stream::{Caller, Ended, first, receive};
-use crate::coordinator::{AttachError, Coordinator, Reports};
+use crate::api::stream::{Caller, Ended, Heard, first, receive};
+use crate::api::unknown::Unknown;
+use crate::api::versions::Versions;
+use crate::coordinator::{AttachError, Coordinator, Reports, Teller};
 use crate::record::{Order, Report};
 use dvms_proto::v1 as pb;
 use pb::session_request::Message as In;
@@ -14,8 +16,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tonic::Streaming;
 
-/// What this coordinator speaks.
-const PROTOCOL_VERSION: u32 = 1;
+/// Versions of the protocol between agents and coordinators.
+const SPOKEN: Versions = Versions { oldest: 1, newest: 1 };
 /// Longest that an agent may take to say hello, and to read what it is told.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -30,14 +32,7 @@ pub(super) async fn hold(
     let hello = |message| if let In::Hello(hello) = message { Some(hello) } else { None };
     let hello = first(&mut inbox, |request| request.message, hello, PATIENCE).await?;
     let Some(hello) = hello else { return Ok(()) };
-    if hello.protocol_version != PROTOCOL_VERSION {
-        let message = format!(
-            "the agent speaks version {} of the protocol, this coordinator {PROTOCOL_VERSION}; upgrade the older \
-             of the two",
-            hello.protocol_version
-        );
-        return Err(ApiError::protocol_version(message).into());
-    }
+    let version = judged(&coordinator, &hello)?;
     let hello = hello_from_wire(hello).map_err(ApiError::invalid)?;
     let host = hello.host.clone();
     let session = coordinator.attach(hello).await.map_err(ApiError::from)?;
@@ -45,11 +40,12 @@ pub(super) async fn hold(
         coordinator: coordinator.name().to_owned(),
         epoch: session.epoch,
         report_interval_ms: u32::try_from(session.report_interval.as_millis()).unwrap_or(u32::MAX),
-        protocol_version: PROTOCOL_VERSION,
+        protocol_version: version,
     };
     tell(&agent, Out::Welcome(welcome)).await?;
+    let unknown = Unknown::of(coordinator, Teller::Agent, &host);
     let ended = tokio::select! {
-        ended = listen(&mut inbox, &session.reports, &host) => ended,
+        ended = listen(&mut inbox, &session.reports, &host, unknown) => ended,
         ended = command(session.orders, session.epoch, &host, &agent) => ended,
     };
     if let Err(Ended::Error(error)) = &ended {
@@ -58,16 +54,33 @@ pub(super) async fn hold(
     ended
 }
 
+/// The version of the protocol that is spoken with an agent that says this.
+fn judged(coordinator: &Coordinator, hello: &pb::Hello) -> Result<u32, ApiError> {
+    let oldest = hello.protocol_version;
+    let theirs = Versions { oldest, newest: hello.newest_protocol_version.max(oldest) };
+    SPOKEN.common(theirs).ok_or_else(|| {
+        let own = format!("coordinator {} ({})", coordinator.name(), env!("CARGO_PKG_VERSION"));
+        let agent = format!("the agent of host {} ({})", hello.host, hello.agent_version);
+        let message = SPOKEN.nothing_in_common("agents and coordinators", &own, theirs, &agent);
+        tracing::warn!("an agent is refused: {message}");
+        ApiError::protocol_version(message)
+    })
+}
+
 /// Takes what the agent says, until it says no more.
 async fn listen(
     inbox: &mut Streaming<pb::SessionRequest>,
     reports: &Reports,
     host: &str,
+    mut unknown: Unknown,
 ) -> Result<(), Ended> {
-    while let Some(message) = receive(inbox, |request| request.message).await? {
-        reports.send(report(message, host)?).await.map_err(ApiError::from)?;
+    loop {
+        match receive(inbox, |request| request.message).await? {
+            Heard::Message(message) => reports.send(report(message, host)?).await.map_err(ApiError::from)?,
+            Heard::Unknown => unknown.pass_over("a message of the session"),
+            Heard::End => return Ok(()),
+        }
     }
-    Ok(())
 }
 
 fn report(message: In, host: &str) -> Result<Report, ApiError> {

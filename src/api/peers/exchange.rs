@@ -1,10 +1,12 @@
 //! `PeerService`: what other members say.
 
-use super::{NEWEST, OLDEST, PATIENCE, common};
+use super::{PATIENCE, SPOKEN};
 use crate::api::error::ApiError;
-use crate::api::stream::{Answers, Caller, Ended, answers, first, receive};
-use crate::coordinator::Coordinator;
-use crate::coordinator::peers::Frame;
+use crate::api::stream::{Answers, Caller, Ended, Heard, answers, first, receive};
+use crate::api::unknown::Unknown;
+use crate::api::versions::Versions;
+use crate::coordinator::peers::{Frame, Read};
+use crate::coordinator::{Coordinator, Teller};
 use dvms_proto::v1 as pb;
 use pb::exchange_request::Message as In;
 use pb::exchange_response::Message as Out;
@@ -58,20 +60,30 @@ async fn listen(
         software: env!("CARGO_PKG_VERSION").to_owned(),
     };
     say(&member, Out::Welcome(welcome)).await?;
-    while let Some(message) = receive(&mut inbox, |request| request.message).await? {
-        match message {
-            In::Ping(pb::PeerPing { number }) => say(&member, Out::Pong(pb::PeerPong { number })).await?,
-            In::Frame(pb::PeerFrame { json }) => {
-                let frame: Frame = serde_json::from_str(&json)
-                    .map_err(|error| ApiError::invalid_field("frame.json", error.to_string()))?;
-                if !coordinator.hear(&from, frame).await {
-                    return Err(ApiError::shutting_down().into());
+    let mut unknown = Unknown::of(coordinator.clone(), Teller::Coordinator, &from);
+    loop {
+        match receive(&mut inbox, |request| request.message).await? {
+            Heard::Message(In::Ping(pb::PeerPing { number })) => {
+                say(&member, Out::Pong(pb::PeerPong { number })).await?;
+            }
+            Heard::Message(In::Frame(pb::PeerFrame { json })) => {
+                let frame = Frame::read(&json).map_err(|why| ApiError::invalid_field("frame.json", why))?;
+                match frame {
+                    Read::Frame(frame) => {
+                        if !coordinator.hear(&from, *frame).await {
+                            return Err(ApiError::shutting_down().into());
+                        }
+                    }
+                    Read::Unknown(kind) => unknown.pass_over(&kind),
                 }
             }
-            In::Hello(_) => return Err(ApiError::invalid_field("hello", "must be sent once").into()),
+            Heard::Message(In::Hello(_)) => {
+                return Err(ApiError::invalid_field("hello", "must be sent once").into());
+            }
+            Heard::Unknown => unknown.pass_over("a message of the stream"),
+            Heard::End => return Ok(()),
         }
     }
-    Ok(())
 }
 
 /// The version of the protocol that is spoken with who says this.
@@ -86,11 +98,9 @@ fn judged(coordinator: &Coordinator, hello: &pb::PeerHello) -> Result<u32, ApiEr
         let message = format!("{member:?} is none of the other ring.members of {me:?}");
         return Err(ApiError::foreign_member(message));
     }
-    common(*oldest_version, *newest_version).ok_or_else(|| {
-        ApiError::protocol_version(format!(
-            "{member} speaks versions {oldest_version} to {newest_version} of the protocol between coordinators, {me} \
-             {OLDEST} to {NEWEST}; upgrade the older of the two"
-        ))
+    let theirs = Versions { oldest: *oldest_version, newest: *newest_version };
+    SPOKEN.common(theirs).ok_or_else(|| {
+        ApiError::protocol_version(SPOKEN.nothing_in_common("coordinators", me, theirs, member))
     })
 }
 

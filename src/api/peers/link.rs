@@ -1,8 +1,10 @@
 //! The own side of links: one stream to each other member, kept open.
 
-use super::{NEWEST, OLDEST, PATIENCE, common, endpoint};
+use super::{Faults, PATIENCE, SPOKEN, endpoint};
 use crate::api::error::with_causes;
-use crate::coordinator::Coordinator;
+use crate::api::unknown::Unknown;
+use crate::api::versions::Versions;
+use crate::coordinator::{Coordinator, Teller};
 use dvms_proto::v1 as pb;
 use pb::exchange_request::Message as Out;
 use pb::exchange_response::Message as In;
@@ -25,9 +27,9 @@ const SILENT_AFTER: Duration = Duration::from_secs(3);
 /// First and longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// Keeps links to all other members, whoever these are, until `stopped`.
-pub(in crate::api) fn keep_links(coordinator: &Coordinator, stopped: &CancellationToken) {
-    let (coordinator, stopped) = (coordinator.clone(), stopped.clone());
+/// Keeps links to all other members, whoever these are, until `stopped`; tells `faults` of those that do not stand.
+pub(in crate::api) fn keep_links(coordinator: &Coordinator, faults: &Faults, stopped: &CancellationToken) {
+    let (coordinator, faults, stopped) = (coordinator.clone(), faults.clone(), stopped.clone());
     tokio::spawn(async move {
         let mut kept: BTreeMap<(String, String), CancellationToken> = BTreeMap::new();
         let mut looks = tokio::time::interval(LOOK_EVERY);
@@ -45,9 +47,10 @@ pub(in crate::api) fn keep_links(coordinator: &Coordinator, stopped: &Cancellati
             for member in wanted {
                 kept.entry(member.clone()).or_insert_with(|| {
                     let ended = stopped.child_token();
-                    let (coordinator, until) = (coordinator.clone(), ended.clone());
+                    let (coordinator, faults, until) = (coordinator.clone(), faults.clone(), ended.clone());
                     tokio::spawn(async move {
-                        until.run_until_cancelled(keep(&coordinator, &member.0, &member.1)).await;
+                        until.run_until_cancelled(keep(&coordinator, &faults, &member.0, &member.1)).await;
+                        faults.clear(&member.0);
                     });
                     ended
                 });
@@ -56,23 +59,17 @@ pub(in crate::api) fn keep_links(coordinator: &Coordinator, stopped: &Cancellati
     });
 }
 
-async fn keep(coordinator: &Coordinator, member: &str, address: &str) {
+async fn keep(coordinator: &Coordinator, faults: &Faults, member: &str, address: &str) {
     let mut pause = PAUSES.0;
-    let mut told = String::new();
     loop {
         let begun = Instant::now();
-        match hold(coordinator, member, address).await {
-            Ok(()) => return,
-            Err(why) => {
-                // The same again is said once.
-                if why != told {
-                    tracing::warn!(member, address, "no link: {why}");
-                    told = why;
-                }
-            }
+        let Err(why) = hold(coordinator, faults, member, address).await else { return };
+        // The same again is said once.
+        if faults.set(member, &why) {
+            tracing::warn!(member, address, "no link: {why}");
         }
         if begun.elapsed() > SILENT_AFTER {
-            (pause, told) = (PAUSES.0, String::new());
+            pause = PAUSES.0;
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSES.1);
@@ -80,7 +77,7 @@ async fn keep(coordinator: &Coordinator, member: &str, address: &str) {
 }
 
 /// Holds one stream until it breaks; `Ok` when the coordinator has stopped.
-async fn hold(coordinator: &Coordinator, member: &str, address: &str) -> Result<(), String> {
+async fn hold(coordinator: &Coordinator, faults: &Faults, member: &str, address: &str) -> Result<(), String> {
     let endpoint = endpoint(address).map_err(|error| with_causes(&error))?;
     let channel = endpoint.connect().await.map_err(|error| with_causes(&error))?;
     let mut client = PeerServiceClient::new(channel);
@@ -88,8 +85,8 @@ async fn hold(coordinator: &Coordinator, member: &str, address: &str) -> Result<
     let hello = pb::PeerHello {
         member: coordinator.name().to_owned(),
         to: member.to_owned(),
-        oldest_version: OLDEST,
-        newest_version: NEWEST,
+        oldest_version: SPOKEN.oldest,
+        newest_version: SPOKEN.newest,
     };
     send(&out, Out::Hello(hello)).await?;
     let late = |_| format!("no answer within {PATIENCE:?}");
@@ -97,22 +94,23 @@ async fn hold(coordinator: &Coordinator, member: &str, address: &str) -> Result<
     let answer = tokio::time::timeout(PATIENCE, opening).await.map_err(late)?;
     let mut inbox = answer.map_err(|status| status.message().to_owned())?.into_inner();
     let first = tokio::time::timeout(PATIENCE, next(&mut inbox)).await.map_err(late)??;
-    let In::Welcome(welcome) = first else { return Err("it did not begin with a welcome".to_owned()) };
-    if common(welcome.version, welcome.version).is_none() {
-        return Err(format!(
-            "it wants to speak version {} of the protocol, this coordinator speaks {OLDEST} to {NEWEST}",
-            welcome.version
-        ));
+    let Some(In::Welcome(welcome)) = first else { return Err("it did not begin with a welcome".to_owned()) };
+    let theirs = Versions { oldest: welcome.version, newest: welcome.version };
+    if SPOKEN.common(theirs).is_none() {
+        return Err(SPOKEN.nothing_in_common("coordinators", coordinator.name(), theirs, member));
     }
-    tracing::info!(member, version = welcome.software, "a link stands");
+    tracing::info!(member, version = welcome.software, protocol = welcome.version, "a link stands");
     let Some(link) = coordinator.link(member).await else { return Ok(()) };
-    speak(link, &out, &mut inbox).await
+    faults.clear(member);
+    let unknown = Unknown::of(coordinator.clone(), Teller::Coordinator, member);
+    speak(link, &out, &mut inbox, unknown).await
 }
 
 async fn speak(
     mut link: crate::coordinator::Link,
     out: &mpsc::Sender<pb::ExchangeRequest>,
     inbox: &mut Streaming<pb::ExchangeResponse>,
+    mut unknown: Unknown,
 ) -> Result<(), String> {
     let mut ticks = tokio::time::interval(PING_EVERY);
     let mut number = 0;
@@ -127,13 +125,14 @@ async fn speak(
                 send(out, Out::Frame(pb::PeerFrame { json })).await?;
             }
             message = next(inbox) => match message? {
-                In::Pong(pong) => {
+                Some(In::Pong(pong)) => {
                     if let Some(then) = asked.filter(|_| pong.number == number) {
                         asked = None;
                         link.measured(then.elapsed()).await;
                     }
                 }
-                In::Welcome(_) => return Err("it sent a second welcome".to_owned()),
+                Some(In::Welcome(_)) => return Err("it sent a second welcome".to_owned()),
+                None => unknown.pass_over("an answer of the stream"),
             },
             _ = ticks.tick() => match asked {
                 Some(then) if then.elapsed() > SILENT_AFTER => {
@@ -161,7 +160,8 @@ async fn send(out: &mpsc::Sender<pb::ExchangeRequest>, message: Out) -> Result<(
     }
 }
 
-async fn next(inbox: &mut Streaming<pb::ExchangeResponse>) -> Result<In, String> {
+/// The next answer; `None` = one that is not known here.
+async fn next(inbox: &mut Streaming<pb::ExchangeResponse>) -> Result<Option<In>, String> {
     let message = inbox.message().await.map_err(|status| status.message().to_owned())?;
-    message.and_then(|answer| answer.message).ok_or_else(|| "it ended the stream".to_owned())
+    Ok(message.ok_or_else(|| "it ended the stream".to_owned())?.message)
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
+use tonic_types::StatusExt as _;
 
 /// Header of a call that is for the called member alone; nobody else is asked.
 pub const LOCAL_HEADER: &str = "dvms-local";
@@ -147,7 +148,12 @@ impl Others {
 }
 
 fn is_silence(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown)
+    match status.code() {
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => true,
+        // One of another version has no such method. Who refuses a field has it.
+        Code::Unimplemented => status.get_details_bad_request().is_none(),
+        _ => false,
+    }
 }
 
 /// A page of what all members have, from a page of each.
@@ -240,6 +246,8 @@ mod tests {
         let silent = vec![("north".to_owned(), Err(Status::unavailable("gone")))];
         let (found, names) = merged(&page, own(), silent, Clone::clone, false).unwrap();
         assert_eq!((found.items, names), (vec!["a".to_owned()], vec!["north".to_owned()]));
+        let older = vec![("north".to_owned(), Err(Status::unimplemented("")))];
+        assert_eq!(merged(&page, own(), older, Clone::clone, false).unwrap().1, ["north"]);
         let refuses = vec![("north".to_owned(), Err(Status::invalid_argument("no")))];
         assert_eq!(
             merged(&page, own(), refuses, Clone::clone, false).unwrap_err().code(),

@@ -1,6 +1,6 @@
 //! `RingService`: the members, their cells and partitions.
 
-use super::{Others, PATIENCE, alone};
+use super::{Faults, Others, PATIENCE, alone};
 use crate::coordinator::{Coordinator, OtherMember, PartitionView, RingView};
 use crate::record::Connection;
 use dvms_proto::v1 as pb;
@@ -13,11 +13,13 @@ use tonic::{Request, Response, Status};
 pub(in crate::api) struct RingAnswers {
     coordinator: Coordinator,
     others: Others,
+    faults: Faults,
 }
 
 impl RingAnswers {
-    pub(in crate::api) fn new(coordinator: Coordinator, others: Others) -> Self {
-        Self { coordinator, others }
+    /// `faults`: why links do not stand.
+    pub(in crate::api) fn new(coordinator: Coordinator, others: Others, faults: Faults) -> Self {
+        Self { coordinator, others, faults }
     }
 
     /// This member.
@@ -37,6 +39,7 @@ impl RingAnswers {
             vms: self.coordinator.vms().len() as u32,
             partitions: view.partitions.iter().map(partition).collect(),
             events: view.events.clone(),
+            no_link: String::new(),
         }
     }
 
@@ -50,6 +53,7 @@ impl RingAnswers {
         };
         let known = answered.await.unwrap_or_default();
         pb::RingMember {
+            no_link: if seen.up { String::new() } else { self.faults.of(&seen.name) },
             name: seen.name,
             address: seen.address,
             site: seen.site,

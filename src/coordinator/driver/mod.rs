@@ -70,6 +70,7 @@ impl Coordinator {
             commands,
             stopped,
             peer_bytes: AtomicU64::new(0),
+            passed_over: Default::default(),
         });
         let driver = Driver {
             core,

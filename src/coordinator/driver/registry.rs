@@ -15,13 +15,31 @@ fn file(state_dir: &Path) -> PathBuf {
     state_dir.join("ring.json")
 }
 
+/// A member as others have written it: a newer one may say more of itself.
+#[derive(serde::Deserialize)]
+struct Written {
+    name: String,
+    address: String,
+    #[serde(default)]
+    site: String,
+}
+
+impl From<Written> for RingMember {
+    fn from(Written { name, address, site }: Written) -> Self {
+        Self { name, address, site }
+    }
+}
+
 /// Members that were last known; none where there is no file.
 ///
 /// # Errors
 /// The file cannot be read or says nothing that can be understood.
 pub fn last_known(state_dir: &Path) -> io::Result<Vec<RingMember>> {
     match std::fs::read(file(state_dir)) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other),
+        Ok(bytes) => {
+            let written: Vec<Written> = serde_json::from_slice(&bytes).map_err(io::Error::other)?;
+            Ok(written.into_iter().map(RingMember::from).collect())
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
@@ -60,8 +78,8 @@ pub async fn keep(coordinator: Coordinator, ring: Ring, state_dir: PathBuf) {
             Some(News::Entries(entries)) => {
                 let mut members: Vec<RingMember> = Vec::new();
                 for (name, value) in entries {
-                    match serde_json::from_str::<RingMember>(&value) {
-                        Ok(member) if member.name == name => members.push(member),
+                    match serde_json::from_str::<Written>(&value) {
+                        Ok(member) if member.name == name => members.push(member.into()),
                         _ => tracing::warn!(name, value, "etcd: an entry that is no member is left aside"),
                     }
                 }
@@ -83,5 +101,22 @@ pub async fn keep(coordinator: Coordinator, ring: Ring, state_dir: PathBuf) {
             }
             None => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_version_may_say_more_of_members() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"[{"name":"east","address":"10.0.0.1:7600","zone":"z"},{"name":"w","address":"b:1","site":"s"}]"#;
+        std::fs::write(file(folder.path()), text).unwrap();
+        let members = last_known(folder.path()).unwrap();
+        let shown: Vec<_> = members.iter().map(|one| (one.name.as_str(), one.site.as_str())).collect();
+        assert_eq!(shown, [("east", ""), ("w", "s")]);
+        remember(folder.path(), &members).unwrap();
+        assert_eq!(last_known(folder.path()).unwrap(), members);
     }
 }

@@ -35,6 +35,17 @@ pub(in crate::coordinator) struct Shared {
     pub(in crate::coordinator) stopped: watch::Receiver<bool>,
     /// Bytes that were sent to other coordinators.
     pub(in crate::coordinator) peer_bytes: AtomicU64,
+    /// Messages that were passed over, by who sent them.
+    pub(in crate::coordinator) passed_over: [AtomicU64; 2],
+}
+
+/// Who sends messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Teller {
+    /// An agent.
+    Agent,
+    /// Another coordinator.
+    Coordinator,
 }
 
 /// What the deciding task is asked.
@@ -388,7 +399,15 @@ impl Coordinator {
     #[must_use]
     pub fn figures(&self) -> Figures {
         let peer_bytes = self.shared.peer_bytes.load(Ordering::Relaxed);
-        Figures { peer_bytes, ..self.view().figures.clone() }
+        let count = |teller: Teller| self.shared.passed_over[teller as usize].load(Ordering::Relaxed);
+        let passed_over =
+            [("agent", count(Teller::Agent)), ("coordinator", count(Teller::Coordinator))].into();
+        Figures { peer_bytes, passed_over, ..self.view().figures.clone() }
+    }
+
+    /// A message that is not known here was passed over.
+    pub fn passed_over(&self, teller: Teller) {
+        self.shared.passed_over[teller as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Stops: no action is begun any more, running ones are left to their agents, sessions end, the state is
