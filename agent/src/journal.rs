@@ -94,6 +94,18 @@ pub enum JournalError {
         /// What is wrong.
         why: String,
     },
+    /// It is of another version.
+    #[error(
+        "the journal {} was written by another version of dvms-agent (form {found}; this one knows {VERSION}). Run that \
+         version: the file has what is under way, and which orders are too old",
+        path.display()
+    )]
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// Its form.
+        found: u32,
+    },
     /// Another agent uses it.
     #[error("another agent uses the state directory {}; each needs its own", path.display())]
     InUse {
@@ -272,9 +284,10 @@ fn replay(path: &Path, text: &[u8]) -> Result<Replayed, JournalError> {
         let line: Line = serde_json::from_slice(line).map_err(|error| damaged(error.to_string()))?;
         match line {
             Line::Version(VERSION) if i == 0 => {}
-            Line::Version(version) => {
-                return Err(damaged(format!("its version is {version}, not {VERSION}")));
+            Line::Version(found) if i == 0 => {
+                return Err(JournalError::Version { path: path.to_owned(), found });
             }
+            Line::Version(_) => return Err(damaged("a version comes first".into())),
             _ if i == 0 => return Err(damaged("it does not begin with a version".into())),
             Line::Epoch(seen) => epoch = epoch.max(seen),
             Line::Accepted { order, at, autostart } => {

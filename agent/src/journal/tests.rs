@@ -99,7 +99,10 @@ fn a_damaged_line_is_an_error_with_its_place() {
 fn a_later_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(FILE), "{\"Version\":2}\n").unwrap();
-    assert!(matches!(Journal::open(folder.path()), Err(JournalError::Damaged { line: 1, .. })));
+    let error = Journal::open(folder.path()).unwrap_err();
+    assert!(matches!(error, JournalError::Version { found: 2, .. }), "{error}");
+    // Whoever moved it away would lose what is under way.
+    assert!(error.to_string().contains("Run that version") && !error.to_string().contains("move"), "{error}");
 }
 
 #[test]

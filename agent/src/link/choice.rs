@@ -156,8 +156,9 @@ impl Choice {
 
     /// What to do while there is no session. `random`: from 0 to 1.
     pub(super) fn next(&mut self, now: Duration, random: f64) -> Step {
-        if now < self.not_before {
-            return Step::Wait(self.not_before - now);
+        let wait = self.not_before.saturating_sub(now);
+        if !wait.is_zero() {
+            return Step::Wait(wait);
         }
         if let Some((at, why)) = self.promised.take() {
             return self.take(at, why.to_owned());
@@ -179,8 +180,9 @@ impl Choice {
             seen.tried = false;
         }
         self.stale = self.measures();
-        self.not_before = now + jitter(self.backoff.next(), random);
-        Step::Wait(self.not_before - now)
+        let pause = jitter(self.backoff.next(), random);
+        self.not_before = now + pause;
+        Step::Wait(pause)
     }
 
     fn measures(&self) -> bool {
