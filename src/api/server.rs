@@ -81,8 +81,8 @@ pub enum ServeError {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// Serves the API until `stop`, then ends in order: no new work, the coordinator stops, streams end with
-/// UNAVAILABLE, connections are closed.
+/// Serves the API until `stop`, then ends in order: no new work, the coordinator hands over what it has if others serve
+/// on, and stops, streams end with UNAVAILABLE, connections are closed.
 ///
 /// # Errors
 /// Why it could not be served.
@@ -111,7 +111,7 @@ pub async fn serve(
     let faults = Faults::default();
     let answers = RingServiceServer::new(RingAnswers::new(coordinator.clone(), others, faults.clone()))
         .max_decoding_message_size(LARGEST_REQUEST);
-    keep_links(&coordinator, &faults, &stopping);
+    let links = keep_links(&coordinator, &faults, &stopped);
 
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in SERVICES {
@@ -146,6 +146,7 @@ pub async fn serve(
         }
         stopping.cancel();
         coordinator.shutdown().await;
+        links.end().await;
         stopped.cancel();
         closing.cancel();
         tokio::time::sleep(options.stop_timeout).await;

@@ -31,7 +31,9 @@ const THREADS_END: Duration = Duration::from_millis(500);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Every setting has a default that works; docs/OPERATIONS.md explains them. SIGTERM and Ctrl-C stop
-it in order, within server.stop_timeout_s: migrations that are under way are left to their agents.
+it in order, within server.stop_timeout_s: migrations that are under way are left to their agents, and
+their plans go on when it is started again. Where other coordinators serve on, its plans go on to their
+end before, within execution.finish_within_s, and its agents go to the others.
 A second signal ends it at once.
 
 Examples:
@@ -185,6 +187,7 @@ async fn serve(config: &Config, output: Output) -> Result<Exit, Failure> {
             Failure::new(format!("cannot read the last known members of the ring: {}", plain(&error)))
         })?;
     }
+    let finish = Duration::try_from_secs_f64(settings.execution.finish_within_s).unwrap_or(Duration::MAX);
     let solver = Arc::new(Engine);
     let coordinator = Coordinator::start(&name(config), settings, store, solver.clone())
         .map_err(|error| Failure::new(error.to_string()))?;
@@ -197,7 +200,8 @@ async fn serve(config: &Config, output: Output) -> Result<Exit, Failure> {
     // Clients that hang on are no reason to fail: they are left before the stop has to be forced.
     options.stop_timeout = limit.mul_f64(0.7);
     if let Some(listener) = figures {
-        let stopped = stop.clone().cancelled_owned();
+        let mut over = coordinator.stopped();
+        let stopped = async move { _ = over.wait_for(|over| *over).await };
         let serving = metrics::serve(listener, coordinator.clone(), options.calls.clone(), stopped);
         tokio::spawn(async move {
             if let Err(error) = serving.await {
@@ -207,16 +211,20 @@ async fn serve(config: &Config, output: Output) -> Result<Exit, Failure> {
     }
     announce(config, address, figures_at, output);
 
+    let mut over = coordinator.stopped();
     let serving = server::serve(listener, coordinator, solver, options, stop.clone().cancelled_owned());
     let forced = async {
         stop.cancelled().await;
+        // The coordinator keeps this itself, but for what hangs; alone it waits for nothing.
+        let _ = tokio::time::timeout(finish, over.wait_for(|over| *over)).await;
         tokio::time::sleep(limit).await;
     };
     tokio::select! {
         served = serving => served.map_err(|error| Failure::new(with_causes(&error)))?,
         () = forced => {
             let seconds = limit.as_secs_f64();
-            return Err(Failure::new(format!("the stop was forced after {seconds} s (server.stop_timeout_s)")));
+            let why = format!("the stop was forced: it took {seconds} s more than it may (server.stop_timeout_s)");
+            return Err(Failure::new(why));
         }
     }
     tracing::info!("stopped");
@@ -269,7 +277,7 @@ fn stop_on_signals() -> Result<CancellationToken, Failure> {
             }
         };
         received().await;
-        tracing::info!("stopping; migrations that are under way are left to their agents");
+        tracing::info!("stopping; a second signal ends it at once");
         stopping.cancel();
         let status = received().await;
         tracing::warn!("stopped at once by a second signal");

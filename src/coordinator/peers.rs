@@ -4,6 +4,7 @@
 use super::inventory::{HostEntry, VmEntry};
 use crate::partition::{Body, Epoch, Message, PartitionId};
 use crate::record::{ActionKey, ActionProgress, AdminState, Connection, Hello, Order, Usage, VmReport};
+use crate::store::KnownHost;
 use dvms_solver::file::Labels;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,6 +109,14 @@ pub enum Frame {
         host: String,
         /// The VMs.
         vms: Vec<VmReport>,
+    },
+    /// A host that has failed: the sender is being stopped, and the receiver is to look after it. Told again until `taken`
+    /// is heard.
+    Absent {
+        /// As it is kept, with its VMs.
+        host: Box<KnownHost>,
+        /// What operators want of it.
+        state: AdminState,
     },
     /// They are kept.
     Taken {
@@ -300,6 +309,7 @@ impl Frame {
             Self::Where { .. } => "where",
             Self::Seen { .. } => "seen",
             Self::Dropped { .. } => "dropped",
+            Self::Absent { .. } => "absent",
             Self::Taken { .. } => "taken",
             Self::Leaving => "leaving",
             Self::Progress { .. } => "progress",

@@ -164,6 +164,8 @@ pub struct Execution {
     pub vm_cool_down_s: f64,
     /// Plans in a row that are made for what failed ones left undone.
     pub max_replans: u32,
+    /// Seconds that a stop waits for plans that are carried out, where other coordinators take over; 0 = it does not.
+    pub finish_within_s: f64,
     /// Migrations at once, of all plans; 0 = no limit.
     pub max_concurrent: u32,
     /// MiB/s of the migrations of all plans together; infinite = no limit. One that would be alone may always go.
@@ -231,6 +233,7 @@ impl Default for Execution {
             restart_failed: false,
             vm_cool_down_s: 60.0,
             max_replans: 3,
+            finish_within_s: 120.0,
             max_concurrent: 0,
             bandwidth_mib_s: f64::INFINITY,
             uplinks: Vec::new(),
@@ -448,6 +451,7 @@ impl Settings {
             ("migration.efficiency", self.migration.efficiency, 0.05, 2.0),
             ("migration.setup_s", self.migration.setup_s, 0.0, 120.0),
             ("execution.max_replans", f64::from(self.execution.max_replans), 0.0, 100.0),
+            ("execution.finish_within_s", self.execution.finish_within_s, 0.0, 86_400.0),
             ("execution.max_concurrent", f64::from(self.execution.max_concurrent), 0.0, 1e6),
             ("execution.bandwidth_mib_s", self.execution.bandwidth_mib_s, 1.0, f64::INFINITY),
         ];

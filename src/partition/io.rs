@@ -55,6 +55,8 @@ pub enum Input {
         /// Whose plan it was.
         partition: PartitionId,
     },
+    /// This member is about to stop: it leads and grants nothing new, and gives up what is not carried out yet.
+    Leave,
 }
 
 /// What a solver has found.

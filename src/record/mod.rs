@@ -16,5 +16,5 @@ pub use agent::{
 pub use event::{Event, EventKind, Severity};
 pub use host::{AdminState, Connection, HostRecord};
 pub use migration::{MigrationForecast, MigrationRecord};
-pub use plan::{ActionState, ActionStatus, Mode, Pace, PlanRecord, PlanRequest, PlanState};
+pub use plan::{ActionState, ActionStatus, Kept, Mode, Pace, PlanRecord, PlanRequest, PlanState};
 pub use vm::VmRecord;

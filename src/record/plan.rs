@@ -46,6 +46,9 @@ pub struct PlanRecord {
     /// An operator has paused it: nothing more is begun. Why, for the log.
     #[serde(default)]
     pub paused: Option<String>,
+    /// The coordinator was stopped in good order while it was executed, and goes on with it when it begins again.
+    #[serde(default)]
+    pub kept: Option<Kept>,
     /// PROPOSED until VMs may be moved, then it is executed by itself.
     #[serde(default)]
     pub scheduled: bool,
@@ -86,6 +89,7 @@ impl PlanRecord {
             successor: String::new(),
             revision: 1,
             paused: None,
+            kept: None,
             scheduled: false,
             waits_for: String::new(),
             pace: Pace::default(),
@@ -93,6 +97,13 @@ impl PlanRecord {
             request: String::new(),
         }
     }
+}
+
+/// What is to be known of a plan that goes on after an orderly stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// An operator has approved it.
+    pub approved: bool,
 }
 
 /// How much may be under way at once.

@@ -24,6 +24,7 @@ fn plan(id: &str, state: PlanState) -> PlanRecord {
         successor: String::new(),
         revision: 1,
         paused: None,
+        kept: None,
         scheduled: false,
         waits_for: String::new(),
         pace: crate::record::Pace::default(),

@@ -40,6 +40,7 @@ fn record(id: &str, state: PlanState) -> PlanRecord {
         successor: String::new(),
         revision: 3,
         paused: None,
+        kept: None,
         scheduled: false,
         waits_for: String::new(),
         pace: dvms::record::Pace::default(),

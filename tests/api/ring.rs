@@ -124,6 +124,14 @@ impl Members {
         within("a member to stop", member.task).await.unwrap();
     }
 
+    /// Ends one without a word to anyone.
+    pub(crate) async fn kill(&mut self, name: &str) {
+        let member = self.running.remove(name).unwrap();
+        member.coordinator.stop_at_once().await;
+        member.stop.cancel();
+        within("a member to end", member.task).await.unwrap();
+    }
+
     pub(crate) async fn start_again(&mut self, name: &str) {
         let address = self.addresses[name];
         let mut listener = TcpListener::bind(address).await;
@@ -175,16 +183,20 @@ pub(crate) fn add_host(world: &SimulatedWorld, name: &str, vms: &[(&str, f64)]) 
         numa_cells: Vec::new(),
     });
     for (vm, cpu) in vms {
-        let spec = VmSpec {
-            name: (*vm).into(),
-            vcpus: 8,
-            memory_mib: 1024,
-            load: Load::constant(*cpu),
-            dirty_mib_s: 0.0,
-            labels: BTreeMap::new(),
-        };
-        world.add_vm(name, spec);
+        add_vm(world, name, vm, *cpu, 1024);
     }
+}
+
+fn add_vm(world: &SimulatedWorld, host: &str, name: &str, cpu: f64, memory_mib: i64) {
+    let spec = VmSpec {
+        name: name.into(),
+        vcpus: 8,
+        memory_mib,
+        load: Load::constant(cpu),
+        dirty_mib_s: 0.0,
+        labels: BTreeMap::new(),
+    };
+    world.add_vm(host, spec);
 }
 
 pub(crate) fn run_agent(
@@ -231,7 +243,7 @@ async fn what_one_cell_cannot_absorb_goes_to_another_though_a_coordinator_ends_i
     let east = ring.members.iter().find(|member| member.name == "east").unwrap();
     assert!(east.reachable && east.site == "e" && !east.version.is_empty());
     // It is killed in the middle of the migration; the agents go on, and to another coordinator.
-    members.stop("east").await;
+    members.kill("east").await;
     let ends_at_w1 = async || {
         let vms = members.of("west").vms();
         vms.iter().any(|vm| vm.host == "w1" && ["v1", "v2", "v3"].contains(&vm.name.as_str()))
@@ -273,6 +285,75 @@ async fn what_one_cell_cannot_absorb_goes_to_another_though_a_coordinator_ends_i
     .await;
     stop.cancel();
     for name in NAMES {
+        members.stop(name).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coordinator_that_is_stopped_hands_over_without_interrupting_its_plan() {
+    let (world, stop) = (SimulatedWorld::new(1.0), CancellationToken::new());
+    add_host(&world, "e1", &[]);
+    for vm in ["v1", "v2", "v3", "v4"] {
+        add_vm(&world, "e1", vm, 500.0, 400);
+    }
+    add_host(&world, "e2", &[("v5", 500.0)]);
+    add_host(&world, "e3", &[("v6", 6300.0)]);
+    add_host(&world, "w1", &[("v7", 500.0)]);
+    let mut members = Members::start().await;
+    for (host, member) in [("e1", "east"), ("e2", "east"), ("e3", "east"), ("w1", "west")] {
+        run_agent(&world, &members, host, member, &stop);
+    }
+    until("all hosts are known", async || {
+        let known = |name: &str| members.of(name).hosts().iter().filter(|host| host.vm_count > 0).count();
+        (known("east"), known("west")) == (3, 1)
+    })
+    .await;
+    members.of("east").set_host_state("e1", dvms::record::AdminState::Draining, "").await.unwrap();
+    until("its first migrations are under way", async || {
+        members.of("east").hosts().iter().any(|host| host.name == "e1" && host.migrations == 2)
+    })
+    .await;
+    assert_eq!(members.of("east").plans().len(), 1);
+
+    // Some of its migrations have not begun. The host that it does not touch goes at once.
+    let east = members.of("east").clone();
+    let begun = std::time::Instant::now();
+    let stopping = async {
+        members.stop("east").await;
+        members
+    };
+    let watching = async {
+        until("e3 has left", async || east.host("e3").is_none()).await;
+        let plan = east.plans()[0].clone();
+        assert_eq!(plan.state, PlanState::Executing, "it goes on meanwhile: {plan:?}");
+        begun.elapsed()
+    };
+    let (mut members, e3_after) = tokio::join!(stopping, watching);
+    assert!(e3_after.as_secs() < 5, "{e3_after:?}");
+    let store = Store::open(&members.folder.path().join("east")).unwrap();
+    let plans = store.plans(10).unwrap();
+    drop(store);
+    assert_eq!(plans.len(), 1, "nothing is planned anew: {plans:?}");
+    assert_eq!((plans[0].state, plans[0].actions.len()), (PlanState::Succeeded, 4), "{:?}", plans[0]);
+    let late = plans[0].ended.unwrap().elapsed().unwrap();
+    assert!(late.as_secs() < 10, "it has ended soon after its plan: {late:?}");
+    until("its hosts are at the others, with what operators want of them", async || {
+        let hosts: Vec<_> = ["north", "west"].iter().flat_map(|name| members.of(name).hosts()).collect();
+        let draining = |host: &dvms::record::HostRecord| host.state == dvms::record::AdminState::Draining;
+        hosts.iter().filter(|host| host.connection == dvms::record::Connection::Connected).count() == 4
+            && hosts.iter().any(|host| host.name == "e1" && draining(host))
+    })
+    .await;
+    let vms: Vec<_> = ["north", "west"].iter().flat_map(|name| members.of(name).vms()).collect();
+    assert_eq!(vms.len(), 7);
+    assert!(vms.iter().all(|vm| vm.host != "e1" && !vm.host.is_empty()), "{vms:?}");
+    for name in ["north", "west"] {
+        let events = members.of(name).events();
+        assert!(events.iter().all(|event| event.kind != dvms::record::EventKind::Alarm), "{events:?}");
+        assert!(members.of(name).plans().is_empty());
+    }
+    stop.cancel();
+    for name in ["north", "west"] {
         members.stop(name).await;
     }
 }

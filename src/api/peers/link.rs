@@ -24,16 +24,43 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const PING_EVERY: Duration = Duration::from_secs(1);
 /// A member that does not answer a ping for so long is not there.
 const SILENT_AFTER: Duration = Duration::from_secs(3);
+/// Longest that a link is waited for which has nothing more to say.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// First and longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// Keeps links to all other members, whoever these are, until `stopped`; tells `faults` of those that do not stand.
-pub(in crate::api) fn keep_links(coordinator: &Coordinator, faults: &Faults, stopped: &CancellationToken) {
+/// Links that are kept; they end with the coordinator.
+pub(in crate::api) struct Links {
+    ended: mpsc::Receiver<()>,
+}
+
+impl Links {
+    /// Waits until all have ended, and what the coordinator said last is on its way; not for long.
+    pub(in crate::api) async fn end(mut self) {
+        let _ = tokio::time::timeout(LAST_WORDS, self.ended.recv()).await;
+    }
+}
+
+/// Keeps links to all other members, whoever these are, until the coordinator has stopped, or until `stopped`; tells `faults`
+/// of those that do not stand.
+pub(in crate::api) fn keep_links(
+    coordinator: &Coordinator,
+    faults: &Faults,
+    stopped: &CancellationToken,
+) -> Links {
     let (coordinator, faults, stopped) = (coordinator.clone(), faults.clone(), stopped.clone());
+    // Nothing is ever sent: it is closed when the last link has ended.
+    let (alive, ended) = mpsc::channel(1);
     tokio::spawn(async move {
         let mut kept: BTreeMap<(String, String), CancellationToken> = BTreeMap::new();
         let mut looks = tokio::time::interval(LOOK_EVERY);
-        while stopped.run_until_cancelled(looks.tick()).await.is_some() {
+        let mut over = coordinator.stopped();
+        loop {
+            tokio::select! {
+                _ = looks.tick() => {}
+                _ = over.wait_for(|over| *over) => return,
+                () = stopped.cancelled() => return,
+            }
             let ring = coordinator.ring();
             let wanted: BTreeSet<(String, String)> =
                 ring.others.iter().map(|other| (other.name.clone(), other.address.clone())).collect();
@@ -48,7 +75,9 @@ pub(in crate::api) fn keep_links(coordinator: &Coordinator, faults: &Faults, sto
                 kept.entry(member.clone()).or_insert_with(|| {
                     let ended = stopped.child_token();
                     let (coordinator, faults, until) = (coordinator.clone(), faults.clone(), ended.clone());
+                    let alive = alive.clone();
                     tokio::spawn(async move {
+                        let _alive = alive;
                         until.run_until_cancelled(keep(&coordinator, &faults, &member.0, &member.1)).await;
                         faults.clear(&member.0);
                     });
@@ -57,6 +86,7 @@ pub(in crate::api) fn keep_links(coordinator: &Coordinator, faults: &Faults, sto
             }
         }
     });
+    Links { ended }
 }
 
 async fn keep(coordinator: &Coordinator, faults: &Faults, member: &str, address: &str) {
@@ -103,7 +133,11 @@ async fn hold(coordinator: &Coordinator, faults: &Faults, member: &str, address:
     let Some(link) = coordinator.link(member).await else { return Ok(()) };
     faults.clear(member);
     let unknown = Unknown::of(coordinator.clone(), Teller::Coordinator, member);
-    speak(link, &out, &mut inbox, unknown).await
+    speak(link, &out, &mut inbox, unknown).await?;
+    // What was said last is read before the other side ends it.
+    drop(out);
+    let _ = tokio::time::timeout(LAST_WORDS, async { while next(&mut inbox).await.is_ok() {} }).await;
+    Ok(())
 }
 
 async fn speak(

@@ -108,6 +108,7 @@ mod tests {
             successor: String::new(),
             revision: 1,
             paused: None,
+            kept: None,
             scheduled: false,
             waits_for: String::new(),
             pace: crate::record::Pace::default(),

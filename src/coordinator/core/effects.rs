@@ -58,8 +58,8 @@ pub(in crate::coordinator) enum Input {
     Peer { from: String, frame: Box<Frame> },
     /// Time has passed.
     Tick,
-    /// Stop.
-    Shutdown,
+    /// Stop; at once, or when what is under way has ended, if others serve on meanwhile.
+    Shutdown { at_once: bool },
 }
 
 /// Something is to be done.
@@ -79,6 +79,8 @@ pub(in crate::coordinator) enum Effect {
     StopSolve(u64),
     /// Forget what is too old.
     Prune,
+    /// It is over.
+    Stopped,
     /// Answer a caller.
     Answer { ticket: Ticket, answer: Answer },
 }

@@ -9,8 +9,8 @@ use crate::coordinator::inventory::{Flight, Now};
 use crate::coordinator::planning;
 use crate::coordinator::settings::seconds;
 use crate::record::{
-    ActionKey, ActionState, Connection, Event, EventKind, Order, OrderKind, PlanRecord, PlanState, Severity,
-    VmState,
+    ActionKey, ActionState, Connection, Event, EventKind, Kept, Order, OrderKind, PlanRecord, PlanState,
+    Severity, VmState,
 };
 use dvms_solver::file::{Action, ActionKind, Plan, Problem};
 use std::collections::BTreeSet;
@@ -61,6 +61,11 @@ impl Execution {
     pub(super) fn new(halt: Option<Halt>) -> Self {
         Self { halt, idle: None, approved: false }
     }
+
+    /// One that goes on after an orderly stop.
+    pub(super) fn of(kept: Kept) -> Self {
+        Self { approved: kept.approved, ..Self::new(None) }
+    }
 }
 
 /// The host whose agent carries an action out.
@@ -77,6 +82,25 @@ impl Core {
     /// Whether anything new may be begun: what is begun must be kept first.
     pub(super) fn may_begin(&self) -> bool {
         !self.stopping && self.journal.broken().is_none()
+    }
+
+    /// Whether anything new may be planned.
+    pub(super) fn may_plan(&self) -> bool {
+        self.may_begin() && self.leaving.is_none()
+    }
+
+    /// An orderly stop of a coordinator that is alone: what is carried out goes on when it begins again.
+    pub(super) fn keep_plans(&mut self) {
+        if !self.ring.is_alone() {
+            return;
+        }
+        let kept = self.lives.iter().filter_map(|(id, life)| match &life.stage {
+            Stage::Executing(Execution { halt: None, approved, .. }) => Some((id.clone(), *approved)),
+            _ => None,
+        });
+        for (id, approved) in kept.collect::<Vec<_>>() {
+            self.change_for_good(&id, |record| record.kept = Some(Kept { approved }));
+        }
     }
 
     /// Begins to carry out a plan that holds its hosts, which an operator may have approved.

@@ -101,6 +101,11 @@ impl Core {
         }
     }
 
+    /// Whether a new plan may be asked for, or approved.
+    pub(super) fn may_ask(&self) -> Result<(), OperateError> {
+        if self.leaving.is_some() { Err(OperateError::Stopping) } else { self.may_operate() }
+    }
+
     pub(super) fn refuse(&mut self, ticket: Ticket, error: OperateError) {
         self.effects.push(Effect::Answer { ticket, answer: Answer::Refused(error) });
     }

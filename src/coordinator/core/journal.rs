@@ -41,6 +41,11 @@ impl Journal {
         self.broken.as_deref()
     }
 
+    /// Whether all is durable, and nothing waits for that.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.changes.is_empty() && self.then.is_empty() && self.waiting.is_empty()
+    }
+
     /// To be written.
     pub(super) fn write(&mut self, change: store::Change) {
         self.changes.push(change);

@@ -46,7 +46,7 @@ pub(super) use restore::Restored;
 use super::detect::{Detector, Key};
 use super::inventory::{Cell, Now};
 use super::learning::Learned;
-use super::settings::Settings;
+use super::settings::{Settings, seconds};
 use super::view::Figures;
 use crate::partition::Partitions;
 use crate::record::{ActionKey, AdminState, PlanRecord};
@@ -55,7 +55,7 @@ use dvms_solver::Rejected;
 use execution::Halt;
 use journal::Journal;
 use plans::Life;
-use ring::Membership;
+use ring::{Leaving, Membership};
 use solves::Solves;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -106,6 +106,9 @@ pub(super) struct Core {
     looked: Duration,
     /// When something becomes due by the passing of time alone.
     due: Duration,
+    /// It is being stopped while others serve on, and hands over what it has.
+    leaving: Option<Leaving>,
+    /// It is over: nothing is done any more.
     stopping: bool,
 }
 
@@ -140,7 +143,7 @@ impl Core {
             Input::PeerNear { member, round_trip } => self.peer_near(&member, round_trip),
             Input::Peer { from, frame } => self.peer_said(&from, *frame, now),
             Input::Tick => {}
-            Input::Shutdown => self.shut_down(),
+            Input::Shutdown { at_once } => self.shut_down(at_once, now),
         }
         self.ring_time(now);
         if now.at >= self.next_look() {
@@ -179,16 +182,32 @@ impl Core {
             self.start_solves(now);
         }
         self.look_at_ring(now);
+        self.go_on_leaving(now);
         self.keep_down();
         self.due = self.detector.next(now).map_or(Duration::MAX, |wait| now.at.saturating_add(wait));
         self.count();
     }
 
-    fn shut_down(&mut self) {
+    /// Stops: where others serve on, what is under way goes on to its end first, unless it is to be at once.
+    fn shut_down(&mut self, at_once: bool, now: Now) {
+        let within = seconds(self.settings.execution.finish_within_s);
+        if at_once || within.is_zero() || self.ring.is_alone() {
+            self.stop();
+        } else if self.leaving.is_none() {
+            self.leave(within, now);
+        }
+    }
+
+    fn stop(&mut self) {
+        if self.stopping {
+            return;
+        }
         self.stopping = true;
+        self.keep_plans();
         self.tell_that_it_leaves();
         self.stop_solves();
         self.send_all_away();
+        self.effects.push(Effect::Stopped);
     }
 }
 

@@ -235,7 +235,7 @@ impl Core {
             _ => None,
         });
         self.end(id, PlanState::Cancelled, why, now);
-        let Some((request, replans)) = request.filter(|_| self.may_begin()) else { return };
+        let Some((request, replans)) = request.filter(|_| self.may_plan()) else { return };
         if let Some(successor) = self.request_again(&request, replans, None, now) {
             self.change_for_good(id, |record| record.successor = successor);
         }

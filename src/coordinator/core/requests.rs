@@ -49,7 +49,7 @@ impl Core {
             let reused = || OperateError::RequestIdReused(request.request_id.clone());
             return if same { Ok(Some(record.id.clone())) } else { Err(reused()) };
         }
-        self.may_operate()?;
+        self.may_ask()?;
         let mode = request.mode.unwrap_or(self.settings.planning.mode);
         if request.objective.is_empty() {
             "REPAIR".clone_into(&mut request.objective);
@@ -218,7 +218,7 @@ impl Core {
     }
 
     fn try_approve(&mut self, id: &str, now: Now) -> Result<(), OperateError> {
-        self.may_operate()?;
+        self.may_ask()?;
         let missing = || OperateError::NotFound { kind: "plan", name: id.to_owned() };
         let record = self.plans.get(id).ok_or_else(missing)?.clone();
         match record.state {

@@ -92,6 +92,7 @@ impl Core {
             urgent: true,
             looked: Duration::ZERO,
             due: Duration::MAX,
+            leaving: None,
             stopping: false,
         };
         core.plan_with_what_was_learned();
@@ -117,6 +118,10 @@ impl Core {
                     if record.paused.is_some() {
                         // It stays as the operator has left it.
                         (self.cause_of(&record, events), Stage::Executing(Execution::new(None)))
+                    } else if let Some(kept) = record.kept {
+                        // That is so once: after a crash it would not be known what has become of it.
+                        self.change_for_good(id, |record| record.kept = None);
+                        (self.cause_of(&record, events), Stage::Executing(Execution::of(kept)))
                     } else {
                         (Cause::Past, Stage::Executing(Execution::new(Some(Halt::Restarted))))
                     }
@@ -188,7 +193,7 @@ fn keys_of(record: &PlanRecord, events: &VecDeque<Arc<Event>>) -> Vec<Key> {
 }
 
 /// A host of before the restart: it has until the failure time-out to come back.
-fn not_back_yet(host: KnownHost, admin: AdminState, now: Now) -> (HostEntry, Down) {
+pub(super) fn not_back_yet(host: KnownHost, admin: AdminState, now: Now) -> (HostEntry, Down) {
     let KnownHost { name, capacity, labels, last_seen, boot_id, vms, waiting } = host;
     let entry = HostEntry {
         hello: Hello { host: name, boot_id, capacity, labels, ..Hello::default() },

@@ -25,6 +25,7 @@ impl Core {
         self.cell.attach(hello, admin, epoch, now);
         self.keep_host(&host);
         self.dropped_come_back(&host, now);
+        self.has_come_back(&host);
         self.urgent = true;
         let how = match before {
             Some((_, old)) if !old.is_empty() && old != boot => "has connected after a reboot",
@@ -45,7 +46,9 @@ impl Core {
         }
         self.keep_host(host);
         self.urgent = true;
-        self.tell_lost(host, "its session has ended", now);
+        if !self.was_sent_away(host) {
+            self.tell_lost(host, "its session has ended", now);
+        }
     }
 
     pub(super) fn report(&mut self, host: &str, epoch: u64, report: Report, now: Now) {
@@ -147,10 +150,16 @@ impl Core {
 
     /// Keeps that a host was there.
     pub(super) fn keep_host(&mut self, host: &str) {
-        let Some(entry) = self.cell.hosts.get(host) else { return };
+        let Some(known) = self.known_host(host) else { return };
+        self.kept.insert(host.to_owned(), self.cell.down_names(host));
+        self.journal.write(store::Change::Host(known));
+    }
+
+    /// A host as it is kept.
+    pub(super) fn known_host(&self, host: &str) -> Option<KnownHost> {
+        let entry = self.cell.hosts.get(host)?;
         let down = self.cell.down(host);
-        self.kept.insert(host.to_owned(), down.names());
-        let known = KnownHost {
+        Some(KnownHost {
             name: host.to_owned(),
             capacity: entry.hello.capacity.clone(),
             labels: entry.hello.labels.clone(),
@@ -158,19 +167,24 @@ impl Core {
             boot_id: entry.hello.boot_id.clone(),
             vms: down.there,
             waiting: down.waiting,
-        };
-        self.journal.write(store::Change::Host(known));
+        })
     }
 
     /// Ends all sessions.
     pub(super) fn send_all_away(&mut self) {
         let connected = self.cell.hosts.iter().filter(|(_, e)| e.connection != Connection::Failed);
-        let hosts: Vec<_> = connected.map(|(host, entry)| (host.clone(), entry.epoch)).collect();
-        for (host, epoch) in hosts {
-            let reason = "the coordinator is being stopped".to_owned();
-            let order = Order::GoAway { reason, reconnect_after: BACK_AFTER };
-            self.effects.push(Effect::Tell { host: host.clone(), epoch, order });
-            self.effects.push(Effect::EndSession { host, epoch });
+        let hosts: Vec<_> = connected.map(|(host, _)| host.clone()).collect();
+        for host in hosts {
+            self.send_away(&host, BACK_AFTER);
         }
+    }
+
+    /// Ends the session of an agent, as the coordinator is being stopped.
+    pub(super) fn send_away(&mut self, host: &str, reconnect_after: Duration) {
+        let Some(epoch) = self.cell.hosts.get(host).map(|entry| entry.epoch) else { return };
+        let reason = "the coordinator is being stopped".to_owned();
+        let order = Order::GoAway { reason, reconnect_after };
+        self.effects.push(Effect::Tell { host: host.to_owned(), epoch, order });
+        self.effects.push(Effect::EndSession { host: host.to_owned(), epoch });
     }
 }

@@ -3,6 +3,7 @@
 
 use super::plans::Stage;
 use super::{Core, Effect, Ticket};
+use crate::coordinator::handle::OperateError;
 use crate::coordinator::inventory::Now;
 use crate::coordinator::planning;
 use crate::coordinator::settings::{Settings, seconds};
@@ -171,7 +172,7 @@ impl Core {
 
     /// Starts what may begin for troubles, then also what may for requests.
     fn start_some(&mut self, requests: bool, now: Now) {
-        while !self.stopping {
+        while !self.stopping && self.leaving.is_none() {
             let Some(id) = self.solves.next(&self.settings, requests) else { return };
             let Some(solve) = self.solves.open.get_mut(&id) else { continue };
             solve.until = Some(now.at.saturating_add(solve.order.time_limit).saturating_add(GRACE));
@@ -200,7 +201,7 @@ impl Core {
             self.solves.open.iter().filter(|(_, solve)| late(solve)).map(|(id, _)| *id).collect();
         for id in late {
             let Some(solve) = self.solves.open.remove(&id) else { continue };
-            self.leave(id);
+            self.leave_behind(id);
             let limit = solve.order.time_limit.as_secs_f64();
             let why = format!(
                 "the solver has not returned, {:.0} s after its limit of {limit} s",
@@ -210,7 +211,7 @@ impl Core {
         }
     }
 
-    fn leave(&mut self, id: u64) {
+    fn leave_behind(&mut self, id: u64) {
         self.solves.left.insert(id);
         self.effects.push(Effect::StopSolve(id));
     }
@@ -228,7 +229,7 @@ impl Core {
     pub(super) fn drop_solve_of(&mut self, stage: &Stage) {
         let Stage::Solving(search) = stage else { return };
         if self.solves.drop(search.solve) {
-            self.leave(search.solve);
+            self.leave_behind(search.solve);
         }
     }
 
@@ -239,15 +240,29 @@ impl Core {
             return;
         };
         if self.solves.drop(id) {
-            self.leave(id);
+            self.leave_behind(id);
         }
         self.urgent = true;
+    }
+
+    /// Callers who want to know what would be done have to ask another coordinator.
+    pub(super) fn refuse_what_ifs(&mut self) {
+        let asked = self.solves.open.iter().filter_map(|(id, solve)| match &solve.owner {
+            Owner::WhatIf(ticket, _) => Some((*id, *ticket)),
+            Owner::Plan(_) => None,
+        });
+        for (id, ticket) in asked.collect::<Vec<_>>() {
+            if self.solves.drop(id) {
+                self.leave_behind(id);
+            }
+            self.refuse(ticket, OperateError::Stopping);
+        }
     }
 
     /// Stops all solvers.
     pub(super) fn stop_solves(&mut self) {
         for id in std::mem::take(&mut self.solves.open).into_keys() {
-            self.leave(id);
+            self.leave_behind(id);
         }
         self.solves.urgent.clear();
         self.solves.waiting.clear();

@@ -44,7 +44,7 @@ impl Core {
 
     /// Makes plans for what is due, as many as there are solvers.
     pub(super) fn answer_troubles(&mut self, now: Now) {
-        while self.may_begin() && self.solves.has_room(&self.settings) {
+        while self.may_plan() && self.solves.has_room(&self.settings) {
             let mut due = self.detector.due(now);
             due.retain(|trouble| !self.is_too_early_for(trouble, now));
             if due.is_empty() {
@@ -122,7 +122,7 @@ impl Core {
         let troubles = self.standing(keys);
         let Some(own) = self.partitions.hosts(id) else { return false };
         let mut wider = search.wider;
-        if search.whole || !self.may_begin() {
+        if search.whole || !self.may_plan() {
             return false;
         }
         let ask = loop {
@@ -155,7 +155,7 @@ impl Core {
 
     /// A plan for what a failed one has left undone, in another mode where one is given; false when there will be none.
     pub(super) fn succeed(&mut self, id: &str, life: &Life, mode: Option<Mode>, now: Now) -> bool {
-        if life.replans >= self.settings.execution.max_replans || !self.may_begin() {
+        if life.replans >= self.settings.execution.max_replans || !self.may_plan() {
             return false;
         }
         let successor = match &life.cause {
@@ -253,7 +253,7 @@ impl Core {
 
     /// Carries out plans that have waited until VMs may be moved.
     fn begin_scheduled(&mut self, now: Now) {
-        if !self.may_begin() {
+        if !self.may_plan() {
             return;
         }
         let proposed = self.lives.iter().filter(|(_, life)| matches!(life.stage, Stage::Proposed(_)));

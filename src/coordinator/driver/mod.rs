@@ -85,6 +85,7 @@ impl Coordinator {
             callers: BTreeMap::new(),
             peers: BTreeMap::new(),
             last_ticket: 0,
+            over: false,
         };
         let task = async move {
             driver.run(inbox, said, outcomes, keeper).await;
@@ -115,6 +116,8 @@ struct Driver {
     /// Links to other members of the ring: the number of each, and where frames go.
     peers: BTreeMap<String, (u64, mpsc::Sender<Frame>)>,
     last_ticket: Ticket,
+    /// The core has said so.
+    over: bool,
 }
 
 /// Where an agent's session goes.
@@ -155,14 +158,12 @@ impl Driver {
                 }
                 () = tokio::time::sleep_until(due) => self.feed(Input::Tick),
             }
-            let mut stop = false;
             for command in commands.drain(..) {
-                stop |= matches!(command, Command::Shutdown);
                 self.command(command);
             }
             self.leave_callers();
             self.publish();
-            if stop {
+            if self.over {
                 break;
             }
         }
@@ -227,6 +228,10 @@ impl Driver {
                     let _ = reply.send(Err(error));
                     return;
                 }
+                if !self.core.welcomes(&hello.host) {
+                    let _ = reply.send(Err(AttachError::Stopping));
+                    return;
+                }
                 let (ticket, at_least) = (self.ticket(), hello.epoch);
                 self.attaching.insert(ticket, (hello, reply));
                 self.ask(Ask::Epoch { ticket, at_least });
@@ -283,7 +288,7 @@ impl Driver {
             }
             Command::PeerNear { member, round_trip } => self.feed(Input::PeerNear { member, round_trip }),
             Command::Peer { from, frame } => self.feed(Input::Peer { from, frame }),
-            Command::Shutdown => self.feed(Input::Shutdown),
+            Command::Shutdown { at_once } => self.feed(Input::Shutdown { at_once }),
         }
     }
 
@@ -343,6 +348,7 @@ impl Driver {
             Effect::Write { seq, changes } => self.ask(Ask::Write { seq, changes }),
             Effect::Solve { solve, problem, order } => self.solves.start(solve, problem, order),
             Effect::StopSolve(solve) => self.solves.stop(solve),
+            Effect::Stopped => self.over = true,
             Effect::Prune => self.ask(Ask::Prune { plans: PLANS_KEPT, events: EVENTS_KEPT }),
             Effect::Answer { ticket, answer } => {
                 // A caller who has gone needs no answer.

@@ -56,7 +56,8 @@ impl Coordinator {
     }
 
     /// Becomes true when the coordinator has stopped.
-    pub(in crate::coordinator) fn stopped(&self) -> tokio::sync::watch::Receiver<bool> {
+    #[must_use]
+    pub fn stopped(&self) -> tokio::sync::watch::Receiver<bool> {
         self.shared.stopped.clone()
     }
 

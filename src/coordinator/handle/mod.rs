@@ -66,7 +66,7 @@ pub(in crate::coordinator) enum Command {
     PeerDown { member: String, link: u64 },
     PeerNear { member: String, round_trip: Duration },
     Peer { from: String, frame: Box<Frame> },
-    Shutdown,
+    Shutdown { at_once: bool },
 }
 
 pub(in crate::coordinator) type Reply<T> = oneshot::Sender<Result<Arc<T>, OperateError>>;
@@ -410,11 +410,21 @@ impl Coordinator {
         self.shared.passed_over[teller as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Stops: no action is begun any more, running ones are left to their agents, sessions end, the state is
-    /// saved. Returns when that is done.
+    /// Stops in good order. Where other members serve on, plans that are carried out go on to their end before, within
+    /// `execution.finish_within_s`, and agents go to the others. Otherwise no action is begun any more, and running ones
+    /// are left to their agents. Then sessions end and the state is saved. Returns when that is done.
     pub async fn shutdown(&self) {
+        self.shut_down(false).await;
+    }
+
+    /// Stops without waiting for anything that is carried out. Returns when the state is saved.
+    pub async fn stop_at_once(&self) {
+        self.shut_down(true).await;
+    }
+
+    async fn shut_down(&self, at_once: bool) {
         // Refused only when it has stopped already.
-        let _ = self.shared.commands.send(Command::Shutdown).await;
+        let _ = self.shared.commands.send(Command::Shutdown { at_once }).await;
         let mut stopped = self.shared.stopped.clone();
         let _ = stopped.wait_for(|stopped| *stopped).await;
     }

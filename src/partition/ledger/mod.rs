@@ -276,6 +276,15 @@ impl Ledger {
         self.waiters.remove(partition);
     }
 
+    /// Takes back what is not committed; whose it was.
+    pub(super) fn take_back(&mut self) -> BTreeMap<(Member, PartitionId), Leases> {
+        let mut taken: BTreeMap<(Member, PartitionId), Leases> = BTreeMap::new();
+        for (host, held) in self.held.extract_if(.., |_, held| !held.committed) {
+            taken.entry((held.leader, held.partition)).or_default().insert(host, held.epoch);
+        }
+        taken
+    }
+
     /// Lets hosts go over from a partition to the one that has absorbed it.
     pub(super) fn adopt(
         &mut self,

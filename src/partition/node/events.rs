@@ -104,6 +104,11 @@ impl Node {
     /// Gives an event to the partition that has its hosts, or founds one for it.
     fn raise(&mut self, key: &EventKey, now: Now) {
         let Some(Standing { event, care: Care::Waits(_), .. }) = self.events.get(key) else { return };
+        if self.leaving {
+            // Who has its hosts then sees it too.
+            self.events.remove(key);
+            return;
+        }
         let event = event.clone();
         let settled = event.hosts.iter().filter_map(|host| self.ledger.unsettled(host)).max();
         if let Some(settled) = settled {

@@ -8,12 +8,14 @@
 //! merge    blocked partitions become one
 //! carry    a plan is committed and carried out
 //! lease    leases are prolonged, hosts are lost
+//! leave    the member is about to stop
 //! ```
 
 mod carry;
 mod events;
 mod gather;
 mod lease;
+mod leave;
 mod led;
 mod merge;
 mod owner;
@@ -53,6 +55,8 @@ pub struct Node {
     free: BTreeMap<Member, u32>,
     /// Members that have not answered, and are not asked until then.
     silent: BTreeMap<Member, Time>,
+    /// It is about to stop.
+    leaving: bool,
     /// Messages to itself.
     inbox: VecDeque<Body>,
     #[serde(skip)]
@@ -94,6 +98,7 @@ impl Node {
             clock: 0,
             free: BTreeMap::new(),
             silent: BTreeMap::new(),
+            leaving: false,
             inbox: VecDeque::new(),
             effects: Effects::default(),
         }
@@ -113,6 +118,7 @@ impl Node {
             Input::Calmed { event } => self.calmed(&event),
             Input::Solved { partition, version, found } => self.solved(&partition, version, found, now),
             Input::Executed { partition } => self.executed(&partition),
+            Input::Leave => self.leave(now),
         }
         self.finish(now);
     }

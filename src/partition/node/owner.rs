@@ -11,6 +11,9 @@ use std::collections::BTreeSet;
 impl Node {
     pub(super) fn as_owner(&mut self, from: &Member, body: Body, now: Now) {
         match body {
+            Body::Reserve { partition, ask, sent, .. } if self.leaving => {
+                self.answer(from, &partition, ask, Granted::default(), sent);
+            }
             Body::Reserve { partition, kind, ask, named, need, all, most, sent } => {
                 let request = Request {
                     partition: &partition,

@@ -103,6 +103,7 @@ fn plan(state: PlanState, actions: Vec<ActionStatus>) -> Change {
         successor: String::new(),
         revision: 1,
         paused: None,
+        kept: None,
         scheduled: false,
         waits_for: String::new(),
         pace: crate::record::Pace::default(),

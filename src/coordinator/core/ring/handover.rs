@@ -26,7 +26,6 @@ impl Handing {
     }
 
     /// Whether there are none.
-    #[cfg(test)]
     pub(in crate::coordinator::core) fn is_over(&self) -> bool {
         self.hosts.is_empty()
     }

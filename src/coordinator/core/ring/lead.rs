@@ -220,6 +220,9 @@ impl Core {
                 PlanState::Cancelled,
                 "its hosts have gone over to the partition of another coordinator".to_owned(),
             ),
+            Some(Outcome::Dropped) if self.leaving.is_some() => {
+                (PlanState::Cancelled, super::leave::NOT_BEGUN.to_owned())
+            }
             Some(Outcome::Dropped) => {
                 let why =
                     "hosts were lost, needed for something more urgent, or not to be had; it is tried again";

@@ -13,6 +13,7 @@
 //! bound    rules whose VMs are in several cells
 //! census   where VMs are that are down here, before one is started
 //! handover VMs that are down go with their host to another member
+//! leave    this member is being stopped: others get what it has
 //! forward  actions and what becomes of them, between leader and owner
 //! ```
 
@@ -22,6 +23,7 @@ mod claim;
 mod forward;
 mod handover;
 mod lead;
+mod leave;
 mod own;
 mod scene;
 mod shown;
@@ -30,6 +32,7 @@ mod wishes;
 #[cfg(test)]
 pub(in crate::coordinator::core) use bound::keeper;
 pub(in crate::coordinator::core) use lead::Shared;
+pub(in crate::coordinator::core) use leave::Leaving;
 pub(in crate::coordinator::core) use own::{is_of_ring, is_unsettled};
 
 use super::{Core, Effect};
@@ -347,7 +350,11 @@ impl Core {
             Frame::Where { round, vms } => self.asked_where(from, round, vms, now),
             Frame::Seen { round, vms } => self.seen_at(from, round, vms, now),
             Frame::Dropped { host, vms } => self.dropped_come(from, &host, vms, now),
-            Frame::Taken { host } => self.dropped_are_kept(&host),
+            Frame::Taken { host } => {
+                self.dropped_are_kept(&host);
+                self.absent_is_kept(&host, now);
+            }
+            Frame::Absent { host, state } => self.absent_comes(from, *host, state, now),
             Frame::Leaving => _ = self.ring.census.leaving.insert(from.to_owned()),
             Frame::Ask { host, key, vm } => self.asked_how_it_ended(from, &host, key, vm),
             Frame::Cancel { host, key } => self.tell_abort(&host, key),

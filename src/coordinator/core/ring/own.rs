@@ -64,7 +64,10 @@ impl Core {
             let held = self.partitions.holder(name).is_some_and(|holder| !is_of_ring(holder));
             let known = self.ring.facts.get(name).copied().unwrap_or_default();
             let (room, takes) = rooms.get(name.as_str()).copied().unwrap_or((known.room, known.takes));
-            let busy = held || moving.contains(name.as_str()) || self.receives_for_others(name);
+            let busy = self.leaving.is_some()
+                || held
+                || moving.contains(name.as_str())
+                || self.receives_for_others(name);
             let facts = Facts { room, takes, busy };
             if self.ring.facts.get(name) != Some(&facts) {
                 // Of a host that no coordinator ever had nothing can be reserved.
@@ -259,7 +262,7 @@ impl Core {
     }
 
     /// What becomes of actions of these agents is for other members to tell.
-    fn actions_go_abroad(&mut self, now: Now, of: impl Fn(&str) -> bool) {
+    pub(super) fn actions_go_abroad(&mut self, now: Now, of: impl Fn(&str) -> bool) {
         let patience = now.at + seconds(self.settings.ring.lease_s) * 3;
         for aloft in self.aloft.values_mut().filter(|aloft| of(&aloft.executor)) {
             aloft.goes_abroad(now.at, patience);

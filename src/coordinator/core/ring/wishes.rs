@@ -51,7 +51,7 @@ impl Core {
     pub(in crate::coordinator::core) fn ask_others(&mut self, id: &str, why: &str, now: Now) -> bool {
         let Some(Life { cause: Cause::Troubles(keys), .. }) = self.lives.get(id) else { return false };
         let Some(record) = self.plans.get(id) else { return false };
-        if self.ring.is_alone() || record.mode == Mode::Observe || self.stopping {
+        if self.ring.is_alone() || record.mode == Mode::Observe || !self.may_plan() {
             return false;
         }
         let keys = keys.clone();

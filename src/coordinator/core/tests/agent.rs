@@ -41,6 +41,8 @@ pub(super) struct SimHost {
     pub(super) seen_epoch: u64,
     /// The coordinator that it has a session with, or tries first.
     pub(super) member: String,
+    /// It knows no other one.
+    pub(super) faithful: bool,
     pub(super) journal: BTreeMap<ActionKey, Act>,
     /// What the coordinator was told of VMs in this session.
     pub(super) told: BTreeMap<String, VmReport>,
@@ -62,6 +64,7 @@ impl SimHost {
             session: None,
             seen_epoch: 0,
             member: String::new(),
+            faithful: false,
             journal: BTreeMap::new(),
             told: BTreeMap::new(),
             orders_at: Duration::ZERO,

@@ -193,13 +193,49 @@ fn actions_of_a_plan_that_is_not_known_hold_their_hosts_until_they_end() {
 fn a_stopped_coordinator_sends_its_agents_away_and_begins_nothing() {
     let mut world = draining(9);
     let before = executes(&world);
-    world.feed(Input::Shutdown);
+    world.feed(Input::Shutdown { at_once: false });
     assert_eq!(world.told.iter().filter(|(_, order)| matches!(order, Order::GoAway { .. })).count(), 2);
     assert_eq!(executes(&world), before);
     // What was decided is in the store for the next one.
     world.run(0.1);
     world.restart();
     world.run(120.0);
+    assert!(world.vms.values().all(|vm| vm.host.as_deref() == Some("b")), "{}", world.events_text());
+    world.check_rest();
+}
+
+#[test]
+fn a_plan_goes_on_after_an_orderly_stop_of_the_only_coordinator() {
+    for away in [0.5, 20.0] {
+        let mut world = draining(9);
+        let id = world.only(PlanState::Executing).id.clone();
+        world.feed(Input::Shutdown { at_once: false });
+        world.run(0.1);
+        world.restart();
+        for host in ["a", "b"] {
+            world.lose_session(host);
+            world.reconnect(host, away);
+        }
+        world.run(120.0);
+        assert_eq!(world.only(PlanState::Succeeded).id, id, "{}", world.events_text());
+        assert_eq!(world.plans().len(), 1, "nothing is planned anew\n{}", world.events_text());
+        assert_eq!(executes(&world), 5, "each is begun once");
+        assert!(world.vms.values().all(|vm| vm.host.as_deref() == Some("b")), "{}", world.events_text());
+        world.check_rest();
+    }
+}
+
+#[test]
+fn a_plan_that_went_on_after_a_stop_is_planned_anew_after_a_crash() {
+    let mut world = draining(9);
+    let id = world.only(PlanState::Executing).id.clone();
+    world.feed(Input::Shutdown { at_once: false });
+    world.run(0.1);
+    world.restart();
+    world.run(1.0);
+    world.restart();
+    world.run(120.0);
+    assert_eq!(world.view.plans[&id].state, PlanState::Failed, "{}", world.events_text());
     assert!(world.vms.values().all(|vm| vm.host.as_deref() == Some("b")), "{}", world.events_text());
     world.check_rest();
 }

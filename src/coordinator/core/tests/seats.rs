@@ -91,6 +91,7 @@ impl World {
             | Happening::Solved { member, .. }
             | Happening::Frame { to: (member, _), .. }
             | Happening::LinkUp { member, .. }
+            | Happening::Over { member, .. }
             | Happening::Restart { member } => Some(member.clone()),
         }
     }
@@ -187,6 +188,7 @@ impl World {
     pub(super) fn kill(&mut self, member: &str, back_after: Option<f64>) {
         self.sit(member);
         self.dead.insert(member.to_owned());
+        self.back_after.remove(member);
         self.life += 1;
         let theirs: Vec<String> = (self.hosts.values())
             .filter(|host| host.member == member && host.session.is_some())
@@ -201,6 +203,35 @@ impl World {
         if let Some(seconds) = back_after {
             let member = member.to_owned();
             self.after(Duration::from_secs_f64(seconds), Happening::Restart { member });
+        }
+    }
+
+    /// A coordinator is told to stop in good order. It begins again a while after it has.
+    pub(super) fn retire(&mut self, member: &str, back_after: Option<f64>) {
+        self.sit(member);
+        if let Some(seconds) = back_after {
+            self.back_after.insert(member.to_owned(), seconds);
+        }
+        self.feed(Input::Shutdown { at_once: false });
+    }
+
+    /// The core has said that it is over; what it said before is still carried out.
+    pub(super) fn has_stopped(&mut self) {
+        let (member, life) = (self.member.clone(), self.life);
+        self.after(Duration::ZERO, Happening::Over { member, life });
+    }
+
+    /// The process ends. The store has all that was handed to it.
+    pub(super) fn is_over(&mut self, member: &str, life: u32) {
+        if self.life != life || self.dead.contains(member) {
+            return;
+        }
+        let changes: Vec<_> = self.disk.drain(..).flat_map(|(_, changes)| changes).collect();
+        self.store.write(&changes).unwrap();
+        let back_after = self.back_after.remove(member);
+        self.retired += 1;
+        if !self.seats.is_empty() {
+            self.kill(member, back_after);
         }
     }
 
@@ -224,8 +255,11 @@ impl World {
         let members = self.members();
         let present = self.hosts[name].member.clone();
         let at = members.iter().position(|member| *member == present).unwrap_or(0);
-        let tries = (0..members.len()).map(|i| members[(at + i) % members.len()].clone());
-        let found = tries.into_iter().find(|member| !self.dead.contains(member));
+        let tries = if self.hosts[name].faithful { 1 } else { members.len() };
+        let tries = (0..tries).map(|i| members[(at + i) % members.len()].clone());
+        let found = tries
+            .into_iter()
+            .find(|member| !self.dead.contains(member) && self.core_of(member).welcomes(name));
         let Some(found) = found else {
             self.after(AGAIN_AFTER, Happening::Connect { host: name.to_owned() });
             return false;

@@ -25,17 +25,58 @@ const BEGIN: u64 = 1_800_000_000;
 
 #[derive(Debug, Clone)]
 pub(super) enum Happening {
-    Order { host: String, epoch: u64, order: Order },
-    Report { host: String, epoch: u64, report: Report },
-    Detach { host: String, epoch: u64 },
-    Connect { host: String },
-    Beat { host: String },
-    Ends { host: String, key: ActionKey },
-    Flush { member: String, life: u32 },
-    Solved { member: String, life: u32, solve: u64, outcome: Result<Plan, String> },
-    Frame { from: (String, u32), to: (String, u32), frame: Frame },
-    LinkUp { member: String, life: u32, to: String },
-    Restart { member: String },
+    Order {
+        host: String,
+        epoch: u64,
+        order: Order,
+    },
+    Report {
+        host: String,
+        epoch: u64,
+        report: Report,
+    },
+    Detach {
+        host: String,
+        epoch: u64,
+    },
+    Connect {
+        host: String,
+    },
+    Beat {
+        host: String,
+    },
+    Ends {
+        host: String,
+        key: ActionKey,
+    },
+    Flush {
+        member: String,
+        life: u32,
+    },
+    Solved {
+        member: String,
+        life: u32,
+        solve: u64,
+        outcome: Result<Plan, String>,
+    },
+    Frame {
+        from: (String, u32),
+        to: (String, u32),
+        frame: Frame,
+    },
+    LinkUp {
+        member: String,
+        life: u32,
+        to: String,
+    },
+    Restart {
+        member: String,
+    },
+    /// The process has ended in good order.
+    Over {
+        member: String,
+        life: u32,
+    },
 }
 
 /// One coordinator of several, while another one has its turn.
@@ -102,6 +143,10 @@ pub(super) struct World {
     pub(super) disk: VecDeque<(u64, Vec<store::Change>)>,
     /// Answers instead of the solver; `None` = the solver does.
     pub(super) script: Script,
+    /// After how long coordinators begin again that were stopped in good order.
+    pub(super) back_after: BTreeMap<String, f64>,
+    /// How often one has stopped in good order.
+    pub(super) retired: usize,
     /// VMs that were down when the coordinator was restarted, and had not been stored: nobody tells it of them.
     pub(super) forgotten: Vec<String>,
     /// How much longer solves take than messages.
@@ -152,6 +197,8 @@ impl World {
             disk_full: false,
             disk: VecDeque::new(),
             script: Box::new(|_| None),
+            back_after: BTreeMap::new(),
+            retired: 0,
             forgotten: Vec::new(),
             solving: Duration::ZERO,
             longest_solve: Duration::ZERO,
@@ -277,6 +324,7 @@ impl World {
             }
             Effect::Peer { to, frame } => self.send_frame(&to, &frame),
             Effect::StopSolve(solve) => self.stopped.push(solve),
+            Effect::Stopped => self.has_stopped(),
             Effect::Prune => {}
             Effect::Answer { ticket, answer } => {
                 assert!(self.answers.insert(ticket, answer).is_none(), "answered twice");
@@ -303,6 +351,7 @@ impl World {
             Happening::Frame { from, to, frame } => self.frame_arrives(&from, &to, frame),
             Happening::LinkUp { member, life, to } => self.link_up(&member, life, &to),
             Happening::Restart { member } => self.revive_member(&member),
+            Happening::Over { member, life } => self.is_over(&member, life),
             Happening::Flush { member, life } if life == self.life && self.disk_full => {
                 if !self.disk.is_empty() {
                     self.feed(Input::NotStored { message: "the disk is full".to_owned() });
