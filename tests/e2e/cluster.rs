@@ -46,8 +46,8 @@ pub(crate) struct Cluster {
     pub(crate) bed: Testbed,
     hosts: usize,
     guests: Mutex<Vec<String>>,
-    /// The coordinator that the command line speaks with.
-    server: Mutex<String>,
+    /// The coordinator that the command line speaks with, and from where: how `hypervisors.sh` gets there.
+    server: Mutex<(Vec<String>, String)>,
     children: Mutex<Vec<Child>>,
     _alone: MutexGuard<'static, ()>,
 }
@@ -58,7 +58,14 @@ impl Cluster {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let bed = Testbed::up(hosts)?;
         let (guests, children) = (Mutex::default(), Mutex::default());
-        Some(Self { bed, hosts, guests, server: Mutex::new(SERVER.to_owned()), children, _alone: alone })
+        Some(Self {
+            bed,
+            hosts,
+            guests,
+            server: Mutex::new((vec!["exec".to_owned()], SERVER.to_owned())),
+            children,
+            _alone: alone,
+        })
     }
 
     /// As many hypervisors, whose migrations may use 5 MiB/s, and a guest `slow`, made on the first one by `make`, that is
@@ -86,28 +93,42 @@ impl Cluster {
 
     /// Starts the coordinator again, in the place of one that was killed, and waits until it answers.
     pub(crate) fn start_coordinator(&self) {
-        self.run_member(COORDINATOR, SERVER);
+        self.run_member(&["exec"], COORDINATOR, SERVER);
     }
 
     /// Speaks with this coordinator from now on.
     pub(crate) fn speak_with(&self, server: &str) {
-        server.clone_into(&mut self.server.lock().unwrap());
+        *self.server.lock().unwrap() = (vec!["exec".to_owned()], server.to_owned());
+    }
+
+    /// The same, with the network of this hypervisor.
+    pub(crate) fn speak_from(&self, host: usize, server: &str) {
+        *self.server.lock().unwrap() = (vec!["net-on".to_owned(), host.to_string()], server.to_owned());
     }
 
     /// Starts one of several coordinators, and waits until it answers.
     pub(crate) fn start_member(&self, name: &str, server: &str, settings: &str) {
+        self.start_member_at(&["exec"], name, server, settings);
+    }
+
+    /// Starts one of several coordinators on a hypervisor, and waits until it answers.
+    pub(crate) fn start_member_on(&self, host: usize, name: &str, server: &str, settings: &str) {
+        self.start_member_at(&["on", &host.to_string()], name, server, settings);
+    }
+
+    fn start_member_at(&self, place: &[&str], name: &str, server: &str, settings: &str) {
         let config = self.bed.path().join(format!("{name}.toml"));
         let text = format!(
             "[server]\nlisten = \"{server}\"\ninsecure_plaintext = true\n[metrics]\nenabled = false\n{settings}"
         );
         fs::write(&config, text).unwrap();
-        self.run_member(name, server);
+        self.run_member(place, name, server);
     }
 
-    fn run_member(&self, name: &str, server: &str) {
+    fn run_member(&self, place: &[&str], name: &str, server: &str) {
         let (config, state) = (self.bed.path().join(format!("{name}.toml")), self.bed.path().join(name));
         let args = ["serve", "--config", path(&config), "--state-dir", path(&state)];
-        self.spawn(&["exec"], name, &dvms(), &args);
+        self.spawn(place, name, &dvms(), &args);
         self.speak_with(server);
         wait_for("the coordinator answers", Duration::from_secs(20), || {
             self.dvms(&["hosts"]).status.success()
@@ -250,8 +271,9 @@ impl Cluster {
     /// A command of `dvms`, whatever comes of it.
     pub(crate) fn dvms(&self, args: &[&str]) -> Output {
         let dvms = dvms();
-        let server = self.server.lock().unwrap().clone();
-        let words = [&["exec", path(&dvms)], args, &["--server", &server]].concat();
+        let (place, server) = self.server.lock().unwrap().clone();
+        let place: Vec<&str> = place.iter().map(String::as_str).collect();
+        let words = [&place[..], &[path(&dvms)], args, &["--server", &server]].concat();
         self.bed.output(&words)
     }
 

@@ -24,6 +24,8 @@
 #   crash I                     the whole hypervisor dies, libvirtd and VMs
 #   boot I                      start it again after a crash; definitions are kept
 #   net I up|down               cut its network, or mend it
+#   part I..                    cut these off from all others, not from each other
+#   join                        mend that
 #   swallow I J on|off          packets from hypervisor I to J vanish without an answer
 #   mem I KIB                   make hypervisor I report KIB of memory, until its next boot
 #
@@ -101,6 +103,8 @@ libvirtd) daemon_fault "${1:?which hypervisor?}" "${2:-}" ;;
 crash) crash "${1:?which hypervisor?}" ;;
 boot) boot "${1:?which hypervisor?}"; wait_libvirtd "$1" ;;
 net) enter cluster ip link set "v${1:?which hypervisor?}" "${2:?up or down?}" ;;
+part) [ $# -ge 1 ] || usage; part "$@" ;;
+join) join ;;
 swallow) [ $# = 3 ] || usage; swallow "$@" ;;
 mem) report_memory "${1:?which hypervisor?}" "${2:?how many KiB?}" ;;
 _init) run_init "$1" ;;

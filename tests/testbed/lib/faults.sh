@@ -22,6 +22,18 @@ crash() { # I. Its sockets are closed; for a silent power loss cut the network f
   mkdir "$HV/hv$1/run"
 }
 
+part() { # I..: they are joined by a bridge of their own
+  local i
+  enter cluster ip link show br1 >/dev/null 2>&1 || enter cluster ip link add br1 type bridge
+  enter cluster ip link set br1 up
+  for i in "$@"; do enter cluster ip link set "v$i" master br1; done
+}
+
+join() { # what was parted is on one network again
+  # shellcheck disable=SC2016 # for the shell inside
+  enter cluster bash -c 'for port in /sys/class/net/br1/brif/*; do ip link set "${port##*/}" master br0; done'
+}
+
 swallow() { # I J on|off: a wrong neighbour entry sends the packets to nobody
   case $3 in
   on) enter "hv$1" ip neigh replace "$HV_NET.$2" lladdr 02:00:00:00:00:99 dev eth0 nud permanent ;;

@@ -25,58 +25,18 @@ const BEGIN: u64 = 1_800_000_000;
 
 #[derive(Debug, Clone)]
 pub(super) enum Happening {
-    Order {
-        host: String,
-        epoch: u64,
-        order: Order,
-    },
-    Report {
-        host: String,
-        epoch: u64,
-        report: Report,
-    },
-    Detach {
-        host: String,
-        epoch: u64,
-    },
-    Connect {
-        host: String,
-    },
-    Beat {
-        host: String,
-    },
-    Ends {
-        host: String,
-        key: ActionKey,
-    },
-    Flush {
-        member: String,
-        life: u32,
-    },
-    Solved {
-        member: String,
-        life: u32,
-        solve: u64,
-        outcome: Result<Plan, String>,
-    },
-    Frame {
-        from: (String, u32),
-        to: (String, u32),
-        frame: Frame,
-    },
-    LinkUp {
-        member: String,
-        life: u32,
-        to: String,
-    },
-    Restart {
-        member: String,
-    },
-    /// The process has ended in good order.
-    Over {
-        member: String,
-        life: u32,
-    },
+    Order { host: String, epoch: u64, order: Order },
+    Report { host: String, epoch: u64, report: Report },
+    Detach { host: String, epoch: u64 },
+    Connect { host: String },
+    Beat { host: String },
+    Ends { host: String, key: ActionKey },
+    Flush { member: String, life: u32 },
+    Solved { member: String, life: u32, solve: u64, outcome: Result<Plan, String> },
+    Frame { from: (String, u32), to: (String, u32), frame: Frame },
+    LinkUp { member: String, life: u32, to: String },
+    Restart { member: String },
+    Over { member: String, life: u32 },
 }
 
 /// One coordinator of several, while another one has its turn.

@@ -169,6 +169,21 @@ fn who_is_being_stopped_takes_no_requests_and_no_agents() {
 }
 
 #[test]
+fn a_paused_plan_is_no_reason_to_wait() {
+    let mut world = draining(7);
+    world.sit("east");
+    let id = world.only(PlanState::Executing).id.clone();
+    world.ask(|ticket| Input::PausePlan { id, reason: String::new(), ticket });
+    world.retire("east", None);
+    world.until("it has stopped", 30.0, |world| gone(world, "east"));
+    world.sit("east");
+    let paused = world.only(PlanState::Cancelled);
+    assert!(paused.message.contains("it was paused"), "{paused:?}");
+    assert_eq!(begun(&world), 2, "what ran has ended, and nothing was begun");
+    assert!(world.hosts["e1"].running().count() == 0, "{}", world.story());
+}
+
+#[test]
 fn failed_hosts_and_vms_that_are_down_go_to_another_member() {
     for seed in 0..10 {
         let mut settings = World::quick();
