@@ -1,9 +1,11 @@
 //! `ClusterService`: hosts, VMs and events as they are now, and what operators want of hosts.
 
+mod events;
+mod ordered;
 mod watch;
 mod watch_all;
 
-use super::convert::{admin_state_from_wire, event_to_wire, host_to_wire, vm_to_wire};
+use super::convert::{admin_state_from_wire, host_to_wire, vm_to_wire};
 use super::error::ApiError;
 use super::list::{Found, List, list};
 use super::peers::{Others, alone, answer};
@@ -115,27 +117,14 @@ impl ClusterService for Cluster {
     }
 
     async fn get_event(&self, request: Request<pb::GetEventRequest>) -> Result<Response<pb::Event>, Status> {
-        let id = request.into_inner().id;
-        let event =
-            self.coordinator.event(id).ok_or_else(|| ApiError::not_found("event", &id.to_string()))?;
-        Ok(Response::new(event_to_wire(&event)))
+        events::get(&self.coordinator, self.others.of(&request), request.into_inner()).await
     }
 
     async fn list_events(
         &self,
         request: Request<pb::ListEventsRequest>,
     ) -> Result<Response<pb::ListEventsResponse>, Status> {
-        let pb::ListEventsRequest { page_size, page_token, filter } = request.into_inner();
-        let found = list(
-            &List { method: "ListEvents", page_size, page_token, filter },
-            self.coordinator.events(),
-            |event| event_to_wire(event),
-            |event| event.id.to_string(),
-            // Newest first; a token of ours always has a number.
-            |event, last| last.parse().is_ok_and(|last: u64| event.id < last),
-        )?;
-        let (events, next_page_token) = (found.items, found.next_page_token);
-        Ok(Response::new(pb::ListEventsResponse { events, next_page_token }))
+        events::list_all(&self.coordinator, self.others.of(&request), request.into_inner()).await
     }
 
     type WatchStream = Answers<pb::WatchResponse>;
@@ -144,13 +133,13 @@ impl ClusterService for Cluster {
         let asked = self.others.of(&request);
         let request = request.into_inner();
         let wanted = watch::Wanted::new(&request)?;
-        let subscription = self.coordinator.subscribe();
+        let own = watch::Own::new(&self.coordinator, wanted, request.after.as_ref());
         if asked.is_empty() {
-            let task = |caller| watch::follow(subscription, wanted, caller);
+            let task = |caller| watch::follow(own, caller);
             return Ok(Response::new(answers(QUEUE, &self.stopped, task)));
         }
         let others = self.others.clone();
-        let task = |caller| watch_all::follow_all(subscription, wanted, request, (others, asked), caller);
+        let task = |caller| watch_all::follow_all(own, request, (others, asked), caller);
         Ok(Response::new(answers(QUEUE, &self.stopped, task)))
     }
 

@@ -1,6 +1,6 @@
 //! `dvms events`: what happened, and what happens.
 
-use super::client::{Server, block_on, call};
+use super::client::{Server, block_on, call, heard};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::format::{safe, system_time, time};
@@ -11,8 +11,9 @@ use crate::api::filter::Filter;
 use dvms_proto::v1::event::Severity;
 use dvms_proto::v1::watch_request::Kind;
 use dvms_proto::v1::watch_response::Change;
-use dvms_proto::v1::{Event, ListEventsRequest, WatchRequest, WatchResponse};
-use tonic::{Code, Streaming};
+use dvms_proto::v1::{Event, EventPosition, ListEventsRequest, SilentMembers, WatchRequest, WatchResponse};
+use tonic::{Status, Streaming};
+use tonic_types::StatusExt as _;
 
 /// Shows what happened, oldest first, and with --follow what happens
 #[derive(Debug, clap::Args)]
@@ -60,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments, server: &str, output: Output) -> Result
 pub(crate) async fn past(server: &Server, filter: &str, most: Option<usize>) -> Result<Vec<Event>, Failure> {
     let fetched = list::all(most, async |page_size, page_token| {
         let request = ListEventsRequest { page_size, page_token, filter: filter.to_owned() };
-        let page = server.cluster().list_events(call(request)).await?.into_inner();
+        let page = heard(server.cluster().list_events(call(request)).await?);
         Ok((page.events, page.next_page_token))
     });
     let mut events = fetched.await.map_err(|status| server.failure(&status))?;
@@ -81,38 +82,34 @@ pub(crate) fn line(paint: Paint, event: &Event) -> String {
     format!("{} {severity} {kind} {}", paint.tone(Tone::Faint, &when), safe(&event.message))
 }
 
-/// Shows events as they happen. Watches before it lists, so that nothing falls between the two.
+/// Shows events as they happen. A watch goes on where the last one has ended, so that nothing is missed or shown twice.
 async fn follow(server: &Server, arguments: &Arguments, output: Output) -> Result<Exit, Failure> {
-    let filter = Filter::<Event>::new(&arguments.filter)
-        .map_err(|error| server.failure(&tonic::Status::from(error)))?;
-    let mut shown = None;
-    loop {
-        let mut changes = watch(server, vec![Kind::Events]).await?;
-        let missed = match shown {
-            None if arguments.last == 0 => newest(server).await?,
-            None => past(server, &arguments.filter, Some(arguments.last)).await?,
-            Some(id) => past(server, &after(&arguments.filter, id), None).await?,
-        };
-        for event in missed {
-            if shown.is_some() || arguments.last > 0 {
+    let filter =
+        Filter::<Event>::new(&arguments.filter).map_err(|error| server.failure(&Status::from(error)))?;
+    let mut read = position(server).await?;
+    if arguments.last > 0 {
+        for event in past(server, &arguments.filter, Some(arguments.last)).await? {
+            // What has happened since is watched.
+            if is_read(&read, &event) {
                 show(&event, output)?;
             }
-            shown = Some(event.id);
         }
+    }
+    loop {
+        let mut changes = watch(server, vec![Kind::Events], Some(read.clone())).await?;
         let ended = loop {
             match changes.message().await {
                 Ok(Some(WatchResponse { change: Some(Change::Event(event)), .. })) => {
-                    if shown.is_none_or(|id| event.id > id) {
-                        shown = Some(event.id);
-                        if filter.accepts(&event) {
-                            show(&event, output)?;
-                        }
+                    read.ids.insert(event.coordinator.clone(), event.id);
+                    if filter.accepts(&event) {
+                        show(&event, output)?;
                     }
                 }
+                Ok(Some(WatchResponse { change: Some(Change::Silent(silent)), .. })) => tell_silent(&silent),
                 Ok(Some(_)) => {}
                 Ok(None) => break Failure::new("the server has ended; there is nothing more to follow"),
-                // Too slow: from the last one on again.
-                Err(status) if status.code() == Code::ResourceExhausted => break Failure::Closed,
+                // Too slow, or the coordinators are others now: from the last one on again.
+                Err(status) if goes_on(&status) => break Failure::Closed,
                 Err(status) => break server.failure(&status),
             }
         };
@@ -122,23 +119,45 @@ async fn follow(server: &Server, arguments: &Arguments, output: Output) -> Resul
     }
 }
 
-/// The last event there is, whatever it is.
-async fn newest(server: &Server) -> Result<Vec<Event>, Failure> {
-    past(server, "", Some(1)).await
+/// Whether a watch can begin again at once.
+fn goes_on(status: &Status) -> bool {
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.as_str());
+    matches!(reason, Some("SLOW_WATCHER" | "MEMBER_SILENT"))
 }
 
-/// The filter, for newer events only.
-fn after(filter: &str, id: u64) -> String {
-    if filter.trim().is_empty() { format!("id > {id}") } else { format!("{filter} AND id > {id}") }
+fn tell_silent(silent: &SilentMembers) {
+    if silent.names.is_empty() {
+        eprintln!("Note: all coordinators are heard again");
+    } else {
+        let names = safe(&silent.names.join(", "));
+        eprintln!("Note: coordinator {names} is not heard; what it has comes when it is back");
+    }
+}
+
+/// Up to where there are events now.
+async fn position(server: &Server) -> Result<EventPosition, Failure> {
+    let request = ListEventsRequest { page_size: 1, ..ListEventsRequest::default() };
+    let page = server.cluster().list_events(call(request)).await.map_err(|status| server.failure(&status))?;
+    Ok(page.into_inner().position.unwrap_or_default())
+}
+
+/// Whether an event was there at that time.
+fn is_read(read: &EventPosition, event: &Event) -> bool {
+    read.ids.get(&event.coordinator).is_some_and(|id| event.id <= *id)
 }
 
 fn show(event: &Event, output: Output) -> std::io::Result<()> {
     if output.is_json() { output.message_line(event) } else { output.line(&line(output.look.paint, event)) }
 }
 
-/// Follows changes of some kinds.
-pub(crate) async fn watch(server: &Server, kinds: Vec<Kind>) -> Result<Streaming<WatchResponse>, Failure> {
-    let request = WatchRequest { kinds: kinds.into_iter().map(i32::from).collect() };
+/// Follows changes of some kinds, and events from a position on.
+pub(crate) async fn watch(
+    server: &Server,
+    kinds: Vec<Kind>,
+    after: Option<EventPosition>,
+) -> Result<Streaming<WatchResponse>, Failure> {
+    let request = WatchRequest { kinds: kinds.into_iter().map(i32::from).collect(), after };
     let stream = server.cluster().watch(request).await.map_err(|status| server.failure(&status))?;
     Ok(stream.into_inner())
 }
@@ -163,8 +182,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_missed_is_asked_for_by_its_id() {
-        assert_eq!(after("", 7), "id > 7");
-        Filter::<Event>::new(&after("host = h1", 7)).unwrap();
+    fn what_was_there_at_a_position_is_read() {
+        let event = |coordinator: &str, id| Event { id, coordinator: coordinator.into(), ..Event::default() };
+        let read = EventPosition { ids: [("east".to_owned(), 7)].into(), since: None };
+        assert!(is_read(&read, &event("east", 7)) && !is_read(&read, &event("east", 8)));
+        assert!(!is_read(&read, &event("west", 1)), "what is new there is watched");
     }
 }

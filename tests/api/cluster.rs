@@ -50,7 +50,11 @@ async fn lists_come_in_pages_and_filtered() {
     let next = cluster.list_events(pb::ListEventsRequest { page_token: token, ..events }).await.unwrap();
     let ids: Vec<_> = first.events.iter().chain(&next.get_ref().events).map(|event| event.id).collect();
     assert!(ids.len() == 5 && ids.is_sorted_by(|a, b| a > b), "newest first: {ids:?}");
-    let event = cluster.get_event(pb::GetEventRequest { id: ids[0] }).await.unwrap().into_inner();
+    let event = cluster
+        .get_event(pb::GetEventRequest { id: ids[0], ..Default::default() })
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!((event.kind(), event.host.as_str()), (pb::event::Kind::HostConnected, "h4"));
 
     for (request, field) in [
@@ -73,7 +77,7 @@ async fn what_is_not_there_is_not_found() {
     for status in [
         cluster.get_host(pb::GetHostRequest { name: "x".into() }).await.unwrap_err(),
         cluster.get_vm(pb::GetVmRequest { name: "x".into() }).await.unwrap_err(),
-        cluster.get_event(pb::GetEventRequest { id: 7 }).await.unwrap_err(),
+        cluster.get_event(pb::GetEventRequest { id: 7, ..Default::default() }).await.unwrap_err(),
         cluster
             .set_host_state(pb::SetHostStateRequest { name: "x".into(), state, ..Default::default() })
             .await
@@ -108,7 +112,7 @@ async fn a_watch_tells_everything_then_what_changes() {
     assert_eq!((hosts, vms), (vec!["h1".to_owned()], vec!["a".to_owned(), "b".to_owned()]));
 
     let kinds = vec![Kind::Hosts.into()];
-    let mut of_hosts = cluster.watch(pb::WatchRequest { kinds }).await.unwrap().into_inner();
+    let mut of_hosts = cluster.watch(pb::WatchRequest { kinds, after: None }).await.unwrap().into_inner();
     assert!(matches!(next(&mut of_hosts).await, (_, Change::Host(_))));
     assert!(matches!(next(&mut of_hosts).await, (_, Change::Synced(true))));
 
@@ -216,7 +220,7 @@ async fn wishes_and_kinds_that_there_are_not_are_refused() {
         let request = pb::SetHostStateRequest { name: "h1".into(), state, ..Default::default() };
         assert_fields(&cluster.set_host_state(request).await.unwrap_err(), &["state"]);
     }
-    let status = cluster.watch(pb::WatchRequest { kinds: vec![1, 0, 9] }).await.unwrap_err();
+    let status = cluster.watch(pb::WatchRequest { kinds: vec![1, 0, 9], after: None }).await.unwrap_err();
     assert_fields(&status, &["kinds[1]", "kinds[2]"]);
     server.stop().await;
 }

@@ -1,12 +1,15 @@
 //! The present state, then what changes.
 
+use super::events;
 use crate::api::convert::{event_to_wire, host_to_wire, vm_to_wire};
 use crate::api::error::{ApiError, Violation};
 use crate::api::stream::{Caller, Ended};
-use crate::coordinator::{Change, Subscription};
+use crate::coordinator::{Change, Coordinator, Subscription};
+use crate::record::Event;
 use dvms_proto::v1 as pb;
 use pb::watch_request::Kind;
 use pb::watch_response::Change as Wire;
+use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
 
 /// What a watcher wants to see.
@@ -38,35 +41,67 @@ impl Wanted {
     }
 
     /// The wire form of a change, if it is wanted.
-    fn wire(self, change: Change) -> Option<Wire> {
+    fn wire(self, change: Change, name: &str) -> Option<Wire> {
         match change {
             Change::Host(host) => self.hosts.then(|| Wire::Host(host_to_wire(&host))),
             Change::HostGone(name) => self.hosts.then_some(Wire::HostGone(name)),
             Change::Vm(vm) => self.vms.then(|| Wire::Vm(vm_to_wire(&vm))),
             Change::VmGone(name) => self.vms.then_some(Wire::VmGone(name)),
-            Change::Event(event) => self.events.then(|| Wire::Event(event_to_wire(&event))),
+            Change::Event(event) => self.events.then(|| Wire::Event(event_to_wire(&event, name))),
             Change::Plan(_) => None,
         }
     }
 }
 
-/// Tells a watcher everything, then every change, for as long as it keeps up.
-pub(super) async fn follow(
-    subscription: Subscription,
+/// What one coordinator has to tell.
+pub(super) struct Own {
+    name: String,
     wanted: Wanted,
-    caller: Caller<pb::WatchResponse>,
-) -> Result<(), Ended> {
+    subscription: Subscription,
+    /// Events that the watcher has not read, oldest first.
+    missed: Vec<Arc<Event>>,
+    /// Greatest id of an event that is not to be told.
+    told: u64,
+}
+
+impl Own {
+    /// The present state, and the events after a position that are kept.
+    pub(super) fn new(coordinator: &Coordinator, wanted: Wanted, after: Option<&pb::EventPosition>) -> Self {
+        // In this order nothing falls between the two; what is in both is told once.
+        let subscription = coordinator.subscribe();
+        let name = coordinator.name().to_owned();
+        let (mut missed, mut told) = (Vec::new(), 0);
+        if let Some(after) = after.filter(|_| wanted.events) {
+            missed = coordinator.events();
+            told = missed.first().map_or(0, |newest| newest.id);
+            missed.reverse();
+            events::keep_after(&mut missed, after, &name);
+        }
+        Self { name, wanted, subscription, missed, told }
+    }
+
+    /// The name of the coordinator.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Tells a watcher everything, then every change, for as long as it keeps up.
+pub(super) async fn follow(own: Own, caller: Caller<pb::WatchResponse>) -> Result<(), Ended> {
+    let Own { name, wanted, subscription, missed, told } = own;
     let Subscription { revision: start, hosts, vms, mut changes } = subscription;
     let answer = |revision, change| pb::WatchResponse { revision, change: Some(change) };
     let present = hosts.into_iter().map(Change::Host).chain(vms.into_iter().map(Change::Vm));
-    for change in present.filter_map(|change| wanted.wire(change)) {
+    let present = present.chain(missed.into_iter().map(Change::Event));
+    for change in present.filter_map(|change| wanted.wire(change, &name)) {
         caller.send(answer(start, change)).await?;
     }
     caller.send(answer(start, Wire::Synced(true))).await?;
     loop {
         match changes.recv().await {
+            Ok((_, Change::Event(event))) if event.id <= told => {}
             Ok((revision, change)) if revision > start => {
-                if let Some(change) = wanted.wire(change) {
+                if let Some(change) = wanted.wire(change, &name) {
                     caller.send(answer(revision, change)).await?;
                 }
             }

@@ -2,17 +2,18 @@
 //! order: that it has gone counts only from who has told of it last.
 
 use super::client;
-use super::watch::{Wanted, follow};
+use super::ordered::Ordered;
+use super::watch::{Own, follow};
 use crate::api::error::ApiError;
 use crate::api::peers::{Asked, Others, lasting};
 use crate::api::stream::{Caller, Ended};
-use crate::coordinator::Subscription;
 use dvms_proto::v1 as pb;
 use pb::watch_response::Change;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -34,31 +35,37 @@ enum Said {
 
 /// Tells a watcher everything of all members, then every change.
 pub(super) async fn follow_all(
-    subscription: Subscription,
-    wanted: Wanted,
+    own: Own,
     request: pb::WatchRequest,
     (others, asked): (Others, Asked),
     caller: Caller<pb::WatchResponse>,
 ) -> Result<(), Ended> {
+    let begun = Instant::now();
     let mut names: Vec<String> = asked.iter().map(|(name, _)| name.clone()).collect();
+    let mut merged = Merged::new([own.name()].into_iter().chain(names.iter().map(String::as_str)));
     names.sort();
     let mut looks = tokio::time::interval(AGAIN_AFTER);
     let (say, mut said) = mpsc::channel(QUEUE);
-    let mut merged = Merged::new(asked.len() + 1);
     // They end with this task.
     let mut sources = JoinSet::new();
-    sources.spawn(own(subscription, wanted, say.clone()));
-    for (i, (_, channel)) in asked.into_iter().enumerate() {
+    sources.spawn(tell_own(own, say.clone()));
+    for (i, (name, channel)) in asked.into_iter().enumerate() {
         if let Some(channel) = channel {
-            sources.spawn(other(i + 1, channel, request.clone(), say.clone()));
+            let source = Source { number: i + 1, name, read: Read::new(&request), request: request.clone() };
+            sources.spawn(source.tell(channel, say.clone()));
         } else {
             let _ = say.send((i + 1, Said::Silent)).await;
         }
     }
     drop(say);
     loop {
+        let due = merged.due().map(|due| begun + due);
         let told = tokio::select! {
             told = said.recv() => told,
+            () = at(due) => {
+                merged.tell(&caller, |merged| merged.ready(begun.elapsed())).await?;
+                continue;
+            }
             _ = looks.tick() => {
                 if others.names() != names {
                     return Err(ApiError::members_changed().into());
@@ -67,20 +74,25 @@ pub(super) async fn follow_all(
             }
         };
         let Some((source, said)) = told else { return Ok(()) };
-        let changes = match said {
-            Said::Change(change) => merged.take(source, *change),
-            Said::Silent => merged.silent(source),
+        match said {
+            Said::Change(change) => {
+                merged.tell(&caller, |merged| merged.take(source, *change, begun.elapsed())).await?;
+            }
+            Said::Silent => merged.tell(&caller, |merged| merged.silent(source)).await?,
             Said::Over(ended) => return Err(ended),
-        };
-        for change in changes {
-            merged.revision += 1;
-            let answer = pb::WatchResponse { revision: merged.revision, change: Some(change) };
-            caller.send(answer).await?;
         }
     }
 }
 
-async fn own(subscription: Subscription, wanted: Wanted, say: mpsc::Sender<(usize, Said)>) {
+/// Waits until then; for ever if there is no such time.
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn tell_own(own: Own, say: mpsc::Sender<(usize, Said)>) {
     let (queue, mut answers) = mpsc::channel::<Result<pb::WatchResponse, Status>>(QUEUE);
     let forward = async {
         while let Some(answer) = answers.recv().await {
@@ -92,36 +104,85 @@ async fn own(subscription: Subscription, wanted: Wanted, say: mpsc::Sender<(usiz
             }
         }
     };
-    let (ended, ()) = tokio::join!(follow(subscription, wanted, Caller::new(queue)), forward);
+    let (ended, ()) = tokio::join!(follow(own, Caller::new(queue)), forward);
     let over = ended.err().unwrap_or_else(|| ApiError::shutting_down().into());
     let _ = say.send((OWN, Said::Over(over))).await;
 }
 
-async fn other(source: usize, at: Channel, request: pb::WatchRequest, say: mpsc::Sender<(usize, Said)>) {
-    loop {
-        // Its end is for the loop: it is watched again.
-        let _: Result<(), Status> = async {
-            let mut stream = client(at.clone()).watch(lasting(request.clone())).await?.into_inner();
-            while let Some(answer) = stream.message().await? {
-                if let Some(change) = answer.change
-                    && say.send((source, Said::Change(Box::new(change)))).await.is_err()
-                {
-                    return Ok(());
+/// Another member that is watched.
+struct Source {
+    number: usize,
+    name: String,
+    /// How far its events were read.
+    read: Read,
+    request: pb::WatchRequest,
+}
+
+/// How far events were read.
+struct Read {
+    /// To be asked for; `None` = none of the past.
+    after: Option<pb::EventPosition>,
+    since: SystemTime,
+}
+
+impl Read {
+    fn new(request: &pb::WatchRequest) -> Self {
+        Self { after: request.after.clone(), since: SystemTime::now() }
+    }
+
+    /// A watch has ended: from now on nothing of the past is to be missed.
+    fn resume(&mut self) {
+        let since = Some(self.since.into());
+        self.after.get_or_insert_with(|| pb::EventPosition { ids: BTreeMap::new(), since });
+    }
+
+    fn read(&mut self, member: &str, id: u64) {
+        self.resume();
+        if let Some(after) = &mut self.after {
+            after.ids.insert(member.to_owned(), id);
+        }
+    }
+}
+
+impl Source {
+    async fn tell(mut self, at: Channel, say: mpsc::Sender<(usize, Said)>) {
+        loop {
+            // Its end is for the loop: it is watched again.
+            let _: Result<(), Status> = async {
+                let request = pb::WatchRequest { after: self.read.after.clone(), ..self.request.clone() };
+                let mut stream = client(at.clone()).watch(lasting(request)).await?.into_inner();
+                while let Some(answer) = stream.message().await? {
+                    let Some(mut change) = answer.change else { continue };
+                    if let Change::Event(event) = &mut change {
+                        // One of an older version does not say it.
+                        event.coordinator.clone_from(&self.name);
+                        self.read.read(&self.name, event.id);
+                    }
+                    if say.send((self.number, Said::Change(Box::new(change)))).await.is_err() {
+                        return Ok(());
+                    }
                 }
+                Ok(())
             }
-            Ok(())
+            .await;
+            self.read.resume();
+            if say.send((self.number, Said::Silent)).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
         }
-        .await;
-        if say.send((source, Said::Silent)).await.is_err() {
-            return;
-        }
-        tokio::time::sleep(AGAIN_AFTER).await;
     }
 }
 
 /// Which source has told of what last.
 struct Merged {
     revision: u64,
+    /// Of the sources.
+    names: Vec<String>,
+    /// Sources that cannot be watched now.
+    silent: BTreeSet<usize>,
+    /// Events that are held for a moment, or until all sources have told all.
+    events: Ordered,
     hosts: BTreeMap<String, usize>,
     vms: BTreeMap<String, usize>,
     /// What each source has told since its watch began; `None` once it has told all.
@@ -131,9 +192,14 @@ struct Merged {
 }
 
 impl Merged {
-    fn new(sources: usize) -> Self {
+    fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        let sources = names.len();
         Self {
             revision: 0,
+            names,
+            silent: BTreeSet::new(),
+            events: Ordered::default(),
             hosts: BTreeMap::new(),
             vms: BTreeMap::new(),
             telling: vec![Some(BTreeSet::new()); sources],
@@ -141,8 +207,39 @@ impl Merged {
         }
     }
 
+    /// Tells the watcher what follows from something.
+    async fn tell(
+        &mut self,
+        caller: &Caller<pb::WatchResponse>,
+        change: impl FnOnce(&mut Self) -> Vec<Change>,
+    ) -> Result<(), Ended> {
+        for change in change(self) {
+            self.revision += 1;
+            let answer = pb::WatchResponse { revision: self.revision, change: Some(change) };
+            caller.send(answer).await?;
+        }
+        Ok(())
+    }
+
     /// What the watcher is told of a change.
-    fn take(&mut self, source: usize, change: Change) -> Vec<Change> {
+    fn take(&mut self, source: usize, change: Change, now: Duration) -> Vec<Change> {
+        let mut back: Vec<Change> = self.is_back(source).into_iter().collect();
+        back.extend(self.changes(source, change, now));
+        back
+    }
+
+    /// Events that are to be told now.
+    fn ready(&mut self, now: Duration) -> Vec<Change> {
+        let events = if self.awaited.is_empty() { self.events.ready(now) } else { Vec::new() };
+        events.into_iter().map(Change::Event).collect()
+    }
+
+    /// When events are to be told, if they are not held for those of others.
+    fn due(&self) -> Option<Duration> {
+        self.events.due().filter(|_| self.awaited.is_empty())
+    }
+
+    fn changes(&mut self, source: usize, change: Change, now: Duration) -> Vec<Change> {
         let mut told = |name: String| {
             if let Some(telling) = &mut self.telling[source] {
                 telling.insert(name);
@@ -169,10 +266,13 @@ impl Merged {
                 }
                 self.vms.remove(name);
             }
-            // Numbers of events are those of one coordinator.
-            Change::Event(_) if source != OWN => return Vec::new(),
-            Change::Event(_) => {}
+            Change::Event(event) => {
+                self.events.take(event.clone(), now);
+                return Vec::new();
+            }
             Change::Synced(_) => return self.synced(source),
+            // It was asked for itself alone.
+            Change::Silent(_) => return Vec::new(),
         }
         vec![change]
     }
@@ -198,11 +298,28 @@ impl Merged {
     /// A source does not answer: what it has told stays until it does.
     fn silent(&mut self, source: usize) -> Vec<Change> {
         self.telling[source] = Some(BTreeSet::new());
-        self.no_longer_awaited(source).into_iter().collect()
+        let news = self.silent.insert(source).then(|| self.who_is_silent());
+        news.into_iter().chain(self.no_longer_awaited(source)).collect()
     }
 
-    fn no_longer_awaited(&mut self, source: usize) -> Option<Change> {
-        (self.awaited.remove(&source) && self.awaited.is_empty()).then_some(Change::Synced(true))
+    /// A source is heard.
+    fn is_back(&mut self, source: usize) -> Option<Change> {
+        self.silent.remove(&source).then(|| self.who_is_silent())
+    }
+
+    fn who_is_silent(&self) -> Change {
+        let mut names: Vec<String> = self.silent.iter().map(|source| self.names[*source].clone()).collect();
+        names.sort();
+        Change::Silent(pb::SilentMembers { names })
+    }
+
+    /// When nobody is awaited any more, events of the past come in order, then the word that this was all.
+    fn no_longer_awaited(&mut self, source: usize) -> Vec<Change> {
+        if !self.awaited.remove(&source) || !self.awaited.is_empty() {
+            return Vec::new();
+        }
+        let events = self.events.all().into_iter().map(Change::Event);
+        events.chain([Change::Synced(true)]).collect()
     }
 }
 
@@ -218,46 +335,95 @@ mod tests {
         Change::Vm(pb::Vm { name: name.to_owned(), ..pb::Vm::default() })
     }
 
+    fn merged_of(sources: usize) -> Merged {
+        Merged::new(["0", "1", "2"].into_iter().take(sources))
+    }
+
+    fn take(merged: &mut Merged, source: usize, change: Change) -> Vec<Change> {
+        merged.take(source, change, Duration::ZERO)
+    }
+
+    fn silent(names: &[&str]) -> Change {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Change::Silent(pb::SilentMembers { names })
+    }
+
+    fn event(coordinator: &str, second: i64) -> Change {
+        let time = Some(prost_types::Timestamp { seconds: second, nanos: 0 });
+        Change::Event(pb::Event { id: 7, time, coordinator: coordinator.to_owned(), ..pb::Event::default() })
+    }
+
     #[test]
     fn it_is_synced_when_all_have_told_or_failed() {
-        let mut merged = Merged::new(3);
-        assert_eq!(merged.take(OWN, host("a")), [host("a")]);
-        assert_eq!(merged.take(OWN, Change::Synced(true)), []);
-        assert_eq!(merged.take(1, Change::Synced(true)), []);
-        assert_eq!(merged.silent(2), [Change::Synced(true)]);
+        let mut merged = merged_of(3);
+        assert_eq!(take(&mut merged, OWN, host("a")), [host("a")]);
+        assert_eq!(take(&mut merged, OWN, Change::Synced(true)), []);
+        assert_eq!(take(&mut merged, 1, Change::Synced(true)), []);
+        assert_eq!(merged.silent(2), [silent(&["2"]), Change::Synced(true)]);
         // Once is enough.
-        assert_eq!(merged.take(2, Change::Synced(true)), []);
+        assert_eq!(merged.silent(2), []);
+        assert_eq!(take(&mut merged, 2, Change::Synced(true)), [silent(&[])]);
+    }
+
+    #[test]
+    fn events_of_the_past_come_in_order_before_it_is_synced_and_then_as_they_come() {
+        let mut merged = merged_of(2);
+        let hour = Duration::from_secs(3600);
+        assert_eq!(take(&mut merged, 1, event("1", 20)), []);
+        assert_eq!(take(&mut merged, 1, Change::Synced(true)), []);
+        // However long it takes: one that has not told all may have an earlier one.
+        assert_eq!((merged.due(), merged.ready(hour)), (None, vec![]));
+        assert_eq!(take(&mut merged, OWN, event("0", 10)), []);
+        let past = [event("0", 10), event("1", 20), Change::Synced(true)];
+        assert_eq!(take(&mut merged, OWN, Change::Synced(true)), past);
+        assert_eq!(take(&mut merged, 1, event("1", 30)), []);
+        assert!(merged.due().is_some());
+        assert_eq!(merged.ready(hour), [event("1", 30)]);
+    }
+
+    #[test]
+    fn a_member_is_asked_for_what_it_had_while_it_was_silent() {
+        let mut new = Read::new(&pb::WatchRequest::default());
+        assert_eq!(new.after, None);
+        new.resume();
+        let after = new.after.clone().unwrap();
+        assert!(after.ids.is_empty() && after.since.is_some());
+        new.read("west", 9);
+        assert_eq!(new.after.unwrap().ids["west"], 9);
     }
 
     #[test]
     fn what_goes_from_one_member_to_another_is_not_gone_whoever_tells_first() {
         for late in [false, true] {
-            let mut merged = Merged::new(2);
-            merged.take(OWN, host("a"));
-            merged.take(OWN, vm("v"));
+            let mut merged = merged_of(2);
+            take(&mut merged, OWN, host("a"));
+            take(&mut merged, OWN, vm("v"));
             if late {
-                assert_eq!(merged.take(1, host("a")), [host("a")]);
-                assert_eq!(merged.take(OWN, Change::HostGone("a".into())), []);
+                assert_eq!(take(&mut merged, 1, host("a")), [host("a")]);
+                assert_eq!(take(&mut merged, OWN, Change::HostGone("a".into())), []);
             } else {
-                assert_eq!(merged.take(OWN, Change::HostGone("a".into())), [Change::HostGone("a".into())]);
-                assert_eq!(merged.take(1, host("a")), [host("a")]);
+                assert_eq!(
+                    take(&mut merged, OWN, Change::HostGone("a".into())),
+                    [Change::HostGone("a".into())]
+                );
+                assert_eq!(take(&mut merged, 1, host("a")), [host("a")]);
             }
-            assert_eq!(merged.take(1, vm("v")), [vm("v")]);
-            assert_eq!(merged.take(OWN, Change::VmGone("v".into())), []);
+            assert_eq!(take(&mut merged, 1, vm("v")), [vm("v")]);
+            assert_eq!(take(&mut merged, OWN, Change::VmGone("v".into())), []);
             assert_eq!(merged.hosts["a"], 1);
         }
     }
 
     #[test]
     fn what_a_member_has_lost_while_it_was_silent_is_gone() {
-        let mut merged = Merged::new(2);
-        merged.take(1, host("a"));
-        merged.take(1, host("b"));
-        merged.take(1, vm("v"));
-        merged.take(1, Change::Synced(true));
-        assert_eq!(merged.silent(1), []);
-        merged.take(1, host("b"));
+        let mut merged = merged_of(2);
+        take(&mut merged, 1, host("a"));
+        take(&mut merged, 1, host("b"));
+        take(&mut merged, 1, vm("v"));
+        take(&mut merged, 1, Change::Synced(true));
+        assert_eq!(merged.silent(1), [silent(&["1"])]);
+        assert_eq!(take(&mut merged, 1, host("b")), [silent(&[]), host("b")]);
         let gone = [Change::HostGone("a".into()), Change::VmGone("v".into())];
-        assert_eq!(merged.take(1, Change::Synced(true)), gone);
+        assert_eq!(take(&mut merged, 1, Change::Synced(true)), gone);
     }
 }

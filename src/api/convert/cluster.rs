@@ -103,9 +103,9 @@ pub fn vm_to_wire(vm: &VmRecord) -> pb::Vm {
     }
 }
 
-/// The wire form of an event.
+/// The wire form of an event that this coordinator has recorded.
 #[must_use]
-pub fn event_to_wire(event: &Event) -> pb::Event {
+pub fn event_to_wire(event: &Event, coordinator: &str) -> pb::Event {
     let severity = match event.severity {
         Severity::Info => pb::event::Severity::Info,
         Severity::Warning => pb::event::Severity::Warning,
@@ -122,6 +122,7 @@ pub fn event_to_wire(event: &Event) -> pb::Event {
         plan_id: event.plan_id.clone(),
         action_id: event.action_id,
         message: event.message.clone(),
+        coordinator: coordinator.to_owned(),
     }
 }
 

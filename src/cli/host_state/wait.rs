@@ -36,7 +36,7 @@ enum News {
 /// Shows what happens on the hosts until no VM runs there.
 pub(super) async fn until_empty(server: &Server, hosts: &[String], output: Output) -> Result<(), Failure> {
     loop {
-        let mut changes = watch(server, vec![Kind::Hosts, Kind::Vms, Kind::Events]).await?;
+        let mut changes = watch(server, vec![Kind::Hosts, Kind::Vms, Kind::Events], None).await?;
         let mut waiting = Waiting { hosts: hosts.iter().cloned().collect(), ..Waiting::default() };
         loop {
             match changes.message().await {
@@ -112,7 +112,7 @@ impl Waiting {
                 self.synced = true;
                 Ok(Vec::new())
             }
-            Change::Host(_) | Change::HostGone(_) | Change::Event(_) => Ok(Vec::new()),
+            Change::Host(_) | Change::HostGone(_) | Change::Event(_) | Change::Silent(_) => Ok(Vec::new()),
         }
     }
 
