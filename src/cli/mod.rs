@@ -21,6 +21,7 @@ mod foreign;
 mod forget;
 mod format;
 mod gantt;
+mod growth_view;
 mod host_state;
 mod hosts;
 mod input;

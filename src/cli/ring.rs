@@ -3,21 +3,26 @@
 use super::client::{Server, block_on, call};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::format::{count, safe};
+use super::format::{ago, count, safe, system_time};
+use super::growth_view::{lack, stage, steps};
 use super::output::Output;
 use super::paint::Tone;
 use super::table::{Cell, Column, Look, Table};
 use dvms_proto::v1::{GetRingRequest, Partition, Ring, RingMember};
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 /// Hosts that a line names.
 const NAMED: usize = 8;
+/// Length of the bars of growth.
+const BAR: usize = 12;
 
 /// Shows the coordinators, their cells, and the partitions that go over several of them
 ///
 /// A partition is what hosts are reserved in when the hosts of one coordinator cannot absorb a trouble alone. Its stage
 /// is GATHERING hosts, SOLVING, BLOCKED (others hold what is lacking), OFFERING, ABSORBING or ADOPTING (two become
-/// one), COMMITTING, or EXECUTING its plan.
+/// one), COMMITTING, or EXECUTING its plan. Below each partition is how it has become what it is, step by step, with
+/// the hosts that it had then. The same live, with hosts and plans: dvms top.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -43,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments, server: &str, output: Output) -> Result
             if output.is_json() {
                 output.message(&ring)?;
             } else {
-                output.text(&picture(output.look, &ring))?;
+                output.text(&picture(output.look, &ring, SystemTime::now()))?;
             }
             let Some(seconds) = arguments.watch else { return Ok(Exit::Success) };
             tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
@@ -55,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments, server: &str, output: Output) -> Result
 }
 
 /// Members, then partitions.
-fn picture(look: Look, ring: &Ring) -> String {
+fn picture(look: Look, ring: &Ring, now: SystemTime) -> String {
     let mut text = members(look, ring);
     for member in ring.members.iter().filter(|member| !member.no_link.is_empty()) {
         let _ = write!(text, "\nNo link from {} to {}: {}\n", ring.name, member.name, safe(&member.no_link));
@@ -66,7 +71,10 @@ fn picture(look: Look, ring: &Ring) -> String {
         text.push_str("\nNo partition goes over several coordinators now.\n");
     } else {
         text.push('\n');
-        text.push_str(&partitions(look, &led));
+        text.push_str(&partitions(look, &led, now));
+        for (_, partition) in led.iter().filter(|(_, partition)| !partition.steps.is_empty()) {
+            text.push_str(&format!("\n{} has grown:\n{}", safe(&partition.id), growth(look, partition)));
+        }
     }
     text
 }
@@ -115,34 +123,55 @@ fn state(ring: &Ring, member: &RingMember) -> Cell {
     }
 }
 
-fn partitions(look: Look, led: &[(&RingMember, &Partition)]) -> String {
+fn partitions(look: Look, led: &[(&RingMember, &Partition)], now: SystemTime) -> String {
     let columns = [
         Column::Left("PARTITION"),
         Column::Left("LEADER"),
         Column::Left("STAGE"),
+        Column::Left("SINCE"),
+        Column::Left("BEGAN"),
         Column::Left("PLAN"),
-        Column::Left("FOR"),
+        Column::Text("LACKS"),
+        Column::Text("FOR"),
         Column::Text("HOSTS"),
     ];
     let mut table = Table::new(look, &columns);
     for (member, partition) in led {
         let name = |host: &dvms_proto::v1::PartitionHost| format!("{}@{}", host.name, host.owner);
         let mut hosts: Vec<String> = partition.hosts.iter().take(NAMED).map(name).collect();
-        if partition.hosts.len() > NAMED {
-            hosts.push(format!("and {} more", partition.hosts.len() - NAMED));
+        let all = (partition.host_count as usize).max(partition.hosts.len());
+        if all > hosts.len() {
+            hosts.push(format!("and {} more", all - hosts.len()));
         }
-        let tone = match partition.stage.as_str() {
-            "BLOCKED" => Tone::Warning,
-            "EXECUTING" => Tone::Good,
-            _ => Tone::Busy,
+        let passed = |time: Option<prost_types::Timestamp>| {
+            time.and_then(system_time).map_or_else(|| "-".to_owned(), |time| ago(time, now))
         };
+        let (tone, stage) = stage(partition);
         table.row([
             partition.id.clone().into(),
             member.name.clone().into(),
-            Cell::toned(tone, partition.stage.clone()),
+            Cell::toned(tone, stage),
+            passed(partition.since).into(),
+            passed(partition.began).into(),
             or_dash(&partition.plan_id).into(),
+            or_dash(&lack(partition)).into(),
             partition.events.join(" ").into(),
-            format!("{}: {}", count(partition.hosts.len(), "host"), hosts.join(" ")).into(),
+            format!("{}: {}", count(all, "host"), hosts.join(" ")).into(),
+        ]);
+    }
+    table.render()
+}
+
+/// The steps of one partition, with bars where there is a terminal.
+fn growth(look: Look, partition: &Partition) -> String {
+    let columns = [Column::Right("AFTER"), Column::Left("HOSTS"), Column::Text("WHY")];
+    let mut table = Table::new(look, &columns);
+    for step in steps(partition) {
+        let bar = if look.width.is_some() { format!("{} ", step.bar(BAR)) } else { String::new() };
+        table.row([
+            step.after.clone().into(),
+            Cell::toned(step.tone, bar).then(step.size.clone()),
+            step.why.clone().into(),
         ]);
     }
     table.render()
@@ -156,6 +185,7 @@ fn or_dash(text: &str) -> String {
 mod tests {
     use super::*;
     use dvms_proto::v1::PartitionHost;
+    use dvms_proto::v1::partition::{Lack, Step};
 
     fn member(name: &str, reachable: bool) -> RingMember {
         RingMember {
@@ -170,6 +200,8 @@ mod tests {
     #[test]
     fn members_and_what_they_lead_are_shown() {
         let host = |i: usize| PartitionHost { name: format!("h{i}"), owner: "west".into() };
+        let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 500_000_000 });
+        let step = Step { members: 1, events: 1, times: 1, ..Step::default() };
         let partition = Partition {
             id: "7.east.1".into(),
             stage: "EXECUTING".into(),
@@ -178,6 +210,21 @@ mod tests {
             events: vec!["OVERLOAD:h0@east".into()],
             plan_id: "p-1-east".into(),
             version: 2,
+            host_count: 70,
+            began: at(100),
+            since: at(130),
+            lacking: Some(Lack { cpu_millicores: 2500, memory_mib: 0, hosts: 1 }),
+            steps: vec![
+                Step {
+                    time: at(100),
+                    why: "BEGAN".into(),
+                    with: vec!["east".into()],
+                    hosts: 1,
+                    ..step.clone()
+                },
+                Step { time: at(101), why: "ASKED".into(), with: vec!["west".into()], hosts: 10, ..step },
+            ],
+            ..Partition::default()
         };
         let mut east = member("east", true);
         (east.round_trip_ms, east.partitions) = (None, vec![partition]);
@@ -185,7 +232,8 @@ mod tests {
         north.round_trip_ms = Some(1.26);
         let ring = Ring { name: "east".into(), members: vec![east, north, member("west", false)] };
         let look = Look::PLAIN;
-        let text = picture(look, &ring);
+        let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(140);
+        let text = picture(look, &ring, now);
         for words in [
             "answers",
             "reachable",
@@ -193,8 +241,14 @@ mod tests {
             "SILENT",
             "7.east.1",
             "p-1-east",
-            "10 hosts: h0@west",
-            "and 2 more",
+            "70 hosts: h0@west",
+            "and 62 more",
+            "9 s ago",
+            "39 s ago",
+            "2.5 cores, 1 host",
+            "7.east.1 has grown:",
+            "+1 s",
+            "asked west",
         ] {
             assert!(text.contains(words), "{words} in\n{text}");
         }
@@ -204,12 +258,12 @@ mod tests {
         let mut strange = member("north", true);
         strange.no_link = "north speaks version 9".into();
         let ring = Ring { name: "east".into(), members: vec![member("east", true), strange] };
-        let text = picture(look, &ring);
+        let text = picture(look, &ring, now);
         assert!(
             text.contains("NO LINK") && text.contains("from east to north: north speaks version 9\n"),
             "{text}"
         );
-        let calm = picture(look, &Ring { name: "east".into(), members: vec![member("east", true)] });
+        let calm = picture(look, &Ring { name: "east".into(), members: vec![member("east", true)] }, now);
         assert!(calm.contains("No partition goes over several coordinators now."), "{calm}");
     }
 }

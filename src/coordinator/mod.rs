@@ -23,4 +23,6 @@ pub use handle::{
     AgentSession, AttachError, Change, Coordinator, Link, OperateError, Reports, Subscription, Teller,
 };
 pub use settings::Settings;
-pub use view::{EVENTS_KEPT, Figures, OtherMember, PLANS_KEPT, PartitionView, RingView};
+pub use view::{
+    EVENTS_KEPT, Figures, GrowthStep, GrowthView, OtherMember, PLANS_KEPT, PartitionView, RingView, Why,
+};

@@ -3,7 +3,7 @@
 use crate::record::{Event, HostRecord, PlanRecord, VmRecord};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Events that are kept in memory and in the store.
 pub const EVENTS_KEPT: usize = 10_000;
@@ -63,6 +63,12 @@ pub struct PartitionView {
     pub id: String,
     /// What it does.
     pub stage: &'static str,
+    /// Whom that is about: a member, or another partition; empty = nobody.
+    pub with: String,
+    /// CPU (thousandths of a processor), memory (MiB) and hosts that it lacks, as far as is known.
+    pub lacking: ([i64; 2], u32),
+    /// How it has become what it is.
+    pub growth: GrowthView,
     /// Its most urgent kind of trouble.
     pub kind: &'static str,
     /// Host → the member that has it.
@@ -73,6 +79,73 @@ pub struct PartitionView {
     pub plan: String,
     /// How often it has changed and been solved.
     pub version: u64,
+}
+
+/// How a partition has become what it is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GrowthView {
+    /// When it began.
+    pub began: Option<SystemTime>,
+    /// Since when it does what it does.
+    pub since: Option<SystemTime>,
+    /// What has changed its hosts or held it up, oldest first.
+    pub steps: VecDeque<GrowthStep>,
+    /// Steps after the first that are not kept.
+    pub left_out: u32,
+}
+
+/// A step in the growth of a partition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GrowthStep {
+    /// When.
+    pub time: SystemTime,
+    /// Why it has other hosts than before, or has to wait.
+    pub why: Why,
+    /// Members whose hosts came or went; the partition that it has merged with.
+    pub with: Vec<String>,
+    /// Hosts that it has then, of so many members.
+    pub hosts: u32,
+    /// See `hosts`.
+    pub members: u32,
+    /// Events that it is for then.
+    pub events: u32,
+    /// How often in a row.
+    pub times: u32,
+}
+
+/// Why a partition has other hosts than before, or has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It was founded.
+    Began,
+    /// A member has given hosts that it was asked for.
+    Asked,
+    /// Another one has become part of it.
+    Merged,
+    /// All members were asked, and others hold what is lacking.
+    Blocked,
+    /// It no longer waits: hosts were freed, or it tries again.
+    Resumed,
+    /// Hosts were taken away, or are not heard of.
+    Lost,
+    /// The plan needs fewer hosts: the others were given back.
+    Released,
+}
+
+impl Why {
+    /// As in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Began => "BEGAN",
+            Self::Asked => "ASKED",
+            Self::Merged => "MERGED",
+            Self::Blocked => "BLOCKED",
+            Self::Resumed => "RESUMED",
+            Self::Lost => "LOST",
+            Self::Released => "RELEASED",
+        }
+    }
 }
 
 /// Figures for monitoring. Counters count from the start of the process.

@@ -1,13 +1,16 @@
 //! `RingService`: the members, their cells and partitions.
 
 use super::{Faults, Others, PATIENCE, alone};
-use crate::coordinator::{Coordinator, OtherMember, PartitionView, RingView};
+use crate::coordinator::{Coordinator, GrowthStep, OtherMember, PartitionView, RingView};
 use crate::record::Connection;
 use dvms_proto::v1 as pb;
 use futures::future::join_all;
 use pb::ring_service_client::RingServiceClient;
 use pb::ring_service_server::RingService;
 use tonic::{Request, Response, Status};
+
+/// Hosts of a partition that are named.
+const NAMED: usize = 64;
 
 /// The service.
 pub(in crate::api) struct RingAnswers {
@@ -78,13 +81,33 @@ impl RingService for RingAnswers {
 fn partition(view: &PartitionView) -> pb::Partition {
     let host =
         |(name, owner): (&String, &String)| pb::PartitionHost { name: name.clone(), owner: owner.clone() };
+    let ([cpu_millicores, memory_mib], hosts) = view.lacking;
     pb::Partition {
         id: view.id.clone(),
         stage: view.stage.to_owned(),
         kind: view.kind.to_owned(),
-        hosts: view.hosts.iter().map(host).collect(),
+        hosts: view.hosts.iter().take(NAMED).map(host).collect(),
         events: view.events.clone(),
         plan_id: view.plan.clone(),
         version: view.version,
+        host_count: view.hosts.len() as u32,
+        began: view.growth.began.map(Into::into),
+        since: view.growth.since.map(Into::into),
+        with: view.with.clone(),
+        lacking: Some(pb::partition::Lack { cpu_millicores, memory_mib, hosts }),
+        steps: view.growth.steps.iter().map(step).collect(),
+        steps_left_out: view.growth.left_out,
+    }
+}
+
+fn step(step: &GrowthStep) -> pb::partition::Step {
+    pb::partition::Step {
+        time: Some(step.time.into()),
+        why: step.why.name().to_owned(),
+        with: step.with.clone(),
+        hosts: step.hosts,
+        members: step.members,
+        events: step.events,
+        times: step.times,
     }
 }

@@ -9,6 +9,7 @@
 //! carry    a plan is committed and carried out
 //! lease    leases are prolonged, hosts are lost
 //! leave    the member is about to stop
+//! seen     what readers see of a partition
 //! ```
 
 mod carry;
@@ -19,6 +20,7 @@ mod leave;
 mod led;
 mod merge;
 mod owner;
+mod seen;
 mod solve;
 
 pub use led::{Led, Stage};

@@ -11,6 +11,7 @@
 //! scene    hosts of others, lent to the cell while a plan for them is looked at
 //! shown    what readers see of it
 //! bound    rules whose VMs are in several cells
+//! growth   how partitions have become what they are, for readers
 //! census   where VMs are that are down here, before one is started
 //! handover VMs that are down go with their host to another member
 //! leave    this member is being stopped: others get what it has
@@ -21,6 +22,7 @@ mod bound;
 mod census;
 mod claim;
 mod forward;
+mod growth;
 mod handover;
 mod lead;
 mod leave;
@@ -98,6 +100,8 @@ pub(in crate::coordinator::core) struct Membership {
     /// When leaders were last told of their hosts, and members of this cell.
     told_hosts: Duration,
     told_cell: bound::ToldCell,
+    /// How the partitions that are led here have grown.
+    growth: growth::Growth,
     /// What readers see.
     shown: Arc<RingView>,
 }
@@ -143,6 +147,7 @@ impl Membership {
             told_hosts: Duration::ZERO,
             told_cell: bound::ToldCell::default(),
             heard: BTreeMap::new(),
+            growth: growth::Growth::default(),
             shown: Arc::default(),
         };
         let ring = membership.ring_of(&settings.members);
@@ -411,6 +416,7 @@ impl Core {
 
     /// Does what the protocol says.
     fn follow(&mut self, now: Now) {
+        self.ring.growth.look(&self.ring.node, now.wall);
         self.mirror(now);
         while let Some(effect) = self.ring.node.poll_effect() {
             match effect {

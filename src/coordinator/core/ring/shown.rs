@@ -39,9 +39,13 @@ impl Membership {
     }
 
     fn partition(&self, id: &PartitionId, led: &Led) -> PartitionView {
+        let need = led.need();
         PartitionView {
             id: id.to_string(),
             stage: led.stage().name(),
+            with: led.stage().with(),
+            lacking: (need.room.map(|amount| amount.max(0)), need.hosts),
+            growth: self.growth.of(id).cloned().unwrap_or_default(),
             kind: trouble_of(led.kind()).name(),
             hosts: led
                 .hosts()
