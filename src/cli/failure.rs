@@ -82,6 +82,14 @@ impl Failure {
         }
     }
 
+    /// What went wrong, in one line; empty when there is nobody to say it to.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Closed => String::new(),
+            Self::Because(trouble) => safe(&trouble.message),
+        }
+    }
+
     /// Tells it on standard error, in the form that was asked for.
     pub(crate) fn tell(&self, format: Format, paint: Paint) {
         let Self::Because(trouble) = self else { return };

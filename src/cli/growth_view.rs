@@ -17,7 +17,7 @@ pub(crate) struct ShownStep {
     pub(crate) size: String,
     /// How that is to be taken.
     pub(crate) tone: Tone,
-    /// Hosts then, as a part of the most that it ever had.
+    /// Hosts then, as a part of a full bar.
     share: f64,
 }
 
@@ -28,9 +28,15 @@ impl ShownStep {
     }
 }
 
-/// The steps of a partition, oldest first.
-pub(crate) fn steps(partition: &Partition) -> Vec<ShownStep> {
-    let most = partition.steps.iter().map(|step| step.hosts).max().unwrap_or(0).max(1);
+/// The most hosts that a partition has had, as far as is kept.
+pub(crate) fn most(partition: &Partition) -> u32 {
+    let steps = partition.steps.iter().map(|step| step.hosts);
+    steps.chain([partition.host_count]).max().unwrap_or(0)
+}
+
+/// The steps of a partition, oldest first; a full bar is so many hosts.
+pub(crate) fn steps(partition: &Partition, most: u32) -> Vec<ShownStep> {
+    let most = most.max(1);
     let mut shown: Vec<ShownStep> =
         partition.steps.iter().map(|step| shown_step(partition, step, most)).collect();
     if partition.steps_left_out > 0 && !shown.is_empty() {
@@ -134,7 +140,7 @@ mod tests {
             steps_left_out: 5,
             ..Partition::default()
         };
-        let told: Vec<String> = steps(&partition)
+        let told: Vec<String> = steps(&partition, most(&partition))
             .iter()
             .map(|step| format!("{} {} {} {}", step.after, step.bar(4), step.size, step.why))
             .collect();

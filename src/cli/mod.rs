@@ -25,6 +25,7 @@ mod growth_view;
 mod host_state;
 mod hosts;
 mod input;
+mod line;
 mod list;
 mod locate;
 mod out_file;
@@ -35,11 +36,13 @@ mod plans;
 mod plot;
 mod progress;
 mod ring;
+mod screen;
 mod searching;
 mod serve;
 mod solve;
 mod specs;
 mod table;
+mod top;
 mod trace;
 mod version;
 mod vms;
@@ -120,6 +123,7 @@ enum Command {
     Forget(forget::Arguments),
     Events(events::Arguments),
     Ring(ring::Arguments),
+    Top(top::Arguments),
     Completions(completions::Arguments),
     Version(version::Arguments),
 }
@@ -168,6 +172,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Cordon(arguments) => host_state::cordon(arguments, server, output),
         Command::Forget(arguments) => forget::run(arguments, server, output),
         Command::Ring(arguments) => ring::run(arguments, server, output),
+        Command::Top(arguments) => top::run(arguments, server, output),
         Command::Events(arguments) => events::run(arguments, server, output),
         Command::Completions(arguments) => completions::run(arguments, output),
         Command::Version(arguments) => version::run(arguments, server, output),

@@ -4,7 +4,7 @@ use super::client::{Server, block_on, call};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::format::{ago, count, safe, system_time};
-use super::growth_view::{lack, stage, steps};
+use super::growth_view::{lack, most, stage, steps};
 use super::output::Output;
 use super::paint::Tone;
 use super::table::{Cell, Column, Look, Table};
@@ -166,7 +166,7 @@ fn partitions(look: Look, led: &[(&RingMember, &Partition)], now: SystemTime) ->
 fn growth(look: Look, partition: &Partition) -> String {
     let columns = [Column::Right("AFTER"), Column::Left("HOSTS"), Column::Text("WHY")];
     let mut table = Table::new(look, &columns);
-    for step in steps(partition) {
+    for step in steps(partition, most(partition)) {
         let bar = if look.width.is_some() { format!("{} ", step.bar(BAR)) } else { String::new() };
         table.row([
             step.after.clone().into(),

@@ -22,8 +22,12 @@ pub(crate) struct Server {
 
 /// A server on free ports.
 pub(crate) fn serve_command(state_dir: &Path, config: &Path) -> Command {
+    serve_at("127.0.0.1:0", state_dir, config)
+}
+
+fn serve_at(listen: &str, state_dir: &Path, config: &Path) -> Command {
     let (state_dir, config) = (state_dir.to_str().unwrap(), config.to_str().unwrap());
-    let ports = ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
+    let ports = ["--listen", listen, "--metrics-listen", "127.0.0.1:0"];
     let files = ["--state-dir", state_dir, "--config", config];
     dvms(&[&["serve", "--output", "json"][..], &ports, &files].concat())
 }
@@ -31,11 +35,16 @@ pub(crate) fn serve_command(state_dir: &Path, config: &Path) -> Command {
 impl Server {
     /// Starts a server and waits until it tells where it is.
     pub(crate) fn start(state_dir: &Path, config: &str) -> Self {
+        Self::start_at("127.0.0.1:0", state_dir, config)
+    }
+
+    /// The same at an address.
+    pub(crate) fn start_at(listen: &str, state_dir: &Path, config: &str) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let file = scratch.path().join("dvms.toml");
         std::fs::write(&file, config).unwrap();
         let stderr = scratch.path().join("log");
-        let mut command = serve_command(state_dir, &file);
+        let mut command = serve_at(listen, state_dir, &file);
         command.stdout(Stdio::piped()).stderr(std::fs::File::create(&stderr).unwrap());
         let mut child = command.spawn().unwrap();
         let stdout = child.stdout.take().unwrap();

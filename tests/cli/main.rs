@@ -20,4 +20,5 @@ mod readme;
 mod serve;
 mod solve;
 mod solved;
+mod top;
 mod whatif;

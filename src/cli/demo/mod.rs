@@ -11,7 +11,6 @@
 
 mod arguments;
 mod libvirt;
-mod line;
 mod outcome;
 mod plans;
 mod rules;
@@ -27,11 +26,12 @@ pub(crate) use arguments::Arguments;
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::line::Line;
 use super::output::Output;
+use super::screen;
 use crate::coordinator::Settings;
 use anyhow::{Context as _, anyhow};
 use libvirt::Libvirt;
-use line::Line;
 use outcome::Outcome;
 use server::Server;
 use simulated::Simulated;
@@ -213,7 +213,7 @@ fn quit_on_signals() -> CancellationToken {
         tokio::spawn(async move {
             while signal.recv().await.is_some() {
                 if quit.is_cancelled() {
-                    stage::restore();
+                    screen::restore();
                     std::process::exit(Exit::Failure as i32);
                 }
                 quit.cancel();

@@ -1,8 +1,8 @@
 //! What the acts came to, and the summary of it.
 
-use super::line::{Line, wrap};
 use super::story::Act;
 use crate::cli::format::{count, seconds};
+use crate::cli::line::{Line, wrap};
 use crate::cli::paint::Tone;
 use serde_json::{Value, json};
 use std::time::Duration;

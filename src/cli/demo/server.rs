@@ -1,7 +1,7 @@
 //! The coordinator of the demo, served as `dvms serve` does it.
 
-use super::line::Line;
 use crate::api::server::{self, Options};
+use crate::cli::line::Line;
 use crate::cli::paint::Tone;
 use crate::coordinator::{Coordinator, Settings};
 use crate::solving::Engine;

@@ -1,13 +1,13 @@
 //! The story: three acts on one site. Each changes the world, waits until the world (not dvms) shows that all is
 //! well again, and notes what it took.
 
-use super::line::Line;
 use super::outcome::{ActReport, Goal, Outcome};
 use super::plans;
 use super::site::{Hour, Site};
 use super::stage::Stage;
 use super::truth::Truth;
 use crate::cli::format::count;
+use crate::cli::line::Line;
 use crate::cli::paint::Tone;
 use crate::coordinator::Coordinator;
 use crate::record::{AdminState, Connection, EventKind};

@@ -1,10 +1,10 @@
 //! The scene as lines for a screen of some size. Pure, so that it can be looked at in tests.
 
-use super::super::line::Line;
 use super::news::{action_of, way};
 use super::scene::{Scene, Tally, share_done, tally};
 use crate::cli::bars::{bar, percent, share, tone_of_load};
 use crate::cli::format::{count, safe, seconds};
+use crate::cli::line::Line;
 use crate::cli::paint::Tone;
 use crate::record::{ActionState, AdminState, Connection, HostRecord, PlanRecord};
 

@@ -4,20 +4,18 @@ mod frame;
 mod news;
 mod plain;
 mod scene;
-mod screen;
 #[cfg(test)]
 mod tests;
 
-use super::line::Line;
 use super::outcome::ActReport;
 use crate::cli::format::count;
+use crate::cli::line::Line;
 use crate::cli::output::Output;
 use crate::cli::paint::{Paint, Tone};
+use crate::cli::screen::{Screen, ends};
 use crate::coordinator::{Change, Coordinator};
 use news::News;
 use scene::Scene;
-use screen::Screen;
-pub(super) use screen::restore;
 use std::io;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
@@ -177,7 +175,14 @@ impl Show {
         done: CancellationToken,
     ) -> io::Result<()> {
         match eyes {
-            Eyes::Screen(paint) => self.screen = Some(Screen::open(paint, quit)?),
+            Eyes::Screen(paint) => {
+                let heard = move |event| {
+                    if ends(&event) {
+                        quit.cancel();
+                    }
+                };
+                self.screen = Some(Screen::open(paint, heard)?);
+            }
             Eyes::Lines => introduction.iter().try_for_each(|line| write_line(&line.plain()))?,
             Eyes::Closed => {}
         }

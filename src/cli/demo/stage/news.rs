@@ -1,7 +1,7 @@
 //! What has changed, in lines that stay: events, plans with the reason for each move, what became of moves.
 
-use super::super::line::Line;
 use crate::cli::format::{count, safe, seconds};
+use crate::cli::line::Line;
 use crate::cli::paint::Tone;
 use crate::record::{ActionState, Event, EventKind, PlanRecord, PlanState, Severity};
 use dvms_solver::file::{Action, ActionKind, Statistic};

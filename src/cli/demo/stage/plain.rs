@@ -1,10 +1,10 @@
 //! The same for files and pipes: lines that are never taken back.
 
-use super::super::line::Line;
 use super::news::{action_of, way};
 use super::scene::{Scene, share_done, tally};
 use crate::cli::bars::{percent, share};
 use crate::cli::format::safe;
+use crate::cli::line::Line;
 use crate::record::{ActionState, AdminState, HostRecord};
 
 /// Moves in flight that are named in a line of progress.

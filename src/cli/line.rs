@@ -1,37 +1,37 @@
 //! Lines of text with tones; how they become what a terminal or a file takes.
 
-use crate::cli::paint::{Paint, Tone};
+use super::paint::{Paint, Tone};
 
 /// A line: pieces with or without a tone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Line(Vec<(Option<Tone>, String)>);
+pub(crate) struct Line(Vec<(Option<Tone>, String)>);
 
 impl Line {
     /// Adds plain text.
-    pub(super) fn text(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn text(mut self, text: impl Into<String>) -> Self {
         self.0.push((None, text.into()));
         self
     }
 
     /// Adds text in a tone.
-    pub(super) fn toned(mut self, tone: Tone, text: impl Into<String>) -> Self {
+    pub(crate) fn toned(mut self, tone: Tone, text: impl Into<String>) -> Self {
         self.0.push((Some(tone), text.into()));
         self
     }
 
     /// Another line behind this one.
-    pub(super) fn append(mut self, other: Self) -> Self {
+    pub(crate) fn append(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
     /// The text alone.
-    pub(super) fn plain(&self) -> String {
+    pub(crate) fn plain(&self) -> String {
         self.0.iter().map(|(_, text)| text.as_str()).collect()
     }
 
     /// With whatever makes a terminal show the tones.
-    pub(super) fn painted(&self, paint: Paint) -> String {
+    pub(crate) fn painted(&self, paint: Paint) -> String {
         let paint = |(tone, text): &(Option<Tone>, String)| match tone {
             Some(tone) => paint.tone(*tone, text),
             None => text.clone(),
@@ -40,17 +40,18 @@ impl Line {
     }
 
     /// Blanks up to `width` characters.
-    pub(super) fn fill(self, width: usize) -> Self {
+    pub(crate) fn fill(self, width: usize) -> Self {
         let lacking = width.saturating_sub(self.length());
         if lacking == 0 { self } else { self.text(" ".repeat(lacking)) }
     }
 
-    fn length(&self) -> usize {
+    /// Its characters.
+    pub(crate) fn length(&self) -> usize {
         self.0.iter().map(|(_, text)| text.chars().count()).sum()
     }
 
     /// Not more than `width` characters; what is cut off is marked.
-    pub(super) fn cut(self, width: usize) -> Self {
+    pub(crate) fn cut(self, width: usize) -> Self {
         if self.length() <= width {
             return self;
         }
@@ -68,7 +69,7 @@ impl Line {
 }
 
 /// Text broken into lines of at most `width` characters, between words where that is possible.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= width) {

@@ -1,8 +1,8 @@
 //! The terminal: frames drawn in place on the alternate screen, which is left as it was found however the
 //! program ends.
 
-use super::super::line::Line;
-use crate::cli::paint::Paint;
+use super::line::Line;
+use super::paint::Paint;
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::terminal::{
     self, BeginSynchronizedUpdate, Clear, ClearType, DisableLineWrap, EnableLineWrap, EndSynchronizedUpdate,
@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// A terminal is restored once.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -23,7 +22,7 @@ static HOOK: Once = Once::new();
 const KEYBOARD_POLL: Duration = Duration::from_millis(50);
 
 /// The terminal, while it is taken.
-pub(super) struct Screen {
+pub(crate) struct Screen {
     paint: Paint,
     shown: Vec<String>,
     size: (u16, u16),
@@ -31,11 +30,11 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal. `quit` is cancelled by Ctrl-C, q and Escape.
+    /// Takes the terminal. `heard` is told, from a thread of its own, of keys and of changes of size.
     ///
     /// # Errors
     /// The terminal cannot be written to.
-    pub(super) fn open(paint: Paint, quit: CancellationToken) -> io::Result<Self> {
+    pub(crate) fn open(paint: Paint, heard: impl Fn(Event) + Send + 'static) -> io::Result<Self> {
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
             // A message on the alternate screen would be gone with it.
@@ -46,9 +45,9 @@ impl Screen {
         });
         TAKEN.store(true, Ordering::SeqCst);
         let mut screen = Self { paint, shown: Vec::new(), size: (0, 0), keyboard: None };
-        // Without a keyboard signals still end the demo.
+        // Without a keyboard signals still end what is shown.
         if terminal::enable_raw_mode().is_ok() {
-            screen.keyboard = watch_keyboard(quit).ok();
+            screen.keyboard = watch_keyboard(heard).ok();
         }
         let mut out = io::stdout().lock();
         out.queue(EnterAlternateScreen)?.queue(DisableLineWrap)?.queue(cursor::Hide)?;
@@ -57,7 +56,7 @@ impl Screen {
     }
 
     /// Columns and lines.
-    pub(super) fn size() -> (u16, u16) {
+    pub(crate) fn size() -> (u16, u16) {
         match terminal::size() {
             // Some terminals do not tell.
             Ok((columns, lines)) if columns > 0 && lines > 0 => (columns, lines),
@@ -69,7 +68,7 @@ impl Screen {
     ///
     /// # Errors
     /// The terminal cannot be written to.
-    pub(super) fn draw(&mut self, size: (u16, u16), lines: &[Line]) -> io::Result<()> {
+    pub(crate) fn draw(&mut self, size: (u16, u16), lines: &[Line]) -> io::Result<()> {
         // Filled up with blanks, as clearing the rest of a full line would take its last character.
         let full = |line: &Line| line.clone().fill(size.0.into()).painted(self.paint);
         let lines: Vec<String> = lines.iter().map(full).collect();
@@ -111,7 +110,7 @@ impl Drop for Screen {
 }
 
 /// Gives the terminal back. What cannot be written then cannot be told either.
-pub(in super::super) fn restore() {
+pub(crate) fn restore() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
@@ -126,8 +125,15 @@ pub(in super::super) fn restore() {
     let _ = terminal::disable_raw_mode();
 }
 
-/// In raw mode Ctrl-C is a key like others.
-fn watch_keyboard(quit: CancellationToken) -> io::Result<(Arc<AtomicBool>, JoinHandle<()>)> {
+/// Whether an event says to end: Ctrl-C (in raw mode a key like others), q and Escape.
+pub(crate) fn ends(event: &Event) -> bool {
+    let Event::Key(key) = event else { return false };
+    let control_c = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+    let end = control_c || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc);
+    key.kind == KeyEventKind::Press && end
+}
+
+fn watch_keyboard(heard: impl Fn(Event) + Send + 'static) -> io::Result<(Arc<AtomicBool>, JoinHandle<()>)> {
     let done = Arc::new(AtomicBool::new(false));
     let ending = Arc::clone(&done);
     let watch = move || {
@@ -137,11 +143,8 @@ fn watch_keyboard(quit: CancellationToken) -> io::Result<(Arc<AtomicBool>, JoinH
                 Ok(true) => {}
                 Err(_) => return,
             }
-            let Ok(Event::Key(key)) = event::read() else { continue };
-            let control_c = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
-            let end = control_c || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc);
-            if key.kind == KeyEventKind::Press && end {
-                quit.cancel();
+            if let Ok(event) = event::read() {
+                heard(event);
             }
         }
     };
