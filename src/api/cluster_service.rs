@@ -11,7 +11,7 @@ use super::list::{Found, List, list};
 use super::peers::{Others, alone, answer};
 use super::server::LARGEST_PROBLEM;
 use super::stream::{Answers, answers};
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, OperateError};
 use dvms_proto::v1 as pb;
 use pb::cluster_service_client::ClusterServiceClient;
 use pb::cluster_service_server::ClusterService;
@@ -167,11 +167,14 @@ impl ClusterService for Cluster {
         let asked = self.others.of(&request);
         let request = request.into_inner();
         let pb::ForgetHostRequest { name, with_vms, reason } = request.clone();
-        if self.coordinator.host(&name).is_none() {
-            let ask = async |at| client(at).forget_host(alone(request.clone())).await;
-            return Others::find(asked, "host", &name, ask).await;
+        // One that no coordinator has any more is known to all of them.
+        match self.coordinator.forget_host(&name, with_vms, &reason).await {
+            Ok(host) => Ok(Response::new(host_to_wire(&host))),
+            Err(OperateError::NotFound { .. }) => {
+                let ask = async |at| client(at).forget_host(alone(request.clone())).await;
+                Others::find(asked, "host", &name, ask).await
+            }
+            Err(refused) => Err(ApiError::from(refused).into()),
         }
-        let host = self.coordinator.forget_host(&name, with_vms, &reason).await.map_err(ApiError::from)?;
-        Ok(Response::new(host_to_wire(&host)))
     }
 }

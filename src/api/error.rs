@@ -121,6 +121,12 @@ impl ApiError {
         Self { retry_after: Some(Duration::from_secs(2)), ..error }
     }
 
+    /// `UNAVAILABLE`: what several coordinators share cannot be changed while etcd does not answer.
+    pub fn etcd_silent(message: impl Into<String>) -> Self {
+        let error = Self::new(Code::Unavailable, ErrorReason::EtcdSilent, message);
+        Self { retry_after: Some(Duration::from_secs(5)), ..error }
+    }
+
     /// `UNAVAILABLE`: a stream of what all coordinators have ends, as there are others now.
     #[must_use]
     pub fn members_changed() -> Self {
@@ -234,6 +240,7 @@ impl From<OperateError> for ApiError {
             OperateError::RequestIdReused(id) => Self::request_id_reused(&id),
             OperateError::Invalid { field, message } => Self::invalid_field(field, message),
             OperateError::Busy { message, retry_after } => Self::busy(message, retry_after),
+            OperateError::EtcdSilent(message) => Self::etcd_silent(message),
             OperateError::Stopping => Self::shutting_down(),
         }
     }

@@ -14,6 +14,7 @@ pub mod page;
 mod peers;
 mod placement_service;
 mod plan_service;
+mod policy_service;
 pub mod server;
 mod stream;
 mod unknown;

@@ -6,6 +6,7 @@ use super::observe::Observe;
 use super::peers::{Faults, Others, Peers, RingAnswers, keep_links};
 use super::placement_service::Placement;
 use super::plan_service::Plans;
+use super::policy_service::PolicyAnswers;
 use crate::config;
 use crate::coordinator::Coordinator;
 use crate::metrics::Calls;
@@ -16,6 +17,7 @@ use pb::cluster_service_server::{ClusterServiceServer, SERVICE_NAME as CLUSTER_S
 use pb::peer_service_server::{PeerServiceServer, SERVICE_NAME as PEER_SERVICE};
 use pb::placement_service_server::{PlacementServiceServer, SERVICE_NAME as PLACEMENT_SERVICE};
 use pb::plan_service_server::{PlanServiceServer, SERVICE_NAME as PLAN_SERVICE};
+use pb::policy_service_server::{PolicyServiceServer, SERVICE_NAME as POLICY_SERVICE};
 use pb::ring_service_server::{RingServiceServer, SERVICE_NAME as RING_SERVICE};
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +113,8 @@ pub async fn serve(
     let faults = Faults::default();
     let answers = RingServiceServer::new(RingAnswers::new(coordinator.clone(), others, faults.clone()))
         .max_decoding_message_size(LARGEST_REQUEST);
+    let policies = PolicyServiceServer::new(PolicyAnswers::new(coordinator.clone()))
+        .max_decoding_message_size(LARGEST_REQUEST);
     let links = keep_links(&coordinator, &faults, &stopped);
 
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -133,6 +137,7 @@ pub async fn serve(
         .add_service(plans)
         .add_service(peers)
         .add_service(answers)
+        .add_service(policies)
         .add_service(health_service)
         .add_optional_service(v1)
         .add_optional_service(v1alpha);
@@ -159,8 +164,16 @@ pub async fn serve(
 }
 
 /// Names under which health is told; the empty one is the server as a whole.
-const SERVICES: [&str; 7] =
-    ["", AGENT_SERVICE, PLACEMENT_SERVICE, CLUSTER_SERVICE, PLAN_SERVICE, PEER_SERVICE, RING_SERVICE];
+const SERVICES: [&str; 8] = [
+    "",
+    AGENT_SERVICE,
+    PLACEMENT_SERVICE,
+    CLUSTER_SERVICE,
+    PLAN_SERVICE,
+    PEER_SERVICE,
+    RING_SERVICE,
+    POLICY_SERVICE,
+];
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()

@@ -6,6 +6,7 @@ use super::format;
 use super::input::without_number;
 use dvms_proto::v1::cluster_service_client::ClusterServiceClient;
 use dvms_proto::v1::plan_service_client::PlanServiceClient;
+use dvms_proto::v1::policy_service_client::PolicyServiceClient;
 use dvms_proto::v1::ring_service_client::RingServiceClient;
 use std::error::Error as _;
 use std::future::Future;
@@ -63,6 +64,11 @@ impl Server {
     /// Plans.
     pub(crate) fn plans(&self) -> PlanServiceClient<Channel> {
         PlanServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+
+    /// Rules that can be changed.
+    pub(crate) fn policies(&self) -> PolicyServiceClient<Channel> {
+        PolicyServiceClient::new(self.channel.clone())
     }
 
     /// The coordinators.

@@ -34,6 +34,7 @@ mod paint;
 mod plan_view;
 mod plans;
 mod plot;
+mod policies;
 mod progress;
 mod ring;
 mod screen;
@@ -124,6 +125,7 @@ enum Command {
     Events(events::Arguments),
     Ring(ring::Arguments),
     Top(top::Arguments),
+    Policies(policies::Arguments),
     Completions(completions::Arguments),
     Version(version::Arguments),
 }
@@ -171,6 +173,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         }
         Command::Cordon(arguments) => host_state::cordon(arguments, server, output),
         Command::Forget(arguments) => forget::run(arguments, server, output),
+        Command::Policies(arguments) => policies::run(arguments, server, output),
         Command::Ring(arguments) => ring::run(arguments, server, output),
         Command::Top(arguments) => top::run(arguments, server, output),
         Command::Events(arguments) => events::run(arguments, server, output),

@@ -76,6 +76,11 @@ fn picture(look: Look, ring: &Ring, now: SystemTime) -> String {
             text.push_str(&format!("\n{} has grown:\n{}", safe(&partition.id), growth(look, partition)));
         }
     }
+    let differences = super::policies::differences(ring);
+    if !differences.is_empty() {
+        text.push('\n');
+        text.push_str(&differences);
+    }
     text
 }
 

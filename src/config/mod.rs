@@ -3,7 +3,6 @@
 
 mod faults;
 mod read;
-mod rules;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -12,6 +11,7 @@ pub use faults::{ConfigError, Fault};
 pub use sections::{Log, LogFormat, Metrics, Server, Solve};
 
 use crate::coordinator::Settings;
+use crate::coordinator::policies;
 use crate::coordinator::settings::{Detection, Execution, Inventory, Migration, Planning, Ring};
 use dvms_solver::file::Constraint;
 use serde::Serialize;
@@ -91,6 +91,20 @@ impl Config {
         if faults.is_empty() { Ok(config) } else { Err(faults) }
     }
 
+    /// The rules of TOML text that has nothing else, `[[constraints]]` each.
+    ///
+    /// # Errors
+    /// Every fault of the text.
+    pub fn rules_from_toml(text: &str) -> Result<Vec<Constraint>, Vec<Fault>> {
+        let config = Self::from_toml(text)?;
+        let others = Self { constraints: config.constraints.clone(), ..Self::default() };
+        if config != others {
+            let message = "is for rules alone; settings are for the file of the coordinator".to_owned();
+            return Err(vec![Fault { line: None, path: String::new(), message }]);
+        }
+        Ok(config.constraints)
+    }
+
     /// Judges settings that were changed after they were read.
     ///
     /// # Errors
@@ -134,7 +148,7 @@ impl Config {
         self.log.faults(&mut wrong);
         self.solve.faults(&mut wrong);
         self.coordinator().faults(&mut wrong);
-        rules::faults(&self.constraints, &mut wrong);
+        policies::faults(&self.constraints, &mut wrong);
         faults
     }
 }

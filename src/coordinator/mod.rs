@@ -12,11 +12,13 @@ mod learning;
 mod load;
 pub mod peers;
 mod planning;
+pub mod policies;
 mod rules;
 pub mod settings;
 #[cfg(test)]
 mod testing;
 mod view;
+mod written;
 
 pub use driver::registry;
 pub use handle::{

@@ -2,6 +2,8 @@
 //! stands; what is lost is told again by whoever needs it.
 
 use super::inventory::{HostEntry, VmEntry};
+use super::settings::RingMember;
+use super::written;
 use crate::partition::{Body, Epoch, Message, PartitionId};
 use crate::record::{ActionKey, ActionProgress, AdminState, Connection, Hello, Order, Usage, VmReport};
 use crate::store::KnownHost;
@@ -125,6 +127,13 @@ pub enum Frame {
     },
     /// The sender is being stopped in good order: its agents go to others.
     Leaving,
+    /// All members, for one that hears nothing from etcd: it is to ask those too that have come since. Told when they change,
+    /// and again as long as the receiver has no entry there.
+    Ring {
+        /// The members.
+        #[serde(deserialize_with = "written::members")]
+        members: Vec<RingMember>,
+    },
     /// What an agent of the sender tells of an action of a plan of the receiver. An outcome is told again until it is
     /// acknowledged.
     Progress {
@@ -167,6 +176,17 @@ pub struct Session {
     /// Those of its labels that rules name.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
+}
+
+/// What etcd keeps of a host: no member may have it any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptHost {
+    /// What operators want of it.
+    pub state: AdminState,
+    /// The member with which its agent had its last session.
+    pub cell: String,
+    /// The epoch of that session.
+    pub epoch: u64,
 }
 
 /// A VM that rules bind to VMs of other hosts.
@@ -312,6 +332,7 @@ impl Frame {
             Self::Absent { .. } => "absent",
             Self::Taken { .. } => "taken",
             Self::Leaving => "leaving",
+            Self::Ring { .. } => "ring",
             Self::Progress { .. } => "progress",
         }
     }

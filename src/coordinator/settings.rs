@@ -313,11 +313,13 @@ pub struct Etcd {
     pub prefix: String,
     /// Seconds after which a member that is not heard of is none any more.
     pub ttl_s: u32,
+    /// Seconds for which a member that has lost etcd stays one all the same, as long as another one reaches it.
+    pub without_s: u32,
 }
 
 impl Default for Etcd {
     fn default() -> Self {
-        Self { endpoints: Vec::new(), prefix: "/dvms".to_owned(), ttl_s: 10 }
+        Self { endpoints: Vec::new(), prefix: "/dvms".to_owned(), ttl_s: 10, without_s: 3600 }
     }
 }
 
@@ -371,6 +373,9 @@ impl Ring {
         }
         if !(2..=600).contains(&self.etcd.ttl_s) {
             wrong("ring.etcd.ttl_s", format!("must be from 2 to 600, is {}", self.etcd.ttl_s));
+        }
+        if self.etcd.without_s > 86_400 {
+            wrong("ring.etcd.without_s", format!("must be from 0 to 86400, is {}", self.etcd.without_s));
         }
         if !self.etcd.prefix.starts_with('/') || self.etcd.prefix.ends_with('/') {
             wrong(

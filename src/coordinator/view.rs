@@ -1,7 +1,9 @@
 //! What is published of the coordinator's state: records and figures, read without asking the deciding task.
 
+use super::policies::Policies;
+use super::settings::RingMember;
 use crate::record::{Event, HostRecord, PlanRecord, VmRecord};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -22,6 +24,7 @@ pub(super) struct View {
     pub(super) plans: BTreeMap<String, Arc<PlanRecord>>,
     pub(super) figures: Figures,
     pub(super) ring: Arc<RingView>,
+    pub(super) policies: Arc<Policies>,
 }
 
 /// A coordinator as a member of its ring, and what it leads.
@@ -39,6 +42,12 @@ pub struct RingView {
     pub events: Vec<String>,
     /// Hosts of the cell that nobody has reserved and that take VMs.
     pub free_hosts: u32,
+    /// Members as others tell, while this one hears nothing from etcd.
+    pub told: Vec<RingMember>,
+    /// What etcd keeps of hosts is known here.
+    pub knows_kept: bool,
+    /// Hosts that operators have forgotten in this life.
+    pub forgotten: BTreeSet<String>,
 }
 
 /// Another member, seen from here.
@@ -52,6 +61,8 @@ pub struct OtherMember {
     pub site: String,
     /// A link stands to it.
     pub up: bool,
+    /// It has said that it is being stopped.
+    pub leaving: bool,
     /// Round-trip time; `None` = not measured.
     pub round_trip: Option<Duration>,
 }

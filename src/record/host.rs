@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 /// A hypervisor as the coordinator sees it. Maps of amounts are by resource, in the units of a problem.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct HostRecord {
     /// Unique.
     pub name: String,

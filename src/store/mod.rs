@@ -15,7 +15,7 @@ mod tests;
 pub use error::StoreError;
 
 use crate::record::{AdminState, Capacity, Event, PlanRecord, VmReport};
-use dvms_solver::file::{Plan, Problem};
+use dvms_solver::file::{Constraint, Plan, Problem};
 use dvms_solver::migration::learned::Estimate;
 use lock::Lock;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
@@ -58,6 +58,15 @@ pub struct KnownHost {
 /// Source and destination of migrations; empty = any.
 pub type Way = (String, String);
 
+/// Rules that are not of the configuration file.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct KeptRules {
+    /// Greater than before each change.
+    pub revision: u64,
+    /// By name.
+    pub rules: BTreeMap<String, Constraint>,
+}
+
 /// One thing to write.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
@@ -73,6 +82,8 @@ pub enum Change {
     HostGone(String),
     /// A migration has taught something of a source and a destination; empty = any.
     Learned(Way, Estimate),
+    /// These are the rules that are not of the configuration file, and there are no others.
+    Rules(KeptRules),
 }
 
 /// The open file. There is one of it for a state directory at a time.
@@ -199,6 +210,7 @@ impl Store {
                     let sql = "INSERT OR REPLACE INTO learned VALUES (?1, ?2, ?3)";
                     execute(&transaction, sql, params![source, destination, json(estimate)]).map_err(fail)?;
                 }
+                Change::Rules(kept) => write_rules(&transaction, kept).map_err(fail)?,
             }
         }
         transaction.commit().map_err(fail)?;
@@ -312,6 +324,24 @@ impl Store {
         })
     }
 
+    /// Rules that are not of the configuration file.
+    ///
+    /// # Errors
+    /// What the database says, or which record cannot be read.
+    pub fn rules(&self) -> Result<KeptRules, StoreError> {
+        let query = "SELECT value FROM counters WHERE name = 'rules'";
+        let revision: Option<i64> = (self.connection.query_row(query, [], |row| row.get(0)).optional())
+            .map_err(|error| failure(&self.path, "read the rules", error))?;
+        let rules =
+            self.rows("SELECT name, record FROM rules ORDER BY name LIMIT ?1", usize::MAX, |row| {
+                let name: String = row.get(0).map_err(|error| failure(&self.path, "read a rule", error))?;
+                let rule = self.read(row, 1, &format!("rule {name}"))?;
+                Ok((name, rule))
+            })?;
+        let revision = u64::try_from(revision.unwrap_or(0)).unwrap_or(0);
+        Ok(KeptRules { revision, rules: rules.into_iter().collect() })
+    }
+
     /// Forgets all but the newest `plans` plans that have ended and the newest `events` events. Plans that
     /// have not ended and the last event stay.
     ///
@@ -403,6 +433,16 @@ fn execute(connection: &Connection, sql: &str, row: &[&dyn rusqlite::ToSql]) -> 
 /// Never: records are plain data with names as keys.
 fn json<T: Serialize>(record: &T) -> String {
     serde_json::to_string(record).expect("records are plain data with names as keys")
+}
+
+fn write_rules(transaction: &rusqlite::Transaction<'_>, kept: &KeptRules) -> rusqlite::Result<()> {
+    execute(transaction, "DELETE FROM rules", params![])?;
+    for (name, rule) in &kept.rules {
+        execute(transaction, "INSERT INTO rules VALUES (?1, ?2)", params![name, json(rule)])?;
+    }
+    let sql = "INSERT OR REPLACE INTO counters VALUES ('rules', ?1)";
+    execute(transaction, sql, params![key(kept.revision)])?;
+    Ok(())
 }
 
 /// SQLite counts with a sign.

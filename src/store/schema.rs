@@ -32,10 +32,14 @@ pub(super) const MIGRATIONS: [&str; VERSION as usize] = [
         PRIMARY KEY (source, destination)
     ) STRICT;
 ",
+    "
+    -- Rules that are not of the configuration file.
+    CREATE TABLE rules (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+",
 ];
 
 /// The schema of this version.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// What a file is.
 pub(super) enum Found {

@@ -30,6 +30,7 @@ impl RingAnswers {
         let hosts = self.coordinator.hosts();
         let connected = hosts.iter().filter(|host| host.connection == Connection::Connected).count();
         let is_alone = view.others.is_empty();
+        let policies = self.coordinator.policies();
         pb::RingMember {
             name: self.coordinator.name().to_owned(),
             address: view.address.clone(),
@@ -43,6 +44,9 @@ impl RingAnswers {
             partitions: view.partitions.iter().map(partition).collect(),
             events: view.events.clone(),
             no_link: String::new(),
+            rules_revision: policies.kept.revision,
+            rules_refused: policies.refused.clone().into_iter().collect(),
+            etcd_silent: self.coordinator.etcd_silent().unwrap_or_default(),
         }
     }
 

@@ -1,12 +1,14 @@
 //! What goes into the core and what comes out.
 
 use crate::coordinator::handle::OperateError;
-use crate::coordinator::peers::Frame;
+use crate::coordinator::peers::{Frame, KeptHost};
+use crate::coordinator::policies::Policies;
 use crate::coordinator::settings::RingMember;
 use crate::record::{ActionKey, AdminState, Hello, HostRecord, Order, Pace, PlanRecord, PlanRequest, Report};
 use crate::solving;
 use crate::store;
-use dvms_solver::file::{Plan, Problem};
+use dvms_solver::file::{Constraint, Plan, Problem};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,8 +48,14 @@ pub(in crate::coordinator) enum Input {
     Stored { seq: u64 },
     /// The last try to write failed; it is tried again.
     NotStored { message: String },
-    /// These are the members of the ring, this one too.
-    Members { members: Vec<RingMember> },
+    /// These are the members of the ring, this one too; those that are held have lost etcd.
+    Members { members: Vec<RingMember>, held: BTreeSet<String> },
+    /// These are the rules that etcd keeps, by name.
+    Rules { revision: u64, rules: BTreeMap<String, String> },
+    /// An operator changes rules that are kept here; `None` = it goes.
+    ChangeRules { change: BTreeMap<String, Option<Constraint>>, ticket: Ticket },
+    /// This is what etcd keeps of hosts: of all, or of those that have changed.
+    HostsKept { all: bool, hosts: BTreeMap<String, Option<KeptHost>> },
     /// A link to another member of the ring stands, in both directions as far as is known.
     PeerUp { member: String },
     /// It does not stand any more.
@@ -103,6 +111,8 @@ pub(in crate::coordinator) enum Answer {
     Host(Arc<HostRecord>),
     /// A plan.
     Plan(Arc<PlanRecord>),
+    /// The rules.
+    Policies(Arc<Policies>),
     /// No.
     Refused(OperateError),
 }

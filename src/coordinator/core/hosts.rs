@@ -25,8 +25,10 @@ impl Core {
             return self.refuse(ticket, error);
         };
         let before = std::mem::replace(&mut entry.admin, state);
+        let entry_epoch = entry.epoch;
         if before != state {
             self.wanted.insert(host.to_owned(), state);
+            self.ring.kept.said(host, entry_epoch);
             self.cell.touch(host);
             self.urgent = true;
             self.journal.write(store::Change::HostState(host.to_owned(), state));
@@ -43,14 +45,16 @@ impl Core {
 
     /// Forgets a host that will not come back.
     pub(super) fn forget_host(&mut self, host: &str, with_vms: bool, reason: &str, ticket: Ticket, now: Now) {
-        if let Err(refused) = self.may_forget(host, with_vms) {
+        let stray = self.stray_record(host);
+        if let (Err(refused), false) = (self.may_forget(host, with_vms), stray.is_some()) {
             return self.refuse(ticket, refused);
         }
-        let Some(record) = self.host_record(host) else { return };
+        let Some(record) = self.host_record(host).or(stray) else { return };
         self.cell.forget(host);
         self.wanted.remove(host);
         self.kept.remove(host);
         self.learned.forget(host);
+        self.ring.kept.forget(host);
         self.urgent = true;
         self.journal.write(store::Change::HostGone(host.to_owned()));
         let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };

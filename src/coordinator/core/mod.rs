@@ -4,6 +4,7 @@
 //! ```text
 //! sessions   agents come, report and go                       → inventory, events
 //! hosts      what operators want of hosts
+//! policies   rules that are changed while it runs
 //! troubles   what is wrong                                    → plans
 //! requests   what operators and services ask for              → plans
 //! plans      plans and their lives
@@ -28,6 +29,7 @@ mod journal;
 mod migrations;
 mod pace;
 mod plans;
+mod policies;
 mod progress;
 mod publish;
 mod requests;
@@ -46,6 +48,7 @@ pub(super) use restore::Restored;
 use super::detect::{Detector, Key};
 use super::inventory::{Cell, Now};
 use super::learning::Learned;
+use super::policies::Policies;
 use super::settings::{Settings, seconds};
 use super::view::Figures;
 use crate::partition::Partitions;
@@ -72,6 +75,7 @@ const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
 /// The state of the coordinator.
 pub(super) struct Core {
     settings: Settings,
+    policies: Arc<Policies>,
     cell: Cell,
     detector: Detector,
     partitions: Partitions,
@@ -137,7 +141,13 @@ impl Core {
             Input::Solved { solve, outcome, took } => self.solved(solve, outcome, took, now),
             Input::Stored { seq } => self.stored(seq, now),
             Input::NotStored { message } => self.not_stored(message, now),
-            Input::Members { members } => self.set_members(Some(members), now),
+            Input::Members { members, held } => {
+                self.ring.held = held;
+                self.set_members(Some(members), now);
+            }
+            Input::Rules { revision, rules } => self.rules_told(revision, rules, now),
+            Input::ChangeRules { change, ticket } => self.change_rules(change, ticket, now),
+            Input::HostsKept { all, hosts } => self.hosts_kept(all, hosts, now),
             Input::PeerUp { member } => self.peer_up(&member),
             Input::PeerDown { member } => self.peer_down(&member, now),
             Input::PeerNear { member, round_trip } => self.peer_near(&member, round_trip),

@@ -54,6 +54,7 @@ impl Core {
         }
         view.figures.clone_from(&self.figures);
         view.ring = self.ring.shown();
+        view.policies = self.policies.clone();
         let numbered = changes.into_iter().map(|change| {
             view.revision += 1;
             (view.revision, change)

@@ -8,11 +8,12 @@ use super::{Core, Journal};
 use crate::coordinator::detect::{Detector, Key};
 use crate::coordinator::inventory::{Cell, Down, HostEntry, Now};
 use crate::coordinator::learning::Learned;
+use crate::coordinator::policies::{Place, Policies};
 use crate::coordinator::settings::Settings;
 use crate::coordinator::view::{EVENTS_KEPT, Figures, PLANS_KEPT, View};
 use crate::partition::Partitions;
 use crate::record::{AdminState, Connection, Event, EventKind, Hello, PlanRecord, PlanState, Usage};
-use crate::store::{KnownHost, Store, StoreError, Way};
+use crate::store::{KeptRules, KnownHost, Store, StoreError, Way};
 use dvms_solver::migration::learned::Estimate;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub(in crate::coordinator) struct Restored {
     pub(in crate::coordinator) wanted: BTreeMap<String, AdminState>,
     pub(in crate::coordinator) hosts: Vec<KnownHost>,
     pub(in crate::coordinator) learned: Vec<(Way, Estimate)>,
+    pub(in crate::coordinator) rules: KeptRules,
     /// Which life of a member of a ring it is: greater than all before. It counts only where there are others.
     pub(in crate::coordinator) incarnation: u64,
 }
@@ -47,6 +49,7 @@ impl Restored {
             wanted: store.host_states()?,
             hosts: store.known_hosts()?,
             learned: store.learned()?,
+            rules: store.rules()?,
             incarnation: 0,
         })
     }
@@ -54,8 +57,8 @@ impl Restored {
 
 impl Core {
     /// Begins with what the store holds; also what readers see of it.
-    pub(in crate::coordinator) fn new(settings: Settings, restored: Restored, now: Now) -> (Self, View) {
-        let Restored { plans, events, last_event, wanted, hosts, learned, incarnation } = restored;
+    pub(in crate::coordinator) fn new(mut settings: Settings, restored: Restored, now: Now) -> (Self, View) {
+        let Restored { plans, events, last_event, wanted, hosts, learned, rules, incarnation } = restored;
         let mut cell = Cell::default();
         let mut kept = BTreeMap::new();
         for host in hosts {
@@ -68,8 +71,12 @@ impl Core {
         let plans: BTreeMap<_, _> = plans.into_iter().map(|plan| (plan.id.clone(), Arc::new(plan))).collect();
         let events: VecDeque<Arc<Event>> = events.into_iter().rev().map(Arc::new).collect();
         let ring = Membership::new(&settings.ring, incarnation);
+        let place = Place::of(&settings.ring);
+        let policies = Policies::new(place, std::mem::take(&mut settings.constraints), rules);
+        settings.constraints = policies.in_force();
         let mut core = Self {
             settings,
+            policies: Arc::new(policies),
             cell,
             detector: Detector::default(),
             partitions: Partitions::new(),

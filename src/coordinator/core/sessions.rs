@@ -26,6 +26,7 @@ impl Core {
         self.keep_host(&host);
         self.dropped_come_back(&host, now);
         self.has_come_back(&host);
+        self.ring.kept.is_back(&host);
         self.urgent = true;
         let how = match before {
             Some((_, old)) if !old.is_empty() && old != boot => "has connected after a reboot",

@@ -9,10 +9,11 @@ mod tests;
 
 use super::core::{Answer, Core, Effect, Input, Restored, Ticket};
 use super::handle::{
-    AgentSession, AttachError, CHANGES_KEPT, Change, Command, Coordinator, Reply, Reports, Shared,
+    AgentSession, AttachError, CHANGES_KEPT, Change, Command, Coordinator, Etcd, Reply, Reports, Shared,
 };
 use super::inventory::Now;
 use super::peers::Frame;
+use super::policies::Policies;
 use super::settings::{Settings, seconds};
 use super::view::{EVENTS_KEPT, PLANS_KEPT};
 use crate::record::{Hello, HostRecord, Order, PlanRecord};
@@ -71,6 +72,7 @@ impl Coordinator {
             stopped,
             peer_bytes: AtomicU64::new(0),
             passed_over: Default::default(),
+            etcd: Etcd::default(),
         });
         let driver = Driver {
             core,
@@ -127,6 +129,7 @@ type Attached = oneshot::Sender<Result<AgentSession, AttachError>>;
 enum Caller {
     Host(Reply<HostRecord>),
     Plan(Reply<PlanRecord>),
+    Policies(Reply<Policies>),
 }
 
 impl Caller {
@@ -134,6 +137,7 @@ impl Caller {
         match self {
             Self::Host(reply) => reply.is_closed(),
             Self::Plan(reply) => reply.is_closed(),
+            Self::Policies(reply) => reply.is_closed(),
         }
     }
 }
@@ -275,7 +279,13 @@ impl Driver {
                 let ticket = self.caller(Caller::Plan(reply));
                 self.feed(Input::LimitPlan { id, pace, ticket });
             }
-            Command::Members(members) => self.feed(Input::Members { members }),
+            Command::Members(members, held) => self.feed(Input::Members { members, held }),
+            Command::Rules { revision, rules } => self.feed(Input::Rules { revision, rules }),
+            Command::ChangeRules(change, reply) => {
+                let ticket = self.caller(Caller::Policies(reply));
+                self.feed(Input::ChangeRules { change, ticket });
+            }
+            Command::HostsKept { all, hosts } => self.feed(Input::HostsKept { all, hosts }),
             Command::PeerUp { member, link, frames } => {
                 self.peers.insert(member.clone(), (link, frames));
                 self.feed(Input::PeerUp { member });
@@ -355,6 +365,8 @@ impl Driver {
                 match (self.callers.remove(&ticket), answer) {
                     (Some(Caller::Host(reply)), Answer::Host(host)) => _ = reply.send(Ok(host)),
                     (Some(Caller::Plan(reply)), Answer::Plan(plan)) => _ = reply.send(Ok(plan)),
+                    (Some(Caller::Policies(reply)), Answer::Policies(rules)) => _ = reply.send(Ok(rules)),
+                    (Some(Caller::Policies(reply)), Answer::Refused(error)) => _ = reply.send(Err(error)),
                     (Some(Caller::Host(reply)), Answer::Refused(error)) => _ = reply.send(Err(error)),
                     (Some(Caller::Plan(reply)), Answer::Refused(error)) => _ = reply.send(Err(error)),
                     _ => {}

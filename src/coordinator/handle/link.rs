@@ -3,6 +3,7 @@
 use super::{Command, Coordinator, Shared, send_at_the_end};
 use crate::coordinator::peers::Frame;
 use crate::coordinator::settings::RingMember;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -61,9 +62,10 @@ impl Coordinator {
         self.shared.stopped.clone()
     }
 
-    /// These are the members of the ring from now on, this one too. False when the coordinator has stopped.
-    pub async fn set_members(&self, members: Vec<RingMember>) -> bool {
-        self.shared.commands.send(Command::Members(members)).await.is_ok()
+    /// These are the members of the ring from now on, this one too; those that are held have lost etcd. False when the
+    /// coordinator has stopped.
+    pub async fn set_members(&self, members: Vec<RingMember>, held: BTreeSet<String>) -> bool {
+        self.shared.commands.send(Command::Members(members, held)).await.is_ok()
     }
 
     /// Another member has said something; waits while the coordinator is behind. False when it has stopped.

@@ -2,15 +2,20 @@
 //! the view which that task publishes.
 
 mod link;
+mod policies;
 
 pub use link::Link;
+pub(in crate::coordinator) use policies::Etcd;
 
-use super::peers::Frame;
+use super::peers::{Frame, KeptHost};
+use super::policies::Policies;
 use super::settings::RingMember;
 use super::view::{Figures, RingView, View};
 use crate::record::{
     AdminState, Event, Hello, HostRecord, Order, Pace, PlanRecord, PlanRequest, Report, VmRecord,
 };
+use dvms_solver::file::Constraint;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -37,6 +42,8 @@ pub(in crate::coordinator) struct Shared {
     pub(in crate::coordinator) peer_bytes: AtomicU64,
     /// Messages that were passed over, by who sent them.
     pub(in crate::coordinator) passed_over: [AtomicU64; 2],
+    /// Where changes of what is shared go.
+    pub(in crate::coordinator) etcd: Etcd,
 }
 
 /// Who sends messages.
@@ -61,7 +68,10 @@ pub(in crate::coordinator) enum Command {
     PausePlan { id: String, reason: String, reply: Reply<PlanRecord> },
     ResumePlan(String, Reply<PlanRecord>),
     LimitPlan { id: String, pace: Pace, reply: Reply<PlanRecord> },
-    Members(Vec<RingMember>),
+    Members(Vec<RingMember>, BTreeSet<String>),
+    Rules { revision: u64, rules: BTreeMap<String, String> },
+    ChangeRules(BTreeMap<String, Option<Constraint>>, Reply<Policies>),
+    HostsKept { all: bool, hosts: BTreeMap<String, Option<KeptHost>> },
     PeerUp { member: String, link: u64, frames: mpsc::Sender<Frame> },
     PeerDown { member: String, link: u64 },
     PeerNear { member: String, round_trip: Duration },
@@ -175,6 +185,9 @@ pub enum OperateError {
         /// When to ask again.
         retry_after: Duration,
     },
+    /// What several coordinators share cannot be changed now.
+    #[error("{0}")]
+    EtcdSilent(String),
     /// The coordinator is being stopped.
     #[error("the coordinator is being stopped")]
     Stopping,

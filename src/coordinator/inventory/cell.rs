@@ -386,6 +386,13 @@ impl Cell {
         self.changed_hosts.insert(host.to_owned());
     }
 
+    /// The same of all VMs: what is said of them depends on the rules.
+    pub(crate) fn touch_all_vms(&mut self) {
+        let all = self.hosts.values().flat_map(|host| host.vms.keys()).chain(self.waiting.keys());
+        let all: Vec<String> = all.cloned().collect();
+        self.changed_vms.extend(all);
+    }
+
     /// Names whose records have changed since the last call: hosts, VMs.
     pub(crate) fn take_changes(&mut self) -> (BTreeSet<String>, BTreeSet<String>) {
         (std::mem::take(&mut self.changed_hosts), std::mem::take(&mut self.changed_vms))

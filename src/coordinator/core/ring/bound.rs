@@ -69,6 +69,7 @@ impl Core {
         } else {
             Frame::Cell { hosts: told.hosts.clone(), bound: told.bound.clone() }
         };
+        self.tell_held();
         for member in self.ring.others().collect::<Vec<_>>() {
             self.tell_member(&member, frame.clone());
         }

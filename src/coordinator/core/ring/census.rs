@@ -130,6 +130,9 @@ impl Core {
         if now.at < YOUNG {
             return perhaps("that coordinator has just begun".to_owned());
         }
+        if let Some(host) = self.own_stray(now) {
+            return perhaps(format!("what runs on {host} is not known, which was of that coordinator"));
+        }
         let untold = |host: &&String| {
             let entry = &self.cell.hosts[*host];
             !entry.inventoried && entry.connection != Connection::Failed

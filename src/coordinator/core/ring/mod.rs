@@ -13,6 +13,7 @@
 //! bound    rules whose VMs are in several cells
 //! growth   how partitions have become what they are, for readers
 //! census   where VMs are that are down here, before one is started
+//! kept     what etcd has kept of hosts that no member has
 //! handover VMs that are down go with their host to another member
 //! leave    this member is being stopped: others get what it has
 //! forward  actions and what becomes of them, between leader and owner
@@ -24,6 +25,7 @@ mod claim;
 mod forward;
 mod growth;
 mod handover;
+mod kept;
 mod lead;
 mod leave;
 mod own;
@@ -53,6 +55,8 @@ use std::time::Duration;
 
 /// How often it is looked at how near the members are.
 const ORDERED_EVERY: Duration = Duration::from_secs(5);
+/// What others tell of who takes part counts so long: they say it each five seconds.
+const TOLD_FOR: Duration = Duration::from_secs(20);
 /// Members whose answers take less are on the same network: what differs is how busy they are.
 const NEAR_MS: u64 = 5;
 
@@ -95,6 +99,12 @@ pub(in crate::coordinator::core) struct Membership {
     census: census::Census,
     /// VMs that are down and go with their host to another member.
     pub(in crate::coordinator::core) handing: handover::Handing,
+    /// What etcd keeps of hosts.
+    pub(in crate::coordinator::core) kept: kept::Kept,
+    /// Members that have lost etcd, and are told who the others are.
+    pub(in crate::coordinator::core) held: BTreeSet<String>,
+    /// The members, as others have told, and when.
+    told: BTreeMap<String, (Vec<settings::RingMember>, Duration)>,
     /// When the order of the ring was last looked at.
     ordered: Duration,
     /// When leaders were last told of their hosts, and members of this cell.
@@ -143,6 +153,9 @@ impl Membership {
             owed: BTreeMap::new(),
             census: census::Census::default(),
             handing: handover::Handing::default(),
+            kept: kept::Kept::default(),
+            held: BTreeSet::new(),
+            told: BTreeMap::new(),
             ordered: Duration::ZERO,
             told_hosts: Duration::ZERO,
             told_cell: bound::ToldCell::default(),
@@ -315,6 +328,7 @@ impl Core {
         ring.cells_at.retain(|member, _| ring.places.contains_key(member));
         ring.near.retain(|member, _| ring.places.contains_key(member));
         self.urgent = true;
+        self.tell_held();
         self.mind_own_hosts(now);
         self.follow(now);
     }
@@ -360,6 +374,7 @@ impl Core {
                 self.absent_is_kept(&host, now);
             }
             Frame::Absent { host, state } => self.absent_comes(from, *host, state, now),
+            Frame::Ring { members } => _ = self.ring.told.insert(from.to_owned(), (members, now.at)),
             Frame::Leaving => _ = self.ring.census.leaving.insert(from.to_owned()),
             Frame::Ask { host, key, vm } => self.asked_how_it_ended(from, &host, key, vm),
             Frame::Cancel { host, key } => self.tell_abort(&host, key),
@@ -403,7 +418,17 @@ impl Core {
         self.take_census(now);
         self.give_up_claims(now);
         self.forget_neighbours(now);
+        self.mind_strays(now);
+        self.ring.told.retain(|_, (_, at)| now.at < *at + TOLD_FOR);
         self.ring.show();
+    }
+
+    /// Tells members that hear nothing from etcd who takes part.
+    fn tell_held(&mut self) {
+        let members: Vec<settings::RingMember> = self.ring.places.values().cloned().collect();
+        for member in self.ring.held.clone() {
+            self.tell_member(&member, Frame::Ring { members: members.clone() });
+        }
     }
 
     /// Tells the protocol that something has happened here, and does what it says.

@@ -192,6 +192,9 @@ impl Core {
             let known =
                 self.ring.elsewhere.values().filter_map(|cell| cell.get(host)).map(|known| known.epoch);
             let newest = known.chain(own).max().is_none_or(|newest| newest <= session.epoch);
+            if newest {
+                self.ring.kept.said(host, session.epoch);
+            }
             if newest && self.wanted.get(host).copied().unwrap_or_default() != session.state {
                 self.wanted.insert(host.clone(), session.state);
                 self.journal.write(store::Change::HostState(host.clone(), session.state));

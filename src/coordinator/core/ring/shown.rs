@@ -21,6 +21,7 @@ impl Membership {
         let place = |name: &str| self.places.get(name).cloned().unwrap_or_default();
         let other = |name: String| OtherMember {
             up: self.up.contains(&name),
+            leaving: self.census.leaving.contains(&name),
             round_trip: self.near.get(&name).copied(),
             address: place(&name).address,
             site: place(&name).site,
@@ -35,6 +36,9 @@ impl Membership {
             partitions: self.node.partitions().map(|(id, led)| self.partition(id, led)).collect(),
             events: self.raised.keys().map(ToString::to_string).collect(),
             free_hosts: self.node.ledger().free(),
+            told: self.told.values().flat_map(|(members, _)| members.clone()).collect(),
+            knows_kept: self.kept.is_known(),
+            forgotten: self.kept.forgotten.clone(),
         }
     }
 

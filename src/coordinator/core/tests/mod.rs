@@ -10,6 +10,7 @@ mod forgetting;
 mod migrations;
 mod operators;
 mod pace;
+mod policies;
 mod restarts;
 mod ring;
 mod seats;

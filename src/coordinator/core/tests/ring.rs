@@ -295,4 +295,5 @@ mod bound;
 mod chaos;
 mod growth;
 mod leave;
+mod kept;
 mod starts;

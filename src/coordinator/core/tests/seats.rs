@@ -27,7 +27,7 @@ impl World {
             })
             .collect();
         let with = |name: &str| Settings {
-            ring: Ring { name: name.to_owned(), members: all.clone(), ..Ring::default() },
+            ring: Ring { name: name.to_owned(), members: all.clone(), ..settings.ring.clone() },
             ..settings.clone()
         };
         let mut world = Self::new(with(members[0]), seed);

@@ -6,6 +6,7 @@ use crate::coordinator::core::tests::world::World;
 use crate::coordinator::peers::Frame;
 use crate::coordinator::settings::RingMember;
 use crate::record::{EventKind, PlanState, VmReport, VmState};
+use std::collections::BTreeSet;
 
 /// A ring of two; a host of the first will crash.
 fn restarting(members: &[&str]) -> World {
@@ -127,7 +128,7 @@ fn a_member_that_left_without_a_word_may_have_vms() {
         world.run(15.0);
         world.sit("east");
         let alone = RingMember { name: "east".into(), address: "east:1".into(), site: String::new() };
-        world.feed(Input::Members { members: vec![alone] });
+        world.feed(Input::Members { members: vec![alone], held: BTreeSet::new() });
         world.crash("e1", None);
         world.run(60.0);
         assert_eq!(ended(&world, PlanState::Proposed) == 0, with_a_word, "{}", world.story());

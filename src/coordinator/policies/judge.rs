@@ -5,8 +5,8 @@ use dvms_solver::Problem;
 use dvms_solver::file::{self, Body, Constraint, Hosts, Labels, Vms};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Reports every fault of the rules.
-pub(super) fn faults(constraints: &[Constraint], wrong: &mut dyn FnMut(&str, String)) {
+/// Reports every fault of the rules: its path (`constraints[2].spread`), and what is wrong.
+pub fn faults(constraints: &[Constraint], wrong: &mut dyn FnMut(&str, String)) {
     for (i, rule) in constraints.iter().enumerate() {
         // A plan is made for a part of the cluster, and a rule must be said of that part alone.
         let known = |body: &Body| {
