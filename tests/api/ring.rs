@@ -37,15 +37,17 @@ pub(crate) struct Member {
 
 pub(crate) struct Members {
     pub(crate) addresses: BTreeMap<String, SocketAddr>,
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     /// Where etcd is, if members are told of each other by it.
-    etcd: Option<String>,
+    pub(crate) etcd: Option<Vec<String>>,
+    /// Where it is for some of them.
+    pub(crate) etcd_of: BTreeMap<String, String>,
     /// What makes the settings quick.
     change: fn(&mut Settings),
     pub(crate) running: BTreeMap<String, Member>,
 }
 
-fn brisk(settings: &mut Settings) {
+pub(crate) fn brisk(settings: &mut Settings) {
     settings.ring.lease_s = 3.0;
     settings.inventory.report_interval_s = 0.2;
     settings.inventory.lost_after_s = 1.0;
@@ -59,19 +61,32 @@ impl Members {
         Self::told_by(None).await
     }
 
-    pub(crate) async fn told_by(etcd: Option<String>) -> Self {
+    pub(crate) async fn told_by(etcd: Option<Vec<String>>) -> Self {
         Self::of_names(&NAMES, etcd, brisk).await
     }
 
-    pub(crate) async fn of_names(names: &[&str], etcd: Option<String>, change: fn(&mut Settings)) -> Self {
+    pub(crate) async fn of_names(
+        names: &[&str],
+        etcd: Option<Vec<String>>,
+        change: fn(&mut Settings),
+    ) -> Self {
+        Self::with(names, etcd, BTreeMap::new(), change).await
+    }
+
+    pub(crate) async fn with(
+        names: &[&str],
+        etcd: Option<Vec<String>>,
+        etcd_of: BTreeMap<String, String>,
+        change: fn(&mut Settings),
+    ) -> Self {
         let mut listeners = BTreeMap::new();
         for &name in names {
             listeners.insert(name.to_owned(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         }
         let addresses =
             listeners.iter().map(|(name, listener)| (name.clone(), listener.local_addr().unwrap())).collect();
-        let mut members =
-            Self { addresses, folder: tempfile::tempdir().unwrap(), etcd, change, running: BTreeMap::new() };
+        let folder = tempfile::tempdir().unwrap();
+        let mut members = Self { addresses, folder, etcd, etcd_of, change, running: BTreeMap::new() };
         for (name, listener) in listeners {
             members.run(&name, listener);
         }
@@ -87,10 +102,11 @@ impl Members {
         let mut ring = Ring { name: name.to_owned(), ..Ring::default() };
         match &self.etcd {
             None => ring.members = self.addresses.iter().map(member).collect(),
-            Some(endpoint) => {
+            Some(endpoints) => {
                 let own = member((&name.to_owned(), &self.addresses[name]));
                 (ring.address, ring.site) = (own.address, own.site);
-                ring.etcd.endpoints = vec![endpoint.clone()];
+                let own = self.etcd_of.get(name).map(|endpoint| vec![endpoint.clone()]);
+                ring.etcd.endpoints = own.unwrap_or_else(|| endpoints.clone());
                 ring.etcd.ttl_s = 2;
                 ring.members = registry::last_known(&self.folder.path().join(name)).unwrap();
             }
@@ -116,6 +132,13 @@ impl Members {
         let task =
             tokio::spawn(async move { serve(listener, served, solver, options, stopped).await.unwrap() });
         self.running.insert(name.to_owned(), Member { address, coordinator, stop, task });
+    }
+
+    /// One more begins.
+    pub(crate) async fn join(&mut self, name: &str) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.addresses.insert(name.to_owned(), listener.local_addr().unwrap());
+        self.run(name, listener);
     }
 
     pub(crate) async fn stop(&mut self, name: &str) {
