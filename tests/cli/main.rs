@@ -16,6 +16,7 @@ mod grpcurl;
 mod live;
 mod migration;
 mod plans;
+mod policies;
 mod readme;
 mod serve;
 mod solve;

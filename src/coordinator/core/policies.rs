@@ -21,7 +21,7 @@ impl Core {
         policies.told(revision, rules);
         for (name, why) in &policies.refused {
             if self.policies.refused.get(name) != Some(why) {
-                let message = format!("the rule {name} of etcd (revision {revision}) is refused: {why}");
+                let message = format!("the rule {name} of etcd (revision {revision}): {why}");
                 let said = event(EventKind::Alarm, Severity::Error, message);
                 self.tell(Event { constraint: name.clone(), ..said }, now);
             }

@@ -97,6 +97,7 @@ impl Coordinator {
         &self,
         change: BTreeMap<String, Option<Constraint>>,
     ) -> Result<Arc<Policies>, OperateError> {
+        let before = self.policies().kept.revision;
         let change = change.into_iter().map(|(name, rule)| (name, rule.as_ref().map(write))).collect();
         let (answer, answered) = oneshot::channel();
         let silent = |why: &str| {
@@ -125,7 +126,9 @@ impl Coordinator {
             Err(_) => return Err(unknown(&format!("no answer within {WITHIN:?}"))),
         };
         let in_force = async {
-            while self.policies().kept.revision < revision {
+            // Of an etcd that was set up anew the numbers are smaller than they were.
+            let waits = |has: u64| has < revision || (has == before && before > revision);
+            while waits(self.policies().kept.revision) {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };

@@ -75,6 +75,13 @@ impl Policies {
 
     /// These are kept now. One that cannot be used leaves the one of before in force.
     pub fn told(&mut self, revision: u64, rules: BTreeMap<String, String>) {
+        if revision == 0 && rules.is_empty() {
+            // Nobody has ever changed rules there: it is a new one, or has lost what it had.
+            let why = "there are no rules in etcd, and never were: this one, last known, stays in force until it has some; \
+                       keep it again";
+            self.refused = self.kept.rules.keys().map(|name| (name.clone(), why.to_owned())).collect();
+            return;
+        }
         let rules = rules.into_iter().map(|(name, text)| {
             let rule = read(&name, &text);
             (name, rule)

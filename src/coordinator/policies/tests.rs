@@ -50,6 +50,21 @@ fn a_bad_rule_is_refused_with_its_place_and_takes_nothing_away() {
 }
 
 #[test]
+fn an_etcd_that_has_lost_its_data_takes_no_rules_away() {
+    let kept = KeptRules { revision: 57, rules: [("one".to_owned(), spread("one", 1))].into() };
+    let mut policies = Policies::new(Place::Etcd, Vec::new(), kept);
+    told(&mut policies, 0, &[]);
+    assert_eq!((names(&policies), policies.kept.revision), (vec!["one".to_owned()], 57));
+    assert!(policies.refused["one"].contains("stays in force"));
+    // As soon as somebody has changed rules there, those hold.
+    told(&mut policies, 3, &[("two", write(&spread("two", 1)))]);
+    assert_eq!((names(&policies), policies.kept.revision), (vec!["two".to_owned()], 3));
+    assert!(policies.refused.is_empty());
+    told(&mut policies, 4, &[]);
+    assert!(policies.in_force().is_empty(), "the last one was taken away");
+}
+
+#[test]
 fn what_is_to_be_kept_is_judged_with_places() {
     let policies = Policies::new(Place::Here, vec![spread("file", 1)], KeptRules::default());
     assert_eq!(policies.judge(&[spread("one", 1), spread("two", 2)]), []);
