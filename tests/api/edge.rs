@@ -23,6 +23,7 @@ async fn health_is_told_until_the_end() {
         "dvms.v1.PlanService",
         "dvms.v1.PeerService",
         "dvms.v1.RingService",
+        "dvms.v1.PolicyService",
     ] {
         let answer = client.check(HealthCheckRequest { service: service.into() }).await.unwrap();
         assert_eq!(answer.into_inner().status(), ServingStatus::Serving, "{service:?}");

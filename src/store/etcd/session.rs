@@ -34,7 +34,7 @@ impl Session {
         let mut told = false;
         loop {
             let mut stood = false;
-            let Err(why) = self.hold(server, &news, &mut wishes, &mut stood).await;
+            let Err(why) = Box::pin(self.hold(server, &news, &mut wishes, &mut stood)).await;
             if news.is_closed() {
                 return;
             }

@@ -148,11 +148,10 @@ impl Keeper {
         let Looked { members, held, vouch } = self.roster.look(Clock { at: began.elapsed(), wall }, &view);
         if !self.silent {
             for (member, value) in vouch {
-                match &value {
-                    Some(_) => {
-                        tracing::warn!(member, "it has lost etcd, and is reached: it stays in the ring")
-                    }
-                    None => tracing::info!(member, "it is not vouched for any more"),
+                if value.is_some() {
+                    tracing::warn!(member, "it has lost etcd, and is reached: it stays in the ring");
+                } else {
+                    tracing::info!(member, "it is not vouched for any more");
                 }
                 self.wish(Wish::Seen { member, value });
             }
