@@ -74,8 +74,8 @@ pub enum Change {
     Plan(Arc<PlanRecord>),
     /// Something happened.
     Event(Arc<Event>),
-    /// An operator wants something of a host.
-    HostState(String, AdminState),
+    /// An operator wants something of a host; the epoch of the session of its agent at which that was said.
+    HostState(String, AdminState, u64),
     /// A host came or changed.
     Host(KnownHost),
     /// A host was removed; with it goes what the operator wanted of it, and what was learned of it.
@@ -190,9 +190,9 @@ impl Store {
                     let row = params![key(event.id), event.kind.name(), json(&**event)];
                     execute(&transaction, sql, row).map_err(fail)?;
                 }
-                Change::HostState(host, state) => {
-                    let sql = "INSERT OR REPLACE INTO host_states VALUES (?1, ?2)";
-                    execute(&transaction, sql, params![host, json(state)]).map_err(fail)?;
+                Change::HostState(host, state, epoch) => {
+                    let sql = "INSERT OR REPLACE INTO host_states VALUES (?1, ?2, ?3)";
+                    execute(&transaction, sql, params![host, json(state), key(*epoch)]).map_err(fail)?;
                 }
                 Change::Host(host) => {
                     let sql = "INSERT OR REPLACE INTO hosts VALUES (?1, ?2)";
@@ -238,8 +238,8 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub fn set_host_state(&mut self, host: &str, state: AdminState) -> Result<(), StoreError> {
-        self.write(&[Change::HostState(host.to_owned(), state)])
+    pub fn set_host_state(&mut self, host: &str, state: AdminState, epoch: u64) -> Result<(), StoreError> {
+        self.write(&[Change::HostState(host.to_owned(), state, epoch)])
     }
 
     /// At most `limit` plans, newest first.
@@ -283,16 +283,17 @@ impl Store {
         Ok(id.unsigned_abs())
     }
 
-    /// What operators want of hosts, by host.
+    /// What operators want of hosts, by host, and at which epoch that was said.
     ///
     /// # Errors
     /// What the database says, or which record cannot be read.
-    pub fn host_states(&self) -> Result<BTreeMap<String, AdminState>, StoreError> {
-        let sql = "SELECT host, state FROM host_states ORDER BY host LIMIT ?1";
+    pub fn host_states(&self) -> Result<BTreeMap<String, (AdminState, u64)>, StoreError> {
+        let sql = "SELECT host, state, epoch FROM host_states ORDER BY host LIMIT ?1";
         let states = self.rows(sql, usize::MAX, |row| {
             let host: String = row.get(0).map_err(|error| failure(&self.path, "read a host", error))?;
             let state = self.read(row, 1, &format!("the state of host {host}"))?;
-            Ok((host, state))
+            let epoch: i64 = row.get(2).map_err(|error| failure(&self.path, "read a host", error))?;
+            Ok((host, (state, epoch.unsigned_abs())))
         })?;
         Ok(states.into_iter().collect())
     }

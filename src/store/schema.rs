@@ -35,6 +35,8 @@ pub(super) const MIGRATIONS: [&str; VERSION as usize] = [
     "
     -- Rules that are not of the configuration file.
     CREATE TABLE rules (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    -- The session of its agent at which it was said.
+    ALTER TABLE host_states ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

@@ -82,8 +82,8 @@ fn everything_is_there_after_a_restart() {
             Change::Plan(Arc::new(record.clone())),
             Change::Event(Arc::new(event(1))),
             Change::Event(Arc::new(event(2))),
-            Change::HostState("h2".into(), AdminState::Draining),
-            Change::HostState("gone".into(), AdminState::Cordoned),
+            Change::HostState("h2".into(), AdminState::Draining, 7),
+            Change::HostState("gone".into(), AdminState::Cordoned, 8),
             Change::Host(host.clone()),
             Change::Host(KnownHost { name: "gone".into(), ..host.clone() }),
             Change::HostGone("gone".into()),
@@ -97,7 +97,7 @@ fn everything_is_there_after_a_restart() {
     assert_eq!(store.plan("02").unwrap(), None);
     assert_eq!(store.events(10).unwrap(), [event(2), event(1)]);
     assert_eq!(store.last_event_id().unwrap(), 2);
-    assert_eq!(store.host_states().unwrap(), BTreeMap::from([("h2".into(), AdminState::Draining)]));
+    assert_eq!(store.host_states().unwrap(), BTreeMap::from([("h2".into(), (AdminState::Draining, 7))]));
     assert_eq!(store.known_hosts().unwrap(), [host]);
 }
 
@@ -300,7 +300,7 @@ fn a_batch_is_written_whole_or_not() {
     let changes = [
         Change::Event(Arc::new(event(1))),
         Change::Plan(Arc::new(plan("01", PlanState::Queued))),
-        Change::HostState("h1".into(), AdminState::Draining),
+        Change::HostState("h1".into(), AdminState::Draining, 0),
     ];
     store.write(&changes).unwrap_err();
     assert_eq!(store.last_event_id().unwrap(), 0);

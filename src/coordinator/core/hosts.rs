@@ -31,7 +31,7 @@ impl Core {
             self.ring.kept.said(host, entry_epoch);
             self.cell.touch(host);
             self.urgent = true;
-            self.journal.write(store::Change::HostState(host.to_owned(), state));
+            self.journal.write(store::Change::HostState(host.to_owned(), state, entry_epoch));
             let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
             let message = format!("host {host} is {} from now on{because}", word(state));
             let said = event(EventKind::Operator, Severity::Info, message);

@@ -27,7 +27,8 @@ pub(in crate::coordinator) struct Restored {
     /// Newest first.
     pub(in crate::coordinator) events: Vec<Event>,
     pub(in crate::coordinator) last_event: u64,
-    pub(in crate::coordinator) wanted: BTreeMap<String, AdminState>,
+    /// Each with the epoch at which it was said.
+    pub(in crate::coordinator) wanted: BTreeMap<String, (AdminState, u64)>,
     pub(in crate::coordinator) hosts: Vec<KnownHost>,
     pub(in crate::coordinator) learned: Vec<(Way, Estimate)>,
     pub(in crate::coordinator) rules: KeptRules,
@@ -62,7 +63,7 @@ impl Core {
         let mut cell = Cell::default();
         let mut kept = BTreeMap::new();
         for host in hosts {
-            let admin = wanted.get(&host.name).copied().unwrap_or_default();
+            let admin = wanted.get(&host.name).map(|(state, _)| *state).unwrap_or_default();
             let (entry, down) = not_back_yet(host, admin, now);
             kept.insert(entry.hello.host.clone(), down.names());
             cell.revive(entry, down, now.at);
@@ -70,7 +71,9 @@ impl Core {
 
         let plans: BTreeMap<_, _> = plans.into_iter().map(|plan| (plan.id.clone(), Arc::new(plan))).collect();
         let events: VecDeque<Arc<Event>> = events.into_iter().rev().map(Arc::new).collect();
-        let ring = Membership::new(&settings.ring, incarnation);
+        let mut ring = Membership::new(&settings.ring, incarnation);
+        wanted.iter().for_each(|(host, (_, epoch))| ring.kept.said(host, *epoch));
+        let wanted: BTreeMap<_, _> = wanted.into_iter().map(|(host, (state, _))| (host, state)).collect();
         let place = Place::of(&settings.ring);
         let policies = Policies::new(place, std::mem::take(&mut settings.constraints), rules);
         settings.constraints = policies.in_force();

@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub(in crate::coordinator::core) struct Kept {
     known: bool,
     hosts: BTreeMap<String, KeptHost>,
-    /// Hosts of which it was said in this life what is wanted of them, and the session in which that was.
+    /// Hosts of which it was said what is wanted of them, and the last session of its agent by then.
     said: BTreeMap<String, u64>,
     /// Hosts that operators have forgotten in this life.
     pub(super) forgotten: BTreeSet<String>,
@@ -87,8 +87,7 @@ impl Core {
 
     /// Whether nobody has said since what is wanted of a host.
     fn is_newest(&self, host: &str, kept: &KeptHost) -> bool {
-        let said = self.ring.kept.said.get(host);
-        if self.ring.kept.forgotten.contains(host) || said.is_some_and(|epoch| *epoch >= kept.epoch) {
+        if self.ring.kept.forgotten.contains(host) {
             return false;
         }
         if kept.cell == self.ring.me() {
@@ -96,7 +95,8 @@ impl Core {
             return !self.wanted.contains_key(host);
         }
         let elsewhere = self.ring.elsewhere.values().filter_map(|cell| cell.get(host));
-        elsewhere.into_iter().all(|session| session.epoch < kept.epoch)
+        let said = elsewhere.map(|session| session.epoch).chain(self.ring.kept.said.get(host).copied());
+        said.max().is_none_or(|epoch| epoch < kept.epoch)
     }
 
     fn follow_wish(&mut self, host: &str, kept: &KeptHost, now: Now) {
@@ -121,7 +121,8 @@ impl Core {
             self.tell(Event { host: host.to_owned(), ..said }, now);
         }
         self.wanted.insert(host.to_owned(), kept.state);
-        self.journal.write(store::Change::HostState(host.to_owned(), kept.state));
+        self.ring.kept.said(host, kept.epoch);
+        self.journal.write(store::Change::HostState(host.to_owned(), kept.state, kept.epoch));
     }
 
     /// Whether nobody has a host who could say anything of it: its last coordinator has left the ring, or is this one and has

@@ -197,7 +197,7 @@ impl Core {
             }
             if newest && self.wanted.get(host).copied().unwrap_or_default() != session.state {
                 self.wanted.insert(host.clone(), session.state);
-                self.journal.write(store::Change::HostState(host.clone(), session.state));
+                self.journal.write(store::Change::HostState(host.clone(), session.state, session.epoch));
             }
         }
         self.ring.heard.insert(from.to_owned(), digest(&hosts, &bound));

@@ -64,7 +64,7 @@ fn a_coordinator_that_has_lost_its_disk_learns_what_operators_want_of_its_hosts(
     assert_eq!(state(&world, "e1"), AdminState::Cordoned);
     assert!(world.view.ring.knows_kept);
     world.run(1.0);
-    assert_eq!(world.store.host_states().unwrap()["e1"], AdminState::Cordoned);
+    assert_eq!(world.store.host_states().unwrap()["e1"].0, AdminState::Cordoned);
     // What an operator says from then on is newer.
     set(&mut world, "e1", AdminState::Online);
     told(&mut world, true, &[("e1", kept(AdminState::Cordoned, "east", epoch))]);
@@ -76,7 +76,7 @@ fn what_a_coordinator_that_is_gone_wanted_goes_before_an_old_disk_and_after_what
     let mut world = world();
     world.run(5.0);
     world.sit("east");
-    let old = [Change::HostState("e1".into(), AdminState::Draining)];
+    let old = [Change::HostState("e1".into(), AdminState::Draining, 5)];
     world.store.write(&old).unwrap();
     world.kill("west", None);
     world.kill("east", Some(1.0));
@@ -87,6 +87,9 @@ fn what_a_coordinator_that_is_gone_wanted_goes_before_an_old_disk_and_after_what
         crate::coordinator::peers::Session { epoch: 7, boot: String::new(), state: AdminState::Online };
     let frame = Box::new(Frame::Cell { hosts: [("w1".to_owned(), session)].into() });
     world.feed(Input::Peer { from: "west".into(), frame });
+    // Another one had it before that, and its word was never written over.
+    told(&mut world, true, &[("e1", kept(AdminState::Online, "north", 4))]);
+    assert_eq!(state(&world, "e1"), AdminState::Draining);
     // Another one had it since.
     told(
         &mut world,
