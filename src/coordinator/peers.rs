@@ -255,7 +255,7 @@ pub enum Read {
 
 impl Frame {
     /// All types.
-    const KINDS: [&str; 17] = [
+    const KINDS: [&str; 19] = [
         "protocol",
         "hosts",
         "cell",
@@ -271,6 +271,8 @@ impl Frame {
         "seen",
         "dropped",
         "taken",
+        "absent",
+        "ring",
         "leaving",
         "progress",
     ];
