@@ -73,7 +73,8 @@ fn picture(look: Look, ring: &Ring, now: SystemTime) -> String {
         text.push('\n');
         text.push_str(&partitions(look, &led, now));
         for (_, partition) in led.iter().filter(|(_, partition)| !partition.steps.is_empty()) {
-            text.push_str(&format!("\n{} has grown:\n{}", safe(&partition.id), growth(look, partition)));
+            let grown = growth(look, partition);
+            let _ = write!(text, "\n{} has grown:\n{grown}", safe(&partition.id));
         }
     }
     let differences = super::policies::differences(ring);

@@ -584,7 +584,9 @@ async fn told(watch: &mut tonic::Streaming<pb::WatchResponse>) -> Result<pb::Eve
 async fn events_of_all_coordinators_are_listed_and_watched_from_any() {
     let (world, stop) = (SimulatedWorld::new(1.0), CancellationToken::new());
     let at = [("e1", "east"), ("n1", "north"), ("w1", "west")];
-    at.iter().for_each(|(host, _)| add_host(&world, host, &[]));
+    for (host, _) in at {
+        add_host(&world, host, &[]);
+    }
     let mut members = Members::start().await;
     for (host, member) in at {
         run_agent(&world, &members, host, member, &stop);

@@ -9,6 +9,7 @@ use crate::api::peers::{Asked, Others, alone, answer};
 use crate::coordinator::Coordinator;
 use crate::record::Event;
 use dvms_proto::v1 as pb;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -80,7 +81,7 @@ pub(super) async fn list_all(
     let newest = events.first().map_or(0, |newest| newest.id);
     let own_place = |event: &Event| (nanoseconds(event.time), event.id, name.to_owned());
     // A clock may have been set back.
-    events.sort_by(|a, b| (b.time, b.id).cmp(&(a.time, a.id)));
+    events.sort_by_key(|event| Reverse((event.time, event.id)));
     let own = list(
         &wanted,
         events,

@@ -368,7 +368,7 @@ mod tests {
     #[test]
     fn events_of_the_past_come_in_order_before_it_is_synced_and_then_as_they_come() {
         let mut merged = merged_of(2);
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         assert_eq!(take(&mut merged, 1, event("1", 20)), []);
         assert_eq!(take(&mut merged, 1, Change::Synced(true)), []);
         // However long it takes: one that has not told all may have an earlier one.

@@ -176,9 +176,9 @@ fn tabs(state: &State, width: usize) -> Line {
 fn body(state: &State, now: SystemTime, width: usize, height: usize) -> Vec<Line> {
     if state.view.help {
         let words =
-            |text: &&str| if text.starts_with(' ') { vec![(*text).to_owned()] } else { wrap(text, width) };
+            |text: &str| if text.starts_with(' ') { vec![text.to_owned()] } else { wrap(text, width) };
         let lines =
-            HELP.iter().flat_map(|text| if text.is_empty() { vec![String::new()] } else { words(&text) });
+            HELP.iter().flat_map(|text| if text.is_empty() { vec![String::new()] } else { words(text) });
         return lines.map(|text| Line::default().text(text)).take(height).collect();
     }
     let Some(data) = &state.data else { return Vec::new() };

@@ -21,6 +21,9 @@ use tokio::time::Instant;
 /// Between two frames where nothing happens: ages grow.
 const REDRAW: Duration = Duration::from_millis(500);
 
+/// A look that is under way, if one is.
+type Look<A> = Option<Pin<Box<dyn Future<Output = A>>>>;
+
 /// Shows the state until somebody quits. The terminal is as before when this returns, whatever it returns.
 ///
 /// # Errors
@@ -32,7 +35,7 @@ pub(super) async fn run(server: &Server, mut state: State, paint: Paint) -> Resu
         // Refused only when nobody shows anything any more.
         let _ = hear.send(event);
     })?;
-    let mut look: Option<Pin<Box<dyn Future<Output = Result<Answer, Failure>>>>> = None;
+    let mut look: Look<Result<Answer, Failure>> = None;
     let mut next = Instant::now();
     loop {
         let (columns, lines) = Screen::size();
@@ -72,7 +75,7 @@ pub(super) async fn run(server: &Server, mut state: State, paint: Paint) -> Resu
 }
 
 /// Waits for the answer of a look; for ever where none is under way.
-async fn answer_of<A>(look: &mut Option<Pin<Box<dyn Future<Output = A>>>>) -> A {
+async fn answer_of<A>(look: &mut Look<A>) -> A {
     match look {
         Some(look) => look.await,
         None => std::future::pending().await,

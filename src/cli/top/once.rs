@@ -35,7 +35,12 @@ pub(super) fn text(state: &State, now: SystemTime, look: Look) -> String {
     }
     // A terminal has an edge, a file has none.
     let cut = |line: Line| if look.width.is_some() { line.cut(width) } else { line };
-    lines.into_iter().map(|line| format!("{}\n", cut(line).painted(look.paint).trim_end())).collect()
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(cut(line).painted(look.paint).trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 /// The same as an object: messages of the API in their JSON form, and the totals.

@@ -83,7 +83,7 @@ fn migration(action: &Action, status: &ActionStatus, bar_width: usize, wide: boo
     } else {
         format!("{} of {}", bytes(progress.bytes_processed), bytes(all))
     };
-    let line = line.text(format!(" {:<20} ", sent)).text(safe(&way));
+    let line = line.text(format!(" {sent:<20} ")).text(safe(&way));
     let passed =
         if progress.elapsed_s > 0.0 { format!("  {}", seconds(progress.elapsed_s)) } else { String::new() };
     line.toned(Tone::Faint, format!("{passed}  {}", safe(&action.because)))

@@ -1,6 +1,7 @@
 //! Three coordinators, one of them silent; six hosts; a plan under way and one that has ended.
 
 use super::Answer;
+use dvms_proto::v1::action_status::State as Sent;
 use dvms_proto::v1::event::{Kind, Severity};
 use dvms_proto::v1::host::{AdminState, Connection};
 use dvms_proto::v1::partition::{Lack, Step};
@@ -8,7 +9,7 @@ use dvms_proto::v1::plan::action::Type;
 use dvms_proto::v1::plan_record::State;
 use dvms_proto::v1::{
     ActionProgress, ActionStatus, Event, Host, Partition, PartitionHost, Plan, PlanRecord, Ring, RingMember,
-    action_status, plan,
+    plan,
 };
 use std::time::{Duration, SystemTime};
 
@@ -19,8 +20,8 @@ pub(super) fn at(second: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(second)
 }
 
-fn stamp(second: u64) -> Option<prost_types::Timestamp> {
-    Some(at(second).into())
+fn stamp(second: u64) -> prost_types::Timestamp {
+    at(second).into()
 }
 
 fn host(name: &str, rack: &str, cpu: i64, memory: i64, vms: u32) -> Host {
@@ -58,7 +59,7 @@ fn hosts() -> Vec<Host> {
 
 fn ring() -> Ring {
     let step = |second, why: &str, with: &[&str], hosts, members| Step {
-        time: stamp(NOW - second),
+        time: Some(stamp(NOW - second)),
         why: why.into(),
         with: with.iter().map(|name| (*name).to_owned()).collect(),
         hosts,
@@ -77,8 +78,8 @@ fn ring() -> Ring {
         events: vec!["OVERLOAD:web-01@east".into()],
         plan_id: String::new(),
         version: 2,
-        began: stamp(NOW - 9),
-        since: stamp(NOW - 2),
+        began: Some(stamp(NOW - 9)),
+        since: Some(stamp(NOW - 2)),
         lacking: Some(Lack { cpu_millicores: 1500, memory_mib: 2048, hosts: 0 }),
         steps: vec![
             step(9, "BEGAN", &["east"], 2, 1),
@@ -119,7 +120,7 @@ fn plans() -> Vec<PlanRecord> {
         because: "web-01 is 80 milli-cores over its cpu target".into(),
         ..plan::Action::default()
     };
-    let status = |action_id, state: action_status::State, sent: u64| ActionStatus {
+    let status = |action_id, state: Sent, sent: u64| ActionStatus {
         action_id,
         state: state.into(),
         progress: Some(ActionProgress {
@@ -130,7 +131,6 @@ fn plans() -> Vec<PlanRecord> {
         }),
         ..ActionStatus::default()
     };
-    use action_status::State as Action;
     let executing = PlanRecord {
         id: "0190a1-000002-east".into(),
         state: State::Executing.into(),
@@ -140,8 +140,8 @@ fn plans() -> Vec<PlanRecord> {
             actions: vec![action(1, "shop-7", "web-02"), action(2, "shop-9", "web-02")],
             ..Plan::default()
         }),
-        actions: vec![status(1, Action::Done, 2048), status(2, Action::Running, 921)],
-        created: stamp(NOW - 8),
+        actions: vec![status(1, Sent::Done, 2048), status(2, Sent::Running, 921)],
+        created: Some(stamp(NOW - 8)),
         waits_for: String::new(),
         ..PlanRecord::default()
     };
@@ -151,7 +151,7 @@ fn plans() -> Vec<PlanRecord> {
         trigger: "DRAIN".into(),
         purpose: "drain db-02".into(),
         message: "no host has room for pg-1".into(),
-        created: stamp(NOW - 700),
+        created: Some(stamp(NOW - 700)),
         ..PlanRecord::default()
     };
     // Doubled, as answers overlap.
@@ -161,7 +161,7 @@ fn plans() -> Vec<PlanRecord> {
 fn events() -> Vec<Event> {
     let event = |id, second, coordinator: &str, kind: Kind, severity: Severity, message: &str| Event {
         id,
-        time: stamp(second),
+        time: Some(stamp(second)),
         kind: kind.into(),
         severity: severity.into(),
         coordinator: coordinator.into(),
