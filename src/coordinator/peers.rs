@@ -31,9 +31,9 @@ pub enum Frame {
     Cell {
         /// The hosts.
         hosts: BTreeMap<String, Session>,
-        /// VMs of the sender that rules bind to VMs of other hosts.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        bound: BTreeMap<String, BoundVm>,
+        /// What rules over several cells are judged by.
+        #[serde(default)]
+        known: Known,
     },
     /// They are the same as before: told in the place of `cell` while nothing changes.
     Same {
@@ -41,7 +41,11 @@ pub enum Frame {
         digest: u64,
     },
     /// They are not what the sender has heard: tell all.
-    Again,
+    Again {
+        /// A number to be told with the answer; the greatest one is.
+        #[serde(default)]
+        round: u64,
+    },
     /// An action of a plan of the sender for an agent of the receiver. Told again until progress is heard.
     Order {
         /// For which partition.
@@ -173,9 +177,19 @@ pub struct Session {
     pub boot: String,
     /// What operators want of the host: it stays so when the agent goes to another coordinator.
     pub state: AdminState,
-    /// Those of its labels that rules name.
-    #[serde(default, skip_serializing_if = "Labels::is_empty")]
-    pub labels: Labels,
+}
+
+/// What a coordinator tells of its cell that rules over several cells are judged by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Known {
+    /// All its hosts, in reach or not, with those of their labels that rules name.
+    pub hosts: BTreeMap<String, Labels>,
+    /// VMs that rules bind to VMs of other hosts: those that run there, are to be started from there, or have left there in
+    /// the last seconds.
+    pub vms: BTreeMap<String, BoundVm>,
+    /// The greatest number that the receiver has asked with.
+    pub round: u64,
 }
 
 /// What etcd keeps of a host: no member may have it any more.
@@ -192,22 +206,24 @@ pub struct KeptHost {
 /// A VM that rules bind to VMs of other hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoundVm {
-    /// Where it runs, or will when what is under way has ended.
+    /// Where it runs, or will when what is under way has ended. Empty = nowhere.
     pub host: String,
     /// Its labels.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
 }
 
-/// A number that tells one list of sessions and bound VMs from another (FNV-1a; no secret depends on it).
+/// A number that tells what was told of one cell from another (FNV-1a; no secret depends on it).
 #[must_use]
-pub fn digest(hosts: &BTreeMap<String, Session>, bound: &BTreeMap<String, BoundVm>) -> u64 {
+pub fn digest(hosts: &BTreeMap<String, Session>, known: &Known) -> u64 {
     let mut hash = Fnv::default();
     for (host, session) in hosts {
         hash.text(host).bytes([session.state as u8]).bytes(session.epoch.to_le_bytes()).text(&session.boot);
-        hash.labels(&session.labels);
     }
-    for (vm, bound) in bound {
+    for (host, labels) in &known.hosts {
+        hash.text(host).labels(labels);
+    }
+    for (vm, bound) in &known.vms {
         hash.text(vm).text(&bound.host).labels(&bound.labels);
     }
     hash.0
@@ -321,7 +337,7 @@ impl Frame {
             Self::Hosts { .. } => "hosts",
             Self::Cell { .. } => "cell",
             Self::Same { .. } => "same",
-            Self::Again => "again",
+            Self::Again { .. } => "again",
             Self::Order { .. } => "order",
             Self::Inbound { .. } => "inbound",
             Self::Landed { .. } => "landed",

@@ -15,7 +15,9 @@ pub(super) type Places = BTreeMap<String, String>;
 /// Where a VM runs, or will when its action has ended. One on a failed host is down. Of what other coordinators have,
 /// only VMs are known that rules bind to others.
 pub(super) fn place<'a>(cell: &'a Cell, vm: &str) -> Option<&'a str> {
-    place_here(cell, vm).or_else(|| cell.afar.vm(vm).map(|bound| bound.host.as_str()))
+    // Of its own hosts this coordinator knows better.
+    let afar = || Some(cell.afar.vm(vm)?.1.host.as_str()).filter(|host| !cell.hosts.contains_key(*host));
+    place_here(cell, vm).or_else(afar).filter(|host| !host.is_empty())
 }
 
 /// The same, as the own cell alone knows it.
@@ -45,12 +47,38 @@ pub(super) fn members(cell: &Cell, set: &Vms) -> Places {
 
 /// Whether a VM is one of a set.
 fn belongs(cell: &Cell, set: &Vms, vm: &str) -> bool {
-    set.vms.iter().any(|name| name == vm) || matches(&set.vm_selector, &labels(cell, vm))
+    set.vms.iter().any(|name| name == vm)
+        || (!set.vm_selector.is_empty() && matches(&set.vm_selector, &labels(cell, vm)))
+}
+
+/// The same, of a VM with these labels.
+pub(super) fn chosen(set: &Vms, vm: &str, labels: &Labels) -> bool {
+    set.vms.iter().any(|name| name == vm) || matches(&set.vm_selector, labels)
+}
+
+/// Labels of VMs that rules name.
+pub(super) fn vm_label_keys(rules: &[Constraint]) -> BTreeSet<&str> {
+    rules.iter().filter_map(vms).flat_map(|set| set.vm_selector.keys()).map(String::as_str).collect()
 }
 
 /// Whether a rule is about a VM.
 pub(super) fn is_about(cell: &Cell, rule: &Constraint, vm: &str) -> bool {
     vms(rule).is_some_and(|set| belongs(cell, set, vm))
+}
+
+/// Rules that have VMs in this cell.
+pub(super) fn with_vms_here(cell: &Cell, rules: &[Constraint]) -> Vec<Constraint> {
+    if cell.afar.is_empty() {
+        return rules.to_vec();
+    }
+    let here = |rule: &&Constraint| {
+        let Some(set) = vms(rule) else { return false };
+        let living = || cell.hosts.values().flat_map(HostEntry::living).chain(&cell.waiting);
+        set.vms.iter().any(|vm| place_here(cell, vm).is_some())
+            || (!set.vm_selector.is_empty()
+                && living().any(|(_, entry)| matches(&set.vm_selector, &entry.report.labels)))
+    };
+    rules.iter().filter(here).cloned().collect()
 }
 
 /// Whether what a rule means depends on where VMs are that no host has that one of its VMs is on, or comes to: it binds VMs
@@ -254,7 +282,7 @@ fn host(cell: &Cell, name: &str) -> file::Host {
 /// The labels of a VM, of whatever cell.
 pub(super) fn labels(cell: &Cell, vm: &str) -> Labels {
     let here = cell.arriving(vm).map(|entry| &entry.report.labels);
-    here.or_else(|| cell.afar.vm(vm).map(|bound| &bound.labels)).cloned().unwrap_or_default()
+    here.or_else(|| cell.afar.vm(vm).map(|(_, bound)| &bound.labels)).cloned().unwrap_or_default()
 }
 
 /// What the checker says of the rules; its other remarks do not matter here.

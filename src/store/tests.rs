@@ -135,7 +135,7 @@ fn a_store_of_each_version_before_is_opened_with_all_that_is_in_it() {
         let found = store.plans(10).unwrap();
         assert_eq!(found, [plan("01", PlanState::Succeeded)], "version {version}");
         assert_eq!(store.events(10).unwrap()[0].host, "h1");
-        assert_eq!(store.host_states().unwrap(), BTreeMap::from([("h2".into(), AdminState::Draining)]));
+        assert_eq!(store.host_states().unwrap(), BTreeMap::from([("h2".into(), (AdminState::Draining, 0))]));
         assert!(store.next_epoch(0).unwrap() > 4096, "epochs rise over the upgrade");
         store.save_plan(&plan("02", PlanState::Queued)).unwrap();
         drop(store);

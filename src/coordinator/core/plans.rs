@@ -327,9 +327,19 @@ impl Core {
     }
 
     /// VMs that a plan for these hosts leaves where they are.
-    pub(super) fn stay<'a>(&'a self, hosts: &BTreeSet<String>, now: Now) -> impl Fn(&str) -> bool + 'a {
-        let still = self.kept_still(hosts);
-        move |vm| self.rests(vm, now) || still.iter().any(|rule| rules::is_about(&self.cell, rule, vm))
+    pub(super) fn stay<'a>(
+        &'a self,
+        hosts: &BTreeSet<String>,
+        shared: bool,
+        now: Now,
+    ) -> impl Fn(&str) -> bool + 'a {
+        let still = self.kept_still(hosts, shared);
+        let down = self.cell.are_down();
+        move |vm| {
+            self.rests(vm, now)
+                || still.iter().any(|rule| rules::is_about(&self.cell, rule, vm))
+                || (down.contains(vm) && self.is_being_asked_for(vm, now))
+        }
     }
 
     fn forget_old_plans(&mut self) {

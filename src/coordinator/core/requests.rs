@@ -193,7 +193,7 @@ impl Core {
     }
 
     fn problem_of_request(&self, request: &PlanRequest, hosts: &BTreeSet<String>, now: Now) -> Problem {
-        let stays = self.stay(hosts, now);
+        let stays = self.stay(hosts, false, now);
         let limits = request.limits.as_ref();
         planning::problem(&self.cell, hosts, &request.objective, limits, &[], &stays, &self.settings)
     }

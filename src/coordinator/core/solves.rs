@@ -125,7 +125,7 @@ impl Core {
             Some(super::plans::Cause::Request(request)) => (Vec::new(), request.limits.clone()),
             _ => (Vec::new(), None),
         };
-        let stays = self.stay(&hosts, now);
+        let stays = self.stay(&hosts, self.is_shared(id), now);
         let problem =
             planning::problem(&self.cell, &hosts, objective, limits.as_ref(), &keys, &stays, &self.settings);
         drop(stays);

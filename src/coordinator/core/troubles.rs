@@ -284,7 +284,16 @@ impl Core {
     pub(super) fn why_stale(&self, id: &str) -> Option<String> {
         let record = self.plans.get(id)?;
         let (problem, plan) = (record.problem.as_ref()?, record.plan.as_ref()?);
-        planning::stale(&self.cell, &self.settings, problem, plan)
+        planning::stale(&self.cell, &self.settings, problem, plan).or_else(|| self.why_not_kept(id))
+    }
+
+    /// Why a plan that waits, or waited, does not have the hosts that keep plans for VMs of the same rules apart.
+    pub(super) fn why_not_kept(&self, id: &str) -> Option<String> {
+        let record = self.plans.get(id)?;
+        let waits = matches!(self.lives.get(id)?.stage, Stage::Proposed(_));
+        let (hosts, shared) = (record.hosts.iter().cloned().collect(), self.is_shared(id));
+        let mut actions = record.plan.as_ref().filter(|_| waits)?.actions.iter();
+        actions.find_map(|action| self.why_still(&action.vm, &hosts, shared))
     }
 
     /// Whether all is known that a plan is about; after a restart agents need a moment.

@@ -104,11 +104,15 @@ impl Core {
         if let Some(why) = self.why_stale(id) {
             return self.solve_again(id, &why, now);
         }
-        if let Some(why) = self.why_it_is_too_early(&plan, now) {
-            self.end(id, PlanState::Cancelled, &why, now);
-            return self.detector.hope();
+        if let Some(why) = self.why_it_is_too_early(&plan, now).or_else(|| self.why_unheard(id, &plan)) {
+            return self.solve_again(id, &why, now);
         }
-        let touched = touched(&problem, &plan);
+        let mut touched = touched(&problem, &plan);
+        let keepers = self.keepers_for(&plan);
+        if let Err(why) = self.hold_keepers(id, &keepers) {
+            return self.solve_again(id, &why, now);
+        }
+        touched.extend(keepers);
         self.change_for_good(id, |record| record.hosts = touched.iter().cloned().collect());
         let asks = self.why_it_must_be_asked(&plan, now);
         let (mode, trigger) = self
@@ -193,9 +197,28 @@ impl Core {
     fn why_it_is_too_early(&self, plan: &Plan, now: Now) -> Option<String> {
         let mut starts = plan.actions.iter().filter(|action| action.kind == ActionKind::Start);
         let vm = &starts.find(|action| self.is_being_asked_for(&action.vm, now))?.vm;
-        Some(format!(
-            "the other coordinators are asked for {vm} first; it is planned anew when they have answered"
-        ))
+        Some(format!("the other coordinators are asked for {vm} first"))
+    }
+
+    /// Holds the hosts that keep plans for VMs of the same rules apart.
+    fn hold_keepers(&mut self, id: &str, keepers: &BTreeSet<String>) -> Result<(), String> {
+        let lack = |held: &BTreeSet<String>| {
+            let host = keepers.iter().find(|host| !held.contains(*host))?;
+            Some(format!("it does not have the host {host}, which keeps plans for VMs of one rule apart"))
+        };
+        if let Some(shared) = self.shared(id) {
+            return lack(&shared.hosts()).map_or(Ok(()), Err);
+        }
+        let held = self.partitions.hosts(id).cloned().unwrap_or_default();
+        match lack(&held) {
+            None => Ok(()),
+            Some(why) if keepers.iter().any(|host| !self.cell.hosts.contains_key(host)) => Err(why),
+            Some(why) => {
+                self.partitions.grow(id, keepers).map_err(|refused| format!("{why}: {refused}"))?;
+                self.touch_hosts(keepers);
+                Ok(())
+            }
+        }
     }
 
     /// Why a plan waits for approval whatever its mode is.

@@ -45,7 +45,7 @@ fn failed(cell: &Cell, name: &str, host: &HostEntry) -> Option<Seen> {
     if host.connection != Connection::Failed {
         return None;
     }
-    let missing = host.living().filter(|(vm, _)| rules::place(cell, vm).is_none()).count();
+    let missing = host.living().filter(|(vm, _)| rules::place_here(cell, vm).is_none()).count();
     let message = format!("{name} has not been heard of for too long; {} there", count_vms(missing, "was"));
     let trouble = of_host(EventKind::HostFailed, name, Severity::Error, message);
     (missing > 0).then_some(Seen { trouble, begins: true, hold: Duration::ZERO })
@@ -115,13 +115,9 @@ fn waiting(cell: &Cell, settings: &Settings) -> Vec<Seen> {
 
 fn rules(cell: &Cell, settings: &Settings) -> Vec<Seen> {
     let hold = seconds(settings.detection.hold_s);
-    let mut broken = rules::broken(cell, &settings.constraints, &rules::places(cell, &settings.constraints));
-    // One that is broken by VMs of other cells alone is theirs to tell.
-    broken.retain(|name, _| {
-        let rule = settings.constraints.iter().find(|rule| rule.name == *name);
-        let here = |vm: &String| rules::place_here(cell, vm).is_some();
-        rule.and_then(rules::vms).is_some_and(|set| rules::members(cell, set).keys().any(here))
-    });
+    // One that is about VMs of other cells alone is theirs to tell.
+    let ours = rules::with_vms_here(cell, &settings.constraints);
+    let broken = rules::broken(cell, &ours, &rules::places(cell, &ours));
     let soft = |name: &String| {
         settings.constraints.iter().any(|rule| rule.name == *name && rule.soft_weight.is_some())
     };

@@ -1,91 +1,95 @@
 //! What other coordinators tell of their hosts and VMs, as far as rules are about them: a rule whose VMs are in several
 //! cells can be judged nowhere else.
 
-use crate::coordinator::peers::BoundVm;
+use crate::coordinator::peers::{BoundVm, Known};
 use dvms_solver::file::Labels;
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-/// How long what a member has told counts that belongs to the ring no more: its agents have found others by then.
-const FORGET_AFTER: Duration = Duration::from_secs(60);
 
 /// What one member tells.
 #[derive(Debug, Default)]
 struct Told {
-    hosts: BTreeMap<String, Labels>,
-    vms: BTreeMap<String, BoundVm>,
-    /// Since when it is not a member.
-    gone: Option<Duration>,
+    known: Known,
+    /// It is a member.
+    present: bool,
 }
 
-/// Hosts and VMs of other cells.
+/// Hosts and VMs of other cells, by the member that has told of them.
 #[derive(Debug, Default)]
 pub(crate) struct Afar {
     members: BTreeMap<String, Told>,
-    hosts: BTreeMap<String, Labels>,
-    vms: BTreeMap<String, BoundVm>,
 }
 
 impl Afar {
-    /// A member tells of all its hosts with labels that rules name, and of all its VMs that rules bind to others.
-    pub(crate) fn told(
-        &mut self,
-        member: &str,
-        hosts: BTreeMap<String, Labels>,
-        vms: BTreeMap<String, BoundVm>,
-    ) {
-        let told = self.members.entry(member.to_owned()).or_default();
-        let same = told.hosts == hosts && told.vms == vms;
-        *told = Told { hosts, vms, gone: None };
-        if !same {
-            self.merge();
-        }
+    /// A member tells of its cell.
+    pub(crate) fn told(&mut self, member: &str, known: Known) {
+        self.members.insert(member.to_owned(), Told { known, present: true });
     }
 
-    /// These are the other members now. What those have told who are none any more counts for a while.
-    pub(crate) fn members_are(&mut self, is_member: impl Fn(&str) -> bool, now: Duration) {
-        let count = self.members.len();
+    /// These are the other members now. What those have told who went without a word is believed as long as nobody else
+    /// tells of their hosts; what those have told who left in good order is forgotten.
+    pub(crate) fn members_are(&mut self, is_member: impl Fn(&str) -> bool, has_left: impl Fn(&str) -> bool) {
         for (name, told) in &mut self.members {
-            told.gone = if is_member(name) { None } else { Some(told.gone.unwrap_or(now)) };
+            told.present = is_member(name);
         }
-        self.members.retain(|_, told| told.gone.is_none_or(|gone| now < gone + FORGET_AFTER));
-        if self.members.len() < count {
-            self.merge();
-        }
+        let gone = self.members.iter().filter(|(_, told)| !told.present);
+        let moved = |told: &Told| told.known.hosts.keys().all(|host| self.told_by_others(host));
+        let over: Vec<String> =
+            gone.filter(|(name, told)| has_left(name) || moved(told)).map(|(name, _)| name.clone()).collect();
+        self.members.retain(|name, _| !over.contains(name));
     }
 
-    fn merge(&mut self) {
-        (self.hosts, self.vms) = (BTreeMap::new(), BTreeMap::new());
-        // What members say of the present goes before what others said who are gone.
-        let (present, gone): (Vec<_>, Vec<_>) = self.members.values().partition(|told| told.gone.is_none());
-        for told in present.into_iter().chain(gone) {
-            for (host, labels) in &told.hosts {
-                self.hosts.entry(host.clone()).or_insert_with(|| labels.clone());
-            }
-            for (vm, bound) in &told.vms {
-                self.vms.entry(vm.clone()).or_insert_with(|| bound.clone());
-            }
-        }
+    fn told_by_others(&self, host: &str) -> bool {
+        self.members.values().any(|told| told.present && told.known.hosts.contains_key(host))
     }
 
-    /// A VM of another cell.
-    pub(crate) fn vm(&self, name: &str) -> Option<&BoundVm> {
-        self.vms.get(name)
+    /// A VM of another cell, and the member that tells of it: of several the one that has the host that it names, then one
+    /// that is a member, then the first by name.
+    pub(crate) fn vm(&self, name: &str) -> Option<(&str, &BoundVm)> {
+        let telling = self.members.iter().filter_map(|(member, told)| {
+            let bound = told.known.vms.get(name)?;
+            let rank = (told.known.hosts.contains_key(&bound.host), told.present);
+            Some((rank, std::cmp::Reverse(member), bound))
+        });
+        let (_, member, bound) = telling.max_by_key(|(rank, member, _)| (*rank, *member))?;
+        Some((member.0.as_str(), bound))
     }
 
-    /// VMs of other cells.
+    /// VMs of other cells; one that several tell of more than once.
     pub(crate) fn vms(&self) -> impl Iterator<Item = (&String, &BoundVm)> {
-        self.vms.iter()
+        self.members.values().flat_map(|told| &told.known.vms)
     }
 
     /// The labels of a host of another cell that rules name.
     pub(crate) fn labels(&self, host: &str) -> Option<&Labels> {
-        self.hosts.get(host)
+        let telling =
+            self.members.values().filter_map(|told| Some((told.present, told.known.hosts.get(host)?)));
+        telling.max_by_key(|(present, _)| *present).map(|(_, labels)| labels)
     }
 
-    /// Hosts of other cells that have such labels.
+    /// Hosts of other cells with labels.
     pub(crate) fn hosts(&self) -> impl Iterator<Item = (&String, &Labels)> {
-        self.hosts.iter()
+        self.members.values().flat_map(|told| &told.known.hosts).filter(|(_, labels)| !labels.is_empty())
+    }
+
+    /// All hosts that a member has told of.
+    pub(crate) fn hosts_of(&self, member: &str) -> impl Iterator<Item = &str> {
+        let told = self.members.get(member);
+        told.into_iter().flat_map(|told| told.known.hosts.keys()).map(String::as_str)
+    }
+
+    /// Whether nobody has told of anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whether a member has told of its cell.
+    pub(crate) fn has_told(&self, member: &str) -> bool {
+        self.members.contains_key(member)
+    }
+
+    /// The greatest number that a member has answered.
+    pub(crate) fn answered(&self, member: &str) -> u64 {
+        self.members.get(member).map_or(0, |told| told.known.round)
     }
 }
 
@@ -93,28 +97,45 @@ impl Afar {
 mod tests {
     use super::*;
 
-    fn vms(names: &[(&str, &str)]) -> BTreeMap<String, BoundVm> {
+    fn known(hosts: &[&str], vms: &[(&str, &str)]) -> Known {
         let bound = |host: &str| BoundVm { host: host.to_owned(), labels: Labels::new() };
-        names.iter().map(|(vm, host)| ((*vm).to_owned(), bound(host))).collect()
+        Known {
+            hosts: hosts.iter().map(|host| ((*host).to_owned(), Labels::new())).collect(),
+            vms: vms.iter().map(|(vm, host)| ((*vm).to_owned(), bound(host))).collect(),
+            round: 0,
+        }
     }
 
     fn host_of<'a>(afar: &'a Afar, vm: &str) -> Option<&'a str> {
-        afar.vm(vm).map(|vm| vm.host.as_str())
+        afar.vm(vm).map(|(_, vm)| vm.host.as_str())
     }
 
     #[test]
-    fn a_member_that_has_gone_is_believed_for_a_while_unless_another_says_otherwise() {
+    fn a_member_that_has_gone_is_believed_until_others_tell_of_its_hosts() {
         let mut afar = Afar::default();
-        afar.told("east", BTreeMap::new(), vms(&[("v1", "e1"), ("v2", "e1")]));
-        afar.told("west", BTreeMap::new(), vms(&[("v3", "w1")]));
-        let at = Duration::from_secs;
-        afar.members_are(|name| name == "west", at(10));
+        afar.told("east", known(&["e1"], &[("v1", "e1"), ("v2", "e1")]));
+        afar.told("west", known(&["w1"], &[("v3", "w1")]));
+        afar.members_are(|name| name == "west", |_| false);
         assert_eq!(host_of(&afar, "v1"), Some("e1"));
-        afar.told("west", BTreeMap::new(), vms(&[("v3", "w1"), ("v1", "w2")]));
+        // Whoever has the host knows better than whose name is first.
+        afar.told("west", known(&["w1", "w2"], &[("v3", "w1"), ("v1", "w2")]));
         assert_eq!((host_of(&afar, "v1"), host_of(&afar, "v2")), (Some("w2"), Some("e1")));
-        afar.members_are(|name| name == "west", at(71));
-        assert_eq!((host_of(&afar, "v1"), host_of(&afar, "v2")), (Some("w2"), None));
-        afar.told("west", BTreeMap::new(), BTreeMap::new());
-        assert_eq!((afar.vms().count(), afar.hosts().count()), (0, 0));
+        afar.told("west", known(&["w1", "e1"], &[("v3", "w1")]));
+        afar.members_are(|name| name == "west", |_| false);
+        assert_eq!(
+            (host_of(&afar, "v1"), host_of(&afar, "v2"), host_of(&afar, "v3")),
+            (None, None, Some("w1"))
+        );
+        afar.members_are(|_| false, |name| name == "west");
+        assert!(!afar.has_told("west"), "it has left in good order");
+    }
+
+    #[test]
+    fn a_vm_under_way_is_where_its_new_member_says() {
+        let mut afar = Afar::default();
+        afar.told("a", known(&["a1"], &[("v", "b1")]));
+        assert_eq!(host_of(&afar, "v"), Some("b1"), "it has left");
+        afar.told("b", known(&["b1", "b2"], &[("v", "b2")]));
+        assert_eq!(afar.vm("v").map(|(member, vm)| (member, vm.host.as_str())), Some(("b", "b2")));
     }
 }

@@ -5,6 +5,7 @@ use super::cell::{Cell, HostEntry, VmEntry};
 use super::settle::Settled;
 use crate::coordinator::settings;
 use crate::record::{AdminState, Connection, Delta, Hello, Inventory, Usage, VmReport, VmState};
+use dvms_solver::file::Labels;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Cell {
@@ -105,7 +106,7 @@ impl Cell {
                 self.believe(host, &vm);
             }
             if !lives && self.homes.lives(&vm, host) {
-                self.note_left(&vm);
+                self.note_left(&vm, "", Labels::new());
             }
             self.homes.report(&vm, host, lives, now.at);
             if lives {

@@ -4,6 +4,7 @@ use super::afar::Afar;
 use super::settle::Homes;
 use crate::coordinator::settings;
 use crate::record::{ActionKey, AdminState, Connection, Hello, Usage, VmReport, VmState};
+use dvms_solver::file::Labels;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
@@ -27,7 +28,7 @@ pub(crate) struct Cell {
     /// VMs that run nowhere and should, as last seen.
     pub(crate) waiting: BTreeMap<String, VmEntry>,
     /// When VMs were last here that have left since, for a while.
-    left: BTreeMap<String, Duration>,
+    left: BTreeMap<String, Left>,
     /// The time of the last input.
     pub(super) at: Duration,
     /// VMs that only the store tells of: what an agent says of them counts alone.
@@ -39,6 +40,15 @@ pub(crate) struct Cell {
     /// Names whose records have changed since they were last asked for.
     pub(super) changed_hosts: BTreeSet<String>,
     pub(super) changed_vms: BTreeSet<String>,
+}
+
+/// A VM that was here.
+#[derive(Debug)]
+pub(crate) struct Left {
+    at: Duration,
+    /// Where it has gone, as far as is known; the host that it was on, where that has left with it.
+    pub(crate) host: String,
+    pub(crate) labels: Labels,
 }
 
 /// A hypervisor.
@@ -250,7 +260,8 @@ impl Cell {
             return;
         }
         // Wherever it goes to may not have told of it yet.
-        self.note_left(vm);
+        let labels = self.arriving(vm).or(departed.as_ref()).map(|entry| entry.report.labels.clone());
+        self.note_left(vm, &flight.destination, labels.unwrap_or_default());
         let left = self.hosts.get_mut(&flight.source).and_then(|source| source.vms.remove(vm));
         let waited = self.waiting.remove(vm);
         let before = departed.or(left).or(waited);
@@ -289,7 +300,7 @@ impl Cell {
         let mut gone: BTreeSet<String> = down.cloned().collect();
         for (vm, was) in entry.vms {
             if was.report.state.lives_here() {
-                self.note_left(&vm);
+                self.note_left(&vm, host, was.report.labels.clone());
             }
             self.homes.leave(&vm, host);
             gone.insert(vm);
@@ -300,19 +311,24 @@ impl Cell {
     }
 
     /// A VM that was here may be somewhere else from now on.
-    pub(super) fn note_left(&mut self, vm: &str) {
-        self.left.insert(vm.to_owned(), self.at);
+    pub(super) fn note_left(&mut self, vm: &str, host: &str, labels: Labels) {
+        self.left.insert(vm.to_owned(), Left { at: self.at, host: host.to_owned(), labels });
+    }
+
+    /// VMs that were here until lately.
+    pub(crate) fn left_lately(&self) -> impl Iterator<Item = (&String, &Left)> {
+        self.left.iter().filter(|(vm, _)| self.was_here_lately(vm))
     }
 
     /// Whether a VM was here until lately: wherever it is now may not have been told yet.
     pub(crate) fn was_here_lately(&self, vm: &str) -> bool {
-        self.left.get(vm).is_some_and(|at| self.at < *at + LATELY)
+        self.left.get(vm).is_some_and(|left| self.at < left.at + LATELY)
     }
 
     /// Forgets VMs that left a while ago.
     pub(super) fn forget_left(&mut self) {
         let now = self.at;
-        self.left.retain(|_, at| now < *at + LATELY);
+        self.left.retain(|_, left| now < left.at + LATELY);
     }
 
     /// VMs that are down, as far as is known here: they wait, or were on a host that has failed and are on no other.

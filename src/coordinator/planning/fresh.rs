@@ -58,27 +58,6 @@ pub(crate) fn action_unsafe(
         .or_else(|| breaks(cell, settings, plan))
 }
 
-/// Why a VM must not be moved or started for the plan of another coordinator, which does not see what this cell has begun
-/// since: a hard rule that binds VMs of different hosts, and that holds now, would not.
-pub(crate) fn order_unsafe(cell: &Cell, settings: &Settings, vm: &str, to: &str) -> Option<String> {
-    let hard = |rule: &Constraint| rule.soft_weight.is_none() && rules::reaches_beyond_a_host(rule);
-    let mut rules = rules::about(cell, &settings.constraints, &BTreeSet::from([vm]));
-    rules.retain(hard);
-    if rules.is_empty() {
-        return None;
-    }
-    let before = rules::places(cell, &rules);
-    if let Some((rule, why)) = rules::broken_on_the_way(cell, &rules, &before, vm, to) {
-        return Some(format!("the rule {rule} would not hold while {vm} moves: {why}"));
-    }
-    let mut after = before.clone();
-    after.insert(vm.to_owned(), to.to_owned());
-    let broken = rules::broken(cell, &rules, &before);
-    let new = rules::broken(cell, &rules, &after).into_iter().find(|(rule, _)| !broken.contains_key(rule));
-    let (rule, why) = new?;
-    Some(format!("the rule {rule} would not hold: {why}"))
-}
-
 /// Why an action cannot take its VM from where it says.
 fn source(cell: &Cell, action: &Action) -> Option<String> {
     let (vm, from) = (&action.vm, &action.source);
@@ -100,7 +79,7 @@ fn source(cell: &Cell, action: &Action) -> Option<String> {
             (state != VmState::Running).then(|| format!("{vm} is {state:?} on {from}, not running"))
         }
         ActionKind::Start => {
-            if let Some(host) = rules::place(cell, vm) {
+            if let Some(host) = rules::place_here(cell, vm) {
                 return Some(format!("{vm} runs on {host} already"));
             }
             let failed = |host: &HostEntry| host.connection == Connection::Failed;

@@ -13,6 +13,6 @@ mod snapshot;
 mod tests;
 
 pub(crate) use ask::{Ask, ask, rooms, wish};
-pub(crate) use fresh::{action_unsafe, order_unsafe, stale};
+pub(crate) use fresh::{action_unsafe, stale};
 pub(crate) use lack::lack;
 pub(crate) use snapshot::problem;

@@ -107,7 +107,7 @@ fn drafts<'a>(cell: &'a Cell, places: &[Place<'a>], vm_rest: &dyn Fn(&str) -> bo
             let here = if failed { None } else { Some(place.name) };
             if cell.flight(name).is_some()
                 || drafts.contains_key(name.as_str())
-                || crate::coordinator::rules::place(cell, name) != here
+                || crate::coordinator::rules::place_here(cell, name) != here
             {
                 continue;
             }

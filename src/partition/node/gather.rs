@@ -169,10 +169,11 @@ impl Node {
             self.solve(id, true, now);
         } else if led.changed {
             self.solve(id, false, now);
+        } else if led.kind().is_thrift() {
+            // What is only to be saved is not worth all hosts that there are.
+            self.end(id, Some(if led.holders.is_empty() { Outcome::Unsolved } else { Outcome::Dropped }));
         } else if led.holders.is_empty() {
             self.ask_for_all(id, now);
-        } else if led.kind().is_thrift() {
-            self.end(id, Some(Outcome::Dropped));
         } else {
             self.block(id, now);
         }

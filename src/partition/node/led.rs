@@ -207,7 +207,11 @@ impl Led {
 
     /// Whether VMs are to leave a host: its room is none that is lacking.
     pub(super) fn is_left(&self, host: &Host) -> bool {
-        self.events().any(|event| event.kind != Kind::VmWaiting && event.hosts.contains(host))
+        let thrift = self.kind().is_thrift();
+        self.events().any(|event| {
+            let leaves = event.kind != Kind::VmWaiting && (thrift || !event.kind.is_thrift());
+            leaves && event.hosts.contains(host)
+        })
     }
 
     /// Hosts that it cannot do without.

@@ -1,19 +1,25 @@
 //! Rules whose VMs are in several cells. A spread over racks, or VMs that are to be together, may be broken by plans for
 //! different hosts, so that reserving hosts does not keep such plans apart.
 //!
-//! Members tell each other where their VMs are that such rules are about, and the labels of their hosts: plans, checks and
-//! detection see both. What keeps plans apart is a host, the *keeper* of the rule: the same for all members, as it is the
-//! one whose hash with the rule's name is the greatest (rendezvous hashing). A plan moves or starts VMs of a hard rule that
-//! has VMs in other cells only when its partition has the keeper: partitions ask for it by name, as for a linked host.
-//! Otherwise these VMs stay where they are. Plans for VMs of a rule that are all in one cell meet at its coordinator, which
-//! looks at each order as it comes.
+//! Members tell each other where their VMs are that such rules bind, and the labels of their hosts: plans, checks and
+//! detection see both. What keeps plans apart are hosts, the *keepers* of a rule: of each member that has VMs of it one, the
+//! host whose hash with the rule's name is the greatest (rendezvous hashing). Of two plans that are about VMs of one rule at
+//! the same time each sees some member that has such VMs, and needs its keeper:
+//!
+//! * A plan of one cell moves or starts VMs of rules that are in this cell alone, and reserves their keeper with its hosts.
+//! * All others need a partition with the keepers of all members that have such VMs. They are asked for by name, as linked
+//!   hosts are. Each such member then has to say once more where its VMs are: what was told before the keeper was had may be
+//!   out of date. Both hold until the plan has ended.
+//!
+//! Otherwise these VMs stay where they are. So they do while some member was not heard of in this life: nobody knows then
+//! which VMs it has.
 
 use super::super::Core;
 use crate::coordinator::inventory::{HostEntry, Now};
-use crate::coordinator::peers::{BoundVm, Fnv, Frame, Session, digest};
+use crate::coordinator::peers::{BoundVm, Fnv, Frame, Known, Session, digest};
 use crate::coordinator::rules;
 use crate::record::Connection;
-use dvms_solver::file::{Constraint, Labels};
+use dvms_solver::file::{ActionKind, Constraint, Labels, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -22,13 +28,17 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 /// Between two looks at where bound VMs are: a walk over all VMs.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// What the other members were told of this cell.
+/// What the other members were told of this cell, and asked.
 #[derive(Debug, Default)]
 pub(super) struct ToldCell {
     hosts: BTreeMap<String, Session>,
-    bound: BTreeMap<String, BoundVm>,
+    known: Known,
     at: Duration,
     looked: Duration,
+    /// The greatest number that the others were asked with.
+    round: u64,
+    /// The greatest number that each has asked with.
+    asked: BTreeMap<String, u64>,
 }
 
 /// The keeper of a rule among these hosts.
@@ -45,145 +55,269 @@ fn mixed(hash: u64) -> u64 {
     hash ^ (hash >> 33)
 }
 
+/// Those of some labels that have these keys.
+fn named(labels: &Labels, keys: &BTreeSet<&str>) -> Labels {
+    let named = labels.iter().filter(|(key, _)| keys.contains(key.as_str()));
+    named.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
 impl Core {
     /// Tells the members which hosts have a session here, and where bound VMs are: when that has changed, and again.
     pub(super) fn tell_cell(&mut self, now: Now) {
         let hosts = self.own_sessions();
         let told = &self.ring.told_cell;
         let due = now.at >= told.at + TELL_EVERY;
-        let bound = (due || now.at >= told.looked + LOOK_EVERY).then(|| self.own_bound());
+        let known = (due || now.at >= told.looked + LOOK_EVERY).then(|| self.own_known());
         let told = &mut self.ring.told_cell;
-        if bound.is_some() {
+        if known.is_some() {
             told.looked = now.at;
         }
-        let same = hosts == told.hosts && bound.as_ref().is_none_or(|bound| *bound == told.bound);
+        let same = hosts == told.hosts && known.as_ref().is_none_or(|known| *known == told.known);
         if same && !due {
             return;
         }
         (told.hosts, told.at) = (hosts, now.at);
-        if let Some(bound) = bound {
-            told.bound = bound;
+        if let Some(known) = known {
+            told.known = known;
         }
-        let frame = if same {
-            Frame::Same { digest: digest(&told.hosts, &told.bound) }
-        } else {
-            Frame::Cell { hosts: told.hosts.clone(), bound: told.bound.clone() }
-        };
+        let digest = digest(&told.hosts, &told.known);
         self.tell_held();
         for member in self.ring.others().collect::<Vec<_>>() {
-            self.tell_member(&member, frame.clone());
+            let frame = if same { Frame::Same { digest } } else { self.cell_frame(&member) };
+            self.tell_member(&member, frame);
         }
     }
 
-    /// Tells one member all of it.
+    fn cell_frame(&self, to: &str) -> Frame {
+        let told = &self.ring.told_cell;
+        let round = told.asked.get(to).copied().unwrap_or(0);
+        Frame::Cell { hosts: told.hosts.clone(), known: Known { round, ..told.known.clone() } }
+    }
+
+    /// Tells one member all of it, as it is now.
     pub(super) fn tell_cell_to(&mut self, member: &str) {
-        let frame = Frame::Cell { hosts: self.own_sessions(), bound: self.own_bound() };
-        self.tell_member(member, frame);
+        let (hosts, known) = (self.own_sessions(), self.own_known());
+        let told = &mut self.ring.told_cell;
+        if hosts != told.hosts || known != told.known {
+            // The others are told at the next look.
+            told.at = Duration::ZERO;
+        }
+        let round = told.asked.get(member).copied().unwrap_or(0);
+        self.tell_member(member, Frame::Cell { hosts, known: Known { round, ..known } });
+    }
+
+    /// Another member asks how it is.
+    pub(super) fn asked_for_cell(&mut self, from: &str, round: u64) {
+        let asked = self.ring.told_cell.asked.entry(from.to_owned()).or_default();
+        *asked = (*asked).max(round);
+        self.tell_cell_to(from);
     }
 
     /// Hosts with a session here.
     fn own_sessions(&self) -> BTreeMap<String, Session> {
-        let keys = rules::label_keys(&self.settings.constraints);
-        let named = |labels: &Labels| {
-            let named = labels.iter().filter(|(key, _)| keys.contains(key.as_str()));
-            named.map(|(key, value)| (key.clone(), value.clone())).collect()
-        };
         let standing = self.cell.hosts.iter().filter(|(_, entry)| entry.connection == Connection::Connected);
         let session = |entry: &HostEntry| Session {
             epoch: entry.epoch,
             boot: entry.hello.boot_id.clone(),
             state: entry.admin,
-            labels: named(&entry.hello.labels),
         };
         standing.map(|(host, entry)| (host.clone(), session(entry))).collect()
     }
 
-    /// VMs of this cell that rules bind to VMs of other hosts; those on hosts that are silent too.
+    /// What the others need to know of this cell to judge rules.
+    fn own_known(&self) -> Known {
+        let keys = rules::label_keys(&self.settings.constraints);
+        let hosts = self.cell.hosts.iter().filter(|(host, _)| !self.is_lent(host));
+        let hosts = hosts.map(|(host, entry)| (host.clone(), named(&entry.hello.labels, &keys))).collect();
+        Known { hosts, vms: self.own_bound(), round: 0 }
+    }
+
+    /// VMs of this cell that rules bind to VMs of other hosts, wherever they are; and those that were here until lately.
     fn own_bound(&self) -> BTreeMap<String, BoundVm> {
         let mut bound = BTreeMap::new();
-        for rule in self.settings.constraints.iter().filter(|rule| rules::reaches_beyond_a_host(rule)) {
-            let Some(set) = rules::vms(rule) else { continue };
-            for (vm, host) in rules::members(&self.cell, set) {
-                if rules::place_here(&self.cell, &vm).is_some() {
-                    let labels = rules::labels(&self.cell, &vm);
-                    bound.entry(vm).or_insert(BoundVm { host, labels });
-                }
+        let wide: Vec<&Constraint> = self.wide_rules().collect();
+        if wide.is_empty() {
+            return bound;
+        }
+        let keys = rules::vm_label_keys(&self.settings.constraints);
+        let is_bound = |vm: &str| wide.iter().any(|rule| rules::is_about(&self.cell, rule, vm));
+        for (vm, left) in self.cell.left_lately() {
+            let named = named(&left.labels, &keys);
+            let about =
+                |rule: &&Constraint| rules::vms(rule).is_some_and(|set| rules::chosen(set, vm, &named));
+            if wide.iter().any(about) {
+                bound.insert(vm.clone(), BoundVm { host: left.host.clone(), labels: named });
             }
+        }
+        let living = self.cell.hosts.values().flat_map(HostEntry::living).map(|(vm, _)| vm);
+        let flying = self.cell.flights().map(|(vm, _)| vm);
+        for vm in living.chain(flying).chain(self.cell.waiting.keys()).filter(|vm| is_bound(vm)) {
+            let host = rules::place_here(&self.cell, vm).unwrap_or("").to_owned();
+            let labels = named(&rules::labels(&self.cell, vm), &keys);
+            bound.insert(vm.clone(), BoundVm { host, labels });
         }
         bound
     }
 
-    /// Another member has told where its bound VMs are.
-    pub(super) fn bound_elsewhere(
-        &mut self,
-        from: &str,
-        hosts: &BTreeMap<String, Session>,
-        bound: BTreeMap<String, BoundVm>,
-    ) {
-        let labelled = hosts.iter().filter(|(_, session)| !session.labels.is_empty());
-        let labels = labelled.map(|(host, session)| (host.clone(), session.labels.clone())).collect();
-        self.cell.afar.told(from, labels, bound);
+    /// Forgets what former members have told whose hosts others have.
+    pub(super) fn mind_afar(&mut self) {
+        let (places, departed) = (&self.ring.places, &self.ring.census.departed);
+        self.cell.afar.members_are(|member| places.contains_key(member), |member| !departed.contains(member));
     }
 
-    /// Forgets what former members have told.
-    pub(super) fn mind_afar(&mut self, now: Now) {
-        let places = &self.ring.places;
-        self.cell.afar.members_are(|member| places.contains_key(member), now.at);
+    /// Rules that bind VMs of different hosts.
+    fn wide_rules(&self) -> impl Iterator<Item = &Constraint> {
+        self.settings.constraints.iter().filter(|rule| rules::reaches_beyond_a_host(rule))
     }
 
-    /// The host that a partition must have to move VMs of a rule.
-    fn keeper(&self, rule: &str) -> Option<String> {
-        let here = self.cell.hosts.iter().filter(|(_, entry)| entry.connection == Connection::Connected);
-        let elsewhere = self.ring.elsewhere.values().flat_map(BTreeMap::keys);
-        let hosts = here.map(|(host, _)| host).chain(elsewhere);
-        keeper(rule, hosts.map(String::as_str)).map(str::to_owned)
+    /// Members, this one or others, that have VMs of a rule.
+    fn having(&self, rule: &Constraint) -> BTreeSet<String> {
+        let Some(set) = rules::vms(rule) else { return BTreeSet::new() };
+        let me = self.ring.me();
+        let here = |vm: &str| {
+            let lent = |host: &str| self.is_lent(host);
+            self.cell.waiting.contains_key(vm)
+                || self.cell.flight(vm).is_some()
+                || self.cell.homes(vm).any(|host| !lent(host))
+        };
+        let mut having = BTreeSet::new();
+        let living = self.cell.hosts.values().flat_map(HostEntry::living).map(|(vm, _)| vm);
+        let mut own = living.chain(self.cell.waiting.keys()).chain(self.cell.flights().map(|(vm, _)| vm));
+        if own.any(|vm| here(vm) && rules::is_about(&self.cell, rule, vm)) {
+            having.insert(me.to_owned());
+        }
+        for (vm, bound) in self.cell.afar.vms() {
+            if rules::chosen(set, vm, &bound.labels)
+                && let Some((member, _)) = self.cell.afar.vm(vm)
+            {
+                having.insert(member.to_owned());
+            }
+        }
+        having
     }
 
-    /// Hard rules that have VMs in other cells.
-    fn split_rules(&self) -> impl Iterator<Item = &Constraint> {
-        let here = |host: &String| self.cell.hosts.contains_key(host) && !self.is_lent(host);
-        let hard = |rule: &&Constraint| rule.soft_weight.is_none() && rules::reaches_beyond_a_host(rule);
-        let alone = self.ring.is_alone();
-        let rules = self.settings.constraints.iter().filter(move |_| !alone).filter(hard);
-        rules.filter(move |rule| {
-            let members = rules::vms(rule).map(|set| rules::members(&self.cell, set)).unwrap_or_default();
-            members.values().any(|host| !here(host))
-        })
+    fn keeper_at(&self, rule: &str, member: &str) -> Option<String> {
+        let own = member == self.ring.me();
+        let here = self.cell.hosts.keys().filter(|host| own && !self.is_lent(host)).map(String::as_str);
+        let there = self.cell.afar.hosts_of(member).filter(|_| !own);
+        keeper(rule, here.chain(there)).map(str::to_owned)
     }
 
-    /// Rules whose VMs a plan for these hosts must leave where they are, as it does not have their keepers.
-    pub(in crate::coordinator::core) fn kept_still(&self, hosts: &BTreeSet<String>) -> Vec<&Constraint> {
-        let free = |rule: &&Constraint| !self.keeper(&rule.name).is_some_and(|host| hosts.contains(&host));
-        self.split_rules().filter(free).collect()
+    /// The keepers of a rule.
+    fn keepers_of(&self, rule: &Constraint) -> BTreeSet<String> {
+        self.having(rule).iter().filter_map(|member| self.keeper_at(&rule.name, member)).collect()
     }
 
-    /// Whether VMs that a shared plan is for had to stay where they are, as it does not have the keeper of their rules.
+    /// Whether nobody knows which VMs some member has.
+    fn some_are_unheard(&self) -> bool {
+        let mut others = self.ring.others().chain(self.ring.census.departed.iter().cloned());
+        others.any(|member| !self.cell.afar.has_told(&member))
+    }
+
+    /// Hard rules that bind VMs of different hosts and are about some of these VMs, where there are other coordinators.
+    fn guarded<'a>(&'a self, vms: &BTreeSet<&str>) -> impl Iterator<Item = &'a Constraint> {
+        let alone = self.ring.is_alone() && self.ring.census.departed.is_empty();
+        let hard = self.wide_rules().filter(move |rule| !alone && rule.soft_weight.is_none());
+        let vms: BTreeSet<String> = vms.iter().map(|vm| (*vm).to_owned()).collect();
+        hard.filter(move |rule| vms.iter().any(|vm| rules::is_about(&self.cell, rule, vm)))
+    }
+
+    fn vms_of<'a>(&'a self, hosts: impl IntoIterator<Item = &'a String>) -> BTreeSet<&'a str> {
+        let hosts = hosts.into_iter().filter_map(|host| self.cell.hosts.get(host));
+        hosts.flat_map(HostEntry::living).map(|(vm, _)| vm.as_str()).collect()
+    }
+
+    /// Rules whose VMs a plan for these hosts must leave where they are, as it cannot have their keepers.
+    pub(in crate::coordinator::core) fn kept_still(
+        &self,
+        hosts: &BTreeSet<String>,
+        shared: bool,
+    ) -> Vec<&Constraint> {
+        let mut vms = self.vms_of(hosts);
+        vms.extend(self.cell.waiting.keys().map(String::as_str));
+        let unheard = self.some_are_unheard();
+        let free = |rule: &&Constraint| {
+            let keepers = self.keepers_of(rule);
+            let local = !shared && self.having(rule).iter().all(|member| member == self.ring.me());
+            !unheard && (local || keepers.is_subset(hosts))
+        };
+        self.guarded(&vms).filter(|rule| !free(rule)).collect()
+    }
+
+    /// Why a plan that has these hosts must not move or start a VM.
+    pub(in crate::coordinator::core) fn why_still(
+        &self,
+        vm: &str,
+        hosts: &BTreeSet<String>,
+        shared: bool,
+    ) -> Option<String> {
+        let rule = self.guarded(&BTreeSet::from([vm])).find(|rule| {
+            let keepers = self.keepers_of(rule);
+            let away = |host: &String| !shared && !self.cell.hosts.contains_key(host);
+            self.some_are_unheard() || !keepers.is_subset(hosts) || keepers.iter().any(away)
+        })?;
+        Some(format!(
+            "{vm} is bound by the rule {} to VMs of other hosts, and the plan does not have the hosts that keep plans for them apart \
+             ({}), or some coordinator was not heard of",
+            rule.name,
+            self.keepers_of(rule).into_iter().collect::<Vec<_>>().join(", ")
+        ))
+    }
+
+    /// Hosts that a plan has to hold besides those that it acts on.
+    pub(in crate::coordinator::core) fn keepers_for(&self, plan: &Plan) -> BTreeSet<String> {
+        let acts = |kind| matches!(kind, ActionKind::Migrate | ActionKind::Start);
+        let acting = plan.actions.iter().filter(|action| acts(action.kind));
+        let vms: BTreeSet<&str> = acting.map(|action| action.vm.as_str()).collect();
+        self.guarded(&vms).flat_map(|rule| self.keepers_of(rule)).collect()
+    }
+
+    /// Whether VMs that a shared plan is for had to stay where they are, as it does not have the keepers of their rules.
     pub(in crate::coordinator::core) fn held_back(&self, id: &str) -> bool {
         let Some((shared, hosts)) = self.shared(id).zip(self.hosts_in_scene(id)) else { return false };
-        let still = self.kept_still(&hosts);
-        shared
-            .all
-            .iter()
-            .any(|(_, subject)| self.concern(still.iter().copied(), &hosts, subject).next().is_some())
-    }
-
-    /// Those of some rules that are about VMs of these hosts, or about this VM, or are this one.
-    fn concern<'a>(
-        &'a self,
-        rules: impl Iterator<Item = &'a Constraint>,
-        hosts: &BTreeSet<String>,
-        subject: &'a str,
-    ) -> impl Iterator<Item = &'a Constraint> {
-        let here = hosts.iter().filter_map(|host| self.cell.hosts.get(host)).flat_map(HostEntry::living);
-        let vms: BTreeSet<&str> = here.map(|(vm, _)| vm.as_str()).chain([subject]).collect();
-        rules.filter(move |rule| {
-            rule.name == subject || vms.iter().any(|vm| rules::is_about(&self.cell, rule, vm))
-        })
+        let still = self.kept_still(&hosts, true);
+        let about = |rule: &&Constraint, subject: &String| {
+            let mut vms = self.vms_of([subject]);
+            vms.insert(subject);
+            rule.name == *subject || vms.iter().any(|vm| rules::is_about(&self.cell, rule, vm))
+        };
+        shared.all.iter().any(|(_, subject)| still.iter().any(|rule| about(rule, subject)))
     }
 
     /// The keepers of the rules that are about VMs of these hosts, or about this VM, or are this one.
     pub(super) fn keepers(&self, hosts: &BTreeSet<String>, subject: &str) -> BTreeSet<String> {
-        let rules = self.concern(self.split_rules(), hosts, subject);
-        rules.filter_map(|rule| self.keeper(&rule.name)).collect()
+        let mut vms = self.vms_of(hosts);
+        vms.insert(subject);
+        let rule = self.wide_rules().filter(|rule| rule.name == subject && !self.ring.is_alone());
+        let rules = self.guarded(&vms).chain(rule);
+        rules.flat_map(|rule| self.keepers_of(rule)).collect()
+    }
+
+    /// Asks who has VMs of the rules of a partition where they are: the number of the question, which is 0 where there are none.
+    pub(super) fn ask_where_bound_are(&mut self, hosts: &BTreeSet<String>) -> u64 {
+        let vms = self.vms_of(hosts);
+        let having: BTreeSet<String> = self.guarded(&vms).flat_map(|rule| self.having(rule)).collect();
+        let others: Vec<String> = having.into_iter().filter(|member| member != self.ring.me()).collect();
+        if others.is_empty() {
+            return 0;
+        }
+        self.ring.told_cell.round += 1;
+        let round = self.ring.told_cell.round;
+        for member in others {
+            self.tell_member(&member, Frame::Again { round });
+        }
+        round
+    }
+
+    /// Why a shared plan must not begin yet: somebody has not said since its partition has its hosts where bound VMs are.
+    pub(in crate::coordinator::core) fn why_unheard(&self, id: &str, plan: &Plan) -> Option<String> {
+        let shared = self.shared(id)?;
+        let vms: BTreeSet<&str> = plan.actions.iter().map(|action| action.vm.as_str()).collect();
+        let mut having = self.guarded(&vms).flat_map(|rule| self.having(rule));
+        let late = |member: &String| {
+            member != self.ring.me() && self.cell.afar.answered(member) < shared.asked.max(1)
+        };
+        let member = having.find(late)?;
+        Some(format!("coordinator {member} has not said since where VMs are that rules bind"))
     }
 }

@@ -9,7 +9,6 @@ use super::super::execution::{Halt, executor};
 use super::super::plans::{Stage, member_of};
 use crate::coordinator::inventory::{Flight, Now, VmEntry};
 use crate::coordinator::peers::{Flying, Frame};
-use crate::coordinator::planning;
 use crate::partition::{Epoch, Held, PartitionId};
 use crate::record::{ActionKey, ActionProgress, FailureReason, Order, PlanRecord, ProgressState, VmReport};
 use dvms_solver::file::Action;
@@ -148,11 +147,6 @@ impl Core {
         if !known {
             if let Some(other) = self.cell.flight(&vm) {
                 let why = format!("plan {} moves the VM already", other.key.plan_id);
-                return self.refuse_order(from, flight, &why);
-            }
-            // What goes on in this cell its leader cannot know in time.
-            let why = planning::order_unsafe(&self.cell, &self.settings, &vm, &flight.destination);
-            if let Some(why) = why {
                 return self.refuse_order(from, flight, &why);
             }
             let limit = now.at.saturating_add(within);

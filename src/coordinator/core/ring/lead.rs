@@ -28,6 +28,8 @@ pub(in crate::coordinator::core) struct Shared {
     pub(in crate::coordinator::core) all: Vec<Key>,
     /// These are all hosts that there are.
     pub(super) whole: bool,
+    /// The number of the question where bound VMs are; 0 = there are none.
+    pub(super) asked: u64,
 }
 
 impl Shared {
@@ -83,8 +85,9 @@ impl Core {
             let found = Found::Nothing;
             return self.happens(Input::Solved { partition: partition.clone(), version, found }, now);
         }
-        let shared = Shared { partition: partition.clone(), version, hosts, own, all, whole };
+        let shared = Shared { partition: partition.clone(), version, hosts, own, all, whole, asked: 0 };
         let names = shared.hosts();
+        let scene = names.clone();
         let objective = match events.iter().map(|event| event.kind).min() {
             Some(kind) if kind.is_thrift() => "CONSOLIDATE",
             _ => "REPAIR",
@@ -114,6 +117,10 @@ impl Core {
             self.ring.plans.insert(partition.clone(), id.clone());
             id
         };
+        let asked = self.in_scene(&id, |core| core.ask_where_bound_are(&scene));
+        if let Some(shared) = self.shared_mut(&id) {
+            shared.asked = asked;
+        }
         let search = match self.stage(&id) {
             Some(Stage::Solving(search)) => std::mem::take(search),
             _ => Search::default(),
@@ -253,6 +260,10 @@ impl Core {
         let partition = &shared.partition;
         self.ring.plans.remove(partition);
         self.end_claim(id, now);
+        let message = self.plans.get(id).map(|record| record.message.clone()).unwrap_or_default();
+        if state == PlanState::Succeeded && !message.is_empty() {
+            self.was_idle(&shared.own);
+        }
         if state != PlanState::Succeeded {
             self.has_missed(&shared.own, state == PlanState::Failed);
         }

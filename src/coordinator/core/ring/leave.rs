@@ -210,7 +210,7 @@ impl Core {
         if present.is_none() {
             if self.wanted.get(&host).copied().unwrap_or_default() != state {
                 self.wanted.insert(host.clone(), state);
-                self.journal.write(store::Change::HostState(host.clone(), state));
+                self.journal.write(store::Change::HostState(host.clone(), state, 0));
             }
             let (entry, down): (_, Down) = not_back_yet(known, state, now);
             self.cell.revive(entry, down, now.at);

@@ -124,6 +124,8 @@ struct Raised {
     failed: u32,
     /// The last plan did not do what it was for.
     missed: bool,
+    /// It has found nothing to do.
+    idle: bool,
 }
 
 impl Membership {
@@ -358,9 +360,9 @@ impl Core {
                 self.follow(now);
             }
             Frame::Hosts { hosts } => self.neighbours_told(from, hosts, now),
-            Frame::Cell { hosts, bound } => self.cell_told(from, hosts, bound, now),
+            Frame::Cell { hosts, known } => self.cell_told(from, hosts, known, now),
             Frame::Same { digest } => self.cell_is_the_same(from, digest, now),
-            Frame::Again => self.tell_cell_to(from),
+            Frame::Again { round } => self.asked_for_cell(from, round),
             Frame::Order { partition, fence, flight, order } => {
                 self.order_came(from, &partition, fence, &flight, order, now);
             }
@@ -410,7 +412,7 @@ impl Core {
         self.mind_distances(now);
         self.mind_rooms(now);
         self.follow(now);
-        self.mind_afar(now);
+        self.mind_afar();
         self.tell_cell(now);
         self.tell_leaders(now);
         self.forward_again(now);

@@ -7,7 +7,7 @@
 use super::super::{Core, Effect};
 use super::time;
 use crate::coordinator::inventory::{Flight, HostEntry, Now};
-use crate::coordinator::peers::{BoundVm, Frame, Neighbour, Session, digest};
+use crate::coordinator::peers::{Frame, Known, Neighbour, Session, digest};
 use crate::coordinator::planning;
 use crate::coordinator::settings::seconds;
 use crate::partition::{Facts, Host, Input, Member, PartitionId};
@@ -178,14 +178,8 @@ impl Core {
         self.ring.node.ledger().may_act(&host.into(), partition, fence, time(now))
     }
 
-    /// Another member has these hosts, and these VMs that rules bind to others.
-    pub(super) fn cell_told(
-        &mut self,
-        from: &str,
-        hosts: BTreeMap<String, Session>,
-        bound: BTreeMap<String, BoundVm>,
-        now: Now,
-    ) {
+    /// Another member has these hosts, and tells what rules over several cells are judged by.
+    pub(super) fn cell_told(&mut self, from: &str, hosts: BTreeMap<String, Session>, known: Known, now: Now) {
         for (host, session) in &hosts {
             let own = self.cell.hosts.get(host).map(|entry| entry.epoch);
             // Should its agent come here, it stays what operators want it to be.
@@ -200,8 +194,8 @@ impl Core {
                 self.journal.write(store::Change::HostState(host.clone(), session.state, session.epoch));
             }
         }
-        self.ring.heard.insert(from.to_owned(), digest(&hosts, &bound));
-        self.bound_elsewhere(from, &hosts, bound);
+        self.ring.heard.insert(from.to_owned(), digest(&hosts, &known));
+        self.cell.afar.told(from, known);
         self.ring.elsewhere.insert(from.to_owned(), hosts);
         self.hosts_have_moved(from, now);
     }
@@ -224,7 +218,7 @@ impl Core {
         match self.ring.heard.get(from) {
             // What came here since is judged again.
             Some(heard) if *heard == told => self.hosts_have_moved(from, now),
-            _ => self.tell_member(from, Frame::Again),
+            _ => self.tell_member(from, Frame::Again { round: 0 }),
         }
     }
 

@@ -90,7 +90,8 @@ impl Core {
         wish.likely.extend(self.keepers(&wish.hosts, &trouble.subject));
         self.detector.taken(std::slice::from_ref(&key));
         let name = name_of(&key);
-        self.ring.raised.insert(name.clone(), Raised { key, failed: 0, missed: false });
+        let failed = self.ring.raised.get(&name).map_or(0, |raised| raised.failed);
+        self.ring.raised.insert(name.clone(), Raised { key, failed, missed: false, idle: false });
         let hosts = |names: BTreeSet<String>| names.iter().map(|host| host.as_str().into()).collect();
         let event = Event {
             key: name,
@@ -104,6 +105,14 @@ impl Core {
         };
         self.happens(Input::Raised { event }, now);
         true
+    }
+
+    /// What the protocol tries again is told as it is now.
+    fn raise_anew(&mut self, key: &Key, now: Now) {
+        let trouble = self.detector.standing().find(|trouble| trouble.key() == *key).cloned();
+        if let Some(trouble) = trouble {
+            self.at_home(|core| core.raise(&trouble, now));
+        }
     }
 
     /// The other members that have these hosts.
@@ -133,6 +142,15 @@ impl Core {
         }
     }
 
+    /// A plan for these troubles has found nothing to do.
+    pub(super) fn was_idle(&mut self, keys: &[Key]) {
+        for key in keys {
+            if let Some(raised) = self.ring.raised.get_mut(&name_of(key)) {
+                raised.idle = true;
+            }
+        }
+    }
+
     /// Whether a plan over several cells that waits for an operator answers a trouble.
     fn is_proposed(&self, key: &Key) -> bool {
         self.lives.values().any(|life| match (&life.cause, &life.stage) {
@@ -145,6 +163,7 @@ impl Core {
     pub(super) fn answered(&mut self, event: &EventKey, outcome: Outcome, now: Now) {
         let Some(raised) = self.ring.raised.get_mut(event) else { return };
         let (missed, key) = (std::mem::take(&mut raised.missed), raised.key.clone());
+        let idle = std::mem::take(&mut raised.idle);
         if self.is_proposed(&key) {
             // An operator has it in hand.
             self.ring.raised.remove(event);
@@ -153,11 +172,13 @@ impl Core {
         let Some(raised) = self.ring.raised.get_mut(event) else { return };
         match outcome {
             // The protocol tries again by itself.
-            Outcome::Dropped => return,
-            Outcome::Solved if missed && raised.failed <= self.settings.execution.max_replans => return,
+            Outcome::Dropped => return self.raise_anew(&key, now),
+            Outcome::Solved if missed && raised.failed <= self.settings.execution.max_replans => {
+                return self.raise_anew(&key, now);
+            }
             Outcome::Solved | Outcome::Unsolved => {}
         }
-        let helped = outcome == Outcome::Solved && !missed;
+        let helped = outcome == Outcome::Solved && !missed && !idle;
         self.ring.raised.remove(event);
         self.detector.released(&[key], helped, now, &self.settings);
         self.happens(Input::Calmed { event: event.clone() }, now);

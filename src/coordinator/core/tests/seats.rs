@@ -218,7 +218,8 @@ impl World {
     /// The core has said that it is over; what it said before is still carried out.
     pub(super) fn has_stopped(&mut self) {
         let (member, life) = (self.member.clone(), self.life);
-        self.after(Duration::ZERO, Happening::Over { member, life });
+        // What it said last is on its way by then.
+        self.after(self.slow + Duration::from_millis(1), Happening::Over { member, life });
     }
 
     /// The process ends. The store has all that was handed to it.

@@ -76,7 +76,9 @@ impl Roster {
     /// What etcd has.
     pub(super) fn told(&mut self, own: BTreeMap<String, String>, seen: BTreeMap<(String, String), String>) {
         self.answers = true;
-        let entry = |(name, value): (String, String)| match written::member(&mut serde_json::Deserializer::from_str(&value)) {
+        let entry = |(name, value): (String, String)| match written::member(
+            &mut serde_json::Deserializer::from_str(&value),
+        ) {
             Ok(member) if member.name == name => Some((name, member)),
             _ => {
                 tracing::warn!(name, value, "etcd: an entry that is no member is left aside");

@@ -270,7 +270,15 @@ fn play(weather: Weather, seed: u64) -> Storm {
         _ => None,
     });
     let starts = begun.collect::<BTreeSet<_>>().len();
-    Storm { overloads: injected.over, plans: all().count(), shared: done, starts, forgotten, retired: world.retired, calm_after }
+    Storm {
+        overloads: injected.over,
+        plans: all().count(),
+        shared: done,
+        starts,
+        forgotten,
+        retired: world.retired,
+        calm_after,
+    }
 }
 
 /// The share of these below which so many of them are.

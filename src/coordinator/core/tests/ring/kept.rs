@@ -2,7 +2,7 @@
 
 use crate::coordinator::core::Input;
 use crate::coordinator::core::tests::world::World;
-use crate::coordinator::peers::{Frame, KeptHost};
+use crate::coordinator::peers::{Frame, KeptHost, Known, Session};
 use crate::coordinator::settings::RingMember;
 use crate::record::{AdminState, EventKind};
 use crate::store::{Change, Store};
@@ -83,9 +83,8 @@ fn what_a_coordinator_that_is_gone_wanted_goes_before_an_old_disk_and_after_what
     world.run(10.0);
     world.sit("east");
     assert_eq!(state(&world, "e1"), AdminState::Draining, "as the disk says");
-    let session =
-        crate::coordinator::peers::Session { epoch: 7, boot: String::new(), state: AdminState::Online };
-    let frame = Box::new(Frame::Cell { hosts: [("w1".to_owned(), session)].into() });
+    let session = Session { epoch: 7, boot: String::new(), state: AdminState::Online };
+    let frame = Box::new(Frame::Cell { hosts: [("w1".to_owned(), session)].into(), known: Known::default() });
     world.feed(Input::Peer { from: "west".into(), frame });
     // Another one had it before that, and its word was never written over.
     told(&mut world, true, &[("e1", kept(AdminState::Online, "north", 4))]);

@@ -122,7 +122,7 @@ fn a_member_that_left_without_a_word_may_have_vms() {
         world.sit("west");
         if with_a_word {
             world.feed(Input::Shutdown { at_once: false });
-            world.run(1.0);
+            world.run(4.0);
         }
         world.kill("west", None);
         world.run(15.0);
