@@ -15,6 +15,8 @@ SETUP ?= yes
 ARGS ?=
 # How long `make soak` goes on.
 MINUTES ?= 1
+# How many seconds etcd is down in `make outage`.
+DOWN_S ?= 600
 
 PURE := -p dvms -p dvms-solver -p dvms-proto
 AGENT := -p dvms-agent
@@ -31,7 +33,7 @@ else
 run_tests = $(CARGO) test --no-fail-fast
 endif
 
-.PHONY: help demo demo-libvirt bench peers soak test lint fmt build doc release ci clean
+.PHONY: help demo demo-libvirt bench peers soak outage test lint fmt build doc release ci clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r verb what; \
@@ -58,6 +60,10 @@ soak: ## storms over a ring of coordinators in virtual time, for so many minutes
 	@$(CARGO) build --quiet $(PURE) --tests
 	@set -o pipefail; DVMS_SOAK_MINUTES=$(MINUTES) $(CARGO) test --quiet $(PURE) --lib chaos::soak -- --ignored --nocapture 2>&1 \
 		| tee target/soak.log | grep --line-buffered -E '^soak:|panicked|FAILED' || { tail -40 target/soak.log; exit 1; }
+
+outage: ## a ring whose etcd is down: a minority for so many seconds, then the majority (DOWN_S=600)
+	$(setup) test
+	DVMS_REQUIRE_TESTBED=1 DVMS_ETCD_DOWN_S=$(DOWN_S) $(CARGO) test --quiet $(PURE) --test api etcd_is_down -- --ignored --nocapture
 
 bench: release ## the tables of docs/BENCHMARKS.md, and what an agent costs its host (ARGS="--row repair-64 --peers")
 	$(setup) test

@@ -192,4 +192,10 @@ pub struct Figures {
     pub peer_bytes: u64,
     /// Messages of agents and coordinators that this version does not know, by who sent them: `agent`, `coordinator`.
     pub passed_over: BTreeMap<&'static str, u64>,
+    /// Revision of the rules in force that are not of the configuration file.
+    pub rules_revision: u64,
+    /// Kept rules that are not in force as they are kept.
+    pub rules_refused: u64,
+    /// Nothing is heard from etcd, though it should.
+    pub etcd_silent: bool,
 }

@@ -119,6 +119,21 @@ pub(super) const METRICS: &[Metric] = &[
         "messages that this version does not know so far",
         |s| by(&s.figures.passed_over),
     ),
+    gauge(
+        "dvms_rules_revision",
+        &[],
+        "revision of the kept rules that are in force; 0 = there never were any",
+        |s| one(s.figures.rules_revision as f64),
+    ),
+    gauge("dvms_rules_refused", &[], "kept rules that are not in force as they are kept", |s| {
+        one(s.figures.rules_refused as f64)
+    }),
+    gauge(
+        "dvms_etcd_silent",
+        &[],
+        "1 while nothing is heard from etcd, which tells the members; else 0",
+        |s| one(f64::from(u8::from(s.figures.etcd_silent))),
+    ),
     counter("dvms_calls_total", &["method", "code"], "calls of the API that ended so far", |s| {
         calls(s, |count| count.calls as f64)
     }),

@@ -72,7 +72,9 @@ impl Core {
         let plans: BTreeMap<_, _> = plans.into_iter().map(|plan| (plan.id.clone(), Arc::new(plan))).collect();
         let events: VecDeque<Arc<Event>> = events.into_iter().rev().map(Arc::new).collect();
         let mut ring = Membership::new(&settings.ring, incarnation);
-        wanted.iter().for_each(|(host, (_, epoch))| ring.kept.said(host, *epoch));
+        for (host, (_, epoch)) in &wanted {
+            ring.kept.said(host, *epoch);
+        }
         let wanted: BTreeMap<_, _> = wanted.into_iter().map(|(host, (state, _))| (host, state)).collect();
         let place = Place::of(&settings.ring);
         let policies = Policies::new(place, std::mem::take(&mut settings.constraints), rules);

@@ -415,7 +415,15 @@ impl Coordinator {
         let count = |teller: Teller| self.shared.passed_over[teller as usize].load(Ordering::Relaxed);
         let passed_over =
             [("agent", count(Teller::Agent)), ("coordinator", count(Teller::Coordinator))].into();
-        Figures { peer_bytes, passed_over, ..self.view().figures.clone() }
+        let policies = self.policies();
+        Figures {
+            peer_bytes,
+            passed_over,
+            rules_revision: policies.kept.revision,
+            rules_refused: policies.refused.len() as u64,
+            etcd_silent: self.etcd_silent().is_some(),
+            ..self.view().figures.clone()
+        }
     }
 
     /// A message that is not known here was passed over.
