@@ -78,10 +78,8 @@ fn a_coordinator_is_killed_while_it_moves_a_guest_to_the_cell_of_another() {
 
     // The cell of east has no room: hv2 takes no guests.
     cluster.run(&["cordon", "hv2"]);
-    for guest in ["big1", "big2"] {
-        cluster.load(guest, 30);
-    }
-    cluster.wait("a guest is on its way to another cell", 60, |cluster| {
+    make_busy(&cluster, "hv1", ["big1", "big2"], 30);
+    cluster.wait("a guest is on its way to another cell", 30, |cluster| {
         let vms = cluster.json(&["vms"]);
         let elsewhere = |vm: &Value| {
             let to = vm["migrating_to"].as_str().unwrap_or_default();
@@ -145,7 +143,9 @@ fn settings_at_home(member: usize) -> String {
     });
     let list: String = list.collect();
     let name = MEMBERS[member].0;
-    format!("{CROWDED}[execution]\nvm_cool_down_s = 5\n[ring]\nname = \"{name}\"\n{list}")
+    // Half of what hosts have in the other tests: guests get that on a busy machine too.
+    let crowded = CROWDED.replace("cpu_overcommit = 0.3", "cpu_overcommit = 0.15");
+    format!("{crowded}[execution]\nvm_cool_down_s = 5\n[ring]\nname = \"{name}\"\n{list}")
 }
 
 /// Whether a host has too much to do, in the coordinator's eyes.
@@ -156,8 +156,8 @@ fn overloaded(cluster: &Cluster, host: &str) -> bool {
 
 /// Makes the guests of a host so busy that it has too much to do: where the machine has little left for them, they have to
 /// want more than they need. Says how much that was, in percent of a core.
-fn make_busy(cluster: &Cluster, host: &str, guests: [&str; 2], at_least: u32) -> u32 {
-    for percent in [30, 40, 55, 75].into_iter().filter(|percent| *percent >= at_least) {
+fn make_busy(cluster: &Cluster, host: &str, guests: [&str; 2], least: u32) -> u32 {
+    for percent in [least, least * 4 / 3, least * 5 / 3, least * 5 / 2] {
         for guest in guests {
             cluster.load(guest, percent);
         }
@@ -200,7 +200,7 @@ fn the_network_between_two_sites_is_cut_while_a_guest_is_moved_across() {
     for host in ["hv2", "hv3", "hv4", "hv6"] {
         cluster.run(&["cordon", host]);
     }
-    let percent = make_busy(&cluster, "hv1", ["big1", "big2"], 0);
+    let percent = make_busy(&cluster, "hv1", ["big1", "big2"], 15);
     cluster.wait("a guest is on its way to the other site", 30, |cluster| {
         let vms = cluster.json(&["vms"]);
         let across = |vm: &Value| vm["state"] == "MIGRATING_OUT" && vm["migrating_to"] == "hv5";
@@ -231,11 +231,17 @@ fn the_network_between_two_sites_is_cut_while_a_guest_is_moved_across() {
 
     cluster.wait("all coordinators know each other again", 30, |cluster| reachable(cluster) == 3);
     let healed = std::time::Instant::now();
-    cluster.wait("the overload is gone", 90, |cluster| {
-        let homes = ["big1", "big2"].map(|guest| cluster.home(guest));
-        homes.contains(&"hv1".to_owned()) && homes.contains(&"hv5".to_owned()) && !overloaded(cluster, "hv1")
+    cluster.wait("one of the two is on the other site", 120, |cluster| {
+        let vms = ["big1", "big2"].map(|guest| cluster.json(&["vms", guest]));
+        let moved = ["hv1", "hv5"].iter().all(|host| vms.iter().any(|vm| vm["host"] == *host));
+        let rest = vms.iter().all(|vm| vm["state"] == "RUNNING");
+        if !moved && rest && !overloaded(cluster, "hv1") {
+            // The machine has less left for them than before.
+            make_busy(cluster, "hv1", ["big1", "big2"], percent);
+        }
+        moved
     });
-    println!("the overload across is over {:.0} s after that", healed.elapsed().as_secs_f64());
+    println!("the overload across was over {:.0} s after that", healed.elapsed().as_secs_f64());
     cluster.wait("nothing is reserved any more", 60, |cluster| {
         let hosts = cluster.json(&["hosts"]);
         let free = |host: &Value| host["partition"].as_str().unwrap_or_default().is_empty();
