@@ -215,10 +215,9 @@ impl World {
         self.feed(Input::Shutdown { at_once: false });
     }
 
-    /// The core has said that it is over; what it said before is still carried out.
+    /// The core has said that it is over; what it said before still gets through.
     pub(super) fn has_stopped(&mut self) {
         let (member, life) = (self.member.clone(), self.life);
-        // What it said last is on its way by then.
         self.after(self.slow + Duration::from_millis(1), Happening::Over { member, life });
     }
 

@@ -119,12 +119,12 @@ fn vms_go_with_their_host_to_the_coordinator_that_its_agent_finds_after_a_reboot
 fn a_member_that_left_without_a_word_may_have_vms() {
     for with_a_word in [true, false] {
         let mut world = restarting(&["east", "west"]);
-        world.sit("west");
         if with_a_word {
-            world.feed(Input::Shutdown { at_once: false });
-            world.run(4.0);
+            world.retire("west", None);
+            world.until("it has stopped", 30.0, |world| world.dead.contains("west"));
+        } else {
+            world.kill("west", None);
         }
-        world.kill("west", None);
         world.run(15.0);
         world.sit("east");
         let alone = RingMember { name: "east".into(), address: "east:1".into(), site: String::new() };
