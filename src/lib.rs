@@ -13,5 +13,6 @@ pub mod json;
 pub mod metrics;
 pub mod partition;
 pub mod record;
+pub mod simulator;
 pub mod solving;
 pub mod store;

@@ -187,6 +187,39 @@ fn the_partition_protocol_is_a_pure_state_machine() {
 }
 
 #[test]
+fn the_simulator_is_pure() {
+    let sources = sources_in("src/simulator/");
+    let forbidden = [
+        "crate::api",
+        "crate::btrplace",
+        "crate::cli",
+        "crate::config",
+        "crate::coordinator",
+        "crate::metrics",
+        "crate::record",
+        "crate::solving",
+        "crate::store",
+        "dvms_proto",
+        "dvms_agent",
+        "tokio",
+        "tonic",
+        "rand",
+        "std::net",
+        "std::fs",
+        "std::io",
+        "std::process",
+        "std::thread",
+        "SystemTime",
+        "HashMap",
+        "HashSet",
+    ];
+    assert_without(&sources, &forbidden, "the same experiment and seed give the same report");
+    let mut timeless = sources;
+    timeless.retain(|source| source.path != "src/simulator/decision/stopwatch.rs");
+    assert_without(&timeless, &["Instant"], "only measured compute times read the clock");
+}
+
+#[test]
 fn what_the_coordinator_decides_is_a_pure_state_machine() {
     let mut sources = sources_in("src/coordinator/");
     sources.retain(|source| !source.path.starts_with("src/coordinator/driver") && !source.is_test());

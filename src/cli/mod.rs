@@ -40,6 +40,7 @@ mod ring;
 mod screen;
 mod searching;
 mod serve;
+mod simulate;
 mod solve;
 mod specs;
 mod table;
@@ -110,6 +111,7 @@ enum Command {
     Import(foreign::import::Arguments),
     Export(foreign::export::Arguments),
     Bench(bench::Arguments),
+    Simulate(simulate::Arguments),
     Hosts(hosts::Arguments),
     Vms(vms::Arguments),
     Plans(plans::Arguments),
@@ -164,6 +166,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Import(arguments) => foreign::import::run(arguments, output, Paint::for_stderr(*color)),
         Command::Export(arguments) => foreign::export::run(arguments, output, Paint::for_stderr(*color)),
         Command::Bench(arguments) => bench::run(arguments, output),
+        Command::Simulate(arguments) => simulate::run(arguments, output),
         Command::Hosts(arguments) => hosts::run(arguments, server, output),
         Command::Vms(arguments) => vms::run(arguments, server, output),
         Command::Plans(arguments) => plans::run(arguments, server, output),

@@ -19,6 +19,7 @@ mod plans;
 mod policies;
 mod readme;
 mod serve;
+mod simulate;
 mod solve;
 mod solved;
 mod top;
