@@ -4,7 +4,7 @@ use super::command::run;
 use sha2::{Digest, Sha256};
 
 fn sha256(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(text))
 }
 
 #[test]

@@ -4,13 +4,6 @@ use super::{Crashes, Fault, Injector, Loads, Outages, placement};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
-fn hex(hasher: Sha256) -> String {
-    hasher.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 fn events(vms: u32, seconds: f64, mean: f64, sd: f64) -> (usize, String) {
     let mut hasher = Sha256::new();
     let (mut count, mut line) = (0, String::new());
@@ -20,7 +13,7 @@ fn events(vms: u32, seconds: f64, mean: f64, sd: f64) -> (usize, String) {
         hasher.update(&line);
         count += 1;
     }
-    (count, hex(hasher))
+    (count, format!("{:x}", hasher.finalize()))
 }
 
 fn seats(hosts: u32, vms: u32) -> String {
@@ -28,7 +21,7 @@ fn seats(hosts: u32, vms: u32) -> String {
     for (vm, seat) in placement(hosts, vms, 23).unwrap().iter().enumerate() {
         hasher.update(format!("vm-{vm},node{},{}\n", seat.host, seat.dirty_percent));
     }
-    hex(hasher)
+    format!("{:x}", hasher.finalize())
 }
 
 #[test]
@@ -64,9 +57,9 @@ fn the_injector_is_that_of_vmplaces() {
 #[test]
 fn the_injector_is_that_of_vmplaces_at_large() {
     for (vms, count, hash) in [
-        (20480, 245_617, "8bcb8a552bc8cc02a5d52a7296c288e47a45ad5372ce791363738efc35271339"),
-        (40960, 492_037, "90732d93e88c41b231ab2af33742b314e813a07323b69ab6b6c3e613fc20964e"),
-        (81920, 983_322, "2b3aae979957c7aeb34fece92b3f99616d7b1acd90fa62a526f63bb8f1bb2b2f"),
+        (20480, 245617, "8bcb8a552bc8cc02a5d52a7296c288e47a45ad5372ce791363738efc35271339"),
+        (40960, 492037, "90732d93e88c41b231ab2af33742b314e813a07323b69ab6b6c3e613fc20964e"),
+        (81920, 983322, "2b3aae979957c7aeb34fece92b3f99616d7b1acd90fa62a526f63bb8f1bb2b2f"),
     ] {
         assert_eq!(events(vms, 3600.0, 60.0, 20.0), (count, hash.to_owned()), "{vms} VMs");
     }
@@ -91,7 +84,7 @@ fn vms_are_where_vmplaces_puts_them() {
 #[test]
 fn what_crashes_comes_up_again_once_and_in_time() {
     let outages = Outages { period_s: 1000.0, down_s: 300.0, seed: 23 };
-    let faults: Vec<Fault> = Crashes::new(16, 10_000.0, outages).collect();
+    let faults: Vec<Fault> = Crashes::new(16, 10000.0, outages).collect();
     assert!(faults.is_sorted_by(|a, b| a.time <= b.time));
     let crashes = faults.iter().filter(|fault| !fault.up).count();
     assert!((100..=220).contains(&crashes), "160 are to be expected: {crashes}");
@@ -100,14 +93,14 @@ fn what_crashes_comes_up_again_once_and_in_time() {
     for fault in &faults {
         let since = &mut down_since[fault.host as usize];
         if fault.up {
-            let crashed = since.take().expect("who comes up was down");
-            assert!((fault.time - crashed - 300.0).abs() < 1e-9);
+            let down = since.take().expect("who comes up was down");
+            assert!((fault.time - down - 300.0).abs() < 1e-9);
         } else {
             again += usize::from(since.is_some());
             *since = Some(fault.time);
         }
     }
     assert!(again > 5, "some crash while they are down: {again}");
-    assert!(down_since.iter().flatten().all(|time| *time > 9_700.0));
+    assert!(down_since.iter().flatten().all(|time| *time > 9700.0));
     assert_eq!(Crashes::new(0, 1000.0, outages).count(), 0);
 }

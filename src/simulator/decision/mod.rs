@@ -1,0 +1,36 @@
+//! How something is decided, apart from who decides on what: strategies that are compared can share it.
+
+mod compute;
+mod repair;
+mod stopwatch;
+
+pub use compute::{Compute, Effort};
+pub use repair::{Repair, repair};
+pub use stopwatch::Stopwatch;
+
+use super::ids::{HostId, VmId};
+use super::measures::Verdict;
+
+/// A VM is to be moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// Who.
+    pub vm: VmId,
+    /// From where.
+    pub from: HostId,
+    /// Where to.
+    pub to: HostId,
+    /// Places in the plan of the moves that must have ended.
+    pub after: Vec<u32>,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// What it came to.
+    pub verdict: Verdict,
+    /// The plan.
+    pub moves: Vec<Move>,
+    /// What it took.
+    pub effort: Effort,
+}

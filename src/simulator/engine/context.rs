@@ -1,0 +1,330 @@
+//! The only door between a strategy and the world: what is seen, said and done through it takes its time and is counted.
+
+use super::events::Event;
+use super::executor::Running;
+use super::mail::Letter;
+use super::slab::Slab;
+use crate::simulator::decision::{Compute, Decision, Stopwatch};
+use crate::simulator::ids::{Agent, HostId, VmId};
+use crate::simulator::measures::{HEADER_BYTES, HOST_BYTES, Rounds, Traffic, VM_BYTES};
+use crate::simulator::queue::Queue;
+use crate::simulator::random::Random;
+use crate::simulator::world::{HostNow, HostState, World};
+
+/// What messages and computations cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conditions {
+    /// Of all randomness of agents and messages.
+    pub seed: u64,
+    /// Seconds that a message takes within a site.
+    pub latency_s: f64,
+    /// Seconds that a message takes between sites.
+    pub wan_latency_s: f64,
+    /// A message takes up to this share of its time longer, at random.
+    pub jitter: f64,
+    /// Share of messages that are lost.
+    pub loss: f64,
+    /// Seconds that a host takes to boot.
+    pub boot_s: f64,
+    /// What computing takes.
+    pub compute: Compute,
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            latency_s: 0.0006,
+            wan_latency_s: 0.01,
+            jitter: 0.0,
+            loss: 0.0,
+            boot_s: 120.0,
+            compute: Compute::default(),
+        }
+    }
+}
+
+/// Hosts as they were when they were asked.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct View {
+    /// Those that answered.
+    pub hosts: Vec<ViewHost>,
+    /// Their VMs, one host after the other.
+    pub vms: Vec<ViewVm>,
+}
+
+/// A host of a view.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ViewHost {
+    /// Which.
+    pub id: HostId,
+    /// How it was.
+    pub now: HostNow,
+    /// Where its VMs begin in [`View::vms`]; there are `now.vms` of them.
+    pub first_vm: u32,
+}
+
+/// A VM of a view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ViewVm {
+    /// Which.
+    pub id: VmId,
+    /// Milli-cores.
+    pub demand: u32,
+    /// MiB.
+    pub memory: u32,
+    /// Whether it was on its way.
+    pub migrating: bool,
+}
+
+impl View {
+    /// The VMs of one of its hosts.
+    #[must_use]
+    pub fn vms_of(&self, host: &ViewHost) -> &[ViewVm] {
+        &self.vms[host.first_vm as usize..][..host.now.vms as usize]
+    }
+}
+
+/// The door.
+pub struct Context<M> {
+    pub(super) world: World,
+    pub(super) queue: Queue<Event>,
+    pub(super) conditions: Conditions,
+    pub(super) chance: Random,
+    pub(super) letters: Slab<Letter<M>>,
+    pub(super) plans: Slab<Running>,
+    /// Of each migration's slot, its plan and its place in it.
+    pub(super) owners: Vec<(u32, u32)>,
+    looks: Slab<Look>,
+    answers: Slab<(Agent, u32, Decision)>,
+    /// How often the agent of each host has begun anew.
+    lives: Vec<u32>,
+    randoms: Vec<Random>,
+    monitor_period: Option<f64>,
+    reporting: Vec<bool>,
+    /// Rounds of look, compute, apply.
+    pub rounds: Rounds,
+    /// Messages.
+    pub traffic: Traffic,
+}
+
+#[derive(Debug, Clone)]
+struct Look {
+    agent: Agent,
+    tag: u32,
+    asked: f64,
+    hosts: Vec<HostId>,
+    view: View,
+}
+
+impl<M> Context<M> {
+    pub(super) fn new(
+        world: World,
+        services: usize,
+        monitor_period: Option<f64>,
+        conditions: Conditions,
+    ) -> Self {
+        let hosts = world.host_count();
+        let agents = hosts + services;
+        Self {
+            world,
+            queue: Queue::default(),
+            conditions,
+            chance: Random::new(conditions.seed, u64::MAX),
+            letters: Slab::default(),
+            plans: Slab::default(),
+            owners: Vec::new(),
+            looks: Slab::default(),
+            answers: Slab::default(),
+            lives: vec![0; hosts],
+            randoms: (0..agents as u64).map(|agent| Random::new(conditions.seed, agent)).collect(),
+            monitor_period,
+            reporting: vec![false; hosts],
+            rounds: Rounds::new(agents),
+            traffic: Traffic::new(agents),
+        }
+    }
+
+    /// Seconds since the start.
+    #[must_use]
+    pub fn now(&self) -> f64 {
+        self.world.now()
+    }
+
+    /// How many hosts there are.
+    #[must_use]
+    pub fn host_count(&self) -> usize {
+        self.world.host_count()
+    }
+
+    /// A service of the strategy, from 0.
+    #[must_use]
+    pub fn service(&self, number: u32) -> Agent {
+        Agent(self.host_count() as u32 + number)
+    }
+
+    /// The host of an agent; `None` for a service.
+    #[must_use]
+    pub fn host_of(&self, agent: Agent) -> Option<HostId> {
+        (agent.index() < self.host_count()).then_some(HostId(agent.0))
+    }
+
+    /// Where an agent is; services are at the first site.
+    pub(super) fn site_of(&self, agent: Agent) -> u16 {
+        self.host_of(agent).map_or(0, |host| self.world.host(host).site)
+    }
+
+    /// The agent's own stream of randomness.
+    pub fn random(&mut self, agent: Agent) -> &mut Random {
+        &mut self.randoms[agent.index()]
+    }
+
+    /// An agent's own host as it is now. An agent sees no other without asking.
+    ///
+    /// # Panics
+    /// The agent is a service, which has no host.
+    #[must_use]
+    pub fn local(&self, agent: Agent) -> HostNow {
+        self.world.host(self.host_of(agent).expect("a service has no host of its own"))
+    }
+
+    /// The VMs of an agent's own host, those on their way marked; `into` is emptied first.
+    pub fn local_vms(&self, agent: Agent, into: &mut Vec<ViewVm>) {
+        into.clear();
+        if let Some(host) = self.host_of(agent) {
+            into.extend(self.world.vms_of(host).map(|vm| view_of(&self.world, vm)));
+        }
+    }
+
+    /// Wakes the agent after so many seconds, unless its host fails.
+    pub fn timer(&mut self, agent: Agent, seconds: f64, timer: u32) {
+        let life = self.lives.get(agent.index()).copied().unwrap_or(0);
+        self.queue.push(self.now() + seconds, Event::Timer { agent, timer, life });
+    }
+
+    /// Asks hosts how they are, a message and an answer each. Those that run answer.
+    pub fn collect(&mut self, agent: Agent, tag: u32, hosts: Vec<HostId>) {
+        let latency = hosts.first().map_or(0.0, |host| self.latency(agent, host.agent()));
+        let look = Look { agent, tag, asked: self.now(), hosts, view: View::default() };
+        let slot = self.looks.put(look);
+        self.queue.push(self.now() + latency, Event::Look { slot });
+    }
+
+    pub(super) fn look(&mut self, slot: u32) {
+        let Some(look) = self.looks.get_mut(slot) else { return };
+        let mut view = View::default();
+        for host in &look.hosts {
+            let now = self.world.host(*host);
+            self.traffic.send(look.agent, host.agent(), 1, HEADER_BYTES);
+            if now.state != HostState::On {
+                continue;
+            }
+            self.traffic.send(
+                host.agent(),
+                look.agent,
+                1,
+                HEADER_BYTES + HOST_BYTES + VM_BYTES * u64::from(now.vms),
+            );
+            view.hosts.push(ViewHost { id: *host, now, first_vm: view.vms.len() as u32 });
+            view.vms.extend(self.world.vms_of(*host).map(|vm| view_of(&self.world, vm)));
+        }
+        let (agent, far) = (look.agent, look.hosts.last().map(|host| host.agent()));
+        look.view = view;
+        let latency = far.map_or(0.0, |far| self.latency(agent, far));
+        self.queue.push(self.now() + latency, Event::Collected { slot });
+    }
+
+    pub(super) fn collected(&mut self, slot: u32) -> Option<(Agent, u32, View)> {
+        let Look { agent, tag, asked, view, .. } = self.looks.take(slot)?;
+        self.rounds.looked(self.now() - asked);
+        for host in view.hosts.iter().filter(|host| host.now.is_over()) {
+            self.detected(host.id);
+        }
+        self.is_up(agent).then_some((agent, tag, view))
+    }
+
+    /// Somebody knows that a host is overloaded.
+    pub fn detected(&mut self, host: HostId) {
+        let now = self.now();
+        self.world.violations.detect(host, now);
+    }
+
+    /// Has an agent compute something about so many hosts: it takes its time until the decision is told.
+    pub fn compute(&mut self, agent: Agent, tag: u32, hosts: usize, decide: impl FnOnce() -> Decision) {
+        let watch = Stopwatch::start(self.conditions.compute);
+        let decision = decide();
+        let seconds = watch.seconds(&decision);
+        self.rounds.computed(agent, decision.verdict, seconds, hosts);
+        let slot = self.answers.put((agent, tag, decision));
+        self.queue.push(self.now() + seconds, Event::Decided { slot });
+    }
+
+    pub(super) fn decided(&mut self, slot: u32) -> Option<(Agent, u32, Decision)> {
+        let answer = self.answers.take(slot)?;
+        self.is_up(answer.0).then_some(answer)
+    }
+
+    /// Switches an agent's own host off, where it is empty and nothing is coming. Whether it is off.
+    pub fn switch_off(&mut self, agent: Agent) -> bool {
+        let off = self.host_of(agent).is_some_and(|host| self.world.switch_off(host));
+        if off {
+            self.forget(agent);
+        }
+        off
+    }
+
+    /// Wakes a host that is off, as a management board does; [`super::Strategy::came_up`] tells when it is up.
+    pub fn switch_on(&mut self, host: HostId) {
+        if self.world.switch_on(host) {
+            self.queue.push(self.now() + self.conditions.boot_s, Event::Booted { host });
+        }
+    }
+
+    /// The agent of a host that goes down forgets its timers.
+    pub(super) fn forget(&mut self, agent: Agent) {
+        self.lives[agent.index()] += 1;
+    }
+
+    pub(super) fn is_alive(&self, agent: Agent, life: u32) -> bool {
+        self.lives.get(agent.index()).copied().unwrap_or(0) == life
+    }
+
+    /// Whether an agent runs.
+    pub(super) fn is_up(&self, agent: Agent) -> bool {
+        self.host_of(agent).is_none_or(|host| self.world.host(host).state == HostState::On)
+    }
+
+    /// Puts into the queue what the world says of the future.
+    pub(super) fn take_notice(&mut self) {
+        for (slot, generation, time) in self.world.due.drain(..) {
+            self.queue.push(time, Event::Due { slot, generation });
+        }
+        while let Some(host) = self.world.alarms.pop() {
+            let Some(period) = self.monitor_period else { continue };
+            if std::mem::replace(&mut self.reporting[host.index()], true) {
+                continue;
+            }
+            // Agents do not look at the same time.
+            let phase = period * Random::new(self.conditions.seed, u64::from(host.0) << 32).fraction();
+            let passed = ((self.now() - phase) / period).floor() + 1.0;
+            self.queue.push(phase + passed * period, Event::Report { host });
+        }
+    }
+
+    /// The agent of a host looks. Whether it finds an overload.
+    pub(super) fn reports(&mut self, host: HostId) -> bool {
+        let over = self.world.is_over(host);
+        self.reporting[host.index()] = over;
+        if over {
+            self.detected(host);
+            let next = self.now() + self.monitor_period.unwrap_or(f64::INFINITY);
+            self.queue.push(next, Event::Report { host });
+        }
+        over
+    }
+}
+
+fn view_of(world: &World, id: VmId) -> ViewVm {
+    let now = world.vm(id);
+    ViewVm { id, demand: now.demand, memory: now.memory, migrating: now.migrating }
+}

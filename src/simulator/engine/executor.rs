@@ -1,0 +1,124 @@
+//! Carries plans out: the same for all strategies.
+
+use super::context::Context;
+use super::events::Event;
+use crate::simulator::decision::Move;
+use crate::simulator::ids::{Agent, VmId};
+use crate::simulator::world::Ended;
+
+/// In which order the moves of a plan begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ordering {
+    /// As the plan says: each after those that it waits for.
+    Planned,
+    /// All at once, as `VMPlaceS` applies plans: it loses the order.
+    AtOnce,
+}
+
+/// What a plan came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// Moves that ended well.
+    pub done: u32,
+    /// Moves that ended badly.
+    pub failed: u32,
+    /// Moves that could not be begun, or were not, as others before them failed.
+    pub not_begun: u32,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Running {
+    agent: Agent,
+    tag: u32,
+    began: f64,
+    moves: Vec<Move>,
+    /// How many moves each still waits for; `u32::MAX` = it has begun.
+    waiting: Vec<u32>,
+    under_way: u32,
+    outcome: Outcome,
+}
+
+const BEGUN: u32 = u32::MAX;
+/// Of slots that no plan has begun.
+const NO_PLAN: u32 = u32::MAX;
+
+impl<M> Context<M> {
+    /// Carries a plan out; [`super::Strategy::executed`] tells its end, also where there was nothing to do.
+    pub fn execute(&mut self, agent: Agent, tag: u32, moves: Vec<Move>, ordering: Ordering) {
+        let waits = |step: &Move| match ordering {
+            Ordering::Planned => step.after.len() as u32,
+            Ordering::AtOnce => 0,
+        };
+        let waiting = moves.iter().map(waits).collect();
+        let began = self.now();
+        let running =
+            Running { agent, tag, began, moves, waiting, under_way: 0, outcome: Outcome::default() };
+        let plan = self.plans.put(running);
+        if self.begin_ready(plan) {
+            // Told by an event of its own: the strategy is still in the call.
+            self.queue.push(began, Event::Empty { plan });
+        }
+    }
+
+    /// Moves one VM; its end is told as that of a plan.
+    pub fn migrate(&mut self, agent: Agent, tag: u32, vm: VmId, to: crate::simulator::ids::HostId) {
+        let from = self.world.vm(vm).host;
+        self.execute(agent, tag, vec![Move { vm, from, to, after: Vec::new() }], Ordering::AtOnce);
+    }
+
+    /// Begins what waits for nothing. Whether nothing of the plan is left.
+    fn begin_ready(&mut self, plan: u32) -> bool {
+        let Some(running) = self.plans.get_mut(plan) else { return false };
+        for index in 0..running.moves.len() {
+            if running.waiting[index] != 0 {
+                continue;
+            }
+            running.waiting[index] = BEGUN;
+            let step = &running.moves[index];
+            let is_there = self.world.vm(step.vm).host == step.from;
+            match if is_there { self.world.migrate(step.vm, step.to).ok() } else { None } {
+                Some(slot) => {
+                    running.under_way += 1;
+                    if self.owners.len() <= slot as usize {
+                        self.owners.resize(slot as usize + 1, (NO_PLAN, 0));
+                    }
+                    self.owners[slot as usize] = (plan, index as u32);
+                }
+                None => running.outcome.not_begun += 1,
+            }
+        }
+        if running.under_way > 0 {
+            return false;
+        }
+        // What still waits, waits for something that did not come about.
+        running.outcome.not_begun +=
+            running.waiting.iter().filter(|waiting| **waiting != BEGUN).count() as u32;
+        true
+    }
+
+    /// A migration has ended. The plan that this was the last one of.
+    pub(super) fn step_ended(&mut self, ended: &Ended) -> Option<u32> {
+        let owner = self.owners.get_mut(ended.slot as usize)?;
+        let (plan, index) = std::mem::replace(owner, (NO_PLAN, 0));
+        let running = self.plans.get_mut(plan)?;
+        running.under_way -= 1;
+        if ended.well {
+            running.outcome.done += 1;
+            for (step, waiting) in running.moves.iter().zip(&mut running.waiting) {
+                if *waiting != BEGUN && step.after.contains(&index) {
+                    *waiting -= 1;
+                }
+            }
+        } else {
+            running.outcome.failed += 1;
+        }
+        self.begin_ready(plan).then_some(plan)
+    }
+
+    /// Takes a plan off the books.
+    pub(super) fn close(&mut self, plan: u32) -> Option<(Agent, u32, Outcome)> {
+        let Running { agent, tag, began, outcome, .. } = self.plans.take(plan)?;
+        self.rounds.applied(self.now() - began, outcome.not_begun);
+        self.is_up(agent).then_some((agent, tag, outcome))
+    }
+}

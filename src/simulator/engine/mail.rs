@@ -1,0 +1,51 @@
+//! Messages on their way.
+
+use super::context::Context;
+use super::events::Event;
+use crate::simulator::ids::Agent;
+use crate::simulator::measures::HEADER_BYTES;
+
+#[derive(Debug, Clone)]
+pub(super) struct Letter<M> {
+    to: Agent,
+    from: Agent,
+    message: M,
+}
+
+impl<M> Context<M> {
+    /// Sends a message; it takes its time and may be lost. `bytes` is what it says; the header comes on top.
+    pub fn send(&mut self, from: Agent, to: Agent, message: M, bytes: u64) {
+        self.traffic.send(from, to, 1, HEADER_BYTES + bytes);
+        let loss = self.conditions.loss;
+        if loss > 0.0 && self.chance.happens(loss) {
+            self.traffic.lose();
+            return;
+        }
+        let latency = self.latency(from, to);
+        let slot = self.letters.put(Letter { to, from, message });
+        self.queue.push(self.now() + latency, Event::Mail { slot });
+    }
+
+    /// Counts a message that changes nothing but that it is sent: a heartbeat.
+    pub fn count(&mut self, from: Agent, to: Agent, bytes: u64) {
+        self.traffic.send(from, to, 1, HEADER_BYTES + bytes);
+    }
+
+    /// Seconds that a message takes, drawn where they differ.
+    pub(super) fn latency(&mut self, from: Agent, to: Agent) -> f64 {
+        let site = |agent: Agent| self.site_of(agent);
+        let base =
+            if site(from) == site(to) { self.conditions.latency_s } else { self.conditions.wan_latency_s };
+        let jitter = self.conditions.jitter;
+        if jitter > 0.0 { base * (1.0 + jitter * self.chance.fraction()) } else { base }
+    }
+
+    pub(super) fn deliver(&mut self, slot: u32) -> Option<(Agent, Agent, M)> {
+        let Letter { to, from, message } = self.letters.take(slot)?;
+        if self.is_up(to) {
+            return Some((to, from, message));
+        }
+        self.traffic.lose();
+        None
+    }
+}

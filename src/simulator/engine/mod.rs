@@ -1,0 +1,298 @@
+//! Virtual time: whatever happens next happens, to the world and to the strategy, until the end.
+
+mod context;
+mod events;
+mod executor;
+mod mail;
+mod slab;
+#[cfg(test)]
+pub(in crate::simulator) mod tests;
+
+pub use context::{Conditions, Context, View, ViewHost, ViewVm};
+pub use executor::{Ordering, Outcome};
+
+use super::decision::Decision;
+use super::ids::{Agent, HostId, VmId};
+use super::injector::Fault;
+use super::measures::Sample;
+use super::world::{Setup, World};
+use events::Event;
+
+/// A strategy: who decides when on what. It learns of the world, and acts on it, through the context only.
+///
+/// An agent is whoever decides. Agents of hosts have the numbers of their hosts and go down with them; services come after
+/// all hosts and do not fail.
+#[expect(unused_variables, reason = "a strategy says what it reacts to")]
+pub trait Strategy {
+    /// What its agents tell each other.
+    type Message;
+
+    /// How many services it runs besides the agents of the hosts.
+    fn services(&self, hosts: usize) -> usize {
+        0
+    }
+
+    /// How often the agent of a host looks whether it is overloaded, seconds; `None` = it does not.
+    fn monitor_period(&self) -> Option<f64> {
+        None
+    }
+
+    /// The run begins.
+    fn start(&mut self, context: &mut Context<Self::Message>) {}
+
+    /// A time has come that was set by [`Context::timer`].
+    fn timer(&mut self, agent: Agent, timer: u32, context: &mut Context<Self::Message>) {}
+
+    /// A message has come.
+    fn message(
+        &mut self,
+        to: Agent,
+        from: Agent,
+        message: Self::Message,
+        context: &mut Context<Self::Message>,
+    ) {
+    }
+
+    /// The agent of a host has looked and found it overloaded; again each period while it is.
+    fn overloaded(&mut self, host: HostId, context: &mut Context<Self::Message>) {}
+
+    /// What was asked for by [`Context::collect`] is there.
+    fn collected(&mut self, agent: Agent, tag: u32, view: View, context: &mut Context<Self::Message>) {}
+
+    /// What was begun by [`Context::compute`] is done.
+    fn decided(&mut self, agent: Agent, tag: u32, decision: Decision, context: &mut Context<Self::Message>) {}
+
+    /// A plan that was given to [`Context::execute`] has come to its end.
+    fn executed(&mut self, agent: Agent, tag: u32, outcome: Outcome, context: &mut Context<Self::Message>) {}
+
+    /// A host is up after it was down or switched off; its agent has forgotten its timers.
+    fn came_up(&mut self, host: HostId, context: &mut Context<Self::Message>) {}
+
+    /// A host has failed. No agent is told: a strategy may only forget what the agent of that host knew.
+    fn went_down(&mut self, host: HostId, context: &mut Context<Self::Message>) {}
+}
+
+/// From now on a VM needs so many milli-cores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Demand {
+    /// Seconds.
+    pub time: f64,
+    /// Whose.
+    pub vm: VmId,
+    /// Milli-cores.
+    pub cpu: u32,
+}
+
+/// What happens in the world whatever the strategy does; each in order of time.
+pub struct Story {
+    /// What VMs need.
+    pub demands: Box<dyn Iterator<Item = Demand>>,
+    /// Hosts that fail and come up again.
+    pub faults: Box<dyn Iterator<Item = Fault>>,
+    /// Whether a host with a migration is spared, as in `VMPlaceS`.
+    pub spare_migrating: bool,
+}
+
+/// A run.
+pub struct Simulation<S: Strategy> {
+    strategy: S,
+    context: Context<S::Message>,
+    story: Story,
+    next_demand: Option<Demand>,
+    next_fault: Option<Fault>,
+    events: u64,
+    series: Vec<Sample>,
+    sample_s: f64,
+    until: f64,
+}
+
+impl<S: Strategy> Simulation<S> {
+    /// Begins at time 0 and ends at `until`; takes a sample each `sample_s` seconds.
+    pub fn new(
+        setup: &Setup,
+        conditions: Conditions,
+        mut story: Story,
+        mut strategy: S,
+        until: f64,
+        sample_s: f64,
+    ) -> Self {
+        let services = strategy.services(setup.hosts.len());
+        let mut context = Context::new(World::new(setup), services, strategy.monitor_period(), conditions);
+        context.queue.push(0.0, Event::Sample);
+        strategy.start(&mut context);
+        let (next_demand, next_fault) = (story.demands.next(), story.faults.next());
+        let mut simulation = Self {
+            strategy,
+            context,
+            story,
+            next_demand,
+            next_fault,
+            events: 0,
+            series: Vec::new(),
+            sample_s,
+            until,
+        };
+        simulation.context.take_notice();
+        simulation
+    }
+
+    /// Lets the next thing happen. Whether there was one before the end.
+    pub fn step(&mut self) -> bool {
+        let demand = self.next_demand.map_or(f64::INFINITY, |demand| demand.time);
+        let fault = self.next_fault.map_or(f64::INFINITY, |fault| fault.time);
+        let queued = self.context.queue.next_time().unwrap_or(f64::INFINITY);
+        let time = demand.min(fault).min(queued);
+        if time >= self.until {
+            self.context.world.advance(self.until.max(self.context.world.now()));
+            return false;
+        }
+        self.context.world.advance(time);
+        self.events += 1;
+        // At the same time: load, then faults, then the rest.
+        if demand <= time {
+            if let Some(demand) = self.next_demand.take() {
+                self.context.world.set_demand(demand.vm, demand.cpu);
+            }
+            self.next_demand = self.story.demands.next();
+        } else if fault <= time {
+            if let Some(fault) = self.next_fault.take() {
+                self.fault(fault);
+            }
+            self.next_fault = self.story.faults.next();
+        } else if let Some((_, event)) = self.context.queue.pop() {
+            self.happen(event);
+        }
+        self.context.take_notice();
+        true
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        let host = HostId(fault.host);
+        if fault.up {
+            if self.context.world.recover(host) {
+                self.strategy.came_up(host, &mut self.context);
+            }
+        } else if !(self.story.spare_migrating && self.context.world.host(host).migrating) {
+            let (ran, ended) = self.context.world.fail(host);
+            if ran {
+                self.context.forget(host.agent());
+                self.strategy.went_down(host, &mut self.context);
+            }
+            for ended in ended {
+                self.migration_ended(&ended);
+            }
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        let (strategy, context) = (&mut self.strategy, &mut self.context);
+        match event {
+            Event::Timer { agent, timer, life } => {
+                if context.is_alive(agent, life) {
+                    strategy.timer(agent, timer, context);
+                }
+            }
+            Event::Mail { slot } => {
+                if let Some((to, from, message)) = context.deliver(slot) {
+                    strategy.message(to, from, message, context);
+                }
+            }
+            Event::Due { slot, generation } => {
+                if let Some(ended) = context.world.due(slot, generation) {
+                    self.migration_ended(&ended);
+                }
+            }
+            Event::Report { host } => {
+                if context.reports(host) {
+                    strategy.overloaded(host, context);
+                }
+            }
+            Event::Look { slot } => context.look(slot),
+            Event::Collected { slot } => {
+                if let Some((agent, tag, view)) = context.collected(slot) {
+                    strategy.collected(agent, tag, view, context);
+                }
+            }
+            Event::Decided { slot } => {
+                if let Some((agent, tag, decision)) = context.decided(slot) {
+                    strategy.decided(agent, tag, decision, context);
+                }
+            }
+            Event::Booted { host } => {
+                if context.world.booted(host) {
+                    strategy.came_up(host, context);
+                }
+            }
+            Event::Empty { plan } => self.plan_ended(plan),
+            Event::Sample => self.sample(),
+        }
+    }
+
+    fn migration_ended(&mut self, ended: &super::world::Ended) {
+        if let Some(plan) = self.context.step_ended(ended) {
+            self.plan_ended(plan);
+        }
+    }
+
+    fn plan_ended(&mut self, plan: u32) {
+        if let Some((agent, tag, outcome)) = self.context.close(plan) {
+            self.strategy.executed(agent, tag, outcome, &mut self.context);
+        }
+    }
+
+    fn sample(&mut self) {
+        let world = &self.context.world;
+        let usage = world.usage.report(world.now());
+        self.series.push(Sample {
+            time_s: world.now(),
+            load: world.load(),
+            over: world.usage.over,
+            over_host_s: usage.over_host_s,
+            active: world.usage.active,
+            on: world.usage.on,
+            watts: world.usage.draw.measured as f64 / 1000.0,
+            migrating: world.moves.under_way,
+            migrated: world.moves.count(),
+            messages: self.context.traffic.count(),
+        });
+        self.context.queue.push(world.now() + self.sample_s, Event::Sample);
+    }
+
+    /// Lets everything happen; asks each some thousand events whether to go on. Whether the end was reached.
+    pub fn run(&mut self, go_on: &mut dyn FnMut(&Self) -> bool) -> bool {
+        loop {
+            for _ in 0..4096 {
+                if !self.step() {
+                    return true;
+                }
+            }
+            if !go_on(self) {
+                return false;
+            }
+        }
+    }
+
+    /// The world as it is now.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.context.world
+    }
+
+    /// What is measured besides the world.
+    #[must_use]
+    pub fn context(&self) -> &Context<S::Message> {
+        &self.context
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Samples so far.
+    #[must_use]
+    pub fn series(&self) -> &[Sample] {
+        &self.series
+    }
+}

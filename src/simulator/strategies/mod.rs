@@ -1,0 +1,16 @@
+//! The strategies that are compared, one file each. What is said of each is what it does; what is ours where the source is
+//! silent is named there.
+
+pub mod centralised;
+pub mod drs;
+pub mod ecocloud;
+pub mod gossip;
+pub mod hierarchical;
+pub mod manager;
+mod none;
+mod relocation;
+#[cfg(test)]
+mod tests;
+
+pub use none::Nothing;
+pub use relocation::relocate;

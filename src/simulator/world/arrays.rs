@@ -1,0 +1,103 @@
+//! Hosts and VMs as arrays of each property: what an event touches is near together, and a million VMs fit.
+
+use super::setup::Setup;
+use crate::simulator::ids::{HostId, VmId};
+
+pub(super) const NONE: u32 = u32::MAX;
+
+/// Whether a host runs VMs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostState {
+    /// It does.
+    On,
+    /// Switched off; empty.
+    Off,
+    /// Being switched on.
+    Booting,
+    /// It has failed; its VMs are down until it is up again.
+    Failed,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Hosts {
+    pub(super) state: Vec<HostState>,
+    pub(super) cpu: Vec<u32>,
+    pub(super) memory: Vec<u32>,
+    pub(super) power: Vec<u16>,
+    pub(super) site: Vec<u16>,
+    /// Milli-cores that its VMs need.
+    pub(super) demand: Vec<u32>,
+    /// The same once all migrations under way have ended.
+    pub(super) expected: Vec<u32>,
+    /// MiB of its VMs, and of those that are coming.
+    pub(super) held: Vec<u32>,
+    pub(super) count: Vec<u32>,
+    pub(super) leaving: Vec<u16>,
+    pub(super) coming: Vec<u16>,
+    pub(super) over: Vec<bool>,
+    pub(super) draw: Vec<super::Draw>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Vms {
+    pub(super) host: Vec<u32>,
+    pub(super) demand: Vec<u32>,
+    pub(super) memory: Vec<u32>,
+    pub(super) dirty: Vec<f32>,
+    /// Its migration, or none.
+    pub(super) migration: Vec<u32>,
+    /// When it last came somewhere.
+    pub(super) moved: Vec<f64>,
+    /// Milli-core-seconds that it has asked for until `asked_at`, and that migrations have cost it.
+    pub(super) asked: Vec<f64>,
+    pub(super) asked_at: Vec<f64>,
+    pub(super) lost: Vec<f64>,
+}
+
+impl Hosts {
+    pub(super) fn new(setup: &Setup) -> Self {
+        let count = setup.hosts.len();
+        Self {
+            state: vec![HostState::On; count],
+            cpu: setup.hosts.iter().map(|host| host.cpu).collect(),
+            memory: setup.hosts.iter().map(|host| host.memory).collect(),
+            power: setup.hosts.iter().map(|host| host.power).collect(),
+            site: setup.hosts.iter().map(|host| host.site).collect(),
+            demand: vec![0; count],
+            expected: vec![0; count],
+            held: vec![0; count],
+            count: vec![0; count],
+            leaving: vec![0; count],
+            coming: vec![0; count],
+            over: vec![false; count],
+            draw: vec![super::Draw::default(); count],
+        }
+    }
+
+    pub(super) fn is_migrating(&self, host: HostId) -> bool {
+        self.leaving[host.index()] + self.coming[host.index()] > 0
+    }
+}
+
+impl Vms {
+    pub(super) fn new(setup: &Setup) -> Self {
+        let count = setup.vms.len();
+        Self {
+            host: setup.vms.iter().map(|vm| vm.host.0).collect(),
+            demand: setup.vms.iter().map(|vm| vm.cpu).collect(),
+            memory: setup.vms.iter().map(|vm| vm.memory).collect(),
+            dirty: setup.vms.iter().map(|vm| vm.dirty as f32).collect(),
+            migration: vec![NONE; count],
+            moved: vec![f64::NEG_INFINITY; count],
+            asked: vec![0.0; count],
+            asked_at: vec![0.0; count],
+            lost: vec![0.0; count],
+        }
+    }
+
+    /// Milli-core-seconds that a VM has asked for.
+    pub(super) fn asked_until(&self, vm: VmId, now: f64) -> f64 {
+        let vm = vm.index();
+        self.asked[vm] + f64::from(self.demand[vm]) * (now - self.asked_at[vm])
+    }
+}

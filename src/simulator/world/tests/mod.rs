@@ -1,0 +1,5 @@
+//! The world against what VMPlaceS has recorded, and by itself.
+
+mod chaos;
+mod replay;
+mod transfers;
