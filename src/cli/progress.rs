@@ -56,7 +56,8 @@ impl Drop for Progress {
     }
 }
 
-fn draw(line: &str) {
+/// Shows a line in place of the one before.
+pub(crate) fn draw(line: &str) {
     // A terminal of width 0 does not tell.
     let told = crossterm::terminal::size().ok().filter(|(columns, _)| *columns > 0);
     let width = told.map_or(80, |(columns, _)| usize::from(columns).max(20));

@@ -118,7 +118,7 @@ fn is_of_bounds(plan: &Plan) -> bool {
 }
 
 /// The first interrupt asks for the best plan so far; the next one ends the process as if nobody listened.
-fn stop_on_interrupt(stop: &Stop) -> Result<(), Failure> {
+pub(crate) fn stop_on_interrupt(stop: &Stop) -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let failed = |error: std::io::Error| Failure::new(format!("cannot listen to signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;

@@ -19,6 +19,7 @@
 
 pub mod decision;
 pub mod engine;
+pub mod experiment;
 pub mod ids;
 pub mod injector;
 pub mod java;
@@ -26,5 +27,6 @@ pub mod measures;
 mod queue;
 mod random;
 pub mod strategies;
-pub mod vmplaces;
+#[cfg(test)]
+mod vmplaces;
 pub mod world;

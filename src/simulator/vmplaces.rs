@@ -6,21 +6,21 @@ use super::injector::{Injector, Loads, Unordered, placement};
 use super::world::{HostSetup, Links, MIB, MigrationModel, Power, Setup, VmSetup};
 
 /// Milli-cores of one unit of VMPlaceS, which is a hundredth of a core.
-pub const UNIT: u32 = 10;
+pub(super) const UNIT: u32 = 10;
 /// Of a link's bandwidth, what transfers get: the rest is overhead in SimGrid's model of TCP.
-pub const LINK_SHARE: f64 = 0.97;
+pub(super) const LINK_SHARE: f64 = 0.97;
 /// Bytes a second of a network card.
-pub const NIC: f64 = 125e6;
+pub(super) const NIC: f64 = 125e6;
 /// Bytes a second of one migration.
-pub const MIGRATION_LIMIT: f64 = 112.0 * MIB;
+pub(super) const MIGRATION_LIMIT: f64 = 112.0 * MIB;
 /// Seconds in which a VM is switched over, measured from 62 migrations of a public trace.
-pub const SWITCH_S: f64 = 0.036;
+pub(super) const SWITCH_S: f64 = 0.036;
 
 /// Hosts of so many units of CPU, each with as many VMs, which need nothing at the start.
 ///
 /// # Errors
 /// The order of so many hosts is not known.
-pub fn setup(hosts: u32, vms: u32, capacity: u32, seed: u64) -> Result<Setup, Unordered> {
+pub(super) fn setup(hosts: u32, vms: u32, capacity: u32, seed: u64) -> Result<Setup, Unordered> {
     let host = HostSetup { cpu: capacity * UNIT, memory: 32_384, power: 0, site: 0 };
     let seats = placement(hosts, vms, seed)?;
     let vm = |seat: &super::injector::Seat| VmSetup {
@@ -47,7 +47,7 @@ pub fn setup(hosts: u32, vms: u32, capacity: u32, seed: u64) -> Result<Setup, Un
 ///
 /// # Errors
 /// The order of so many VMs is not known.
-pub fn story(vms: u32, until: f64, loads: Loads) -> Result<Story, Unordered> {
+pub(super) fn story(vms: u32, until: f64, loads: Loads) -> Result<Story, Unordered> {
     let demands = Injector::new(vms, until, loads)?;
     let demands =
         demands.map(|change| Demand { time: change.time, vm: VmId(change.vm), cpu: change.load * UNIT });

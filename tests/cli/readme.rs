@@ -132,7 +132,7 @@ fn every_command_of_the_documentation_works() {
     let server = Server::start(state.path(), QUIET);
     let _agents = Agents::start(&server, SMALL);
     let folder = tempfile::tempdir().unwrap();
-    for name in ["docs", "deploy"] {
+    for name in ["docs", "deploy", "experiments"] {
         std::os::unix::fs::symlink(in_root(name), folder.path().join(name)).unwrap();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,6 +1,6 @@
 //! `dvms simulate`.
 
-use super::command::run;
+use super::command::{in_root, run};
 use sha2::{Digest, Sha256};
 
 fn sha256(text: &str) -> String {
@@ -54,4 +54,99 @@ fn options_of_the_injector_that_make_no_sense_are_refused() {
         let done = run(&[&["simulate", "injector"], &arguments[..]].concat()).expect(2);
         assert!(done.stderr.contains(arguments[0]), "{}", done.stderr);
     }
+}
+
+/// An experiment of some seconds' work at most, in a folder of its own.
+fn small(folder: &std::path::Path) -> String {
+    let path = folder.join("small.toml");
+    let text = "title = \"Small\"\nseconds = 700\n[hosts]\ncount = 16\ncpu = 6500\n[[run]]\nstrategy = \"none\"\n\
+                [[run]]\nname = \"each-half-minute\"\nstrategy = \"centralised\"\n";
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_experiment_is_run_and_its_runs_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, csv) = (small(folder.path()), folder.path().join("figures"));
+    let done = run(&["simulate", &file, "--csv", csv.to_str().unwrap()]).expect(0);
+    assert!(done.stdout.starts_with("Small\n16 hosts, 160 VMs, 12 min, seed 23\n"), "{}", done.stdout);
+    assert!(done.stdout.contains("\neach-half-minute "), "{}", done.stdout);
+    assert!(done.stderr.is_empty(), "nobody looks, nothing is shown: {}", done.stderr);
+    let series = std::fs::read_to_string(csv.join("none-series.csv")).unwrap();
+    assert!(series.starts_with("time_s,load,over,") && series.lines().count() == 71, "{series}");
+    let violations = std::fs::read_to_string(csv.join("each-half-minute-violations.csv")).unwrap();
+    assert!(violations.starts_with("host,began,ended,detected,cause\n") && violations.contains(",load\n"));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_report_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = small(folder.path());
+    let tell = |more: &[&str]| run(&[&["simulate", &file, "--output", "json"], more].concat()).expect(0);
+    let (first, again) = (tell(&[]), tell(&[]));
+    assert_eq!(first.stdout, again.stdout);
+    let (report, other) = (first.json(), tell(&["--seed", "7", "--run", "none", "--seconds", "650"]).json());
+    assert_eq!(report["experiment"]["hosts"]["count"], 16);
+    assert_eq!(report["runs"][1]["name"], "each-half-minute");
+    assert_eq!(report["experiment"]["runs"][1]["strategy"], "centralised");
+    assert!(report["runs"][0]["violations"]["all"]["total"].as_f64().unwrap() > 0.0);
+    assert_eq!(other["runs"].as_array().unwrap().len(), 1);
+    assert_eq!((&other["experiment"]["seed"], &other["runs"][0]["seconds"]), (&7.into(), &650.0.into()));
+    assert_ne!(report["runs"][0]["events"], other["runs"][0]["events"]);
+}
+
+#[test]
+fn a_bad_experiment_is_refused_with_line_and_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.toml");
+    std::fs::write(&path, "[hosts]\ncount = 0\n[[run]]\nstrategy = \"drs\"\n").unwrap();
+    let done = run(&["simulate", path.to_str().unwrap()]).expect(2);
+    assert!(
+        done.stderr.contains("line 2: hosts.count: must be between 1 and 1000000, not 0"),
+        "{}",
+        done.stderr
+    );
+    std::fs::write(&path, "[[run]]\nstrategy = \"magic\"\n").unwrap();
+    let done = run(&["simulate", path.to_str().unwrap(), "--output", "json"]).expect(2);
+    let told: serde_json::Value = serde_json::from_str(&done.stderr).unwrap();
+    assert_eq!(told["error"]["faults"][0]["line"], 2);
+    let done = run(&["simulate", &small(folder.path()), "--run", "x"]).expect(2);
+    assert!(done.stderr.contains("x is no run; there are none, each-half-minute"), "{}", done.stderr);
+    assert!(run(&["simulate", "no-such-file.toml"]).expect(2).stderr.contains("no-such-file.toml"));
+    run(&["simulate"]).expect(2);
+}
+
+/// What is in the repository can be read and begun.
+#[test]
+fn the_experiments_of_the_repository_run() {
+    let mut files: Vec<_> =
+        std::fs::read_dir(in_root("experiments")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "toml")) {
+        let done = run(&["simulate", file.to_str().unwrap(), "--seconds", "1"]).expect(0);
+        assert!(done.stdout.contains("VIOLATIONS"), "{}", done.stdout);
+    }
+}
+
+#[test]
+fn an_interrupt_ends_a_run_with_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.toml");
+    std::fs::write(&path, "seconds = 1e8\n[[run]]\nstrategy = \"none\"\n[[run]]\nstrategy = \"drs\"\n")
+        .unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dvms"));
+    command.args(["simulate", path.to_str().unwrap(), "--output", "json"]);
+    let child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    // It listens from before its first event on; this is long enough to get there.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let runs = told["runs"].as_array().unwrap();
+    assert_eq!((runs.len(), &runs[0]["complete"]), (1, &false.into()));
+    assert!(runs[0]["events"].as_u64().unwrap() > 0);
 }

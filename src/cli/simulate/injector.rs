@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
     down: f64,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= 1e9 => Ok(seconds),
         _ => Err("it is a number of seconds above 0, at most 1000000000".to_owned()),

@@ -1,17 +1,36 @@
 //! `dvms simulate`: the laboratory.
 
+mod experiment;
 mod injector;
+mod show;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use clap::Subcommand;
 
-/// Simulates whole infrastructures in virtual time
+/// Simulates whole infrastructures in virtual time, and compares strategies on them
 #[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "\
+What an experiment file may say is in docs/EXPERIMENTS.md. The same file, seed and version give the
+same report, byte for byte, unless computing is to take what it takes on this machine.
+
+Exit status: 0 done; 2 the file cannot be used; 1 interrupted, with what was there by then, or
+anything else.
+
+Examples:
+  dvms simulate experiments/calibration.toml
+  dvms simulate experiments/calibration.toml --run centralised --seed 7 --output json
+  dvms simulate experiments/calibration.toml --csv figures"
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    experiment: experiment::Given,
 }
 
 #[derive(Debug, Subcommand)]
@@ -21,6 +40,7 @@ enum Command {
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure> {
     match &arguments.command {
-        Command::Injector(arguments) => injector::run(arguments, output),
+        Some(Command::Injector(arguments)) => injector::run(arguments, output),
+        None => experiment::run(&arguments.experiment, output),
     }
 }

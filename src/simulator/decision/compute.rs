@@ -6,11 +6,11 @@ use crate::simulator::measures::Verdict;
 /// How much there was to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Effort {
-    /// Hosts that were given to whoever computes.
+    /// Hosts that the solver was given; 0 where it was not asked.
     pub hosts: u64,
-    /// VMs that were.
+    /// VMs that it was given.
     pub vms: u64,
-    /// Units of the solver's work: things tried.
+    /// Things tried: units of the solver's work, or steps of a simple rule.
     pub work: u64,
 }
 
@@ -32,10 +32,10 @@ pub enum Compute {
 }
 
 // Measured as docs/EXPERIMENTS.md says.
-const CALL_S: f64 = 0.0005;
-const HOST_S: f64 = 4.0e-6;
-const VM_S: f64 = 6.0e-6;
-const WORK_S: f64 = 60.0e-9;
+const CALL_S: f64 = 0.0003;
+const HOST_S: f64 = 9.0e-6;
+const VM_S: f64 = 15.0e-6;
+const WORK_S: f64 = 5.0e-9;
 
 impl Compute {
     /// Seconds of a decision that took `measured` seconds here.

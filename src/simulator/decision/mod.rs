@@ -1,8 +1,12 @@
 //! How something is decided, apart from who decides on what: strategies that are compared can share it.
 
+#[cfg(test)]
+mod calibration;
 mod compute;
 mod repair;
 mod stopwatch;
+#[cfg(test)]
+mod tests;
 
 pub use compute::{Compute, Effort};
 pub use repair::{Repair, repair};

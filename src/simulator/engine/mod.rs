@@ -284,6 +284,12 @@ impl<S: Strategy> Simulation<S> {
         &self.context
     }
 
+    /// The strategy as it is now.
+    #[must_use]
+    pub fn strategy(&self) -> &S {
+        &self.strategy
+    }
+
     /// What happened so far.
     #[must_use]
     pub fn events(&self) -> u64 {

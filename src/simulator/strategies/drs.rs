@@ -10,9 +10,11 @@ use crate::simulator::decision::{Decision, Effort, Move};
 use crate::simulator::engine::{Context, Ordering, Outcome, Strategy, View, ViewVm};
 use crate::simulator::ids::{Agent, HostId};
 use crate::simulator::measures::Verdict;
+use serde::{Deserialize, Serialize};
 
 /// How it works.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Evening {
     /// Seconds between two looks.
     pub period_s: f64,
@@ -126,7 +128,7 @@ pub fn even_out(view: &View, how: Evening) -> Decision {
         moves.push(Move { vm: vm.id, from, to, after: Vec::new() });
     }
     let verdict = if moves.is_empty() { Verdict::Nothing } else { Verdict::Plan };
-    let effort = Effort { hosts: view.hosts.len() as u64, vms: view.vms.len() as u64, work };
+    let effort = Effort { work: work + view.vms.len() as u64, ..Effort::default() };
     Decision { verdict, moves, effort }
 }
 

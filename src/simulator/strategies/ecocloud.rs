@@ -12,9 +12,11 @@ use crate::simulator::engine::{Context, Outcome, Strategy, ViewVm};
 use crate::simulator::ids::{Agent, HostId};
 use crate::simulator::measures::VM_BYTES;
 use crate::simulator::world::HostNow;
+use serde::{Deserialize, Serialize};
 
 /// How it works.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Trials {
     /// Seconds between two trials of a host.
     pub period_s: f64,

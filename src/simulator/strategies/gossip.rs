@@ -11,9 +11,11 @@ use crate::simulator::engine::{Context, Ordering, Outcome, Strategy, ViewVm};
 use crate::simulator::ids::{Agent, HostId};
 use crate::simulator::measures::{HOST_BYTES, VM_BYTES};
 use crate::simulator::world::HostNow;
+use serde::{Deserialize, Serialize};
 
 /// How it works.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Gossiping {
     /// Seconds between two rounds of a host.
     pub period_s: f64,

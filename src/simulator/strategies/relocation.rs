@@ -41,7 +41,7 @@ pub fn relocate(view: &View, fill: f64) -> Decision {
         (_, true) => Verdict::NoPlan,
         (_, false) => Verdict::Plan,
     };
-    let effort = Effort { hosts: view.hosts.len() as u64, vms: view.vms.len() as u64, work };
+    let effort = Effort { work: work + view.vms.len() as u64, ..Effort::default() };
     Decision { verdict, moves, effort }
 }
 

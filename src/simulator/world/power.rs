@@ -1,6 +1,6 @@
 //! What a host draws by its use of CPU.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Watts of a host.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +21,7 @@ pub struct Draw {
 }
 
 /// Known machines, by their results of `SPECpower_ssj2008`, watts at 0, 10, …, 100 %, as `CloudSim` has them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Machine {
     /// HP `ProLiant` ML110 G4 (Xeon 3040).

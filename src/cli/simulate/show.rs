@@ -1,0 +1,225 @@
+//! Reports for people.
+
+use crate::cli::bars::bar;
+use crate::cli::format::{count, duration, figure, seconds};
+use crate::cli::paint::Tone;
+use crate::cli::table::{Column, Look, Table};
+use crate::simulator::experiment::{Measured, Progress, Report};
+use crate::simulator::measures::Spread;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The runs beside each other, and how fast that was.
+pub(super) fn text(look: Look, report: &Report, took: Duration) -> String {
+    let it = &report.experiment;
+    let mut text = String::new();
+    if !it.title.is_empty() {
+        let _ = writeln!(text, "{}", look.paint.tone(Tone::Strong, &crate::cli::format::safe(&it.title)));
+    }
+    let (hosts, vms) = (count(it.hosts.count as usize, "host"), count(it.vms.count as usize, "VM"));
+    let _ = writeln!(text, "{hosts}, {vms}, {}, seed {}\n", seconds(it.seconds), it.seed);
+    text += &violations(look, &report.runs);
+    text.push('\n');
+    text += &rounds(look, &report.runs);
+    text.push('\n');
+    text += &costs(look, &report.runs);
+    for run in report.runs.iter().filter(|run| !run.complete) {
+        let note = format!(
+            "{} was interrupted after {}; its figures are up to then",
+            run.name,
+            seconds(run.seconds)
+        );
+        let _ = writeln!(text, "\n{} {note}.", look.paint.tone(Tone::Warning, "Note:"));
+    }
+    let missing = it.runs.len() - report.runs.len();
+    if missing > 0 {
+        let _ = writeln!(
+            text,
+            "\n{} {} not begun.",
+            look.paint.tone(Tone::Warning, "Note:"),
+            count(missing, "run")
+        );
+    }
+    let _ = writeln!(text, "\n{}", look.paint.tone(Tone::Faint, &speed(report, took)));
+    text
+}
+
+/// Mean and deviation: `24.4 ± 10.0`.
+fn spread(it: &Spread) -> String {
+    if it.count == 0 { "-".to_owned() } else { format!("{:.2} ± {:.2}", it.mean, it.sd) }
+}
+
+fn violations(look: Look, runs: &[Measured]) -> String {
+    let columns = [
+        Column::Left("RUN"),
+        Column::Right("VIOLATIONS"),
+        Column::Right("OF ARRIVALS"),
+        Column::Right("HOST-S"),
+        Column::Right("EACH, S"),
+        Column::Right("UNTIL KNOWN, S"),
+        Column::Right("KNOWN, S"),
+    ];
+    let mut table = Table::new(look, &columns);
+    for run in runs {
+        let it = &run.violations;
+        table.row([
+            run.name.clone(),
+            it.all.count.to_string(),
+            it.by_arrival.count.to_string(),
+            format!("{:.1}", it.all.total),
+            spread(&it.all),
+            spread(&it.to_detect),
+            spread(&it.detected),
+        ]);
+    }
+    table.render()
+}
+
+fn rounds(look: Look, runs: &[Measured]) -> String {
+    let columns = [
+        Column::Left("RUN"),
+        Column::Right("PLANS"),
+        Column::Right("NO PLAN"),
+        Column::Right("NOTHING TO DO"),
+        Column::Right("HOSTS"),
+        Column::Right("COMPUTE, S"),
+        Column::Right("APPLY, S"),
+        Column::Right("MIGRATIONS"),
+        Column::Right("EACH, S"),
+        Column::Right("FAILED"),
+        Column::Right("PING-PONG"),
+    ];
+    let mut table = Table::new(look, &columns);
+    for run in runs {
+        let (rounds, moves) = (&run.rounds, &run.migrations);
+        let hosts = if rounds.partition.count == 0 { "-".to_owned() } else { figure(rounds.partition.mean) };
+        table.row([
+            run.name.clone(),
+            rounds.plan.count.to_string(),
+            rounds.no_plan.count.to_string(),
+            rounds.nothing.count.to_string(),
+            hosts,
+            spread(&rounds.plan),
+            spread(&rounds.apply),
+            moves.done.count.to_string(),
+            spread(&moves.done),
+            moves.failed.to_string(),
+            moves.ping_pong.to_string(),
+        ]);
+    }
+    table.render()
+}
+
+fn costs(look: Look, runs: &[Measured]) -> String {
+    let columns = [
+        Column::Left("RUN"),
+        Column::Right("ACTIVE HOSTS"),
+        Column::Right("KWH"),
+        Column::Right("SLATAH"),
+        Column::Right("PDM"),
+        Column::Right("SLAV"),
+        Column::Right("ESV"),
+        Column::Right("LOST VM-S"),
+        Column::Right("MESSAGES"),
+        Column::Right("MIB"),
+        Column::Right("AT THE BUSIEST"),
+    ];
+    let mut table = Table::new(look, &columns);
+    for run in runs {
+        let (usage, traffic) = (&run.usage, &run.traffic);
+        table.row([
+            run.name.clone(),
+            figure(usage.active_hosts),
+            figure(usage.energy_kwh),
+            format!("{:.3} %", usage.slatah * 100.0),
+            format!("{:.4} %", run.pdm * 100.0),
+            format!("{:.3e}", run.slav),
+            format!("{:.3e}", run.esv),
+            figure(usage.lost_vm_s),
+            traffic.messages.to_string(),
+            figure(traffic.bytes as f64 / 1_048_576.0),
+            traffic.busiest_messages.to_string(),
+        ]);
+    }
+    table.render()
+}
+
+fn speed(report: &Report, took: Duration) -> String {
+    let events: u64 = report.runs.iter().map(|run| run.events).sum();
+    let simulated: f64 = report.runs.iter().map(|run| run.seconds).sum();
+    let host_hours = simulated / 3600.0 * f64::from(report.experiment.hosts.count);
+    let a_second = |amount: f64| figure((amount / took.as_secs_f64().max(1e-9)).round());
+    format!(
+        "{events} events in {}: {} events and {} host-hours a second",
+        duration(took),
+        a_second(events as f64),
+        a_second(host_hours)
+    )
+}
+
+/// How far a run is, in a line.
+pub(super) fn progress(name: &str, until: f64, took: Duration, it: &Progress) -> String {
+    let speed = it.now / took.as_secs_f64().max(1e-9);
+    format!(
+        "{name} {} {} of {} at {}×: {} over, {}, {}",
+        bar(it.now / until, 20),
+        seconds(it.now.floor()),
+        seconds(until),
+        figure(speed.round()),
+        it.over,
+        count(it.violations, "violation"),
+        count(it.migrations as usize, "migration"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::experiment::{Experiment, run};
+
+    fn sample(complete: bool) -> Report {
+        let text = "title = 'A test'\nseconds = 700\n[hosts]\ncount = 32\ncpu = 6500\n[[run]]\nstrategy = 'none'\n\
+                    [[run]]\nstrategy = 'centralised'\n";
+        let experiment = Experiment::from_toml(text).unwrap();
+        let runs = experiment.runs.iter().map(|it| run(&experiment, it, &mut |_| true).unwrap()).collect();
+        let mut report = Report { version: "1".to_owned(), experiment, runs };
+        if !complete {
+            report.runs.pop();
+            report.runs[0].complete = false;
+        }
+        report
+    }
+
+    #[test]
+    fn runs_are_beside_each_other_with_their_speed() {
+        let text = text(Look::PLAIN, &sample(true), Duration::from_millis(500));
+        assert!(text.starts_with("A test\n32 hosts, 320 VMs, 12 min, seed 23\n"), "{text}");
+        for heading in ["UNTIL KNOWN, S", "PING-PONG", "SLATAH"] {
+            let at = text.lines().position(|line| line.contains(heading)).unwrap();
+            let names: Vec<_> =
+                text.lines().skip(at + 1).take(2).map(|line| line.split(' ').next()).collect();
+            assert_eq!(names, [Some("none"), Some("centralised")], "{text}");
+        }
+        assert!(text.ends_with("host-hours a second\n") && text.contains(" events in 0.5 s: "), "{text}");
+    }
+
+    #[test]
+    fn what_was_interrupted_is_told() {
+        let text = text(Look::PLAIN, &sample(false), Duration::from_secs(1));
+        assert!(
+            text.contains("Note: none was interrupted after 12 min; its figures are up to then."),
+            "{text}"
+        );
+        assert!(text.contains("Note: 1 run not begun."), "{text}");
+    }
+
+    #[test]
+    fn a_line_tells_how_far_it_is() {
+        let it = Progress { now: 900.4, events: 5, over: 2, violations: 7, migrations: 1 };
+        let line = progress("drs", 1800.0, Duration::from_millis(450), &it);
+        assert_eq!(
+            line,
+            "drs ██████████·········· 15 min of 30 min at 2001×: 2 over, 7 violations, 1 migration"
+        );
+    }
+}

@@ -1,0 +1,54 @@
+//! Experiments: a file says what there is, what happens and which strategies are compared; a report says what came out.
+
+mod choice;
+mod read;
+mod report;
+mod run;
+mod sections;
+#[cfg(test)]
+mod tests;
+
+pub use choice::{Choice, Run};
+pub use read::Fault;
+pub use report::{Measured, Report};
+pub use run::{Progress, run};
+pub use sections::{Computing, Crashing, Hosts, Load, Network, Vms};
+
+use serde::Serialize;
+
+/// An experiment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Experiment {
+    /// What it is about.
+    pub title: String,
+    /// Of all randomness that is not said to have a seed of its own.
+    pub seed: u64,
+    /// When it ends.
+    pub seconds: f64,
+    /// Seconds between two samples of the time series.
+    pub sample_s: f64,
+    /// The hosts.
+    pub hosts: Hosts,
+    /// The VMs.
+    pub vms: Vms,
+    /// Links, messages and migrations.
+    pub network: Network,
+    /// What VMs need.
+    pub load: Load,
+    /// Hosts that crash; `None` = none does.
+    pub faults: Option<Crashing>,
+    /// What computing takes.
+    pub compute: Computing,
+    /// What is compared.
+    pub runs: Vec<Run>,
+}
+
+impl Experiment {
+    /// Reads and validates TOML text.
+    ///
+    /// # Errors
+    /// Every fault of the text, in order of lines.
+    pub fn from_toml(text: &str) -> Result<Self, Vec<Fault>> {
+        read::experiment(text)
+    }
+}

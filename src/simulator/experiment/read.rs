@@ -1,0 +1,274 @@
+//! From TOML text to an experiment. Each key is read for itself, so that one fault does not hide the next.
+
+use super::choice::NAMES;
+use super::{Choice, Computing, Crashing, Experiment, Hosts, Load, Network, Run, Vms};
+use serde::de::DeserializeOwned;
+use std::fmt;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+const SECTIONS: &str = "title, seed, seconds, sample_s, hosts, vms, network, load, faults, compute, run";
+const LONGEST_S: f64 = 1e8;
+
+/// One fault of an experiment file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// From 1; `None` where a default is at fault.
+    pub line: Option<usize>,
+    /// The setting, `hosts.count`; empty for a fault of syntax.
+    pub path: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        if self.path.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.path, self.message)
+        }
+    }
+}
+
+type Item<'t> = Spanned<DeValue<'t>>;
+
+/// Reads and validates.
+pub(super) fn experiment(text: &str) -> Result<Experiment, Vec<Fault>> {
+    let mut reader = Reader { text, faults: Vec::new() };
+    let (document, syntax) = DeTable::parse_recoverable(text);
+    for error in &syntax {
+        reader.refuse("", error, 0);
+    }
+    if !syntax.is_empty() {
+        return Err(reader.faults);
+    }
+    let mut it = Experiment {
+        title: String::new(),
+        seed: 23,
+        seconds: 1800.0,
+        sample_s: 10.0,
+        hosts: Hosts::default(),
+        vms: Vms::default(),
+        network: Network::default(),
+        load: Load::default(),
+        faults: None,
+        compute: Computing::default(),
+        runs: Vec::new(),
+    };
+    let mut counted = false;
+    for (key, value) in document.get_ref() {
+        match key.get_ref().as_ref() {
+            "title" => it.title = reader.value("title", value).unwrap_or_default(),
+            "seed" => it.seed = reader.value("seed", value).unwrap_or(it.seed),
+            "seconds" => it.seconds = reader.number("seconds", value).unwrap_or(it.seconds),
+            "sample_s" => it.sample_s = reader.number("sample_s", value).unwrap_or(it.sample_s),
+            "hosts" => it.hosts = reader.section("hosts", value),
+            "vms" => {
+                counted = value.get_ref().as_table().is_some_and(|table| table.contains_key("count"));
+                it.vms = reader.section("vms", value);
+            }
+            "network" => it.network = reader.section("network", value),
+            "load" => it.load = reader.section("load", value),
+            "faults" => it.faults = Some(reader.section::<Crashing>("faults", value)),
+            "compute" => it.compute = reader.value("compute", value).unwrap_or_default(),
+            "run" => it.runs = reader.runs(value),
+            unknown => {
+                let message = format!("there is no such setting; there are {SECTIONS}");
+                reader.fault(unknown, message, key.span().start);
+            }
+        }
+    }
+    if !counted {
+        it.vms.count = it.hosts.count.saturating_mul(10);
+    }
+    let mut faults = reader.faults;
+    // What could not be read is told; what follows from it is not.
+    if faults.is_empty() {
+        it.judge(&mut |path, message| {
+            faults.push(Fault { line: line_of(text, path), path: path.to_owned(), message });
+        });
+    }
+    faults.sort_by_key(|fault| fault.line);
+    if faults.is_empty() { Ok(it) } else { Err(faults) }
+}
+
+impl Experiment {
+    fn judge(&self, wrong: &mut super::sections::Wrong) {
+        if !(self.seconds > 0.0 && self.seconds <= LONGEST_S) {
+            wrong("seconds", format!("must be above 0, {LONGEST_S} at most"));
+        }
+        if !(self.sample_s > 0.0 && self.sample_s <= LONGEST_S) {
+            wrong("sample_s", format!("must be above 0, {LONGEST_S} at most"));
+        }
+        self.hosts.faults(wrong);
+        self.vms.faults(&self.hosts, wrong);
+        self.network.faults(wrong);
+        self.load.faults(wrong);
+        if let Some(faults) = &self.faults {
+            faults.faults(wrong);
+        }
+        self.compute.faults("compute", wrong);
+        if self.runs.is_empty() {
+            wrong("run", "there must be one at least, written [[run]]".to_owned());
+        }
+        for (i, run) in self.runs.iter().enumerate() {
+            let path = format!("run[{i}]");
+            run.choice.faults(&path, wrong);
+            if let Some(compute) = run.compute {
+                compute.faults(&format!("{path}.compute"), wrong);
+            }
+            let named = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if run.name.is_empty() || run.name.len() > 100 || !run.name.chars().all(named) {
+                let message =
+                    "must be letters, digits, '-', '_' and '.', as files are named after it".to_owned();
+                wrong(&format!("{path}.name"), message);
+            }
+            if self.runs[..i].iter().any(|other| other.name == run.name) {
+                wrong(&format!("{path}.name"), format!("{:?} is the name of another run, too", run.name));
+            }
+        }
+    }
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    faults: Vec<Fault>,
+}
+
+impl<'t> Reader<'t> {
+    fn fault(&mut self, path: &str, message: String, offset: usize) {
+        self.faults.push(Fault { line: Some(line_at(self.text, offset)), path: path.to_owned(), message });
+    }
+
+    fn refuse(&mut self, path: &str, error: &toml::de::Error, offset: usize) {
+        let offset = error.span().map_or(offset, |span| span.start);
+        self.fault(path, error.message().trim().to_owned(), offset);
+    }
+
+    fn value<T: DeserializeOwned>(&mut self, path: &str, value: &Item<'t>) -> Option<T> {
+        let read = serde_path_to_error::deserialize(toml::de::ValueDeserializer::from(value.clone()));
+        read.map_err(|error| {
+            let inner = error.path().to_string();
+            let path = if inner == "." { path.to_owned() } else { format!("{path}.{inner}") };
+            self.refuse(&path, error.inner(), value.span().start);
+        })
+        .ok()
+    }
+
+    /// A number, whole or not.
+    fn number(&mut self, path: &str, value: &Item<'t>) -> Option<f64> {
+        self.value(path, value)
+    }
+
+    /// A table whose keys all have defaults.
+    fn section<T: DeserializeOwned + Default>(&mut self, path: &str, value: &Item<'t>) -> T {
+        let DeValue::Table(table) = value.get_ref() else {
+            self.fault(path, format!("must be a table, written [{path}]"), value.span().start);
+            return T::default();
+        };
+        self.settings(path, table, value)
+    }
+
+    /// The same, of a table without those keys that were read before.
+    fn settings<T: DeserializeOwned + Default>(
+        &mut self,
+        path: &str,
+        table: &DeTable<'t>,
+        at: &Item<'t>,
+    ) -> T {
+        let mut good = DeTable::new();
+        for (key, value) in table {
+            let mut alone = DeTable::new();
+            alone.insert(key.clone(), value.clone());
+            let before = self.faults.len();
+            if self.value::<T>(path, &Spanned::new(at.span(), DeValue::Table(alone))).is_some() {
+                good.insert(key.clone(), value.clone());
+            } else if let Some(fault) = self.faults.get_mut(before).filter(|fault| fault.path == path) {
+                // A name that is not known is a fault of the table, which says too little.
+                fault.path = format!("{path}.{}", key.get_ref());
+                fault.line = Some(line_at(self.text, key.span().start));
+            }
+        }
+        self.value(path, &Spanned::new(at.span(), DeValue::Table(good))).unwrap_or_default()
+    }
+
+    fn runs(&mut self, value: &Item<'t>) -> Vec<Run> {
+        let DeValue::Array(items) = value.get_ref() else {
+            self.fault(
+                "run",
+                "must be a list of tables, each written [[run]]".to_owned(),
+                value.span().start,
+            );
+            return Vec::new();
+        };
+        let run = |(i, item): (usize, &Item<'t>)| self.run(&format!("run[{i}]"), item);
+        items.iter().enumerate().filter_map(run).collect()
+    }
+
+    fn run(&mut self, path: &str, item: &Item<'t>) -> Option<Run> {
+        let DeValue::Table(table) = item.get_ref() else {
+            self.fault(path, "must be a table, written [[run]]".to_owned(), item.span().start);
+            return None;
+        };
+        let mut rest = table.clone();
+        let mut take = |name: &str| rest.remove(name);
+        let (strategy, name, compute) = (take("strategy"), take("name"), take("compute"));
+        let Some(strategy) = strategy else {
+            self.fault(path, format!("says no strategy; there are {NAMES}"), item.span().start);
+            return None;
+        };
+        let chosen: String = self.value(&format!("{path}.strategy"), &strategy)?;
+        let choice = match chosen.as_str() {
+            "none" => {
+                self.settings::<NoSettings>(path, &rest, item);
+                Choice::None
+            }
+            "centralised" => Choice::Centralised(self.settings(path, &rest, item)),
+            "hierarchical" => Choice::Hierarchical(self.settings(path, &rest, item)),
+            "dvms-classic" => Choice::DvmsClassic(self.settings(path, &rest, item)),
+            "drs" => Choice::Drs(self.settings(path, &rest, item)),
+            "gossip" => Choice::Gossip(self.settings(path, &rest, item)),
+            "ecocloud" => Choice::Ecocloud(self.settings(path, &rest, item)),
+            unknown => {
+                let message = format!("there is no strategy {unknown:?}; there are {NAMES}");
+                self.fault(&format!("{path}.strategy"), message, strategy.span().start);
+                return None;
+            }
+        };
+        let name = name.and_then(|name| self.value(&format!("{path}.name"), &name)).unwrap_or(chosen);
+        let compute = compute.and_then(|compute| self.value(&format!("{path}.compute"), &compute));
+        Some(Run { name, choice, compute })
+    }
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct NoSettings {}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    text.as_bytes()[..offset.min(text.len())].split(|byte| *byte == b'\n').count()
+}
+
+/// The line of a setting by its path (`hosts.count`, `run[2].period_s`), or of the innermost thing of it that is there.
+fn line_of(text: &str, path: &str) -> Option<usize> {
+    let document = DeTable::parse(text).ok()?;
+    let mut steps = path.split(['.', '[']).map(|step| step.trim_end_matches(']'));
+    let (key, mut value) = document.get_ref().get_key_value(steps.next()?)?;
+    let mut place = key.span().start;
+    for step in steps {
+        let next = match (value.get_ref(), step.parse::<usize>()) {
+            (DeValue::Array(items), Ok(i)) => items.get(i).map(|item| (item.span().start, item)),
+            (DeValue::Table(table), _) => {
+                table.get_key_value(step).map(|(key, item)| (key.span().start, item))
+            }
+            _ => None,
+        };
+        let Some((start, item)) = next else { break };
+        (place, value) = (start, item);
+    }
+    Some(line_at(text, place))
+}

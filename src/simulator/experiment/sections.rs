@@ -1,0 +1,250 @@
+//! The sections of an experiment file. What is not said is as in VMPlaceS.
+
+use crate::simulator::decision::Compute;
+use crate::simulator::world::Machine;
+use serde::{Deserialize, Serialize};
+
+/// Tells a fault: the setting, and what is wrong.
+pub(super) type Wrong<'w> = dyn FnMut(&str, String) + 'w;
+
+/// Tells where a figure is not within bounds.
+pub(super) fn within(value: f64, low: f64, high: f64, path: &str, wrong: &mut Wrong) {
+    if !(low..=high).contains(&value) {
+        wrong(path, format!("must be between {low} and {high}, not {value}"));
+    }
+}
+
+/// The hosts; all are of one kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hosts {
+    /// How many.
+    pub count: u32,
+    /// Milli-cores of each.
+    pub cpu: u32,
+    /// MiB of each.
+    pub memory: u32,
+    /// Watts without load.
+    pub idle_w: f64,
+    /// Watts with all of its CPU in use.
+    pub peak_w: f64,
+    /// Watts when it is off.
+    pub off_w: f64,
+    /// A machine whose measured watts are taken instead.
+    pub machine: Option<Machine>,
+    /// Over how many sites they are spread, evenly, in order.
+    pub sites: u16,
+    /// Seconds until one that is switched on runs.
+    pub boot_s: f64,
+}
+
+impl Default for Hosts {
+    fn default() -> Self {
+        Self {
+            count: 64,
+            cpu: 7000,
+            memory: 32_384,
+            idle_w: 110.0,
+            peak_w: 200.0,
+            off_w: 10.0,
+            machine: None,
+            sites: 1,
+            boot_s: 120.0,
+        }
+    }
+}
+
+impl Hosts {
+    pub(super) fn faults(&self, wrong: &mut Wrong) {
+        within(f64::from(self.count), 1.0, 1e6, "hosts.count", wrong);
+        within(f64::from(self.cpu), 1.0, 1e8, "hosts.cpu", wrong);
+        within(f64::from(self.memory), 1.0, 1e9, "hosts.memory", wrong);
+        within(self.idle_w, 0.0, 1e5, "hosts.idle_w", wrong);
+        within(self.peak_w, self.idle_w, 1e5, "hosts.peak_w", wrong);
+        within(self.off_w, 0.0, 1e5, "hosts.off_w", wrong);
+        within(f64::from(self.sites), 1.0, f64::from(self.count.clamp(1, 1000)), "hosts.sites", wrong);
+        within(self.boot_s, 0.0, 1e5, "hosts.boot_s", wrong);
+    }
+}
+
+/// The VMs; all are of one size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Vms {
+    /// How many; at least one a host.
+    pub count: u32,
+    /// MiB of each.
+    pub memory: u32,
+}
+
+impl Default for Vms {
+    fn default() -> Self {
+        Self { count: 640, memory: 1024 }
+    }
+}
+
+impl Vms {
+    pub(super) fn faults(&self, hosts: &Hosts, wrong: &mut Wrong) {
+        within(f64::from(self.count), 1.0, 2e7, "vms.count", wrong);
+        within(f64::from(self.memory), 1.0, 1e8, "vms.memory", wrong);
+        let each = u64::from(self.count.div_ceil(hosts.count.max(1)));
+        let memory = each * u64::from(self.memory);
+        if memory > u64::from(hosts.memory) {
+            let have = hosts.memory;
+            wrong("vms.memory", format!("{each} VMs on a host need {memory} MiB, but it has {have}"));
+        }
+    }
+}
+
+/// Links, messages and migrations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Network {
+    /// MB/s (10⁶ bytes) that a host can send, and receive.
+    pub nic_mb_s: f64,
+    /// MB/s that a site can send to others, and receive; absent = any amount.
+    pub site_mb_s: Option<f64>,
+    /// MB/s that all migrations share; absent = any amount.
+    pub backbone_mb_s: Option<f64>,
+    /// Of each link, what transfers get.
+    pub link_share: f64,
+    /// MiB/s that one migration can use.
+    pub migration_mib_s: f64,
+    /// Seconds in which a VM is switched over.
+    pub switch_s: f64,
+    /// Whether the VMs of a host share one core, so that each writes less memory where there are many.
+    pub shared_core: bool,
+    /// Milliseconds that a message takes within a site.
+    pub latency_ms: f64,
+    /// Milliseconds that a message takes between sites.
+    pub wan_latency_ms: f64,
+    /// A message takes up to this share of its time longer.
+    pub jitter: f64,
+    /// Share of messages that are lost.
+    pub loss: f64,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            nic_mb_s: 125.0,
+            site_mb_s: None,
+            backbone_mb_s: None,
+            link_share: 0.97,
+            migration_mib_s: 112.0,
+            switch_s: 0.036,
+            shared_core: true,
+            latency_ms: 0.6,
+            wan_latency_ms: 10.0,
+            jitter: 0.0,
+            loss: 0.0,
+        }
+    }
+}
+
+impl Network {
+    pub(super) fn faults(&self, wrong: &mut Wrong) {
+        within(self.nic_mb_s, 1e-3, 1e6, "network.nic_mb_s", wrong);
+        within(self.site_mb_s.unwrap_or(1.0), 1e-3, 1e9, "network.site_mb_s", wrong);
+        within(self.backbone_mb_s.unwrap_or(1.0), 1e-3, 1e9, "network.backbone_mb_s", wrong);
+        within(self.link_share, 0.01, 1.0, "network.link_share", wrong);
+        within(self.migration_mib_s, 1e-3, 1e6, "network.migration_mib_s", wrong);
+        within(self.switch_s, 0.0, 60.0, "network.switch_s", wrong);
+        within(self.latency_ms, 0.0, 60_000.0, "network.latency_ms", wrong);
+        within(self.wan_latency_ms, 0.0, 60_000.0, "network.wan_latency_ms", wrong);
+        within(self.jitter, 0.0, 100.0, "network.jitter", wrong);
+        within(self.loss, 0.0, 1.0, "network.loss", wrong);
+    }
+}
+
+/// What VMs need: the injector of VMPlaceS.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Load {
+    /// Percent of a core.
+    pub mean: f64,
+    /// Percent of a core.
+    pub sd: f64,
+    /// Mean seconds between two changes of one VM.
+    pub period_s: f64,
+    /// Absent = that of the experiment.
+    pub seed: Option<u64>,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self { mean: 60.0, sd: 20.0, period_s: 300.0, seed: None }
+    }
+}
+
+impl Load {
+    pub(super) fn faults(&self, wrong: &mut Wrong) {
+        within(self.mean, 0.0, 100.0, "load.mean", wrong);
+        within(self.sd, 0.0, 1000.0, "load.sd", wrong);
+        within(self.period_s, 1e-3, 1e9, "load.period_s", wrong);
+    }
+}
+
+/// Hosts that crash.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Crashing {
+    /// Mean seconds between two crashes of one host.
+    pub crash_period_s: f64,
+    /// Seconds until it is up again.
+    pub down_s: f64,
+    /// Whether a host with a migration does not crash, as in VMPlaceS.
+    pub spare_migrating: bool,
+    /// Absent = that of the experiment.
+    pub seed: Option<u64>,
+}
+
+impl Default for Crashing {
+    fn default() -> Self {
+        Self { crash_period_s: 1_661_000.0, down_s: 300.0, spare_migrating: true, seed: None }
+    }
+}
+
+impl Crashing {
+    pub(super) fn faults(&self, wrong: &mut Wrong) {
+        within(self.crash_period_s, 1.0, 1e12, "faults.crash_period_s", wrong);
+        within(self.down_s, 0.0, 1e9, "faults.down_s", wrong);
+    }
+}
+
+/// What computing takes.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "model", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Computing {
+    /// By what there is to compute, with rates that were measured.
+    #[default]
+    Calibrated,
+    /// As long as it takes here and now; no two runs are the same.
+    Measured,
+    /// As long as is said.
+    Fixed {
+        /// Seconds where there is something to do.
+        plan_s: f64,
+        /// Seconds where there is nothing to do.
+        nothing_s: f64,
+    },
+}
+
+impl Computing {
+    pub(super) fn faults(self, path: &str, wrong: &mut Wrong) {
+        if let Self::Fixed { plan_s, nothing_s } = self {
+            within(plan_s, 0.0, 1e6, &format!("{path}.plan_s"), wrong);
+            within(nothing_s, 0.0, 1e6, &format!("{path}.nothing_s"), wrong);
+        }
+    }
+}
+
+impl From<Computing> for Compute {
+    fn from(computing: Computing) -> Self {
+        match computing {
+            Computing::Calibrated => Self::Calibrated,
+            Computing::Measured => Self::Measured,
+            Computing::Fixed { plan_s, nothing_s } => Self::Fixed { plan_s, nothing_s },
+        }
+    }
+}

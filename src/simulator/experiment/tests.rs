@@ -1,0 +1,130 @@
+//! Files, and short runs whose figures are known.
+
+use super::*;
+
+fn faults(text: &str) -> Vec<(usize, String, String)> {
+    let faults = Experiment::from_toml(text).unwrap_err();
+    faults.into_iter().map(|it| (it.line.unwrap_or(0), it.path, it.message)).collect()
+}
+
+#[test]
+fn what_is_not_said_is_as_in_vmplaces() {
+    let it = Experiment::from_toml("[[run]]\nstrategy = \"none\"\n").unwrap();
+    assert_eq!((it.seed, it.seconds, it.hosts.count, it.vms.count), (23, 1800.0, 64, 640));
+    assert_eq!((it.runs[0].name.as_str(), &it.runs[0].choice), ("none", &Choice::None));
+    let text = "seconds = 60\n[hosts]\ncount = 128\n[faults]\n[[run]]\nstrategy = \"centralised\"\nname = \"a\"\n\
+                compute = { model = \"fixed\", plan_s = 12, nothing_s = 0.1 }\nperiod_s = 5\n";
+    let it = Experiment::from_toml(text).unwrap();
+    assert_eq!((it.vms.count, it.faults), (1280, Some(Crashing::default())));
+    assert_eq!(it.runs[0].compute, Some(Computing::Fixed { plan_s: 12.0, nothing_s: 0.1 }));
+    assert!(matches!(&it.runs[0].choice, Choice::Centralised(how) if how.period_s == 5.0));
+}
+
+#[test]
+fn all_faults_of_a_file_are_told_with_line_and_reason() {
+    let text = "seconds = \"long\"\n[hosts]\ncount = -1\ncores = 8\n[[run]]\nstrategy = \"magic\"\n[[run]]\n\
+                strategy = \"drs\"\ntarget = \"x\"\n[[run]]\nname = \"y\"\n";
+    let told = faults(text);
+    let places: Vec<_> = told.iter().map(|(line, path, _)| (*line, path.as_str())).collect();
+    let expected = [
+        (1, "seconds"),
+        (3, "hosts.count"),
+        (4, "hosts.cores"),
+        (6, "run[0].strategy"),
+        (9, "run[1].target"),
+        (10, "run[2]"),
+    ];
+    assert_eq!(places, expected, "{told:?}");
+    assert!(told[3].2.contains("there is no strategy \"magic\"; there are none, centralised"));
+    assert!(told[5].2.contains("says no strategy"));
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused_where_they_are() {
+    for (text, line, path, says) in [
+        ("seconds = 0\n[[run]]\nstrategy = \"none\"", 1, "seconds", "above 0"),
+        ("[hosts]\n\nsites = 100\n[[run]]\nstrategy = \"none\"", 3, "hosts.sites", "between 1 and 64"),
+        ("[vms]\ncount = 10000\n[[run]]\nstrategy = \"none\"", 1, "vms.memory", "157 VMs on a host need"),
+        ("[[run]]\nstrategy = \"none\"\nperiod_s = 1", 3, "run[0].period_s", "unknown field"),
+        ("[[run]]\nstrategy = \"ecocloud\"\nhigh = 2.0", 3, "run[0].high", "between 0 and 0.999"),
+        ("[[run]]\nstrategy = \"none\"\n[[run]]\nstrategy = \"none\"", 3, "run[1].name", "another run"),
+        ("[[run]]\nstrategy = \"none\"\nname = \"a/b\"", 3, "run[0].name", "letters"),
+        ("title = 'x'\n", 0, "run", "one at least"),
+        ("hosts = 3\n[[run]]\nstrategy = \"none\"", 1, "hosts", "must be a table"),
+        ("worlds = 3\n[[run]]\nstrategy = \"none\"", 1, "worlds", "there are title, seed"),
+        ("[compute]\nmodel = \"quick\"\n[[run]]\nstrategy = \"none\"", 2, "compute.model", "quick"),
+        ("[[run]\n", 1, "", ""),
+    ] {
+        let told = faults(text);
+        let (at, name, message) = &told[0];
+        assert!(*at == line && name == path && message.contains(says), "{text}: {told:?}");
+    }
+}
+
+/// A short run of each strategy; what came of it must not change without a reason.
+#[test]
+fn short_runs_are_as_they_were() {
+    let text = |strategy: &str| {
+        format!(
+            "seconds = 900\n[hosts]\ncount = 32\ncpu = 6600\n[faults]\ncrash_period_s = 20000\n[network]\nloss = 0.01\n\
+             jitter = 0.2\n[[run]]\nstrategy = \"{strategy}\"\n"
+        )
+    };
+    let mut changed = Vec::new();
+    for (strategy, known) in GOLDEN {
+        let experiment = Experiment::from_toml(&text(strategy)).unwrap();
+        let measure = || run(&experiment, &experiment.runs[0], &mut |_| true).unwrap();
+        let (first, again) = (measure(), measure());
+        let whole =
+            |it: &Measured| serde_json::to_string(it).unwrap() + &it.series_csv() + &it.violations_csv();
+        assert_eq!(whole(&first), whole(&again), "{strategy}");
+        let told = format!(
+            "{} violations {:.3} s, {} migrations, {} rounds, {} messages, {:.4} kWh, {} events",
+            first.violations.all.count,
+            first.violations.all.total,
+            first.migrations.done.count,
+            first.rounds.plan.count,
+            first.traffic.messages,
+            first.usage.energy_kwh,
+            first.events
+        );
+        if told != known {
+            changed.push(format!("{strategy}: {told}"));
+        }
+    }
+    assert!(changed.is_empty(), "{changed:#?}");
+}
+
+const GOLDEN: [(&str, &str); 7] = [
+    ("none", "8 violations 656.137 s, 0 migrations, 0 rounds, 0 messages, 1.3057 kWh, 997 events"),
+    ("centralised", "8 violations 188.618 s, 7 migrations, 5 rounds, 1853 messages, 1.3067 kWh, 1132 events"),
+    (
+        "hierarchical",
+        "7 violations 71.709 s, 7 migrations, 7 rounds, 19654 messages, 1.3100 kWh, 1485 events",
+    ),
+    (
+        "dvms-classic",
+        "10 violations 101.421 s, 10 migrations, 10 rounds, 265 messages, 1.3068 kWh, 1771 events",
+    ),
+    ("drs", "6 violations 233.857 s, 18 migrations, 2 rounds, 128 messages, 1.3066 kWh, 1047 events"),
+    ("gossip", "14 violations 7301.074 s, 262 migrations, 0 rounds, 4942 messages, 1.1654 kWh, 11352 events"),
+    (
+        "ecocloud",
+        "64 violations 2910.475 s, 247 migrations, 0 rounds, 11482 messages, 1.2631 kWh, 14878 events",
+    ),
+];
+
+#[test]
+fn an_interrupted_run_tells_what_is_there() {
+    let text = "[[run]]\nstrategy = \"gossip\"\n";
+    let experiment = Experiment::from_toml(text).unwrap();
+    let mut asked = 0;
+    let measured = run(&experiment, &experiment.runs[0], &mut |progress| {
+        asked += 1;
+        assert!(progress.events > 0 && progress.now > 0.0);
+        asked < 2
+    });
+    let measured = measured.unwrap();
+    assert!(!measured.complete && measured.seconds > 0.0 && measured.seconds < 1800.0);
+    assert_eq!(measured.events, 2 * 4096);
+}
