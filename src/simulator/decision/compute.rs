@@ -33,9 +33,9 @@ pub enum Compute {
 
 // Measured as docs/EXPERIMENTS.md says.
 const CALL_S: f64 = 0.0003;
-const HOST_S: f64 = 9.0e-6;
-const VM_S: f64 = 15.0e-6;
-const WORK_S: f64 = 5.0e-9;
+const HOST_S: f64 = 7.0e-6;
+const VM_S: f64 = 12.0e-6;
+const WORK_S: f64 = 80.0e-9;
 
 impl Compute {
     /// Seconds of a decision that took `measured` seconds here.

@@ -15,13 +15,15 @@ use std::time::Duration;
 
 /// Beyond so many decisions (VMs × hosts) only heuristics are asked.
 const EXACT_UP_TO: u64 = 20_000;
+/// How often each host can be tried for each overloaded one at least.
+const TRIES: u64 = 4;
 /// Under a limit of work the clock decides nothing; this one is for what goes wrong.
 const FAR: Duration = Duration::from_hours(1);
 
 /// How to repair.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Repair {
-    /// Units of the solver's work.
+    /// Units of the solver's work; as many more as it takes to try each host for each overloaded one some times.
     pub work_limit: u64,
     /// Share of a host's CPU up to which VMs are put there.
     pub fill: f64,
@@ -79,12 +81,13 @@ pub fn repair(view: &View, how: Repair) -> Decision {
     }
     let (hosts, vms) = (problem.hosts.len() as u64, problem.vms.len() as u64);
     let exact = hosts * vms <= EXACT_UP_TO;
+    let work_limit = how.work_limit.max(over.len() as u64 * hosts * TRIES);
     let options = Options {
         time_limit: FAR,
         threads: 1,
         seed: 0,
         backend: if exact { Backend::Auto } else { Backend::Heuristic },
-        work_limit: Some(how.work_limit),
+        work_limit: Some(work_limit),
         migration_price: None,
     };
     let plan = solve(&problem, &options, &Cancel::default(), &mut |_| {});
@@ -94,7 +97,7 @@ pub fn repair(view: &View, how: Repair) -> Decision {
     });
     let moves = plan.map(|plan| moves_of(&plan)).unwrap_or_default();
     let verdict = if moves.is_empty() { Verdict::NoPlan } else { Verdict::Plan };
-    Decision { verdict, moves, effort: Effort { hosts, vms, work: work.unwrap_or(how.work_limit) } }
+    Decision { verdict, moves, effort: Effort { hosts, vms, work: work.unwrap_or(work_limit) } }
 }
 
 fn objectives(how: Repair) -> Vec<String> {

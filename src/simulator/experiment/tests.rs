@@ -104,7 +104,7 @@ const GOLDEN: [(&str, &str); 7] = [
     ),
     (
         "dvms-classic",
-        "10 violations 101.421 s, 10 migrations, 10 rounds, 265 messages, 1.3068 kWh, 1771 events",
+        "10 violations 101.420 s, 10 migrations, 10 rounds, 265 messages, 1.3068 kWh, 1771 events",
     ),
     ("drs", "6 violations 233.857 s, 18 migrations, 2 rounds, 128 messages, 1.3066 kWh, 1047 events"),
     ("gossip", "14 violations 7301.074 s, 262 migrations, 0 rounds, 4942 messages, 1.1654 kWh, 11352 events"),
