@@ -49,6 +49,11 @@ fn spread(it: &Spread) -> String {
     if it.count == 0 { "-".to_owned() } else { format!("{:.2} ± {:.2}", it.mean, it.sd) }
 }
 
+/// The same of seconds, in thousandths: computing takes a thousandth of a second, or a hundred of them.
+fn milliseconds(it: &Spread) -> String {
+    if it.count == 0 { "-".to_owned() } else { format!("{:.1} ± {:.1}", it.mean * 1e3, it.sd * 1e3) }
+}
+
 fn violations(look: Look, runs: &[Measured]) -> String {
     let columns = [
         Column::Left("RUN"),
@@ -82,7 +87,7 @@ fn rounds(look: Look, runs: &[Measured]) -> String {
         Column::Right("NO PLAN"),
         Column::Right("NOTHING TO DO"),
         Column::Right("HOSTS"),
-        Column::Right("COMPUTE, S"),
+        Column::Right("COMPUTE, MS"),
         Column::Right("APPLY, S"),
         Column::Right("MIGRATIONS"),
         Column::Right("EACH, S"),
@@ -99,7 +104,7 @@ fn rounds(look: Look, runs: &[Measured]) -> String {
             rounds.no_plan.count.to_string(),
             rounds.nothing.count.to_string(),
             hosts,
-            spread(&rounds.plan),
+            milliseconds(&rounds.plan),
             spread(&rounds.apply),
             moves.done.count.to_string(),
             spread(&moves.done),
@@ -194,6 +199,7 @@ mod tests {
     fn runs_are_beside_each_other_with_their_speed() {
         let text = text(Look::PLAIN, &sample(true), Duration::from_millis(500));
         assert!(text.starts_with("A test\n32 hosts, 320 VMs, 12 min, seed 23\n"), "{text}");
+        assert!(text.contains("COMPUTE, MS") && text.contains(" ± "), "{text}");
         for heading in ["UNTIL KNOWN, S", "PING-PONG", "SLATAH"] {
             let at = text.lines().position(|line| line.contains(heading)).unwrap();
             let names: Vec<_> =
