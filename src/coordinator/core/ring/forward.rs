@@ -172,7 +172,9 @@ impl Core {
     /// A VM comes from another cell.
     pub(super) fn inbound(&mut self, flight: Flying, vm: VmReport, now: Now) {
         let known = self.cell.hosts.contains_key(&flight.destination);
-        if !known || self.aloft.contains_key(&flight.key) || self.cell.flight(&flight.vm).is_some() {
+        // Of an own plan it is known, and it may have ended already.
+        let ours = self.plans.contains_key(&flight.key.plan_id);
+        if !known || ours || self.aloft.contains_key(&flight.key) || self.cell.flight(&flight.vm).is_some() {
             return;
         }
         let limit = now.at.saturating_add(flight.within);
