@@ -13,13 +13,15 @@ use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A terminal is restored once.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 /// Between two looks whether the keyboard is still to be watched.
 const KEYBOARD_POLL: Duration = Duration::from_millis(50);
+/// How long it is waited for that it is not any more.
+const ENDS_WITHIN: Duration = Duration::from_millis(500);
 
 /// The terminal, while it is taken.
 pub(crate) struct Screen {
@@ -103,7 +105,11 @@ impl Drop for Screen {
     fn drop(&mut self) {
         if let Some((done, thread)) = self.keyboard.take() {
             done.store(true, Ordering::SeqCst);
-            let _ = thread.join();
+            // Of a terminal that is gone it reads the end for ever; it ends with the process then.
+            let until = Instant::now() + ENDS_WITHIN;
+            while !thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
         restore();
     }

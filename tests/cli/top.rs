@@ -171,3 +171,17 @@ fn elsewhere_top_prints_once_or_an_object_for_each_look() {
     let _ = child.kill();
     let _ = child.wait();
 }
+
+#[test]
+fn top_ends_when_its_terminal_is_gone() {
+    let state = tempfile::tempdir().unwrap();
+    let server = Server::start(state.path(), QUIET);
+    let line = "echo process $$; exec \"$DVMS\" top --interval 1";
+    let Some(mut terminal) = Terminal::start(line, &server) else { return };
+    let begun = terminal.until("hosts ");
+    let process: u32 = after(&begun, "process ").trim().parse().unwrap();
+    let runs = || std::path::Path::new(&format!("/proc/{process}/exe")).exists();
+    assert!(runs());
+    terminal.child.kill().unwrap();
+    wait_for("its end", || !runs());
+}

@@ -272,6 +272,7 @@ impl Core {
         if let Some(problem) = self.plans.get(id).and_then(|record| record.problem.as_deref()) {
             why.push_str(&too_fast(problem));
         }
+        why.push_str(&self.told_kept(id));
         let busy = self.busy_for(id);
         match self.cell.hosts.keys().filter(|host| busy(host)).count() {
             0 => {}

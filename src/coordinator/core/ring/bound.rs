@@ -244,6 +244,25 @@ impl Core {
         self.guarded(&vms).filter(|rule| !free(rule)).collect()
     }
 
+    /// `; VMs of the rule web stay where they are, as …`, of a plan.
+    pub(in crate::coordinator::core) fn told_kept(&self, id: &str) -> String {
+        let hosts =
+            self.hosts_in_scene(id).or_else(|| self.partitions.hosts(id).cloned()).unwrap_or_default();
+        let still = self.kept_still(&hosts, self.is_shared(id));
+        let Some(rule) = still.first() else { return String::new() };
+        let others = self.ring.others().chain(self.ring.census.departed.iter().cloned());
+        let unheard: Vec<String> = others.filter(|member| !self.cell.afar.has_told(member)).collect();
+        let why = if unheard.is_empty() {
+            let keepers: Vec<String> = self.keepers_of(rule).into_iter().collect();
+            format!("the plan does not have all hosts that keep plans for them apart: {}", keepers.join(", "))
+        } else {
+            format!("coordinator {} was not heard of since this one began", unheard.join(" and "))
+        };
+        let more =
+            if still.len() > 1 { format!(" (and of {} more)", still.len() - 1) } else { String::new() };
+        format!("; VMs of the rule {}{more} stay where they are, as {why}", rule.name)
+    }
+
     /// Why a plan that has these hosts must not move or start a VM.
     pub(in crate::coordinator::core) fn why_still(
         &self,
