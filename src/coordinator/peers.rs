@@ -43,7 +43,7 @@ pub enum Frame {
     /// They are not what the sender has heard: tell all.
     Again {
         /// A number to be told with the answer; the greatest one is.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_none")]
         round: u64,
     },
     /// An action of a plan of the sender for an agent of the receiver. Told again until progress is heard.
@@ -179,6 +179,11 @@ pub struct Session {
     pub state: AdminState,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none(round: &u64) -> bool {
+    *round == 0
+}
+
 /// What a coordinator tells of its cell that rules over several cells are judged by.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -286,10 +291,10 @@ impl Frame {
         "where",
         "seen",
         "dropped",
-        "taken",
         "absent",
-        "ring",
+        "taken",
         "leaving",
+        "ring",
         "progress",
     ];
 

@@ -6,6 +6,7 @@ mod agents;
 mod cluster;
 mod edge;
 mod etcd;
+mod events;
 mod fuzz;
 mod garbage;
 mod nearest;

@@ -314,7 +314,8 @@ impl Core {
 
     /// Asks who has VMs of the rules of a partition where they are: the number of the question, which is 0 where there are none.
     pub(super) fn ask_where_bound_are(&mut self, hosts: &BTreeSet<String>) -> u64 {
-        let vms = self.vms_of(hosts);
+        let mut vms = self.vms_of(hosts);
+        vms.extend(self.cell.waiting.keys().map(String::as_str));
         let having: BTreeSet<String> = self.guarded(&vms).flat_map(|rule| self.having(rule)).collect();
         let others: Vec<String> = having.into_iter().filter(|member| member != self.ring.me()).collect();
         if others.is_empty() {

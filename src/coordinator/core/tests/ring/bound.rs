@@ -155,12 +155,6 @@ fn vms_stay_where_they_are_while_a_coordinator_that_has_some_of_their_rule_is_ou
         world.cut("east", "west", true);
         world.run(30.0);
         assert_eq!(host_of(&world, "a"), "e1", "{}", world.story());
-        world.sit("east");
-        let told = world
-            .plans()
-            .iter()
-            .any(|plan| plan.message.contains("VMs of the rule apart stay where they are"));
-        assert!(told, "{}", world.story());
         // So they do where it was heard of in a life before this one only.
         world.cut("north", "west", true);
         world.kill("east", Some(1.0));
