@@ -18,18 +18,19 @@ pub(crate) fn lack(problem: &Problem, plan: &Plan) -> Option<(Pair, Pair)> {
     let mut concerned = Vec::new();
     let mut there: BTreeMap<&str, Vec<Pair>> = BTreeMap::new();
     for vm in &problem.vms {
-        match plan.placement.get(&vm.name) {
-            Some(host) => there.entry(host).or_default().push(pair(&vm.demand)),
-            None => {
-                add(&mut lack, pair(&vm.demand));
-                concerned.push(pair(&vm.demand));
-            }
+        if let Some(host) = plan.placement.get(&vm.name) {
+            there.entry(host).or_default().push(pair(&vm.demand));
+        } else {
+            add(&mut lack, pair(&vm.demand));
+            concerned.push(pair(&vm.demand));
         }
     }
     for host in &problem.hosts {
         let vms = there.remove(host.name.as_str()).unwrap_or_default();
         let mut used = [0, 0];
-        vms.iter().for_each(|vm| add(&mut used, *vm));
+        for vm in &vms {
+            add(&mut used, *vm);
+        }
         let capacity = pair(&host.capacity);
         let over = [0, 1].map(|r| used[r].saturating_sub(capacity[r]).max(0));
         if over != [0, 0] {
