@@ -35,10 +35,20 @@ pub(super) struct ToldCell {
     known: Known,
     at: Duration,
     looked: Duration,
-    /// The greatest number that the others were asked with.
+    /// The greatest number that the others were asked with, in this life and those before.
     round: u64,
     /// The greatest number that each has asked with.
     asked: BTreeMap<String, u64>,
+}
+
+/// Questions of one life of a coordinator, at most.
+const QUESTIONS: u64 = 1 << 20;
+
+impl ToldCell {
+    /// In this life of the coordinator. Answers to questions of lives before are none to questions of this one.
+    pub(super) fn new(incarnation: u64) -> Self {
+        Self { round: incarnation.saturating_mul(QUESTIONS), ..Self::default() }
+    }
 }
 
 /// The keeper of a rule among these hosts.
@@ -339,5 +349,17 @@ impl Core {
         };
         let member = having.find(late)?;
         Some(format!("coordinator {member} has not said since where VMs are that rules bind"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_to_a_question_of_a_life_before_is_none_to_one_of_this() {
+        let (mut before, now) = (ToldCell::new(7), ToldCell::new(8));
+        before.round += 1000;
+        assert!(now.round > before.round);
     }
 }

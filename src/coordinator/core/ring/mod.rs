@@ -160,7 +160,7 @@ impl Membership {
             told: BTreeMap::new(),
             ordered: Duration::ZERO,
             told_hosts: Duration::ZERO,
-            told_cell: bound::ToldCell::default(),
+            told_cell: bound::ToldCell::new(incarnation),
             heard: BTreeMap::new(),
             growth: growth::Growth::default(),
             shown: Arc::default(),
