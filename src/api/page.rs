@@ -2,6 +2,7 @@
 //! pages neither repeat nor hide others; it is bound to the method and the filter it was made for.
 
 use super::error::ApiError;
+use crate::fnv::Fnv;
 use std::fmt::Write as _;
 
 /// Items of a page when the request does not say.
@@ -98,11 +99,13 @@ fn decode(token: &str, scope: u64) -> Result<String, ApiError> {
     }
 }
 
-/// FNV-1a; only ties a token to its list, no secret depends on it.
+/// Only ties a token to its list.
 fn fnv(parts: &[&str]) -> u64 {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xff]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, step)
+    let mut hash = Fnv::default();
+    for part in parts {
+        hash.text(part);
+    }
+    hash.0
 }
 
 #[cfg(test)]

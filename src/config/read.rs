@@ -1,6 +1,7 @@
 //! From TOML text to settings. Each key is read for itself, so that one fault does not hide the next.
 
 use super::{Config, Fault};
+use crate::lines::{line_at, place_of};
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -108,31 +109,10 @@ impl<'t> Reader<'t> {
     }
 }
 
-fn line_at(text: &str, offset: usize) -> usize {
-    text.as_bytes()[..offset.min(text.len())].split(|byte| *byte == b'\n').count()
-}
-
 /// The line of a setting by its path (`server.listen`, `constraints[2].spread`); `None` when the text does
 /// not set it. Where the path goes on below what is there, the line of the innermost thing that is.
 pub(super) fn line_of_setting(text: &str, path: &str) -> Option<usize> {
-    let document = DeTable::parse(text).ok()?;
-    let mut steps = path.split(['.', '[']).map(|step| step.trim_end_matches(']'));
-    let first = document.get_ref().get_key_value(steps.next()?)?;
-    let mut place = first.0.span().start;
-    let mut value = first.1;
-    for step in steps {
-        let next = match (value.get_ref(), step.parse::<usize>()) {
-            (DeValue::Array(items), Ok(i)) => items.get(i).map(|item| (item.span().start, item)),
-            (DeValue::Table(table), _) => {
-                table.get_key_value(step).map(|(key, item)| (key.span().start, item))
-            }
-            _ => None,
-        };
-        // A setting that the section does not set has no line of its own.
-        let Some((start, item)) = next else {
-            return path.contains('[').then(|| line_at(text, place));
-        };
-        (place, value) = (start, item);
-    }
-    Some(line_at(text, place))
+    let place = place_of(text, path)?;
+    // A setting that the section does not set has no line of its own.
+    (place.whole || path.contains('[')).then_some(place.line)
 }

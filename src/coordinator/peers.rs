@@ -4,6 +4,7 @@
 use super::inventory::{HostEntry, VmEntry};
 use super::settings::RingMember;
 use super::written;
+use crate::fnv::Fnv;
 use crate::partition::{Body, Epoch, Message, PartitionId};
 use crate::record::{ActionKey, ActionProgress, AdminState, Connection, Hello, Order, Usage, VmReport};
 use crate::store::KnownHost;
@@ -226,43 +227,19 @@ pub fn digest(hosts: &BTreeMap<String, Session>, known: &Known) -> u64 {
         hash.text(host).bytes([session.state as u8]).bytes(session.epoch.to_le_bytes()).text(&session.boot);
     }
     for (host, labels) in &known.hosts {
-        hash.text(host).labels(labels);
+        hash_labels(hash.text(host), labels);
     }
     for (vm, bound) in &known.vms {
-        hash.text(vm).text(&bound.host).labels(&bound.labels);
+        hash_labels(hash.text(vm).text(&bound.host), &bound.labels);
     }
     hash.0
 }
 
-/// The hash function FNV-1a, of 64 bits.
-#[derive(Debug)]
-pub(super) struct Fnv(pub(super) u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
+fn hash_labels(hash: &mut Fnv, labels: &Labels) {
+    for (key, value) in labels {
+        hash.text(key).text(value);
     }
-}
-
-impl Fnv {
-    pub(super) fn bytes(&mut self, bytes: impl IntoIterator<Item = u8>) -> &mut Self {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        self
-    }
-
-    /// A text and its end.
-    pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        self.bytes(text.bytes().chain([0xff]))
-    }
-
-    fn labels(&mut self, labels: &Labels) {
-        for (key, value) in labels {
-            self.text(key).text(value);
-        }
-        self.bytes([0xfe]);
-    }
+    hash.bytes([0xfe]);
 }
 
 /// What a frame says.

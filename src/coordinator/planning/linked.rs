@@ -67,15 +67,10 @@ pub(super) fn likely(
     for rule in constraints {
         let Some(set) = rules::vms(rule) else { continue };
         let waiting = cell.waiting.get(subject);
-        let waits = waiting.is_some_and(|entry| {
-            set.vms.iter().any(|name| name == subject)
-                || rules::matches(&set.vm_selector, &entry.report.labels)
-        });
+        let waits = waiting.is_some_and(|entry| rules::chosen(set, subject, &entry.report.labels));
         let here = || {
             let mut living = core.iter().filter_map(|host| cell.hosts.get(host)).flat_map(HostEntry::living);
-            living.any(|(vm, entry)| {
-                set.vms.contains(vm) || rules::matches(&set.vm_selector, &entry.report.labels)
-            })
+            living.any(|(vm, entry)| rules::chosen(set, vm, &entry.report.labels))
         };
         if !waits && rule.name != subject && !here() {
             continue;

@@ -331,6 +331,5 @@ impl<'a> Writer<'a> {
 }
 
 fn belongs(set: &Vms, draft: &Draft<'_>) -> bool {
-    set.vms.iter().any(|name| name == draft.name)
-        || rules::matches(&set.vm_selector, &draft.entry.report.labels)
+    rules::chosen(set, draft.name, &draft.entry.report.labels)
 }

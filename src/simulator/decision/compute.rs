@@ -2,6 +2,7 @@
 
 use super::Decision;
 use crate::simulator::measures::Verdict;
+use serde::{Deserialize, Serialize};
 
 /// How much there was to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,7 +16,8 @@ pub struct Effort {
 }
 
 /// How long computing takes.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "model", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Compute {
     /// By what there is to compute, with rates that were measured: the same on every machine.
     #[default]

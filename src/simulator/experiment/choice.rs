@@ -1,6 +1,7 @@
 //! Which strategy a run has, and its settings.
 
-use super::sections::{Computing, Wrong, within};
+use super::sections::{Wrong, within};
+use crate::simulator::decision::Compute;
 use crate::simulator::decision::Repair;
 use crate::simulator::engine::Ordering;
 use crate::simulator::strategies::drs::Evening;
@@ -20,7 +21,7 @@ pub struct Run {
     pub choice: Choice,
     /// What computing takes, if it is another than in the other runs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub compute: Option<Computing>,
+    pub compute: Option<Compute>,
 }
 
 /// A strategy with its settings.

@@ -12,8 +12,9 @@ pub use choice::{Choice, Run};
 pub use read::Fault;
 pub use report::{Measured, Report};
 pub use run::{Progress, run};
-pub use sections::{Computing, Crashing, Hosts, Load, Network, Vms};
+pub use sections::{Crashing, Hosts, Load, Network, Vms};
 
+use crate::simulator::decision::Compute;
 use serde::Serialize;
 
 /// An experiment.
@@ -38,7 +39,7 @@ pub struct Experiment {
     /// Hosts that crash; `None` = none does.
     pub faults: Option<Crashing>,
     /// What computing takes.
-    pub compute: Computing,
+    pub compute: Compute,
     /// What is compared.
     pub runs: Vec<Run>,
 }

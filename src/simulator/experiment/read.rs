@@ -1,7 +1,10 @@
 //! From TOML text to an experiment. Each key is read for itself, so that one fault does not hide the next.
 
 use super::choice::NAMES;
-use super::{Choice, Computing, Crashing, Experiment, Hosts, Load, Network, Run, Vms};
+use super::sections::compute_faults;
+use super::{Choice, Crashing, Experiment, Hosts, Load, Network, Run, Vms};
+use crate::lines::{line_at, place_of};
+use crate::simulator::decision::Compute;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use toml::Spanned;
@@ -56,7 +59,7 @@ pub(super) fn experiment(text: &str) -> Result<Experiment, Vec<Fault>> {
         network: Network::default(),
         load: Load::default(),
         faults: None,
-        compute: Computing::default(),
+        compute: Compute::default(),
         runs: Vec::new(),
     };
     let mut counted = false;
@@ -89,7 +92,11 @@ pub(super) fn experiment(text: &str) -> Result<Experiment, Vec<Fault>> {
     // What could not be read is told; what follows from it is not.
     if faults.is_empty() {
         it.judge(&mut |path, message| {
-            faults.push(Fault { line: line_of(text, path), path: path.to_owned(), message });
+            faults.push(Fault {
+                line: place_of(text, path).map(|place| place.line),
+                path: path.to_owned(),
+                message,
+            });
         });
     }
     faults.sort_by_key(|fault| fault.line);
@@ -111,7 +118,7 @@ impl Experiment {
         if let Some(faults) = &self.faults {
             faults.faults(wrong);
         }
-        self.compute.faults("compute", wrong);
+        compute_faults(self.compute, "compute", wrong);
         if self.runs.is_empty() {
             wrong("run", "there must be one at least, written [[run]]".to_owned());
         }
@@ -119,7 +126,7 @@ impl Experiment {
             let path = format!("run[{i}]");
             run.choice.faults(&path, wrong);
             if let Some(compute) = run.compute {
-                compute.faults(&format!("{path}.compute"), wrong);
+                compute_faults(compute, &format!("{path}.compute"), wrong);
             }
             let named = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
             if run.name.is_empty() || run.name.len() > 100 || !run.name.chars().all(named) {
@@ -248,27 +255,3 @@ impl<'t> Reader<'t> {
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct NoSettings {}
-
-fn line_at(text: &str, offset: usize) -> usize {
-    text.as_bytes()[..offset.min(text.len())].split(|byte| *byte == b'\n').count()
-}
-
-/// The line of a setting by its path (`hosts.count`, `run[2].period_s`), or of the innermost thing of it that is there.
-fn line_of(text: &str, path: &str) -> Option<usize> {
-    let document = DeTable::parse(text).ok()?;
-    let mut steps = path.split(['.', '[']).map(|step| step.trim_end_matches(']'));
-    let (key, mut value) = document.get_ref().get_key_value(steps.next()?)?;
-    let mut place = key.span().start;
-    for step in steps {
-        let next = match (value.get_ref(), step.parse::<usize>()) {
-            (DeValue::Array(items), Ok(i)) => items.get(i).map(|item| (item.span().start, item)),
-            (DeValue::Table(table), _) => {
-                table.get_key_value(step).map(|(key, item)| (key.span().start, item))
-            }
-            _ => None,
-        };
-        let Some((start, item)) = next else { break };
-        (place, value) = (start, item);
-    }
-    Some(line_at(text, place))
-}

@@ -143,6 +143,6 @@ fn conditions(it: &Experiment, run: &Run) -> Conditions {
         jitter: it.network.jitter,
         loss: it.network.loss,
         boot_s: it.hosts.boot_s,
-        compute: run.compute.unwrap_or(it.compute).into(),
+        compute: run.compute.unwrap_or(it.compute),
     }
 }

@@ -212,39 +212,10 @@ impl Crashing {
     }
 }
 
-/// What computing takes.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(tag = "model", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Computing {
-    /// By what there is to compute, with rates that were measured.
-    #[default]
-    Calibrated,
-    /// As long as it takes here and now; no two runs are the same.
-    Measured,
-    /// As long as is said.
-    Fixed {
-        /// Seconds where there is something to do.
-        plan_s: f64,
-        /// Seconds where there is nothing to do.
-        nothing_s: f64,
-    },
-}
-
-impl Computing {
-    pub(super) fn faults(self, path: &str, wrong: &mut Wrong) {
-        if let Self::Fixed { plan_s, nothing_s } = self {
-            within(plan_s, 0.0, 1e6, &format!("{path}.plan_s"), wrong);
-            within(nothing_s, 0.0, 1e6, &format!("{path}.nothing_s"), wrong);
-        }
-    }
-}
-
-impl From<Computing> for Compute {
-    fn from(computing: Computing) -> Self {
-        match computing {
-            Computing::Calibrated => Self::Calibrated,
-            Computing::Measured => Self::Measured,
-            Computing::Fixed { plan_s, nothing_s } => Self::Fixed { plan_s, nothing_s },
-        }
+/// Faults of what is said of computing.
+pub(super) fn compute_faults(compute: Compute, path: &str, wrong: &mut Wrong) {
+    if let Compute::Fixed { plan_s, nothing_s } = compute {
+        within(plan_s, 0.0, 1e6, &format!("{path}.plan_s"), wrong);
+        within(nothing_s, 0.0, 1e6, &format!("{path}.nothing_s"), wrong);
     }
 }

@@ -1,6 +1,7 @@
 //! Files, and short runs whose figures are known.
 
 use super::*;
+use crate::simulator::decision::Compute;
 
 fn faults(text: &str) -> Vec<(usize, String, String)> {
     let faults = Experiment::from_toml(text).unwrap_err();
@@ -16,7 +17,7 @@ fn what_is_not_said_is_as_in_vmplaces() {
                 compute = { model = \"fixed\", plan_s = 12, nothing_s = 0.1 }\nperiod_s = 5\n";
     let it = Experiment::from_toml(text).unwrap();
     assert_eq!((it.vms.count, it.faults), (1280, Some(Crashing::default())));
-    assert_eq!(it.runs[0].compute, Some(Computing::Fixed { plan_s: 12.0, nothing_s: 0.1 }));
+    assert_eq!(it.runs[0].compute, Some(Compute::Fixed { plan_s: 12.0, nothing_s: 0.1 }));
     assert!(matches!(&it.runs[0].choice, Choice::Centralised(how) if how.period_s == 5.0));
 }
 

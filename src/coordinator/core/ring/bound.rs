@@ -16,10 +16,11 @@
 
 use super::super::Core;
 use crate::coordinator::inventory::{HostEntry, Now};
-use crate::coordinator::peers::{BoundVm, Fnv, Frame, Known, Session, digest};
+use crate::coordinator::peers::{BoundVm, Frame, Known, Session, digest};
 use crate::coordinator::rules;
+use crate::fnv::Fnv;
 use crate::record::Connection;
-use dvms_solver::file::{ActionKind, Constraint, Labels, Plan};
+use dvms_solver::file::{Constraint, Labels, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -63,6 +64,11 @@ pub(in crate::coordinator::core) fn keeper<'a>(
 fn mixed(hash: u64) -> u64 {
     let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     hash ^ (hash >> 33)
+}
+
+/// VMs that a plan does something with.
+fn vms_in(plan: &Plan) -> BTreeSet<&str> {
+    plan.actions.iter().map(|action| action.vm.as_str()).collect()
 }
 
 /// Those of some labels that have these keys.
@@ -218,15 +224,16 @@ impl Core {
         self.having(rule).iter().filter_map(|member| self.keeper_at(&rule.name, member)).collect()
     }
 
-    /// Whether nobody knows which VMs some member has.
-    fn some_are_unheard(&self) -> bool {
-        let mut others = self.ring.others().chain(self.ring.census.departed.iter().cloned());
-        others.any(|member| !self.cell.afar.has_told(&member))
+    /// Members that were not heard of in this life: nobody knows which VMs they have.
+    fn unheard(&self) -> BTreeSet<String> {
+        let mut others = self.to_be_asked();
+        others.retain(|member| !self.cell.afar.has_told(member));
+        others
     }
 
     /// Hard rules that bind VMs of different hosts and are about some of these VMs, where there are other coordinators.
     fn guarded<'a>(&'a self, vms: &BTreeSet<&str>) -> impl Iterator<Item = &'a Constraint> {
-        let alone = self.ring.is_alone() && self.ring.census.departed.is_empty();
+        let alone = self.to_be_asked().is_empty();
         let hard = self.wide_rules().filter(move |rule| !alone && rule.soft_weight.is_none());
         let vms: BTreeSet<String> = vms.iter().map(|vm| (*vm).to_owned()).collect();
         hard.filter(move |rule| vms.iter().any(|vm| rules::is_about(&self.cell, rule, vm)))
@@ -237,20 +244,23 @@ impl Core {
         hosts.flat_map(HostEntry::living).map(|(vm, _)| vm.as_str()).collect()
     }
 
+    /// VMs that a plan for these hosts may move or start.
+    fn vms_that_may_move<'a>(&'a self, hosts: &'a BTreeSet<String>) -> BTreeSet<&'a str> {
+        let mut vms = self.vms_of(hosts);
+        vms.extend(self.cell.waiting.keys().map(String::as_str));
+        vms
+    }
+
     /// Rules whose VMs a plan for these hosts must leave where they are, as it cannot have their keepers.
     pub(in crate::coordinator::core) fn kept_still(
         &self,
         hosts: &BTreeSet<String>,
         shared: bool,
     ) -> Vec<&Constraint> {
-        let mut vms = self.vms_of(hosts);
-        vms.extend(self.cell.waiting.keys().map(String::as_str));
-        let unheard = self.some_are_unheard();
-        let free = |rule: &&Constraint| {
-            let keepers = self.keepers_of(rule);
-            let local = !shared && self.having(rule).iter().all(|member| member == self.ring.me());
-            !unheard && (local || keepers.is_subset(hosts))
-        };
+        let vms = self.vms_that_may_move(hosts);
+        let unheard = !self.unheard().is_empty();
+        let local = |rule| !shared && self.having(rule).iter().all(|member| member == self.ring.me());
+        let free = |rule| !unheard && (local(rule) || self.keepers_of(rule).is_subset(hosts));
         self.guarded(&vms).filter(|rule| !free(rule)).collect()
     }
 
@@ -260,17 +270,20 @@ impl Core {
             self.hosts_in_scene(id).or_else(|| self.partitions.hosts(id).cloned()).unwrap_or_default();
         let still = self.kept_still(&hosts, self.is_shared(id));
         let Some(rule) = still.first() else { return String::new() };
-        let others = self.ring.others().chain(self.ring.census.departed.iter().cloned());
-        let unheard: Vec<String> = others.filter(|member| !self.cell.afar.has_told(member)).collect();
-        let why = if unheard.is_empty() {
-            let keepers: Vec<String> = self.keepers_of(rule).into_iter().collect();
-            format!("the plan does not have all hosts that keep plans for them apart: {}", keepers.join(", "))
-        } else {
-            format!("coordinator {} was not heard of since this one began", unheard.join(" and "))
-        };
         let more =
             if still.len() > 1 { format!(" (and of {} more)", still.len() - 1) } else { String::new() };
-        format!("; VMs of the rule {}{more} stay where they are, as {why}", rule.name)
+        format!("; VMs of the rule {}{more} stay where they are, as {}", rule.name, self.why_kept(rule))
+    }
+
+    /// Why a plan leaves VMs of a rule where they are.
+    fn why_kept(&self, rule: &Constraint) -> String {
+        let words = |names: BTreeSet<String>, between| names.into_iter().collect::<Vec<_>>().join(between);
+        let unheard = self.unheard();
+        if unheard.is_empty() {
+            let keepers = words(self.keepers_of(rule), ", ");
+            return format!("the plan does not have all hosts that keep plans for them apart: {keepers}");
+        }
+        format!("coordinator {} was not heard of since this one began", words(unheard, " and "))
     }
 
     /// Why a plan that has these hosts must not move or start a VM.
@@ -280,25 +293,18 @@ impl Core {
         hosts: &BTreeSet<String>,
         shared: bool,
     ) -> Option<String> {
+        let unheard = !self.unheard().is_empty();
+        let away = |host: &String| !shared && !self.cell.hosts.contains_key(host);
         let rule = self.guarded(&BTreeSet::from([vm])).find(|rule| {
             let keepers = self.keepers_of(rule);
-            let away = |host: &String| !shared && !self.cell.hosts.contains_key(host);
-            self.some_are_unheard() || !keepers.is_subset(hosts) || keepers.iter().any(away)
+            unheard || !keepers.is_subset(hosts) || keepers.iter().any(away)
         })?;
-        Some(format!(
-            "{vm} is bound by the rule {} to VMs of other hosts, and the plan does not have the hosts that keep plans for them apart \
-             ({}), or some coordinator was not heard of",
-            rule.name,
-            self.keepers_of(rule).into_iter().collect::<Vec<_>>().join(", ")
-        ))
+        Some(format!("{vm} is one of the VMs of the rule {}, and {}", rule.name, self.why_kept(rule)))
     }
 
     /// Hosts that a plan has to hold besides those that it acts on.
     pub(in crate::coordinator::core) fn keepers_for(&self, plan: &Plan) -> BTreeSet<String> {
-        let acts = |kind| matches!(kind, ActionKind::Migrate | ActionKind::Start);
-        let acting = plan.actions.iter().filter(|action| acts(action.kind));
-        let vms: BTreeSet<&str> = acting.map(|action| action.vm.as_str()).collect();
-        self.guarded(&vms).flat_map(|rule| self.keepers_of(rule)).collect()
+        self.guarded(&vms_in(plan)).flat_map(|rule| self.keepers_of(rule)).collect()
     }
 
     /// Whether VMs that a shared plan is for had to stay where they are, as it does not have the keepers of their rules.
@@ -322,10 +328,11 @@ impl Core {
         rules.flat_map(|rule| self.keepers_of(rule)).collect()
     }
 
-    /// Asks who has VMs of the rules of a partition where they are: the number of the question, which is 0 where there are none.
-    pub(super) fn ask_where_bound_are(&mut self, hosts: &BTreeSet<String>) -> u64 {
-        let mut vms = self.vms_of(hosts);
-        vms.extend(self.cell.waiting.keys().map(String::as_str));
+    /// Asks who has VMs of the rules of a shared plan where they are: the number of the question, which is 0 where there are
+    /// none.
+    pub(super) fn ask_where_bound_are(&mut self, id: &str) -> u64 {
+        let hosts = self.hosts_in_scene(id).unwrap_or_default();
+        let vms = self.vms_that_may_move(&hosts);
         let having: BTreeSet<String> = self.guarded(&vms).flat_map(|rule| self.having(rule)).collect();
         let others: Vec<String> = having.into_iter().filter(|member| member != self.ring.me()).collect();
         if others.is_empty() {
@@ -342,7 +349,7 @@ impl Core {
     /// Why a shared plan must not begin yet: somebody has not said since its partition has its hosts where bound VMs are.
     pub(in crate::coordinator::core) fn why_unheard(&self, id: &str, plan: &Plan) -> Option<String> {
         let shared = self.shared(id)?;
-        let vms: BTreeSet<&str> = plan.actions.iter().map(|action| action.vm.as_str()).collect();
+        let vms = vms_in(plan);
         let mut having = self.guarded(&vms).flat_map(|rule| self.having(rule));
         let late = |member: &String| {
             member != self.ring.me() && self.cell.afar.answered(member) < shared.asked.max(1)

@@ -59,7 +59,7 @@ struct Finding {
 
 impl Core {
     /// Other members that have to be asked.
-    fn to_be_asked(&self) -> BTreeSet<String> {
+    pub(super) fn to_be_asked(&self) -> BTreeSet<String> {
         self.ring.others().chain(self.ring.census.departed.iter().cloned()).collect()
     }
 

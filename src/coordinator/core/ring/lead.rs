@@ -87,7 +87,6 @@ impl Core {
         }
         let shared = Shared { partition: partition.clone(), version, hosts, own, all, whole, asked: 0 };
         let names = shared.hosts();
-        let scene = names.clone();
         let objective = match events.iter().map(|event| event.kind).min() {
             Some(kind) if kind.is_thrift() => "CONSOLIDATE",
             _ => "REPAIR",
@@ -117,7 +116,7 @@ impl Core {
             self.ring.plans.insert(partition.clone(), id.clone());
             id
         };
-        let asked = self.in_scene(&id, |core| core.ask_where_bound_are(&scene));
+        let asked = self.in_scene(&id, |core| core.ask_where_bound_are(&id));
         if let Some(shared) = self.shared_mut(&id) {
             shared.asked = asked;
         }
