@@ -125,6 +125,13 @@ pub enum Frame {
         /// What operators want of it.
         state: AdminState,
     },
+    /// A host has come from the sender to the receiver, and nobody has reserved it.
+    Free {
+        /// The host.
+        host: String,
+        /// The session that the sender had with its agent last.
+        epoch: u64,
+    },
     /// They are kept.
     Taken {
         /// The host.
@@ -253,7 +260,7 @@ pub enum Read {
 
 impl Frame {
     /// All types.
-    const KINDS: [&str; 19] = [
+    const KINDS: [&str; 20] = [
         "protocol",
         "hosts",
         "cell",
@@ -269,6 +276,7 @@ impl Frame {
         "seen",
         "dropped",
         "absent",
+        "free",
         "taken",
         "leaving",
         "ring",
@@ -330,6 +338,7 @@ impl Frame {
             Self::Seen { .. } => "seen",
             Self::Dropped { .. } => "dropped",
             Self::Absent { .. } => "absent",
+            Self::Free { .. } => "free",
             Self::Taken { .. } => "taken",
             Self::Leaving => "leaving",
             Self::Ring { .. } => "ring",

@@ -26,6 +26,11 @@ pub enum Input {
         /// When it comes: nobody can have reserved it before, so that it need not be unsettled.
         fresh: bool,
     },
+    /// The member that a host has come from says that nothing of it is reserved: it is unsettled no longer.
+    Settled {
+        /// Its name.
+        host: Host,
+    },
     /// A host is not of this cell any more.
     HostGone {
         /// Its name.

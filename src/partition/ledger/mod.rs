@@ -6,7 +6,8 @@
 //!
 //! After a restart, and when a host comes from another coordinator, reservations may be running that this ledger
 //! knows nothing of. Such a host is *unsettled*: for as long as such a lease can run it is granted to nobody, while
-//! leaders that renew a lease are believed.
+//! leaders that renew a lease are believed. It is settled at once where the coordinator that it comes from says that
+//! nobody has it.
 
 #[cfg(test)]
 mod tests;
@@ -324,6 +325,20 @@ impl Ledger {
             entry.unsettled = None;
             self.freed = true;
         }
+    }
+
+    /// A host is settled before its time: until when it would have been unsettled.
+    pub(super) fn settle(&mut self, host: &Host) -> Option<Time> {
+        let until = self.cell.get_mut(host)?.unsettled.take()?;
+        self.freed = true;
+        Some(until)
+    }
+
+    /// Whether it is certain that nobody has reserved a host of the cell.
+    #[must_use]
+    pub fn nobody_has(&self, host: &Host) -> bool {
+        let settled = self.cell.get(host).is_some_and(|entry| entry.unsettled.is_none());
+        settled && !self.held.contains_key(host)
     }
 
     /// Those to be told that hosts have become free.

@@ -80,6 +80,17 @@ impl Node {
         }
     }
 
+    /// A host is unsettled no longer: what waits for that waits no longer either.
+    pub(super) fn settled(&mut self, host: &Host, now: Now) {
+        let Some(until) = self.ledger.settle(host) else { return };
+        for standing in self.events.values_mut() {
+            if standing.event.hosts.contains(host) && matches!(standing.care, Care::Waits(at) if at == until)
+            {
+                standing.care = Care::Waits(now.at);
+            }
+        }
+    }
+
     /// Raises what waits, the most urgent first, and what nobody has in hand any more.
     pub(super) fn tick_events(&mut self, now: Now) {
         let mut due: Vec<(Kind, EventKey)> = Vec::new();

@@ -115,6 +115,7 @@ impl Node {
                 let unsettled = if fresh { Millis(0) } else { self.settings.unsettled() };
                 self.ledger.set(&host, facts, unsettled, now.at);
             }
+            Input::Settled { host } => self.settled(&host, now),
             Input::HostGone { host } => self.host_gone(&host),
             Input::Raised { event } => self.raised(event, now),
             Input::Calmed { event } => self.calmed(&event),

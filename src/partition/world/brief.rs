@@ -14,6 +14,7 @@ pub(super) fn brief(input: &Input) -> Option<String> {
     match input {
         Input::Ring { .. } | Input::Host { .. } | Input::Executed { .. } => None,
         Input::Leave => Some("it is about to stop".to_owned()),
+        Input::Settled { host } => Some(format!("nobody has {host}, its last owner says")),
         Input::HostGone { host } => Some(format!("{host} is gone")),
         Input::Raised { event } => Some(format!("{} lacks {}", event.key, event.need.room[0])),
         Input::Calmed { event } => Some(format!("{event} is over")),

@@ -90,8 +90,8 @@ pub(super) struct World {
     /// Hosts that a partition for this one has at least.
     least: BTreeMap<Host, usize>,
     kinds: BTreeMap<Host, Kind>,
-    /// Hosts that have left a cell whose owner has not noticed yet, and by when it does.
-    leaving: BTreeMap<Host, (Member, Time)>,
+    /// Hosts that have left a cell whose owner has not noticed yet, by when it does, and the life of the new owner.
+    leaving: BTreeMap<Host, (Member, Time, u64)>,
     /// Hosts where actions are under way, and whose.
     aloft: BTreeMap<Host, PartitionId>,
     /// Messages in order of sending: between two members they arrive in that order unless one overtakes.

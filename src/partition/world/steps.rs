@@ -53,7 +53,7 @@ impl World {
         }
         steps.extend(self.leaving.keys().map(|host| Step::Notice(host.clone())));
         // None of those who are to notice by now has.
-        let overdue = self.leaving.values().any(|(_, by)| *by <= self.now);
+        let overdue = self.leaving.values().any(|(_, by, _)| *by <= self.now);
         let waits = steps.is_empty() && (self.down.is_empty() || self.faults.absent > 0);
         let dawdles = self.faults.slow > 0 && !overdue;
         if (waits || dawdles) && self.next().is_some() {
@@ -128,11 +128,21 @@ impl World {
             Step::Restart(member) => self.restart(member),
             Step::Move(host, to) => self.moves(host, to),
             Step::Notice(host) => {
-                let (from, _) = self.leaving.remove(host).expect("it has left");
+                let (from, _, life) = self.leaving.remove(host).expect("it has left");
                 let kind = self.kinds.get(host).copied().unwrap_or(Kind::Overload);
                 let key = EventKey::from(format!("{kind:?} {host}").as_str());
                 self.tell(&from, Input::Calmed { event: key });
+                // It says so to the one that has the host now, unless that one has begun anew since.
+                let free = self.nodes.get(&from).is_some_and(|node| node.ledger().nobody_has(host));
                 self.tell(&from, Input::HostGone { host: host.clone() });
+                let to = self.owner(host);
+                if free
+                    && self.nodes.contains_key(&to)
+                    && life == self.lives[&to]
+                    && !self.aloft.contains_key(host)
+                {
+                    self.tell(&to, Input::Settled { host: host.clone() });
+                }
             }
             Step::Calm(host) => {
                 self.faults.change -= 1;
@@ -150,7 +160,8 @@ impl World {
         self.cells.get_mut(&from).expect("a cell").remove(host);
         self.cells.get_mut(to).expect("a cell").insert(host.clone());
         if self.nodes.contains_key(&from) {
-            self.leaving.insert(host.clone(), (from, self.now + settings().notice));
+            let life = self.lives[to];
+            self.leaving.insert(host.clone(), (from, self.now + settings().notice, life));
         }
         let facts = self.facts(host);
         self.tell(to, Input::Host { host: host.clone(), facts, fresh: false });
@@ -159,7 +170,7 @@ impl World {
 
     /// Lets time pass until somebody is due.
     pub(in crate::partition) fn pass(&mut self) {
-        let noticed = self.leaving.values().map(|(_, by)| *by);
+        let noticed = self.leaving.values().map(|(_, by, _)| *by);
         let next = self.next().into_iter().chain(noticed).min().expect("somebody is due");
         self.now = self.now.max(next);
         self.wake();
@@ -203,7 +214,7 @@ impl World {
         self.note(|| format!("{member} dies"));
         self.nodes.remove(member);
         self.down.insert(member.clone());
-        self.leaving.retain(|_, (from, _)| from != member);
+        self.leaving.retain(|_, (from, _, _)| from != member);
         self.solves.retain(|(leader, ..), _| leader != member);
     }
 

@@ -126,6 +126,10 @@ impl Core {
     pub(super) fn asked_for_cell(&mut self, from: &str, round: u64) {
         let asked = self.ring.told_cell.asked.entry(from.to_owned()).or_default();
         *asked = (*asked).max(round);
+        // Of hosts that it has it is to know the same.
+        if round > 0 {
+            self.show_hosts_of(from);
+        }
         self.tell_cell_to(from);
     }
 

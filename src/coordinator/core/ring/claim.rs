@@ -5,7 +5,7 @@ use super::super::plans::Stage;
 use super::super::{Core, Life};
 use super::wishes::kind_of;
 use crate::coordinator::inventory::Now;
-use crate::partition::{Event, Found, Held, Host, Input, Kind, Need, PartitionId};
+use crate::partition::{Event, Found, Held, Host, Input, Kind, Need, PartitionId, Stage as PartitionStage};
 use crate::record::PlanState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -65,7 +65,8 @@ impl Core {
         self.happens(Input::Raised { event }, now);
     }
 
-    /// The partition of an approved plan has some hosts: if these are all of its, it begins.
+    /// The partition of an approved plan has some hosts: if these are all of its, it begins as soon as those have said where
+    /// their VMs are that rules bind to VMs of the plan.
     pub(super) fn claim_is_met(
         &mut self,
         id: &str,
@@ -87,17 +88,49 @@ impl Core {
                 (partition.clone(), version, hosts, whole);
         }
         let waits = matches!(self.stage(id), Some(Stage::Proposed(proposal)) if proposal.claimed.is_some());
-        let why = if waits && has_all { self.in_scene(id, |core| core.why_stale(id)) } else { None };
-        let found = match why {
-            Some(why) => {
-                self.end(id, PlanState::Cancelled, &format!("it does not fit any more: {why}"), now);
-                return;
+        if waits && has_all {
+            let asked = self.in_scene(id, |core| core.ask_where_bound_are(id));
+            if let Some(shared) = self.shared_mut(id) {
+                shared.asked = asked;
             }
-            None if waits && has_all => Found::Plan { touched },
-            None if waits => Found::None { need: Need::default() },
-            None => Found::Nothing,
-        };
+            return self.begin_claimed(id, now);
+        }
+        let found = if waits { Found::None { need: Need::default() } } else { Found::Nothing };
         self.happens(Input::Solved { partition: partition.clone(), version, found }, now);
+    }
+
+    /// Begins approved plans that have all their hosts and have waited for what others say.
+    pub(super) fn begin_claims(&mut self, now: Now) {
+        let solving = |stage: &PartitionStage| matches!(stage, PartitionStage::Solving { .. });
+        let met: Vec<String> = (self.ring.node.partitions())
+            .filter(|(_, led)| solving(led.stage()))
+            .filter_map(|(partition, _)| self.ring.plans.get(partition).cloned())
+            .filter(|id| matches!(self.lives.get(id), Some(Life { stage: Stage::Proposed(_), .. })))
+            .collect();
+        for id in met {
+            self.begin_claimed(&id, now);
+        }
+    }
+
+    /// Begins an approved plan that has all its hosts, where all is known that it depends on and it still fits.
+    fn begin_claimed(&mut self, id: &str, now: Now) {
+        let Some(record) = self.plans.get(id).cloned() else { return };
+        let Some((shared, plan)) = self.shared(id).zip(record.plan.as_ref()) else { return };
+        let (partition, version) = (shared.partition.clone(), shared.version);
+        let why = self.in_scene(id, |core| {
+            let unheard = core.why_unheard(id, plan).is_some();
+            if unheard { Err(()) } else { Ok(core.why_stale(id)) }
+        });
+        match why {
+            Err(()) => {}
+            Ok(Some(why)) => {
+                self.end(id, PlanState::Cancelled, &format!("it does not fit any more: {why}"), now);
+            }
+            Ok(None) => {
+                let touched = record.hosts.iter().map(|host| host.as_str().into()).collect();
+                self.happens(Input::Solved { partition, version, found: Found::Plan { touched } }, now);
+            }
+        }
     }
 
     /// Approved plans whose hosts are not to be had are left to their operators.

@@ -371,6 +371,7 @@ impl Core {
             Frame::Where { round, vms } => self.asked_where(from, round, vms, now),
             Frame::Seen { round, vms } => self.seen_at(from, round, vms, now),
             Frame::Dropped { host, vms } => self.dropped_come(from, &host, vms, now),
+            Frame::Free { host, epoch } => self.comes_free(&host, epoch, now),
             Frame::Taken { host } => {
                 self.dropped_are_kept(&host);
                 self.absent_is_kept(&host, now);
@@ -418,6 +419,7 @@ impl Core {
         self.forward_again(now);
         self.hand_over_again(now);
         self.take_census(now);
+        self.begin_claims(now);
         self.give_up_claims(now);
         self.forget_neighbours(now);
         self.mind_strays(now);

@@ -77,15 +77,15 @@ impl Core {
         }
         let gone: Vec<String> =
             self.ring.facts.keys().filter(|host| !self.cell.hosts.contains_key(*host)).cloned().collect();
-        for (host, facts, fresh) in changed {
-            self.ring.facts.insert(host.clone(), facts);
-            let time = self.ring.time(now);
-            self.ring.node.handle_event(time, Input::Host { host: host.as_str().into(), facts, fresh });
-        }
         for host in gone {
             self.ring.facts.remove(&host);
             let time = self.ring.time(now);
             self.ring.node.handle_event(time, Input::HostGone { host: host.as_str().into() });
+        }
+        for (host, facts, fresh) in changed {
+            self.ring.facts.insert(host.clone(), facts);
+            let time = self.ring.time(now);
+            self.ring.node.handle_event(time, Input::Host { host: host.as_str().into(), facts, fresh });
         }
     }
 
@@ -227,6 +227,7 @@ impl Core {
     fn host_has_moved(&mut self, host: &str, boot: &str, to: &str, now: Now) {
         let Some(entry) = self.cell.hosts.get(host) else { return };
         let (epoch, session) = (entry.epoch, entry.session);
+        let idle = self.partitions.holder(host).is_none() && !self.is_acted_on(host, "");
         if session {
             let reason = format!("this host has a newer session at {to}");
             let order = Order::GoAway { reason, reconnect_after: Duration::from_secs(1) };
@@ -246,8 +247,19 @@ impl Core {
         let said = super::super::journal::event(EventKind::HostLost, Severity::Info, message);
         self.tell(Event { host: host.to_owned(), ..said }, now);
         self.urgent = true;
+        if idle && self.ring.node.ledger().nobody_has(&host.into()) {
+            self.tell_member(to, Frame::Free { host: host.to_owned(), epoch });
+        }
         self.mind_own_hosts(now);
         self.follow(now);
+    }
+
+    /// A host has come from a member that says that nobody has reserved it. No other had it between.
+    pub(super) fn comes_free(&mut self, host: &str, epoch: u64, now: Now) {
+        let from_there = |entry: &HostEntry| entry.hello.epoch == epoch && entry.epoch > epoch;
+        if self.cell.hosts.get(host).is_some_and(from_there) {
+            self.happens(Input::Settled { host: host.into() }, now);
+        }
     }
 
     /// Whether a host that has failed here may have a session at a member that has not said so yet.
@@ -281,6 +293,16 @@ impl Core {
             shown.map(Neighbour::of).collect::<Vec<_>>()
         });
         self.tell_member(leader, Frame::Hosts { hosts });
+    }
+
+    /// Shows a leader all hosts of this cell that it has.
+    pub(super) fn show_hosts_of(&mut self, leader: &str) {
+        let held = self.ring.node.ledger().held();
+        let theirs: Vec<Host> =
+            held.filter(|(_, held)| held.leader.as_str() == leader).map(|(host, _)| host.clone()).collect();
+        if !theirs.is_empty() {
+            self.show_hosts(leader, &theirs);
+        }
     }
 
     /// Shows leaders elsewhere what has become of the hosts that they have.

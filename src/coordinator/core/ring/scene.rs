@@ -18,10 +18,9 @@ impl Core {
         id: &str,
         act: impl FnOnce(&mut Self) -> R,
     ) -> R {
-        if self.ring.lent.is_some() || !self.is_shared(id) {
-            return act(self);
-        }
-        self.lend();
+        let Some(shared) = self.shared(id).filter(|_| self.ring.lent.is_none()) else { return act(self) };
+        let hosts = shared.hosts();
+        self.lend(|host| hosts.contains(host));
         let result = act(self);
         self.take_back();
         result
@@ -32,9 +31,9 @@ impl Core {
         if self.ring.lent.is_none() {
             return act(self);
         }
-        self.take_back();
+        let lent = self.take_back();
         let result = act(self);
-        self.lend();
+        self.lend(|host| lent.contains(host));
         result
     }
 
@@ -59,9 +58,11 @@ impl Core {
         self.ring.lent.as_ref().is_some_and(|hosts| hosts.contains_key(host))
     }
 
-    fn lend(&mut self) {
+    /// Only those that the plan has: of others what is known here may have been long ago.
+    fn lend(&mut self, has: impl Fn(&String) -> bool) {
+        let lent = self.ring.neighbours.extract_if(.., |host, _| has(host)).collect::<Vec<_>>();
         let mut names = BTreeMap::new();
-        for (host, (owner, entry)) in std::mem::take(&mut self.ring.neighbours) {
+        for (host, (owner, entry)) in lent {
             if self.cell.hosts.contains_key(&host) {
                 continue;
             }
@@ -71,12 +72,14 @@ impl Core {
         self.ring.lent = Some(names);
     }
 
-    fn take_back(&mut self) {
-        let Some(names) = self.ring.lent.take() else { return };
+    fn take_back(&mut self) -> BTreeSet<String> {
+        let names = self.ring.lent.take().unwrap_or_default();
+        let hosts = names.keys().cloned().collect();
         for (host, owner) in names {
             if let Some(entry) = self.cell.give_back(&host) {
                 self.ring.neighbours.insert(host, (owner, entry));
             }
         }
+        hosts
     }
 }

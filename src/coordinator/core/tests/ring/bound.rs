@@ -4,7 +4,8 @@ use super::super::world::World;
 use super::{ended, settles};
 use crate::coordinator::core::Input;
 use crate::coordinator::core::ring::keeper;
-use crate::record::{AdminState, EventKind, PlanState};
+use crate::coordinator::rules::place_here;
+use crate::record::{AdminState, EventKind, Mode, PlanState};
 use dvms_solver::file::{Body, Constraint, Hosts, Vms};
 
 fn vms(names: &[&str]) -> Vms {
@@ -204,4 +205,41 @@ fn a_host_that_is_out_of_reach_has_its_vms_and_its_rack_all_the_same() {
         world.reconnect("w1", 0.1);
         settles(&mut world, 90.0);
     }
+}
+
+#[test]
+fn an_approved_plan_hears_once_more_where_bound_vms_are_before_it_begins() {
+    let mut late = 0;
+    for seed in 0..20 {
+        let mut settings = World::mode(World::quick(), Mode::Approve);
+        settings.constraints = vec![spread(&["a", "b"])];
+        let mut world = World::ring(&settings, &["east", "west"], seed);
+        fill(&mut world);
+        // Another host of the rack that the plan is for, of which the plan has nothing.
+        let other =
+            ["w3", "w4", "w5"].into_iter().find(|other| keeper("apart", ["w1", "w2", *other]) != Some(other));
+        let other = other.unwrap();
+        world.host_of("west", other, &[("f", 6000)]);
+        rack(&mut world, other, "r3");
+        world.until("a plan is proposed", 60.0, |world| ended(world, PlanState::Proposed) == 1);
+        world.sit("east");
+        let plan = world.only(PlanState::Proposed);
+        assert!(plan.hosts.contains(&"w2".to_owned()) && !plan.hosts.contains(&other.to_owned()), "{plan:?}");
+        // Somebody moves the other VM there: its coordinator has heard of it, the one of the plan has not.
+        world.vms.get_mut("b").unwrap().host = Some(other.to_owned());
+        let knows = |world: &World| place_here(&world.core_of("west").cell, "b") == Some(other);
+        while !knows(&world) {
+            world.run(0.01);
+        }
+        world.sit("east");
+        late += usize::from(world.core.cell.afar.vm("b").is_some_and(|(_, bound)| bound.host == "w1"));
+        let id = plan.id.clone();
+        world.ask(|ticket| Input::ApprovePlan { id: plan.id.clone(), ticket });
+        // Both in one rack at once is judged at each step.
+        world.run(30.0);
+        world.sit("east");
+        assert_eq!(world.view.plans[&id].state, PlanState::Cancelled, "{}", world.story());
+        assert_eq!(host_of(&world, "a"), "e1", "{}", world.story());
+    }
+    assert!(late > 0, "it was always heard of before");
 }
