@@ -53,17 +53,31 @@ pub enum Frame {
         partition: PartitionId,
         /// The epoch of the reservation of `flight.executor`: another one is refused.
         fence: Epoch,
+        /// The epoch of the reservation of `flight.destination`, where the receiver has it too: another one is refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        destination: Option<Epoch>,
         /// What is under way from then on.
         flight: Flying,
         /// What the agent is told.
         order: Order,
     },
-    /// A VM is on its way to a host of the receiver, from one that is not of its cell.
+    /// A VM is on its way to a host of the receiver, from one that is not of its cell; or, with a reservation, is about to
+    /// be: the receiver answers with `expected`. Told again until that is heard.
     Inbound {
         /// What is under way.
         flight: Flying,
         /// The VM.
         vm: VmReport,
+        /// By which reservation of the destination it is to be begun.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Hold>,
+    },
+    /// The answer: the destination is kept for the VM, so that it may be sent; or why it must not.
+    Expected {
+        /// Which action.
+        key: ActionKey,
+        /// Why not; empty = it is expected.
+        refused: String,
     },
     /// That has ended.
     Landed {
@@ -87,6 +101,9 @@ pub enum Frame {
         key: ActionKey,
         /// The VM.
         vm: String,
+        /// It is a migration away from that host; otherwise the VM comes to it.
+        #[serde(default)]
+        leaves: bool,
     },
     /// What an agent of the receiver told of these actions is kept.
     Acknowledge {
@@ -176,6 +193,15 @@ pub enum Sighting {
     },
 }
 
+/// A reservation of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Whose it is.
+    pub partition: PartitionId,
+    /// Its fence.
+    pub fence: Epoch,
+}
+
 /// The session of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -260,7 +286,7 @@ pub enum Read {
 
 impl Frame {
     /// All types.
-    const KINDS: [&str; 20] = [
+    const KINDS: [&str; 21] = [
         "protocol",
         "hosts",
         "cell",
@@ -268,6 +294,7 @@ impl Frame {
         "again",
         "order",
         "inbound",
+        "expected",
         "landed",
         "cancel",
         "ask",
@@ -330,6 +357,7 @@ impl Frame {
             Self::Again { .. } => "again",
             Self::Order { .. } => "order",
             Self::Inbound { .. } => "inbound",
+            Self::Expected { .. } => "expected",
             Self::Landed { .. } => "landed",
             Self::Cancel { .. } => "cancel",
             Self::Ask { .. } => "ask",

@@ -91,6 +91,10 @@ pub enum Body {
         more: bool,
         /// Who holds the others.
         holders: BTreeMap<PartitionId, Holder>,
+        /// There are hosts that nobody can have at present, and that may be had later: actions are under way there, or they
+        /// are unsettled.
+        #[serde(default)]
+        later: bool,
         /// The first member after the sender that it believes to have free hosts.
         first_out: Option<Member>,
         /// The leader's clock, given back: its lease counts from then.

@@ -20,8 +20,10 @@ pub(super) struct Aloft {
     /// Whose agent has it.
     pub(super) executor: String,
     pub(super) vm: String,
-    /// Its agent may have heard of it; otherwise the order waits for the store.
+    /// Its agent may have heard of it; otherwise the order waits for the store, or for `asked`.
     pub(super) told: bool,
+    /// When the owner of its destination was last asked whether it expects the VM; `None` = it need not be, or has said so.
+    pub(super) asked: Option<Duration>,
     /// That agent is one of another member of the ring.
     pub(super) abroad: Option<Abroad>,
     /// When it is not waited for any more; `None` = it is given up: its plan may end, its VM counts on.
@@ -41,23 +43,30 @@ pub(super) struct Abroad {
     pub(super) heard: bool,
     /// It is waited for so long where progress is heard after its agent has gone over to that member.
     if_heard: Option<Duration>,
+    /// Its leader may begin it until then: until then it is not this member's to end.
+    pub(super) kept_until: Duration,
 }
 
 impl Abroad {
     pub(super) fn since(told: Duration) -> Self {
-        Self { told, heard: false, if_heard: None }
+        Self { told, heard: false, if_heard: None, kept_until: Duration::ZERO }
     }
 }
 
 impl Aloft {
     pub(super) fn new(executor: &str, vm: &str, limit: Option<Duration>, abroad: Option<Abroad>) -> Self {
         let (executor, vm) = (executor.to_owned(), vm.to_owned());
-        Self { executor, vm, told: true, abroad, limit, orphan: false, abort: false }
+        Self { executor, vm, told: true, asked: None, abroad, limit, orphan: false, abort: false }
     }
 
     /// Until when it is waited for.
     pub(super) fn limit(&self) -> Option<Duration> {
         self.limit
+    }
+
+    /// Its agent has gone over to another member, which has not told of it yet.
+    pub(super) fn has_gone(&self) -> bool {
+        self.abroad.is_some_and(|abroad| abroad.if_heard.is_some())
     }
 
     /// Its agent is one of another member from now on, which tells of it; if it does not, it may have done so before.
@@ -162,13 +171,20 @@ impl Core {
         }
     }
 
+    /// Ends actions of a plan that no agent was told of yet.
+    pub(super) fn withdraw_untold(&mut self, plan: &str, why: &str, now: Now) {
+        let untold = self.of_plan(plan).filter(|(_, aloft)| !aloft.told);
+        for key in untold.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.never_begun(&key, why, now);
+        }
+    }
+
     /// Aborts what runs of a plan.
     pub(super) fn abort_all(&mut self, plan: &str, now: Now) {
+        self.withdraw_untold(plan, "it was cancelled before its agent was told", now);
         let keys: Vec<ActionKey> = self.flying(plan).cloned().collect();
         for key in keys {
-            if self.aloft.get(&key).is_some_and(|aloft| !aloft.told) {
-                self.conclude(&key, false, "it was cancelled before its agent was told", now);
-            } else if let Some(aloft) = self.aloft.get_mut(&key) {
+            if let Some(aloft) = self.aloft.get_mut(&key) {
                 aloft.abort = true;
                 let host = aloft.executor.clone();
                 self.tell_abort(&host, key);
@@ -211,6 +227,9 @@ impl Core {
 
     /// An order that its agent never had is sent again, if it is still wanted.
     fn send_again(&mut self, key: &ActionKey, now: Now) -> bool {
+        if self.aloft.get(key).is_some_and(|aloft| aloft.asked.is_some()) {
+            return true;
+        }
         let Some((record, action, state)) = self.known(key) else { return false };
         let halted = match self.stage(&key.plan_id) {
             Some(super::plans::Stage::Executing(execution)) => execution.halt.is_some(),
@@ -275,6 +294,11 @@ impl Core {
         (source.is_some() || !flight.migrates).then_some(false)
     }
 
+    /// Ends an action that its agent was not told of.
+    pub(super) fn never_begun(&mut self, key: &ActionKey, why: &str, now: Now) {
+        self.in_scene(&key.plan_id, |core| core.conclude(key, false, why, now));
+    }
+
     /// Ends an action without its agent.
     fn conclude(&mut self, key: &ActionKey, done: bool, why: &str, now: Now) {
         self.land(key, done);
@@ -293,7 +317,7 @@ impl Core {
         for (key, aloft) in self.aloft.iter().filter(|(_, aloft)| aloft.limit.is_some()) {
             let failed = self.has_failed(aloft);
             let late_now = aloft.limit.is_some_and(|limit| now.at > limit);
-            if failed || late_now || self.is_left_to_us(key, aloft) {
+            if failed || late_now || self.is_left_to_us(key, aloft, now) {
                 let host = &aloft.executor;
                 let why = if failed {
                     format!("host {host} has failed while it carried it out")
@@ -310,7 +334,12 @@ impl Core {
             let Some(aloft) = self.aloft.get_mut(&key) else { continue };
             aloft.limit = None;
             if !aloft.told {
-                self.conclude(&key, false, "its agent was not told, as it could not be stored", now);
+                self.conclude(
+                    &key,
+                    false,
+                    "its agent was not told, as it could not be stored, or its destination was not to be had",
+                    now,
+                );
                 continue;
             }
             self.journal.withdraw(&key);
@@ -338,13 +367,14 @@ impl Core {
 
     /// Whether nobody else looks after an action of another member's agent any more: the plan is not of here, and
     /// where it goes is not reserved for it.
-    fn is_left_to_us(&self, key: &ActionKey, aloft: &Aloft) -> bool {
+    fn is_left_to_us(&self, key: &ActionKey, aloft: &Aloft, now: Now) -> bool {
         let destination = || self.cell.flight(&aloft.vm).map(|flight| flight.destination.as_str());
         let reserved = || {
             let holder = destination().and_then(|host| self.partitions.holder(host));
             holder.is_some_and(super::ring::is_of_ring)
         };
-        aloft.abroad.is_some() && !self.plans.contains_key(&key.plan_id) && !reserved()
+        let over = aloft.abroad.is_some_and(|abroad| now.at > abroad.kept_until);
+        over && !self.plans.contains_key(&key.plan_id) && !reserved()
     }
 
     /// An action of another member's agent is not waited for any more: it ends by what is seen of its VM here. That

@@ -258,6 +258,20 @@ impl Core {
         }
     }
 
+    /// Why an order that waited must not go out any more.
+    pub(super) fn why_not_begun(&self, key: &ActionKey, now: Now) -> Option<String> {
+        let life = self.lives.get(&key.plan_id)?;
+        if let Stage::Executing(Execution { halt: Some(halt), .. }) = &life.stage
+            && let Halt::Failed(why) | Halt::Cancelled(why) = halt
+        {
+            return Some(format!("its agent was not told any more: {why}"));
+        }
+        let (_, action, _) = self.known(key)?;
+        let ends = [action.destination.as_str(), action.source.as_str()];
+        let end = ends.into_iter().find(|end| !end.is_empty() && self.is_fenced(&key.plan_id, end, now))?;
+        Some(format!("its agent was not told any more: {end} is not reserved for its plan any more"))
+    }
+
     /// Sends an action to its agent, as soon as the store has it; says whether it could.
     fn begin(&mut self, record: &PlanRecord, action: &Action, now: Now) -> bool {
         let id = &record.id;
@@ -266,16 +280,17 @@ impl Core {
         let limit = now.at.saturating_add(self.give_up_after(action));
         let key = flight.key.clone();
         let forecast = record.problem.as_deref().and_then(|problem| self.forecast(problem, action));
-        self.announce(record, action);
+        let asks = self.asks_first(record, action);
         self.take_off(executor(action), &action.vm, flight, limit);
         self.not_told_yet(&key);
+        self.is_asked(&key, asks.is_some().then_some(now.at));
         self.change_for_good(id, |record| {
             if let Some(status) = record.actions.iter_mut().find(|status| status.action_id == action.id) {
                 (status.state, status.started) = (ActionState::Sent, Some(now.wall));
                 status.forecast = forecast.or(status.forecast);
             }
         });
-        self.journal.then(tell);
+        self.journal.then(asks.unwrap_or(tell));
         let what = describe(action);
         let message = format!("{what} is begun: {}", action.because);
         let said = event(EventKind::ActionStarted, Severity::Info, message);

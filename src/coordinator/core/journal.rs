@@ -141,13 +141,17 @@ impl Core {
     }
 
     pub(super) fn stored(&mut self, seq: u64, now: Now) {
-        let free = self.journal.stored(seq);
-        for effect in &free {
-            if let Some(key) = effect.begins() {
-                self.told(key);
+        for effect in self.journal.stored(seq) {
+            if let Some(key) = effect.begins().cloned() {
+                // The store may have taken its time.
+                if let Some(why) = self.why_not_begun(&key, now) {
+                    self.never_begun(&key, &why, now);
+                    continue;
+                }
+                self.told(&key);
             }
+            self.effects.push(effect);
         }
-        self.effects.extend(free);
         if self.journal.broken.take().is_some() {
             let message = "the state directory can be written again; actions are begun again".to_owned();
             self.tell(event(EventKind::Alarm, Severity::Info, message), now);

@@ -210,10 +210,25 @@ impl Core {
             && let Cause::Troubles(keys) = &life.cause
         {
             let helped = state == PlanState::Succeeded && message.is_empty();
+            let passed_over = if helped { self.passed_over(id, keys) } else { Vec::new() };
             self.detector.released(keys, helped, now, &self.settings);
+            self.detector.not_helped(&passed_over);
         }
         self.urgent = true;
         self.forget_old_plans();
+    }
+
+    /// Those of these troubles for which a plan has done nothing, as it could not do all at once.
+    pub(super) fn passed_over(&self, id: &str, keys: &[Key]) -> Vec<Key> {
+        let Some(plan) = self.plans.get(id).and_then(|record| record.plan.as_ref()) else {
+            return Vec::new();
+        };
+        let is_left = |(kind, subject): &&Key| match kind {
+            EventKind::Overload | EventKind::Drain => !plan.actions.iter().any(|a| a.source == *subject),
+            EventKind::VmWaiting => !plan.actions.iter().any(|a| a.vm == *subject),
+            _ => false,
+        };
+        keys.iter().filter(is_left).cloned().collect()
     }
 
     /// Hosts of a plan that has ended are free, but those of an action that somebody still carries out.

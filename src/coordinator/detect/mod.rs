@@ -233,6 +233,11 @@ impl Detector {
         }
     }
 
+    /// The plan that has ended has done nothing for these, as others were more urgent: they need not rest.
+    pub(crate) fn not_helped(&mut self, keys: &[Key]) {
+        self.rests.retain(|key, _| !keys.contains(key));
+    }
+
     /// There may be help now where there was none: what rests as nothing could be done about it rests no more.
     pub(crate) fn hope(&mut self) {
         self.rests.retain(|_, rest| rest.misses == 0);

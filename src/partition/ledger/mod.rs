@@ -80,6 +80,7 @@ pub(super) struct Granted {
     pub hosts: BTreeMap<Host, Grant>,
     pub more: bool,
     pub holders: BTreeMap<PartitionId, Holder>,
+    pub later: bool,
     pub revoked: BTreeMap<(Member, PartitionId), Leases>,
 }
 
@@ -184,6 +185,10 @@ impl Ledger {
         granted.more = others
             .iter()
             .any(|host| (self.cell[*host].facts.takes || request.all) && self.obtainable(host, request));
+        granted.later = self.cell.iter().any(|(host, entry)| {
+            let busy = entry.facts.busy || entry.unsettled.is_some();
+            entry.facts.takes && busy && !self.held.contains_key(host)
+        });
         for reservation in self.held.values().filter(|r| r.partition != *request.partition) {
             let holder = Holder { leader: reservation.leader.clone(), committed: reservation.committed };
             granted.holders.insert(reservation.partition.clone(), holder);

@@ -15,7 +15,7 @@ impl Node {
         let left = self.ring.tour(&self.me);
         let Some(led) = self.led.get_mut(id) else { return };
         led.left = left;
-        led.silent = false;
+        (led.silent, led.later) = (false, false);
         led.holders.clear();
         led.offered.clear();
         self.ask_next(id, None, now);
@@ -91,7 +91,7 @@ impl Node {
 
     /// An owner has answered a request for hosts, or an adoption.
     pub(super) fn granted(&mut self, from: &Member, body: Body, now: Now) {
-        let Body::Granted { partition: id, ask, hosts, more, holders, first_out, sent } = body else {
+        let Body::Granted { partition: id, ask, hosts, more, holders, later, first_out, sent } = body else {
             return;
         };
         let until = self.ends(sent);
@@ -123,6 +123,7 @@ impl Node {
             return;
         }
         led.holders.extend(holders);
+        led.later |= later;
         // An event without its hosts cannot be solved: those that its owner does not give, nobody gives.
         let missing = led.events.get(from).into_iter().flat_map(BTreeMap::values);
         if missing.flat_map(|event| &event.hosts).any(|host| !led.hosts.contains_key(host)) {

@@ -28,6 +28,8 @@ pub struct Led {
     pub(super) all: bool,
     /// Somebody did not answer in this tour.
     pub(super) silent: bool,
+    /// Somebody has hosts, as far as this tour has come, that nobody can have at present.
+    pub(super) later: bool,
     /// Its hosts or events are others than at the last solve.
     pub(super) changed: bool,
     /// What is lacking.
@@ -246,6 +248,12 @@ impl Led {
         let half = u32::try_from(self.hosts.len().div_ceil(2)).unwrap_or(u32::MAX).max(1);
         need.hosts = if need.room.iter().all(|amount| *amount <= 0) { half } else { 0 };
         need
+    }
+
+    /// Whether the lease of a host runs still, as the leader counts it.
+    #[must_use]
+    pub fn has(&self, host: &Host, now: Time) -> bool {
+        self.hosts.get(host).is_some_and(|hold| hold.until > now)
     }
 
     /// When something is due at the latest.

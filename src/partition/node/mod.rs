@@ -179,6 +179,18 @@ impl Node {
         self.led.iter()
     }
 
+    /// How long a reservation lasts that nobody prolongs.
+    #[must_use]
+    pub fn lease(&self) -> Millis {
+        self.settings.lease
+    }
+
+    /// A partition that is led here.
+    #[must_use]
+    pub fn partition(&self, id: &PartitionId) -> Option<&Led> {
+        self.led.get(id)
+    }
+
     /// Events of this cell that stand, and the partition that has them in hand.
     pub fn events(&self) -> impl Iterator<Item = (&EventKey, Option<&PartitionId>)> {
         self.events.iter().map(|(key, standing)| (key, standing.in_hand()))

@@ -60,6 +60,7 @@ impl Node {
             hosts: granted.hosts,
             more: granted.more,
             holders: granted.holders,
+            later: granted.later,
             first_out: self.first_out(),
             sent,
         };

@@ -36,8 +36,8 @@ impl Node {
             Found::Plan { touched } => self.commit(id, &touched, now),
             Found::Nothing => self.end(id, Some(Outcome::Solved)),
             Found::None { .. } if whole => {
-                // Where somebody was silent there may be more hosts than these.
-                let outcome = if led.silent { Outcome::Dropped } else { Outcome::Unsolved };
+                // Where somebody was silent, or has hosts that are busy, there may be more hosts than these.
+                let outcome = if led.silent || led.later { Outcome::Dropped } else { Outcome::Unsolved };
                 self.end(id, Some(outcome));
             }
             Found::None { need } => {

@@ -10,8 +10,10 @@ use super::super::plans::{Stage, member_of};
 use crate::coordinator::inventory::{Flight, Now, VmEntry};
 use crate::coordinator::peers::{Flying, Frame};
 use crate::partition::{Epoch, Held, PartitionId};
-use crate::record::{ActionKey, ActionProgress, FailureReason, Order, PlanRecord, ProgressState, VmReport};
-use dvms_solver::file::Action;
+use crate::record::{
+    ActionKey, ActionProgress, FailureReason, Order, PlanRecord, ProgressState, VmReport, VmState,
+};
+use dvms_solver::file::{Action, ActionKind};
 use std::time::Duration;
 
 /// What is not heard is said again so often.
@@ -57,19 +59,14 @@ impl Core {
         order: Order,
     ) -> Effect {
         let (partition, fence, flight) = (partition.clone(), held.epoch, self.told_of(record, action));
-        Effect::Peer { to: held.owner.to_string(), frame: Frame::Order { partition, fence, flight, order } }
+        let there =
+            self.elsewhere(&record.id, &action.destination).filter(|(_, there)| there.owner == held.owner);
+        let destination = there.map(|(_, there)| there.epoch);
+        let to = held.owner.to_string();
+        Effect::Peer { to, frame: Frame::Order { partition, fence, destination, flight, order } }
     }
 
-    /// Tells the owner of a destination that a VM comes, where it has not got the order itself.
-    pub(in crate::coordinator::core) fn announce(&mut self, record: &PlanRecord, action: &Action) {
-        let owner = |host: &str| self.elsewhere(&record.id, host).map(|(_, held)| held.owner.to_string());
-        let to = owner(&action.destination).filter(|to| owner(executor(action)).as_ref() != Some(to));
-        let Some((to, (_, entry))) = to.zip(self.cell.vm(&action.vm)) else { return };
-        let frame = Frame::Inbound { flight: self.told_of(record, action), vm: on_the_way(entry) };
-        self.journal.then(Effect::Peer { to, frame });
-    }
-
-    fn told_of(&self, record: &PlanRecord, action: &Action) -> Flying {
+    pub(super) fn told_of(&self, record: &PlanRecord, action: &Action) -> Flying {
         let flight = self.flight_of(record, action);
         flying(executor(action), &action.vm, &flight, self.give_up_after(action))
     }
@@ -83,7 +80,7 @@ impl Core {
             Some((flying(&aloft.executor, &aloft.vm, flight, within), vm))
         });
         for (flight, vm) in arriving.collect::<Vec<_>>() {
-            self.tell_member(to, Frame::Inbound { flight, vm });
+            self.tell_member(to, Frame::Inbound { flight, vm, by: None });
         }
     }
 
@@ -107,7 +104,11 @@ impl Core {
         self.held(plan, host).is_some_and(|(partition, held)| {
             // One that came here since then was another member's to give.
             let ours = held.owner == *me;
-            (here && !ours) || (ours && !self.may_act(host, partition, held.epoch, now))
+            let over = || {
+                let led = self.ring.node.partition(partition);
+                !led.is_some_and(|led| led.has(&host.into(), super::time(now)))
+            };
+            (here && !ours) || (ours && !self.may_act(host, partition, held.epoch, now)) || (!ours && over())
         })
     }
 
@@ -115,13 +116,13 @@ impl Core {
     pub(super) fn order_came(
         &mut self,
         from: &str,
-        partition: &PartitionId,
-        fence: Epoch,
+        (partition, fence, into): (&PartitionId, Epoch, Option<Epoch>),
         flight: &Flying,
         order: Order,
         now: Now,
     ) {
-        let Flying { key, executor: host, vm, within, again, .. } = flight.clone();
+        let Flying { key, executor: host, vm, within, again, destination, .. } = flight.clone();
+        let fenced = |fence| !self.may_act(&destination, partition, fence, now);
         if let Some(owed) = self.ring.owed.get(&key) {
             let (host, progress) = (owed.host.clone(), owed.progress.clone());
             return self.tell_member(from, Frame::Progress { host, progress });
@@ -132,6 +133,9 @@ impl Core {
             Some(_) if known => None,
             Some(_) if !self.may_act(&host, partition, fence, now) => {
                 Some("the host is not reserved for its partition any more")
+            }
+            Some(_) if into.is_some_and(fenced) => {
+                Some("the destination is not reserved for its partition any more")
             }
             Some(entry) if !entry.is_known() || self.stopping => Some("its host is out of reach"),
             Some(_) => None,
@@ -169,20 +173,6 @@ impl Core {
         self.tell_member(to, Frame::Progress { host: flight.executor.clone(), progress });
     }
 
-    /// A VM comes from another cell.
-    pub(super) fn inbound(&mut self, flight: Flying, vm: VmReport, now: Now) {
-        let known = self.cell.hosts.contains_key(&flight.destination);
-        // Of an own plan it is known, and it may have ended already.
-        let ours = self.plans.contains_key(&flight.key.plan_id);
-        if !known || ours || self.aloft.contains_key(&flight.key) || self.cell.flight(&flight.vm).is_some() {
-            return;
-        }
-        let limit = now.at.saturating_add(flight.within);
-        let aloft = Aloft::new(&flight.executor, &flight.vm, Some(limit), Some(Abroad::since(now.at)));
-        self.cell.expect(VmEntry::new(vm, now.at), landing(&flight));
-        self.aloft.insert(flight.key, aloft);
-    }
-
     /// It has come, or not.
     pub(super) fn landed(&mut self, key: &ActionKey, done: bool) {
         if self.aloft.get(key).is_some_and(|aloft| aloft.abroad.is_some())
@@ -210,15 +200,27 @@ impl Core {
 
     /// A leader has not heard how an action has ended. An agent that has told all that it knows, and does not know it, never
     /// had it, or was allowed to forget it: it is seen where the VM is.
-    pub(super) fn asked_how_it_ended(&mut self, from: &str, host: &str, key: ActionKey, vm: String) {
+    pub(super) fn asked_how_it_ended(
+        &mut self,
+        from: &str,
+        host: &str,
+        key: ActionKey,
+        vm: String,
+        leaves: bool,
+    ) {
         let Some(entry) = self.cell.hosts.get(host).filter(|entry| entry.is_known()) else { return };
         let progress = if let Some(owed) = self.ring.owed.get(&key) {
             owed.progress.clone()
         } else if self.aloft.contains_key(&key) {
             return;
         } else {
-            let lives = entry.vms.get(&vm).is_some_and(|vm| vm.report.state.lives_here());
-            let state = if lives { ProgressState::Done } else { ProgressState::Failed };
+            let there = entry.vms.get(&vm).map(|vm| vm.report.state);
+            let state = match there {
+                // Where it has gone to is for its destination to tell.
+                None | Some(VmState::MigratingOut) if leaves => return,
+                Some(state) if state.lives_here() && !leaves => ProgressState::Done,
+                _ => ProgressState::Failed,
+            };
             let message = "its agent does not know it; it is told by where the VM is".to_owned();
             ActionProgress { key, state, vm, message, ..ActionProgress::default() }
         };
@@ -248,10 +250,12 @@ impl Core {
             if let Some(abroad) = self.aloft.get_mut(&key).and_then(|aloft| aloft.abroad.as_mut()) {
                 abroad.told = now.at;
             }
-            match self.aloft.get(&key).filter(|aloft| aloft.limit().is_none()) {
+            match self.aloft.get(&key).filter(|aloft| aloft.limit().is_none() || aloft.has_gone()) {
                 Some(aloft) => {
                     let (host, vm) = (aloft.executor.clone(), aloft.vm.clone());
-                    let frame = Frame::Ask { host: host.clone(), key, vm };
+                    let leaves =
+                        self.known(&key).is_some_and(|(_, action, _)| action.kind == ActionKind::Migrate);
+                    let frame = Frame::Ask { host: host.clone(), key, vm, leaves };
                     self.tell_owner(&host, frame);
                 }
                 None => self.order_again(&key),
@@ -307,7 +311,7 @@ impl Core {
 }
 
 /// A VM as it is told to who is to receive it.
-fn on_the_way(entry: &VmEntry) -> VmReport {
+pub(super) fn on_the_way(entry: &VmEntry) -> VmReport {
     VmReport { definition: String::new(), ..entry.report.clone() }
 }
 
@@ -325,7 +329,7 @@ fn flying(executor: &str, vm: &str, flight: &Flight, within: Duration) -> Flying
     }
 }
 
-fn landing(flying: &Flying) -> Flight {
+pub(super) fn landing(flying: &Flying) -> Flight {
     Flight {
         key: flying.key.clone(),
         source: flying.source.clone(),

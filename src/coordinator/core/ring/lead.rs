@@ -206,10 +206,11 @@ impl Core {
     }
 
     /// Nothing more is begun on hosts that a partition does not have any more.
-    pub(super) fn fence(&mut self, partition: &PartitionId, hosts: &BTreeSet<Host>) {
+    pub(super) fn fence(&mut self, partition: &PartitionId, hosts: &BTreeSet<Host>, now: Now) {
         let Some(id) = self.ring.plans.get(partition).cloned() else { return };
         let names: Vec<&str> = hosts.iter().map(Host::as_str).collect();
         let why = format!("its reservation of {} has ended", names.join(", "));
+        self.withdraw_untold(&id, &format!("its agent was not told any more: {why}"), now);
         self.halt(&id, Halt::Failed(why));
     }
 
@@ -260,11 +261,13 @@ impl Core {
         self.ring.plans.remove(partition);
         self.end_claim(id, now);
         let message = self.plans.get(id).map(|record| record.message.clone()).unwrap_or_default();
-        if state == PlanState::Succeeded && !message.is_empty() {
-            self.was_idle(&shared.own);
-        }
-        if state != PlanState::Succeeded {
-            self.has_missed(&shared.own, state == PlanState::Failed);
+        match state {
+            PlanState::Succeeded if !message.is_empty() => self.was_idle(&shared.own),
+            PlanState::Succeeded => {
+                let left = self.passed_over(id, &shared.own);
+                self.has_missed(&left, false);
+            }
+            state => self.has_missed(&shared.own, state == PlanState::Failed),
         }
         self.keep_aloft(id, partition);
         let led = self.ring.node.partitions().find(|(led, _)| *led == partition).map(|(_, led)| led);

@@ -22,6 +22,7 @@
 mod bound;
 mod census;
 mod claim;
+mod expect;
 mod forward;
 mod growth;
 mod handover;
@@ -267,6 +268,24 @@ fn time(now: Now) -> Time {
     Time(u64::try_from(now.at.as_millis()).unwrap_or(u64::MAX))
 }
 
+#[cfg(test)]
+impl Membership {
+    /// Hosts that partitions led here count on while they carry out plans. None of this cell is reserved for longer than a
+    /// lease.
+    pub(in crate::coordinator::core) fn counted_on(&self, at: Duration) -> Vec<(String, String)> {
+        let now = Time(at.as_millis() as u64);
+        let most = now + self.node.lease();
+        for (host, held) in self.node.ledger().held() {
+            assert!(held.until <= most, "{host} is reserved for longer than a lease: {held:?}");
+        }
+        let executing =
+            self.node.partitions().filter(|(_, led)| matches!(led.stage(), partition::Stage::Executing));
+        let hosts = executing.flat_map(|(id, led)| led.hosts().into_keys().map(move |host| (id, led, host)));
+        let running = hosts.filter(|(_, led, host)| led.has(host, now));
+        running.map(|(id, _, host)| (id.to_string(), host.to_string())).collect()
+    }
+}
+
 impl Core {
     /// A link to another member stands.
     pub(super) fn peer_up(&mut self, member: &str) {
@@ -363,10 +382,11 @@ impl Core {
             Frame::Cell { hosts, known } => self.cell_told(from, hosts, known, now),
             Frame::Same { digest } => self.cell_is_the_same(from, digest, now),
             Frame::Again { round } => self.asked_for_cell(from, round),
-            Frame::Order { partition, fence, flight, order } => {
-                self.order_came(from, &partition, fence, &flight, order, now);
+            Frame::Order { partition, fence, destination, flight, order } => {
+                self.order_came(from, (&partition, fence, destination), &flight, order, now);
             }
-            Frame::Inbound { flight, vm } => self.inbound(flight, vm, now),
+            Frame::Inbound { flight, vm, by } => self.inbound(from, flight, vm, by, now),
+            Frame::Expected { key, refused } => self.expected(&key, &refused, now),
             Frame::Landed { key, done } => self.landed(&key, done),
             Frame::Where { round, vms } => self.asked_where(from, round, vms, now),
             Frame::Seen { round, vms } => self.seen_at(from, round, vms, now),
@@ -379,7 +399,7 @@ impl Core {
             Frame::Absent { host, state } => self.absent_comes(from, *host, state, now),
             Frame::Ring { members } => _ = self.ring.told.insert(from.to_owned(), (members, now.at)),
             Frame::Leaving => _ = self.ring.census.leaving.insert(from.to_owned()),
-            Frame::Ask { host, key, vm } => self.asked_how_it_ended(from, &host, key, vm),
+            Frame::Ask { host, key, vm, leaves } => self.asked_how_it_ended(from, &host, key, vm, leaves),
             Frame::Cancel { host, key } => self.tell_abort(&host, key),
             Frame::Acknowledge { host, keys } => self.outcomes_kept(&host, keys),
             Frame::Progress { host, progress } => {
@@ -417,6 +437,7 @@ impl Core {
         self.tell_cell(now);
         self.tell_leaders(now);
         self.forward_again(now);
+        self.ask_for_destinations(now);
         self.hand_over_again(now);
         self.take_census(now);
         self.begin_claims(now);
@@ -465,7 +486,7 @@ impl Core {
                 partition::Effect::Execute { partition, hosts, .. } => {
                     self.carry_out_shared(&partition, hosts, now);
                 }
-                partition::Effect::Fence { partition, hosts } => self.fence(&partition, &hosts),
+                partition::Effect::Fence { partition, hosts } => self.fence(&partition, &hosts, now),
                 partition::Effect::Ended { partition, outcome, .. } => {
                     self.partition_ended(&partition, outcome, now);
                 }

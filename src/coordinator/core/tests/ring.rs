@@ -293,6 +293,7 @@ fn an_approved_plan_whose_hosts_are_not_to_be_had_waits_for_its_operator_again()
 
 mod bound;
 mod chaos;
+mod expect;
 mod growth;
 mod kept;
 mod leave;

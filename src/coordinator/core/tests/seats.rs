@@ -18,14 +18,22 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 impl World {
     /// Members of a ring that know each other.
     pub(super) fn ring(settings: &Settings, members: &[&str], seed: u64) -> Self {
-        let all: Vec<RingMember> = members
-            .iter()
-            .map(|name| RingMember {
-                name: (*name).to_owned(),
-                address: format!("{name}:1"),
-                site: String::new(),
-            })
-            .collect();
+        Self::ring_of(settings, members, |_| "", seed)
+    }
+
+    /// Members at sites.
+    pub(super) fn ring_of(
+        settings: &Settings,
+        members: &[&str],
+        site: impl Fn(usize) -> &'static str,
+        seed: u64,
+    ) -> Self {
+        let member = |(place, name): (usize, &&str)| RingMember {
+            name: (*name).to_owned(),
+            address: format!("{name}:1"),
+            site: site(place).to_owned(),
+        };
+        let all: Vec<RingMember> = members.iter().enumerate().map(member).collect();
         let with = |name: &str| Settings {
             ring: Ring { name: name.to_owned(), members: all.clone(), ..settings.ring.clone() },
             ..settings.clone()
@@ -289,6 +297,7 @@ impl World {
         if self.seats.is_empty() {
             return;
         }
+        self.check_reservations();
         let mut acted: BTreeMap<&str, &str> = BTreeMap::new();
         for host in self.hosts.values() {
             for (key, act) in host.running() {
@@ -302,6 +311,21 @@ impl World {
                     {
                         panic!("{end} is acted on by {other} and {}\n{}", key.plan_id, self.story());
                     }
+                }
+            }
+        }
+    }
+
+    /// No host is in two partitions that carry out plans, by what their leaders count on; none is reserved for longer than a
+    /// lease.
+    fn check_reservations(&self) {
+        let mut had: BTreeMap<String, String> = BTreeMap::new();
+        for member in self.members().into_iter().filter(|member| !self.dead.contains(member)) {
+            let began = if member == self.member { self.began } else { self.seats[&member].began };
+            let core = self.core_of(&member);
+            for (partition, host) in core.ring.counted_on(self.at.saturating_sub(began)) {
+                if let Some(other) = had.insert(host.clone(), partition.clone()) {
+                    panic!("{host} is of {other} and {partition}\n{}", self.story());
                 }
             }
         }

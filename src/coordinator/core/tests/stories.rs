@@ -274,3 +274,34 @@ fn the_vms_of_a_rebooted_host_are_started() {
     assert_eq!(world.only(PlanState::Succeeded).trigger, "VM_WAITING");
     world.check_rest();
 }
+
+#[test]
+fn what_a_plan_has_passed_over_is_next_without_a_rest() {
+    let mut settings = World::quick();
+    settings.detection.cool_down_s = 300.0;
+    let mut world = World::new(settings, 17);
+    for host in ["h1", "h2"] {
+        let names: Vec<String> = (0..4).map(|vm| format!("{host}v{vm}")).collect();
+        let vms: Vec<(&str, i64)> = names.iter().map(|name| (name.as_str(), 2500)).collect();
+        world.host(host, &vms);
+    }
+    world.host("h3", &[]);
+    // The first plan is for one host alone.
+    let mut first = true;
+    world.script = Box::new(move |problem| {
+        let mut plan = super::solver::solve(problem);
+        if std::mem::take(&mut first) {
+            plan.actions.retain(|action| action.source == "h1");
+            plan.actions.iter_mut().for_each(|action| action.after.clear());
+        }
+        Some(Ok(plan))
+    });
+    world.until("both are repaired", 60.0, |world| {
+        let load = |host: &str| world.vms.values().filter(|vm| vm.host.as_deref() == Some(host)).count();
+        load("h1") < 4 && load("h2") < 4
+    });
+    let told: Vec<usize> = world.plans().iter().map(|plan| plan.event_ids.len()).collect();
+    assert_eq!(told.iter().max(), Some(&2), "they were one plan's first\n{}", world.events_text());
+    world.run(30.0);
+    world.check_rest();
+}

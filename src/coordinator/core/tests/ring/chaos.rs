@@ -45,7 +45,9 @@ fn storm(weather: Weather, seed: u64) -> World {
     if seed.is_multiple_of(3) {
         settings.constraints = vec![bound::spread(&["v000", "v100", "v200"])];
     }
-    let mut world = World::ring(&settings, weather.members, seed);
+    let half = weather.members.len() / 2;
+    let site = |place| if place < half { "here" } else { "there" };
+    let mut world = World::ring_of(&settings, weather.members, site, seed);
     world.memory = 7000;
     for (m, member) in weather.members.iter().enumerate() {
         for h in 0..weather.hosts {
@@ -68,6 +70,9 @@ fn storm(weather: Weather, seed: u64) -> World {
 }
 
 fn something(weather: Weather, world: &mut World) {
+    if world.disk_full && world.rng.random_bool(0.5) {
+        world.disk_full = false;
+    }
     let members = weather.members;
     let member = members[world.rng.random_range(0..members.len())];
     let other = members[world.rng.random_range(0..members.len())];
@@ -104,7 +109,9 @@ fn something(weather: Weather, world: &mut World) {
                 world.cut(here, there, true);
             }
         }
-        85..89 => {
+        // Nothing can be written for a while.
+        85..86 => world.disk_full = true,
+        86..89 => {
             if world.hosts.values().all(|host| host.session.is_some()) {
                 let back = world.rng.random_range(1.0..60.0);
                 world.crash(&host, Some(back));
@@ -221,6 +228,7 @@ fn play(weather: Weather, seed: u64) -> Storm {
     }
     world.losing = 0.0;
     world.failing = 0.0;
+    world.disk_full = false;
     for (a, b) in world.cut.clone() {
         world.cut(&a, &b, false);
     }
