@@ -65,6 +65,14 @@ fn picture(look: Look, ring: &Ring, now: SystemTime) -> String {
     for member in ring.members.iter().filter(|member| !member.no_link.is_empty()) {
         let _ = write!(text, "\nNo link from {} to {}: {}\n", ring.name, member.name, safe(&member.no_link));
     }
+    for name in &ring.departed {
+        let name = safe(name);
+        let _ = write!(
+            text,
+            "\n{name} has left without a word: VMs that are down wait for an operator, as they may run there. If it will not come \
+             back: dvms forget --coordinator {name}\n"
+        );
+    }
     let led = ring.members.iter().flat_map(|member| member.partitions.iter().map(move |led| (member, led)));
     let led: Vec<_> = led.collect();
     if led.is_empty() {
@@ -236,7 +244,8 @@ mod tests {
         (east.round_trip_ms, east.partitions) = (None, vec![partition]);
         let mut north = member("north", true);
         north.round_trip_ms = Some(1.26);
-        let ring = Ring { name: "east".into(), members: vec![east, north, member("west", false)] };
+        let ring =
+            Ring { name: "east".into(), members: vec![east, north, member("west", false)], departed: vec![] };
         let look = Look::PLAIN;
         let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(140);
         let text = picture(look, &ring, now);
@@ -263,13 +272,18 @@ mod tests {
         assert!(!west.contains('3'), "{west}");
         let mut strange = member("north", true);
         strange.no_link = "north speaks version 9".into();
-        let ring = Ring { name: "east".into(), members: vec![member("east", true), strange] };
+        let ring =
+            Ring { name: "east".into(), members: vec![member("east", true), strange], departed: vec![] };
         let text = picture(look, &ring, now);
         assert!(
             text.contains("NO LINK") && text.contains("from east to north: north speaks version 9\n"),
             "{text}"
         );
-        let calm = picture(look, &Ring { name: "east".into(), members: vec![member("east", true)] }, now);
+        let calm = picture(
+            look,
+            &Ring { name: "east".into(), members: vec![member("east", true)], departed: vec![] },
+            now,
+        );
         assert!(calm.contains("No partition goes over several coordinators now."), "{calm}");
     }
 }

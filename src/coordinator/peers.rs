@@ -154,6 +154,11 @@ pub enum Frame {
         /// The host.
         host: String,
     },
+    /// An operator has said that a coordinator that left without a word will not come back.
+    Departed {
+        /// Its name.
+        member: String,
+    },
     /// The sender is being stopped in good order: its agents go to others.
     Leaving,
     /// All members, for one that hears nothing from etcd: it is to ask those too that have come since. Told when they change,
@@ -286,7 +291,7 @@ pub enum Read {
 
 impl Frame {
     /// All types.
-    const KINDS: [&str; 21] = [
+    const KINDS: [&str; 22] = [
         "protocol",
         "hosts",
         "cell",
@@ -305,6 +310,7 @@ impl Frame {
         "absent",
         "free",
         "taken",
+        "departed",
         "leaving",
         "ring",
         "progress",
@@ -368,6 +374,7 @@ impl Frame {
             Self::Absent { .. } => "absent",
             Self::Free { .. } => "free",
             Self::Taken { .. } => "taken",
+            Self::Departed { .. } => "departed",
             Self::Leaving => "leaving",
             Self::Ring { .. } => "ring",
             Self::Progress { .. } => "progress",

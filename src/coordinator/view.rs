@@ -46,6 +46,8 @@ pub struct RingView {
     pub told: Vec<RingMember>,
     /// What etcd keeps of hosts is known here.
     pub knows_kept: bool,
+    /// Coordinators that left the ring without a word, and may have VMs.
+    pub departed: BTreeSet<String>,
     /// Hosts that operators have forgotten in this life.
     pub forgotten: BTreeSet<String>,
 }

@@ -21,7 +21,7 @@ use lock::Lock;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use schema::Found;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
@@ -84,6 +84,8 @@ pub enum Change {
     Learned(Way, Estimate),
     /// These are the rules that are not of the configuration file, and there are no others.
     Rules(KeptRules),
+    /// These coordinators have left the ring without a word, and no others.
+    Departed(BTreeSet<String>),
 }
 
 /// The open file. There is one of it for a state directory at a time.
@@ -211,6 +213,13 @@ impl Store {
                     execute(&transaction, sql, params![source, destination, json(estimate)]).map_err(fail)?;
                 }
                 Change::Rules(kept) => write_rules(&transaction, kept).map_err(fail)?,
+                Change::Departed(members) => {
+                    execute(&transaction, "DELETE FROM departed", params![]).map_err(fail)?;
+                    for member in members {
+                        let sql = "INSERT INTO departed VALUES (?1)";
+                        execute(&transaction, sql, params![member]).map_err(fail)?;
+                    }
+                }
             }
         }
         transaction.commit().map_err(fail)?;
@@ -323,6 +332,17 @@ impl Store {
             let estimate = self.read(row, 2, &format!("what was learned of {source} and {destination}"))?;
             Ok(((source, destination), estimate))
         })
+    }
+
+    /// Coordinators that have left the ring without a word.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn departed(&self) -> Result<BTreeSet<String>, StoreError> {
+        let read =
+            |row: &Row<'_>| row.get(0).map_err(|error| failure(&self.path, "read a coordinator", error));
+        let members = self.rows("SELECT member FROM departed ORDER BY member LIMIT ?1", usize::MAX, read)?;
+        Ok(members.into_iter().collect())
     }
 
     /// Rules that are not of the configuration file.

@@ -38,10 +38,14 @@ pub(super) const MIGRATIONS: [&str; VERSION as usize] = [
     -- The session of its agent at which it was said.
     ALTER TABLE host_states ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
 ",
+    "
+    -- Coordinators that left the ring without a word: they may have VMs.
+    CREATE TABLE departed (member TEXT PRIMARY KEY) STRICT;
+",
 ];
 
 /// The schema of this version.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 /// What a file is.
 pub(super) enum Found {

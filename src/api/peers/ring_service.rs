@@ -1,6 +1,7 @@
 //! `RingService`: the members, their cells and partitions.
 
 use super::{Faults, Others, PATIENCE, alone};
+use crate::api::error::ApiError;
 use crate::coordinator::{Coordinator, GrowthStep, OtherMember, PartitionView, RingView};
 use crate::record::Connection;
 use dvms_proto::v1 as pb;
@@ -78,7 +79,17 @@ impl RingService for RingAnswers {
         if !request.into_inner().local {
             members.extend(join_all(view.others.iter().map(|other| self.other(other.clone()))).await);
         }
-        Ok(Response::new(pb::Ring { name: self.coordinator.name().to_owned(), members }))
+        let departed = view.departed.iter().cloned().collect();
+        Ok(Response::new(pb::Ring { name: self.coordinator.name().to_owned(), members, departed }))
+    }
+
+    async fn forget_coordinator(
+        &self,
+        request: Request<pb::ForgetCoordinatorRequest>,
+    ) -> Result<Response<pb::ForgetCoordinatorResponse>, Status> {
+        let pb::ForgetCoordinatorRequest { name, reason } = request.into_inner();
+        self.coordinator.forget_member(&name, &reason).await.map_err(ApiError::from)?;
+        Ok(Response::new(pb::ForgetCoordinatorResponse {}))
     }
 }
 

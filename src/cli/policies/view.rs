@@ -187,8 +187,11 @@ mod tests {
             ..RingMember::default()
         };
         let (east, mut west) = (member("east", 7), member("west", 7));
-        let ring =
-            |west: &RingMember| Ring { name: "east".into(), members: vec![east.clone(), west.clone()] };
+        let ring = |west: &RingMember| Ring {
+            name: "east".into(),
+            members: vec![east.clone(), west.clone()],
+            departed: vec![],
+        };
         assert_eq!(differences(&ring(&west)), "");
         west.rules_revision = 5;
         west.etcd_silent = "connection refused".into();

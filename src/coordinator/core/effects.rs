@@ -28,6 +28,8 @@ pub(in crate::coordinator) enum Input {
     SetHostState { host: String, state: AdminState, reason: String, ticket: Ticket },
     /// An operator knows that a host will not come back.
     ForgetHost { host: String, with_vms: bool, reason: String, ticket: Ticket },
+    /// A coordinator that left without a word will not come back.
+    ForgetMember { member: String, reason: String, ticket: Ticket },
     /// Somebody asks for a plan.
     CreatePlan { request: Box<PlanRequest>, ticket: Ticket },
     /// An operator lets a plan be carried out.
@@ -111,6 +113,8 @@ pub(in crate::coordinator) enum Answer {
     Host(Arc<HostRecord>),
     /// A plan.
     Plan(Arc<PlanRecord>),
+    /// It is done.
+    Done,
     /// The rules.
     Policies(Arc<Policies>),
     /// No.

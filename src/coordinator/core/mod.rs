@@ -126,6 +126,9 @@ impl Core {
             Input::SetHostState { host, state, reason, ticket } => {
                 self.set_host_state(&host, state, &reason, ticket, now);
             }
+            Input::ForgetMember { member, reason, ticket } => {
+                self.forget_member(&member, &reason, ticket, now);
+            }
             Input::ForgetHost { host, with_vms, reason, ticket } => {
                 self.forget_host(&host, with_vms, &reason, ticket, now);
             }

@@ -32,6 +32,8 @@ pub(in crate::coordinator) struct Restored {
     pub(in crate::coordinator) hosts: Vec<KnownHost>,
     pub(in crate::coordinator) learned: Vec<(Way, Estimate)>,
     pub(in crate::coordinator) rules: KeptRules,
+    /// Coordinators that left the ring without a word.
+    pub(in crate::coordinator) departed: BTreeSet<String>,
     /// Which life of a member of a ring it is: greater than all before. It counts only where there are others.
     pub(in crate::coordinator) incarnation: u64,
 }
@@ -51,6 +53,7 @@ impl Restored {
             hosts: store.known_hosts()?,
             learned: store.learned()?,
             rules: store.rules()?,
+            departed: store.departed()?,
             incarnation: 0,
         })
     }
@@ -59,7 +62,8 @@ impl Restored {
 impl Core {
     /// Begins with what the store holds; also what readers see of it.
     pub(in crate::coordinator) fn new(mut settings: Settings, restored: Restored, now: Now) -> (Self, View) {
-        let Restored { plans, events, last_event, wanted, hosts, learned, rules, incarnation } = restored;
+        let Restored { plans, events, last_event, wanted, hosts, learned, rules, departed, incarnation } =
+            restored;
         let mut cell = Cell::default();
         let mut kept = BTreeMap::new();
         for host in hosts {
@@ -71,7 +75,7 @@ impl Core {
 
         let plans: BTreeMap<_, _> = plans.into_iter().map(|plan| (plan.id.clone(), Arc::new(plan))).collect();
         let events: VecDeque<Arc<Event>> = events.into_iter().rev().map(Arc::new).collect();
-        let mut ring = Membership::new(&settings.ring, incarnation);
+        let mut ring = Membership::new(&settings.ring, incarnation, departed);
         for (host, (_, epoch)) in &wanted {
             ring.kept.said(host, *epoch);
         }

@@ -54,7 +54,9 @@ impl Coordinator {
         let began = Instant::now();
         let mut restored = Restored::read(&store)?;
         if !settings.ring.name.is_empty() {
-            restored.incarnation = store.next_epoch(0)?;
+            // One that has lost its store is newer than all its lives before too.
+            let since_1970 = SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            restored.incarnation = store.next_epoch(since_1970.map_or(0, |since| since.as_secs()))?;
         }
         let report_interval = seconds(settings.inventory.report_interval_s);
         let (core, view) = Core::new(settings, restored, now(began));
@@ -130,6 +132,7 @@ enum Caller {
     Host(Reply<HostRecord>),
     Plan(Reply<PlanRecord>),
     Policies(Reply<Policies>),
+    Done(Reply<()>),
 }
 
 impl Caller {
@@ -138,6 +141,7 @@ impl Caller {
             Self::Host(reply) => reply.is_closed(),
             Self::Plan(reply) => reply.is_closed(),
             Self::Policies(reply) => reply.is_closed(),
+            Self::Done(reply) => reply.is_closed(),
         }
     }
 }
@@ -255,6 +259,10 @@ impl Driver {
                 let ticket = self.caller(Caller::Host(reply));
                 self.feed(Input::ForgetHost { host, with_vms, reason, ticket });
             }
+            Command::ForgetMember { member, reason, reply } => {
+                let ticket = self.caller(Caller::Done(reply));
+                self.feed(Input::ForgetMember { member, reason, ticket });
+            }
             Command::CreatePlan(request, reply) => {
                 let ticket = self.caller(Caller::Plan(reply));
                 self.feed(Input::CreatePlan { request, ticket });
@@ -366,6 +374,8 @@ impl Driver {
                     (Some(Caller::Host(reply)), Answer::Host(host)) => _ = reply.send(Ok(host)),
                     (Some(Caller::Plan(reply)), Answer::Plan(plan)) => _ = reply.send(Ok(plan)),
                     (Some(Caller::Policies(reply)), Answer::Policies(rules)) => _ = reply.send(Ok(rules)),
+                    (Some(Caller::Done(reply)), Answer::Done) => _ = reply.send(Ok(Arc::new(()))),
+                    (Some(Caller::Done(reply)), Answer::Refused(error)) => _ = reply.send(Err(error)),
                     (Some(Caller::Policies(reply)), Answer::Refused(error)) => _ = reply.send(Err(error)),
                     (Some(Caller::Host(reply)), Answer::Refused(error)) => _ = reply.send(Err(error)),
                     (Some(Caller::Plan(reply)), Answer::Refused(error)) => _ = reply.send(Err(error)),

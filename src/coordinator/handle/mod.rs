@@ -62,6 +62,7 @@ pub(in crate::coordinator) enum Command {
     Report { host: String, epoch: u64, report: Report },
     SetHostState(String, AdminState, String, Reply<HostRecord>),
     ForgetHost { host: String, with_vms: bool, reason: String, reply: Reply<HostRecord> },
+    ForgetMember { member: String, reason: String, reply: Reply<()> },
     CreatePlan(Box<PlanRequest>, Reply<PlanRecord>),
     ApprovePlan(String, Reply<PlanRecord>),
     CancelPlan { id: String, finish_running: bool, reason: String, reply: Reply<PlanRecord> },
@@ -350,6 +351,15 @@ impl Coordinator {
     ) -> Result<Arc<HostRecord>, OperateError> {
         let (host, reason) = (host.into(), reason.into());
         self.ask(|reply| Command::ForgetHost { host, with_vms, reason, reply }).await
+    }
+
+    /// Forgets a coordinator that has left the ring without a word and will not come back: its VMs are not asked for any more.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub async fn forget_member(&self, member: &str, reason: &str) -> Result<(), OperateError> {
+        let (member, reason) = (member.into(), reason.into());
+        self.ask(|reply| Command::ForgetMember { member, reason, reply }).await.map(|_| ())
     }
 
     /// Asks for a plan. Returns at once, with the record QUEUED or SOLVING; with `validate_only` when it is

@@ -54,6 +54,19 @@ impl Afar {
         Some((member.0.as_str(), bound))
     }
 
+    /// Members that have some of these VMs.
+    pub(crate) fn having<'a>(
+        &'a self,
+        chosen: impl Fn(&str, &Labels) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a str> + 'a {
+        // Most have the first one that is looked at, or none.
+        let has = move |(member, told): &(&String, &Told)| {
+            let mut theirs = told.known.vms.iter().filter(|(vm, bound)| chosen(vm, &bound.labels));
+            theirs.any(|(vm, _)| self.vm(vm).is_some_and(|(teller, _)| teller == *member))
+        };
+        self.members.iter().filter(has).map(|(member, _)| member.as_str())
+    }
+
     /// VMs of other cells; one that several tell of more than once.
     pub(crate) fn vms(&self) -> impl Iterator<Item = (&String, &BoundVm)> {
         self.members.values().flat_map(|told| &told.known.vms)

@@ -107,7 +107,7 @@ fn ring() -> Ring {
     };
     let north = RingMember { round_trip_ms: Some(1.27), ..member("north", "paris", 2) };
     let west = RingMember { reachable: false, ..member("west", "lyon", 1) };
-    Ring { name: "east".into(), members: vec![east, north, west] }
+    Ring { name: "east".into(), members: vec![east, north, west], departed: vec![] }
 }
 
 fn plans() -> Vec<PlanRecord> {

@@ -122,6 +122,12 @@ impl Core {
         self.tell_member(member, Frame::Cell { hosts, known: Known { round, ..known } });
     }
 
+    /// Forgets what members have asked that are none any more.
+    pub(super) fn forget_askers(&mut self) {
+        let ring = &mut self.ring;
+        ring.told_cell.asked.retain(|member, _| ring.places.contains_key(member));
+    }
+
     /// Another member asks how it is.
     pub(super) fn asked_for_cell(&mut self, from: &str, round: u64) {
         let asked = self.ring.told_cell.asked.entry(from.to_owned()).or_default();
@@ -206,13 +212,7 @@ impl Core {
         if own.any(|vm| here(vm) && rules::is_about(&self.cell, rule, vm)) {
             having.insert(me.to_owned());
         }
-        for (vm, bound) in self.cell.afar.vms() {
-            if rules::chosen(set, vm, &bound.labels)
-                && let Some((member, _)) = self.cell.afar.vm(vm)
-            {
-                having.insert(member.to_owned());
-            }
-        }
+        having.extend(self.cell.afar.having(|vm, labels| rules::chosen(set, vm, labels)).map(str::to_owned));
         having
     }
 

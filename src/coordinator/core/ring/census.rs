@@ -44,6 +44,13 @@ pub(super) struct Census {
     pub(super) silent: BTreeMap<String, Duration>,
 }
 
+impl Census {
+    /// Nobody was asked yet; these members have left without a word in lives before.
+    pub(super) fn new(departed: BTreeSet<String>) -> Self {
+        Self { departed, ..Self::default() }
+    }
+}
+
 /// What is known of one VM.
 #[derive(Debug, Default)]
 struct Finding {
@@ -66,10 +73,13 @@ impl Core {
     /// Asks the other members for the VMs that are down here.
     pub(super) fn take_census(&mut self, now: Now) {
         let vms = self.cell.are_down();
-        let census = &mut self.ring.census;
-        census.of.retain(|vm, _| vms.contains(vm));
-        let answered = self.ring.up.iter().all(|member| self.ring.census.answers.contains_key(member));
+        let answered = self.have_all_answered();
         let wait = if answered { ASK_EVERY } else { ANSWERED_WITHIN };
+        if !answered && now.at >= self.ring.census.asked_at + wait {
+            // Of those that have answered.
+            self.count_census(now);
+        }
+        self.ring.census.of.retain(|vm, _| vms.contains(vm));
         let fresh = vms.iter().any(|vm| !self.ring.census.vms.contains(vm));
         if vms.is_empty() || (!fresh && now.at < self.ring.census.asked_at + wait) {
             return;
@@ -151,7 +161,14 @@ impl Core {
             return;
         }
         census.answers.insert(from.to_owned(), vms);
-        self.count_census(now);
+        // Each count is a walk over all VMs that are asked for and all members.
+        if self.have_all_answered() {
+            self.count_census(now);
+        }
+    }
+
+    fn have_all_answered(&self) -> bool {
+        self.ring.up.iter().all(|member| self.ring.census.answers.contains_key(member))
     }
 
     /// Draws what follows from the answers that have come.

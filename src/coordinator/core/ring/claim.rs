@@ -76,7 +76,14 @@ impl Core {
         whole: bool,
         now: Now,
     ) {
-        self.ring.plans.insert(partition.clone(), id.to_owned());
+        let before = self.ring.plans.insert(partition.clone(), id.to_owned());
+        // Its events are in hand, and come again when this one has ended.
+        if let Some(before) = before.filter(|before| before != id)
+            && let Some(Stage::Solving(_)) = self.stage(&before)
+        {
+            let why = format!("its partition has hosts that plan {id} was approved for, which goes first");
+            self.end(&before, PlanState::Cancelled, &why, now);
+        }
         let touched: BTreeSet<Host> = self
             .plans
             .get(id)

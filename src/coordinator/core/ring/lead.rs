@@ -72,6 +72,13 @@ impl Core {
         now: Now,
     ) {
         if let Some(id) = claimed(events) {
+            // The plan was made without these: they are for one of their own when it has ended.
+            let me = self.ring.node.me().clone();
+            let others = events
+                .iter()
+                .filter(|event| event.owner == me && claimed(std::slice::from_ref(event)).is_none());
+            let others: Vec<Key> = others.map(key_of).collect();
+            self.has_missed(&others, false);
             return self.claim_is_met(&id, partition, version, hosts, whole, now);
         }
         let me = self.ring.node.me().clone();
@@ -258,7 +265,11 @@ impl Core {
         now: Now,
     ) {
         let partition = &shared.partition;
-        self.ring.plans.remove(partition);
+        // Another plan may have its partition by now.
+        let has_none = self.ring.plans.get(partition).is_some_and(|plan| plan != id);
+        if !has_none {
+            self.ring.plans.remove(partition);
+        }
         self.end_claim(id, now);
         let message = self.plans.get(id).map(|record| record.message.clone()).unwrap_or_default();
         match state {
@@ -270,7 +281,7 @@ impl Core {
             state => self.has_missed(&shared.own, state == PlanState::Failed),
         }
         self.keep_aloft(id, partition);
-        let led = self.ring.node.partitions().find(|(led, _)| *led == partition).map(|(_, led)| led);
+        let led = self.ring.node.partition(partition).filter(|_| !has_none);
         match led.map(|led| (led.stage().clone(), led.version())) {
             Some((PartitionStage::Executing, _)) => {
                 self.happens(Input::Executed { partition: partition.clone() }, now);

@@ -22,6 +22,7 @@
 mod bound;
 mod census;
 mod claim;
+mod departed;
 mod expect;
 mod forward;
 mod growth;
@@ -131,7 +132,11 @@ struct Raised {
 
 impl Membership {
     /// `incarnation` must be greater than in every life before.
-    pub(in crate::coordinator::core) fn new(settings: &settings::Ring, incarnation: u64) -> Self {
+    pub(in crate::coordinator::core) fn new(
+        settings: &settings::Ring,
+        incarnation: u64,
+        departed: BTreeSet<String>,
+    ) -> Self {
         let named = !settings.name.is_empty();
         let lease = Millis((settings.lease_s * 1000.0) as u64);
         let timers = partition::Settings { lease, ..partition::Settings::default() };
@@ -140,7 +145,7 @@ impl Membership {
         let mut membership = Self {
             node: Node::new(me, incarnation, timers),
             named,
-            joined: false,
+            joined: !departed.is_empty(),
             hearing: None,
             places: BTreeMap::new(),
             random: incarnation ^ 0x9e37_79b9_7f4a_7c15,
@@ -154,7 +159,7 @@ impl Membership {
             neighbours: BTreeMap::new(),
             lent: None,
             owed: BTreeMap::new(),
-            census: census::Census::default(),
+            census: census::Census::new(departed),
             handing: handover::Handing::default(),
             kept: kept::Kept::default(),
             held: BTreeSet::new(),
@@ -167,6 +172,7 @@ impl Membership {
             shown: Arc::default(),
         };
         let ring = membership.ring_of(&settings.members);
+        membership.forget_departed_members();
         membership.node.handle_event(partition::Now { at: Time(0), random: 0 }, Input::Ring { ring });
         membership.show();
         membership
@@ -348,22 +354,11 @@ impl Core {
         ring.heard.retain(|member, _| ring.places.contains_key(member));
         ring.cells_at.retain(|member, _| ring.places.contains_key(member));
         ring.near.retain(|member, _| ring.places.contains_key(member));
+        self.forget_askers();
         self.urgent = true;
         self.tell_held();
         self.mind_own_hosts(now);
         self.follow(now);
-    }
-
-    /// Who has left the ring without a word may have VMs all the same.
-    fn note_departed(&mut self, before: Vec<String>) {
-        let Membership { places, census, .. } = &mut self.ring;
-        census.departed.retain(|member| !places.contains_key(member));
-        let left = before.into_iter().filter(|member| !places.contains_key(member));
-        for member in left {
-            if !census.leaving.remove(&member) {
-                census.departed.insert(member);
-            }
-        }
     }
 
     /// Another member has said something.
@@ -398,6 +393,7 @@ impl Core {
             }
             Frame::Absent { host, state } => self.absent_comes(from, *host, state, now),
             Frame::Ring { members } => _ = self.ring.told.insert(from.to_owned(), (members, now.at)),
+            Frame::Departed { member } => self.member_is_forgotten(&member),
             Frame::Leaving => _ = self.ring.census.leaving.insert(from.to_owned()),
             Frame::Ask { host, key, vm, leaves } => self.asked_how_it_ended(from, &host, key, vm, leaves),
             Frame::Cancel { host, key } => self.tell_abort(&host, key),

@@ -38,6 +38,7 @@ impl Membership {
             free_hosts: self.node.ledger().free(),
             told: self.told.values().flat_map(|(members, _)| members.clone()).collect(),
             knows_kept: self.kept.is_known(),
+            departed: self.census.departed.clone(),
             forgotten: self.kept.forgotten.clone(),
         }
     }

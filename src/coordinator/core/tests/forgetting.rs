@@ -13,7 +13,7 @@ fn forget(world: &mut World, host: &str, with_vms: bool) -> Result<Arc<HostRecor
     match world.answers.remove(&ticket).unwrap() {
         Answer::Host(host) => Ok(host),
         Answer::Refused(error) => Err(error),
-        Answer::Plan(_) | Answer::Policies(_) => panic!("an answer about something else"),
+        Answer::Plan(_) | Answer::Policies(_) | Answer::Done => panic!("an answer about something else"),
     }
 }
 

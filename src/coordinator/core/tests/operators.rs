@@ -25,7 +25,7 @@ fn answer(world: &mut World, ticket: u64) -> Result<Arc<PlanRecord>, OperateErro
     match world.answers.remove(&ticket).unwrap() {
         Answer::Plan(plan) => Ok(plan),
         Answer::Refused(error) => Err(error),
-        Answer::Host(_) | Answer::Policies(_) => panic!("an answer about something else"),
+        Answer::Host(_) | Answer::Policies(_) | Answer::Done => panic!("an answer about something else"),
     }
 }
 

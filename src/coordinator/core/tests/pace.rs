@@ -32,7 +32,7 @@ fn answer(world: &mut World, input: impl FnOnce(u64) -> Input) -> Result<Arc<Pla
     match world.answers.remove(&ticket).unwrap() {
         Answer::Plan(plan) => Ok(plan),
         Answer::Refused(error) => Err(error),
-        Answer::Host(_) | Answer::Policies(_) => panic!("an answer about something else"),
+        Answer::Host(_) | Answer::Policies(_) | Answer::Done => panic!("an answer about something else"),
     }
 }
 

@@ -49,7 +49,7 @@ fn change(world: &mut World, name: &str, rule: Option<Constraint>) -> Result<Arc
     match world.answers.remove(&ticket).unwrap() {
         Answer::Policies(policies) => Ok(policies),
         Answer::Refused(error) => Err(error),
-        Answer::Host(_) | Answer::Plan(_) => panic!("an answer about something else"),
+        Answer::Host(_) | Answer::Plan(_) | Answer::Done => panic!("an answer about something else"),
     }
 }
 

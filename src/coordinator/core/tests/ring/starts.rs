@@ -1,8 +1,8 @@
 //! VMs that are down are started where it is certain that they run nowhere else.
 
 use super::ended;
-use crate::coordinator::core::Input;
 use crate::coordinator::core::tests::world::World;
+use crate::coordinator::core::{Answer, Input};
 use crate::coordinator::peers::Frame;
 use crate::coordinator::settings::RingMember;
 use crate::record::{EventKind, PlanState, VmReport, VmState};
@@ -133,5 +133,28 @@ fn a_member_that_left_without_a_word_may_have_vms() {
         world.run(60.0);
         assert_eq!(ended(&world, PlanState::Proposed) == 0, with_a_word, "{}", world.story());
         assert_eq!(world.place("v1").is_empty(), !with_a_word, "{}", world.story());
+        if with_a_word {
+            continue;
+        }
+        // So it is after a restart, of which nothing but the store tells.
+        world.kill("east", None);
+        world.settings.ring.members.retain(|member| member.name == "east");
+        world.revive_member("east");
+        world.run(90.0);
+        world.sit("east");
+        assert!(world.place("v1").is_empty(), "{}", world.story());
+        assert_eq!(world.view.ring.departed.iter().collect::<Vec<_>>(), ["west"]);
+        // Until an operator says that it will not come back.
+        let forget = |world: &mut World, member: &str| {
+            let member = member.to_owned();
+            let asked = world.ask(|ticket| Input::ForgetMember { member, reason: String::new(), ticket });
+            world.run(1.0);
+            world.answers.remove(&asked).unwrap()
+        };
+        for other in ["east", "north"] {
+            assert!(matches!(forget(&mut world, other), Answer::Refused(_)), "{other} is no such one");
+        }
+        assert_eq!(forget(&mut world, "west"), Answer::Done);
+        world.until("it is started", 120.0, |world| !world.place("v1").is_empty());
     }
 }
