@@ -200,22 +200,29 @@ impl Core {
         }
         if let Cause::Shared(shared) = &life.cause {
             self.leave_partition(id, shared, state, now);
-            if let Stage::Proposed(_) = &life.stage {
-                self.detector.released(&shared.own, false, now, &self.settings);
-            }
+            // The protocol does not have those that an operator had in hand.
+            let (left, keys) = match &life.stage {
+                Stage::Proposed(_) => (false, shared.own.clone()),
+                _ => (true, self.not_raised(&shared.own)),
+            };
+            self.put_down(id, &keys, left && state == PlanState::Succeeded && message.is_empty(), now);
         }
         // What an operator has paused goes on under another name only when that is approved.
         let mode = paused.then_some(Mode::Approve);
         if !(state == PlanState::Failed && self.succeed(id, &life, mode, now))
             && let Cause::Troubles(keys) = &life.cause
         {
-            let helped = state == PlanState::Succeeded && message.is_empty();
-            let passed_over = if helped { self.passed_over(id, keys) } else { Vec::new() };
-            self.detector.released(keys, helped, now, &self.settings);
-            self.detector.not_helped(&passed_over);
+            self.put_down(id, keys, state == PlanState::Succeeded && message.is_empty(), now);
         }
         self.urgent = true;
         self.forget_old_plans();
+    }
+
+    /// The plan that answered these troubles has ended.
+    fn put_down(&mut self, id: &str, keys: &[Key], helped: bool, now: Now) {
+        let passed_over = if helped { self.passed_over(id, keys) } else { Vec::new() };
+        self.detector.released(keys, helped, now, &self.settings);
+        self.detector.not_helped(&passed_over);
     }
 
     /// Those of these troubles for which a plan has done nothing, as it could not do all at once.

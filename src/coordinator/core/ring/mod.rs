@@ -276,6 +276,25 @@ fn time(now: Now) -> Time {
 
 #[cfg(test)]
 impl Membership {
+    /// Events and partitions, for people who look for a fault.
+    pub(in crate::coordinator::core) fn told(&self) -> String {
+        let mut lines = Vec::new();
+        for (key, partition) in self.node.events() {
+            lines.push(format!("event {key} in hand of {partition:?}"));
+        }
+        for (id, led) in self.node.partitions() {
+            let hosts: Vec<String> = led.hosts().into_keys().map(|host| host.to_string()).collect();
+            let events: Vec<String> = led.events().map(|event| event.key.to_string()).collect();
+            lines.push(format!(
+                "leads {id} {:?} hosts {hosts:?} events {events:?} plan {:?}",
+                led.stage(),
+                self.plans.get(id)
+            ));
+        }
+        lines.extend(self.raised.keys().map(|key| format!("raised {key}")));
+        lines.join("\n")
+    }
+
     /// Hosts that partitions led here count on while they carry out plans. None of this cell is reserved for longer than a
     /// lease.
     pub(in crate::coordinator::core) fn counted_on(&self, at: Duration) -> Vec<(String, String)> {

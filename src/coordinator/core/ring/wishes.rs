@@ -142,6 +142,11 @@ impl Core {
         }
     }
 
+    /// Those of these troubles that the protocol does not have in hand.
+    pub(in crate::coordinator::core) fn not_raised(&self, keys: &[Key]) -> Vec<Key> {
+        keys.iter().filter(|key| !self.ring.raised.contains_key(&name_of(key))).cloned().collect()
+    }
+
     /// A plan for these troubles has found nothing to do.
     pub(super) fn was_idle(&mut self, keys: &[Key]) {
         for key in keys {

@@ -263,6 +263,15 @@ fn a_plan_over_several_cells_waits_for_approval_without_holding_any_host() {
         world.sit("east");
         let made = world.plans().iter().filter(|plan| plan.hosts.len() > 1 && plan.started.is_some()).count();
         assert_eq!(made, 1, "{}", world.story());
+        // The next trouble there is answered as well.
+        for vm in ["v1", "v2", "v3"] {
+            world.vms.get_mut(vm).unwrap().cpu = 100;
+        }
+        world.run(60.0);
+        for vm in world.vms.values_mut().filter(|vm| vm.host.as_deref() == Some("e1")) {
+            vm.cpu = 5000;
+        }
+        world.until("a plan is proposed again", 90.0, |world| ended(world, PlanState::Proposed) == 1);
     }
 }
 

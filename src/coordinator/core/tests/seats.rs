@@ -337,6 +337,10 @@ impl World {
         for (name, seat) in &self.seats {
             let _ = write!(text, "--- {name}\n{}", Self::text_of(&seat.view));
         }
+        for name in self.members() {
+            let core = self.core_of(&name);
+            let _ = writeln!(text, "--- {name}: plans {:?}\n{}", core.lives, core.ring.told());
+        }
         text
     }
 }

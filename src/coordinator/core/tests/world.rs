@@ -98,6 +98,8 @@ pub(super) struct World {
     pub(super) failing: f64,
     /// VMs whose next action fails.
     pub(super) fail_next: Vec<String>,
+    /// An operator is there who approves every other plan that is proposed.
+    pub(super) approves: bool,
     pub(super) disk_full: bool,
     /// What waits for the disk.
     pub(super) disk: VecDeque<(u64, Vec<store::Change>)>,
@@ -154,6 +156,7 @@ impl World {
             lasts: BTreeMap::new(),
             failing: 0.0,
             fail_next: Vec::new(),
+            approves: false,
             disk_full: false,
             disk: VecDeque::new(),
             script: Box::new(|_| None),
@@ -305,6 +308,9 @@ impl World {
             Happening::Connect { host } => self.connect(&host),
             Happening::Beat { host } => {
                 self.beat(&host);
+                if self.approves {
+                    self.approve_some();
+                }
                 self.after(Duration::from_secs(1), Happening::Beat { host });
             }
             Happening::Ends { host, key } => self.action_ends(&host, &key),
@@ -502,6 +508,18 @@ impl World {
             }
         }
         reports
+    }
+
+    fn approve_some(&mut self) {
+        if self.dead.contains(&self.member) {
+            return;
+        }
+        let proposed = self.plans().into_iter().filter(|plan| plan.state == PlanState::Proposed);
+        for id in proposed.map(|plan| plan.id.clone()).collect::<Vec<_>>() {
+            if self.rng.random_bool(0.5) {
+                self.ask(|ticket| Input::ApprovePlan { id, ticket });
+            }
+        }
     }
 
     fn beat(&mut self, name: &str) {

@@ -3,7 +3,7 @@
 use super::super::agent::{SimHost, SimVm};
 use super::super::world::World;
 use super::{bound, load, settles};
-use crate::record::{ActionKey, Order, OrderKind, PlanState};
+use crate::record::{ActionKey, Mode, Order, OrderKind, PlanState};
 use rand::Rng as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -41,6 +41,10 @@ fn storm(weather: Weather, seed: u64) -> World {
     settings.detection.cool_down_s = 5.0;
     settings.execution.restart_failed = true;
     settings.ring.lease_s = if seed.is_multiple_of(4) { 10.0 } else { 3.0 };
+    let approves = seed % 5 == 3 && weather.overloads == 0;
+    if approves {
+        settings = World::mode(settings, Mode::Approve);
+    }
     // VMs of three cells, four racks.
     if seed.is_multiple_of(3) {
         settings.constraints = vec![bound::spread(&["v000", "v100", "v200"])];
@@ -49,6 +53,7 @@ fn storm(weather: Weather, seed: u64) -> World {
     let site = |place| if place < half { "here" } else { "there" };
     let mut world = World::ring_of(&settings, weather.members, site, seed);
     world.memory = 7000;
+    world.approves = approves;
     for (m, member) in weather.members.iter().enumerate() {
         for h in 0..weather.hosts {
             let names: Vec<String> = (0..4).map(|v| format!("v{m}{h}{v}")).collect();
