@@ -101,6 +101,14 @@ impl Cell {
             entry.vms.remove(&vm);
             spoken.push((vm, false));
         }
+        let told: BTreeSet<&String> = spoken.iter().map(|(vm, _)| vm).collect();
+        for (name, vm) in entry.vms.iter_mut().filter(|(name, _)| !told.contains(name)) {
+            let before = vm.planned_cpu();
+            vm.goes_on(now.at, settings.smoothing_s);
+            if vm.planned_cpu() != before {
+                self.changed_vms.insert(name.clone());
+            }
+        }
         for (vm, lives) in spoken {
             if lives {
                 self.believe(host, &vm);

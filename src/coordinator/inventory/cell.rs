@@ -103,14 +103,27 @@ impl VmEntry {
 
     /// Takes a new report; cpu use is smoothed with a time constant in seconds.
     pub(super) fn update(&mut self, mut report: VmReport, now: Duration, smoothing_s: f64) {
-        let passed = now.saturating_sub(self.cpu_at).as_secs_f64();
-        let weight = if smoothing_s > 0.0 { 1.0 - (-passed / smoothing_s).exp() } else { 1.0 };
-        self.cpu += weight * (report.cpu_millicores.max(0) as f64 - self.cpu);
-        self.cpu_at = now;
+        self.approach(report.cpu_millicores, now, smoothing_s);
         if report.definition.is_empty() {
             report.definition = std::mem::take(&mut self.report.definition);
         }
         self.report = report;
+    }
+
+    /// Its host has spoken and said nothing of it: it uses what it used, and agents tell only what has changed.
+    pub(super) fn goes_on(&mut self, now: Duration, smoothing_s: f64) {
+        if self.report.state == VmState::Running {
+            self.approach(self.report.cpu_millicores, now, smoothing_s);
+        }
+    }
+
+    fn approach(&mut self, cpu_millicores: i64, now: Duration, smoothing_s: f64) {
+        let passed = now.saturating_sub(self.cpu_at).as_secs_f64();
+        let weight = if smoothing_s > 0.0 { 1.0 - (-passed / smoothing_s).exp() } else { 1.0 };
+        let difference = cpu_millicores.max(0) as f64 - self.cpu;
+        // The rest is less than what is told.
+        self.cpu += if difference.abs() < 1.0 { difference } else { weight * difference };
+        self.cpu_at = now;
     }
 
     /// It goes on using what it used elsewhere: a shell that receives a VM says nothing about it.
@@ -124,11 +137,15 @@ impl VmEntry {
         VmReport { cpu_millicores: cpu, ..self.report.clone() }
     }
 
+    /// Millicores that are planned with.
+    pub(super) fn planned_cpu(&self) -> i64 {
+        (self.cpu / 10.0).ceil().max(0.0) as i64 * 10
+    }
+
     /// What is planned with. Cpu is rounded up to 10 millicores: finer is noise, and makes VMs that are alike
     /// look different.
     pub(crate) fn demand(&self) -> Amounts {
-        let cpu = (self.cpu / 10.0).ceil().max(0.0) as i64 * 10;
-        [("cpu".to_owned(), cpu), ("memory".to_owned(), self.report.memory_mib.max(0))].into()
+        [("cpu".to_owned(), self.planned_cpu()), ("memory".to_owned(), self.report.memory_mib.max(0))].into()
     }
 }
 

@@ -185,6 +185,34 @@ fn use_is_smoothed_and_definitions_are_kept() {
 }
 
 #[test]
+fn what_is_planned_with_comes_to_what_is_used_though_agents_tell_only_what_has_changed() {
+    let smooth = settings::Inventory { smoothing_s: 10.0, ..settings() };
+    let report = |cpu| VmReport { cpu_millicores: cpu, ..vm("v", VmState::Running) };
+    for (before, after) in [(100, 6500), (6500, 100)] {
+        let mut cell = cell();
+        cell.delta("a", Delta { changed: vec![report(before)], ..Delta::default() }, now(0.0), &smooth);
+        let mut told = before;
+        // It comes with what is known of it from before.
+        for second in 1..=240 {
+            // It changes once, after a time in which it did not.
+            let use_now = if second < 120 { before } else { after };
+            let changed = if use_now == told { vec![] } else { vec![report(use_now)] };
+            told = use_now;
+            cell.delta("a", Delta { changed, ..Delta::default() }, now(f64::from(second)), &smooth);
+            let cpu = cell.vm("v").unwrap().1.demand()["cpu"];
+            match second {
+                119 => assert_eq!(cpu, before, "after {second} s"),
+                120 => {
+                    assert!((cpu - before).abs() < (after - before).abs() / 8, "{cpu}: one sample is not all")
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(cell.vm("v").unwrap().1.demand()["cpu"], after);
+    }
+}
+
+#[test]
 fn a_vm_that_arrives_is_expected_to_use_what_it_used_before() {
     let smooth = settings::Inventory { smoothing_s: 10.0, ..settings() };
     let shell = |state| VmReport { cpu_millicores: 0, ..vm("v", state) };

@@ -263,7 +263,13 @@ impl Core {
     ) -> Vec<&Constraint> {
         let vms = self.vms_that_may_move(hosts);
         let unheard = !self.unheard().is_empty();
-        let local = |rule| !shared && self.having(rule).iter().all(|member| member == self.ring.me());
+        // The keeper of a rule of this cell alone is taken when the plan is made, unless another plan has it.
+        let to_be_had = |host: &String| hosts.contains(host) || self.partitions.holder(host).is_none();
+        let local = |rule| {
+            !shared
+                && self.having(rule).iter().all(|member| member == self.ring.me())
+                && self.keepers_of(rule).iter().all(to_be_had)
+        };
         let free = |rule| !unheard && (local(rule) || self.keepers_of(rule).is_subset(hosts));
         self.guarded(&vms).filter(|rule| !free(rule)).collect()
     }
