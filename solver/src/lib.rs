@@ -18,6 +18,7 @@ pub mod explain;
 pub mod file;
 pub mod fit;
 pub mod generate;
+pub mod lack;
 pub mod migration;
 mod milp;
 pub mod model;

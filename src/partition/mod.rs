@@ -42,8 +42,10 @@ mod message;
 mod names;
 mod node;
 mod reservations;
+mod rest;
 mod ring;
 mod settings;
+pub mod sizing;
 mod time;
 #[cfg(test)]
 mod world;
@@ -55,6 +57,7 @@ pub use message::{Body, Declined, Grant, Holder, Message};
 pub use names::{Epoch, EventKey, Host, Member, NoPartitionId, PartitionId};
 pub use node::{Led, Node, Stage};
 pub use reservations::{Answer, Partitions, Refused};
+pub use rest::{MOST_DOUBLINGS, rest};
 pub use ring::{Place, Ring};
 pub use settings::Settings;
 pub use time::{Millis, Now, Time};

@@ -4,6 +4,7 @@ use super::names::Member;
 use super::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Where another member is, seen from here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -17,14 +18,14 @@ pub struct Place {
 /// The members, in the fixed order of their names, as one of them sees them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Ring {
-    members: BTreeMap<Member, Place>,
+    members: Arc<BTreeMap<Member, Place>>,
 }
 
 impl Ring {
     /// A ring of these members.
     #[must_use]
     pub fn new(members: BTreeMap<Member, Place>) -> Self {
-        Self { members }
+        Self { members: Arc::new(members) }
     }
 
     /// Whether someone takes part.

@@ -6,7 +6,6 @@ use super::migrations::too_fast;
 use super::plans::{Cause, Proposal, Stage};
 use super::{Answer, Core, Effect, Ticket};
 use crate::coordinator::inventory::Now;
-use crate::coordinator::planning;
 use crate::record::{Connection, Event, EventKind, Mode, PlanRecord, PlanState, Severity};
 use dvms_solver::file::{Action, ActionKind, Conflict, Plan, Problem, Status};
 use std::collections::BTreeSet;
@@ -33,7 +32,7 @@ impl Core {
         let plan = Arc::new(judged(outcome));
         self.note_solution(id, &problem, &plan, now);
         let acts = plan.status.has_plan() && !plan.actions.is_empty();
-        let lack = planning::lack(&problem, &plan);
+        let lack = dvms_solver::lack::lack(&problem, &plan);
         if acts && left_over(&plan) <= 0.0 {
             return self.decide(id, (problem, plan), now);
         }

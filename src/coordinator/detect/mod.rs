@@ -11,12 +11,10 @@ mod tests;
 
 use super::inventory::{Cell, Now};
 use super::settings::{Settings, seconds};
+use crate::partition::{MOST_DOUBLINGS, rest};
 use crate::record::{EventKind, Severity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// Cool-downs are doubled this often at most: 16 times the first one.
-const MOST_DOUBLINGS: u32 = 4;
 
 /// A trouble that stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,8 +109,7 @@ struct Rest {
 
 impl Rest {
     fn until(&self) -> Duration {
-        let factor = 1 << self.misses.min(MOST_DOUBLINGS);
-        self.from.saturating_add(self.cool_down.saturating_mul(factor))
+        self.from.saturating_add(rest(self.cool_down, self.misses))
     }
 }
 

@@ -7,17 +7,12 @@ use crate::coordinator::load::{
     Levels, Load, Pair, add, demand, exceeds, loads, parts, share, subtract, usable,
 };
 use crate::coordinator::settings::Settings;
+use crate::partition::sizing::{self, FEWEST, Receiver, Size};
 use crate::record::{AdminState, Connection, EventKind};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Free capacity that is taken in, for each amount that needs a place: VMs do not fit like water.
-const SLACK: i64 = 2;
-/// Hosts that are taken in at the first try, at least.
-const FEWEST: usize = 2;
 /// Hosts of a cell, and of others, that are asked for by name as rules make them the likely ones.
 const NAMED: usize = 4;
-/// Each wider try takes in this many times the hosts of the one before.
-const GROWTH: usize = 4;
 
 /// A partition to be reserved, and what for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,9 +73,9 @@ pub(crate) fn wish(cell: &Cell, trouble: &Trouble, settings: &Settings) -> Optio
     let core = scene.core(trouble)?;
     let least = scene.least(&core);
     let likely = scene.likeliest(&core, &trouble.subject);
-    let Core { hosts, need, .. } = core;
+    let Core { hosts, need, place, .. } = core;
     // An underload is answered only where little is enough.
-    let need = if trouble.kind == EventKind::Underload { need } else { slack(need) };
+    let need = if trouble.kind == EventKind::Underload { need } else { sizing::wanted(need, place) };
     Some(Wish { hosts, need, least, likely })
 }
 
@@ -111,6 +106,8 @@ struct Scene<'a> {
 struct Core {
     hosts: BTreeSet<String>,
     need: Pair,
+    /// The least VM that has to leave, where it is one.
+    place: Pair,
     likely: BTreeSet<String>,
 }
 
@@ -146,13 +143,10 @@ impl Scene<'_> {
         let alone = wider == 0 && trouble.kind == EventKind::VmWaiting && core.need == [0, 0];
         let fewest = if alone { 0 } else { FEWEST };
         let least = self.least(&core);
-        let helps = |free: &Pair| !exceeds(least, *free);
-        let short = exceeds(slack(core.need), room(receivers.iter().map(|(_, free)| *free).filter(helps)));
-        let count = enough(&receivers, core.need).max(fewest);
-        let count = count.saturating_mul(GROWTH.saturating_pow(wider));
-        let whole = count >= receivers.len();
+        let Size { count, whole, short } =
+            sizing::size(&receivers, sizing::wanted(core.need, core.place), least, fewest, wider);
         let mut hosts = core.hosts;
-        hosts.extend(receivers.iter().take(count).map(|(name, _)| (*name).clone()));
+        hosts.extend(receivers.iter().take(count).map(|receiver| receiver.host.clone()));
         if whole {
             hosts.extend(self.others());
         }
@@ -164,7 +158,7 @@ impl Scene<'_> {
     /// ones for all.
     fn likeliest(&self, core: &Core, subject: &str) -> BTreeSet<String> {
         let (receivers, _) = self.receivers(core);
-        let here = receivers.iter().map(|(name, _)| *name).filter(|name| core.likely.contains(*name));
+        let here = receivers.iter().map(|receiver| receiver.host).filter(|name| core.likely.contains(*name));
         let there: Vec<&String> =
             core.likely.iter().filter(|name| !self.cell.hosts.contains_key(*name)).collect();
         let first = subject.bytes().fold(0, |sum, byte| sum + usize::from(byte)) % there.len().max(1);
@@ -216,6 +210,7 @@ impl Scene<'_> {
                 if trouble.kind == EventKind::Overload {
                     subtract(&mut core.need, parts(self.usable(host), self.levels.target));
                     core.need = core.need.map(|amount| amount.max(0));
+                    core.place = sizing::place(host.living().map(|(_, vm)| demand(vm)), core.need);
                 }
             }
         }
@@ -226,13 +221,11 @@ impl Scene<'_> {
     /// The least of what is on the hosts of a trouble, in each resource that is needed: smaller rooms are no help.
     fn least(&self, core: &Core) -> Pair {
         let hosts = core.hosts.iter().filter_map(|host| self.cell.hosts.get(host));
-        let vms = hosts.flat_map(HostEntry::living).map(|(_, vm)| demand(vm));
-        let least = vms.reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1])]).unwrap_or(core.need);
-        [0, 1].map(|r| least[r].min(core.need[r]))
+        sizing::least(hosts.flat_map(HostEntry::living).map(|(_, vm)| demand(vm)), core.need)
     }
 
     /// Hosts that may take VMs, the most helpful ones first; and whether there are more that are busy.
-    fn receivers(&self, core: &Core) -> (Vec<(&String, Pair)>, bool) {
+    fn receivers(&self, core: &Core) -> (Vec<Receiver<&String>>, bool) {
         let troubled: BTreeSet<&str> = (self.due.iter())
             .filter(|trouble| trouble.kind != EventKind::Underload)
             .map(|trouble| trouble.host.as_str())
@@ -240,15 +233,14 @@ impl Scene<'_> {
         let candidates =
             self.cell.hosts.iter().filter(|(name, host)| takes_vms(host) && !core.hosts.contains(*name));
         let (busy, ready): (Vec<_>, Vec<_>) = candidates.partition(|(name, _)| (self.busy)(name));
-        let mut ready: Vec<_> = ready.into_iter().map(|(name, host)| (name, self.free(name, host))).collect();
-        ready.sort_by(|(a, free_a), (b, free_b)| {
-            let rank = |name: &String, free: Pair| {
-                let likely = core.likely.contains(name);
-                (troubled.contains(name.as_str()), !likely, fit(free, core.need))
-            };
-            let (a, b) = ((rank(a, *free_a), a), (rank(b, *free_b), b));
-            (a.0.0, a.0.1).cmp(&(b.0.0, b.0.1)).then(b.0.2.total_cmp(&a.0.2)).then(a.1.cmp(b.1))
+        let ready = ready.into_iter().map(|(host, entry)| Receiver {
+            host,
+            free: self.free(host, entry),
+            troubled: troubled.contains(String::as_str(host)),
+            likely: core.likely.contains(host),
         });
+        let mut ready: Vec<_> = ready.collect();
+        sizing::rank(&mut ready, core.need);
         (ready, !busy.is_empty())
     }
 
@@ -320,39 +312,8 @@ fn may_join(first: EventKind, other: EventKind) -> bool {
     first == other && matches!(first, EventKind::Overload | EventKind::VmWaiting)
 }
 
-fn slack(need: Pair) -> Pair {
-    need.map(|amount| amount.saturating_mul(SLACK))
-}
-
-fn room(free: impl Iterator<Item = Pair>) -> Pair {
-    let mut room = [0, 0];
-    free.for_each(|free| add(&mut room, free));
-    room
-}
-
-/// How many of the receivers have free what is needed, with slack.
-fn enough(receivers: &[(&String, Pair)], need: Pair) -> usize {
-    let wanted = slack(need);
-    let mut free = [0, 0];
-    for (i, (_, more)) in receivers.iter().enumerate() {
-        if !exceeds(wanted, free) {
-            return i;
-        }
-        add(&mut free, *more);
-    }
-    receivers.len()
-}
-
 fn takes_vms(host: &HostEntry) -> bool {
     host.is_known() && host.admin == AdminState::Online
-}
-
-/// How much of what is needed a host could take: the part that its scarcest resource allows.
-fn fit(free: Pair, need: Pair) -> f64 {
-    let of = |r: usize| {
-        if need[r] == 0 { f64::from(u32::MAX) + free[r] as f64 } else { free[r] as f64 / need[r] as f64 }
-    };
-    of(0).min(of(1))
 }
 
 fn purpose(trouble: &Trouble, keys: &[Key]) -> String {

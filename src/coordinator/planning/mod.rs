@@ -4,7 +4,6 @@
 mod ask;
 mod capacity;
 mod fresh;
-mod lack;
 mod linked;
 mod network;
 mod rules;
@@ -14,5 +13,4 @@ mod tests;
 
 pub(crate) use ask::{Ask, ask, rooms, wish};
 pub(crate) use fresh::{action_unsafe, stale};
-pub(crate) use lack::lack;
 pub(crate) use snapshot::problem;

@@ -8,11 +8,11 @@ use super::claim::claimed;
 use super::wishes::{key_of, trouble_of};
 use crate::coordinator::detect::Key;
 use crate::coordinator::inventory::Now;
-use crate::coordinator::load::Pair;
 use crate::partition::{
     Event, Found, Held, Host, Input, Kind, Need, Outcome, PartitionId, Stage as PartitionStage,
 };
 use crate::record::{Pace, PlanRecord, PlanState};
+use dvms_solver::lack::Lack;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -167,17 +167,9 @@ impl Core {
 
     /// The solver has no plan for these hosts: more are asked for, as many as have the room that is `lack`ing, and of these
     /// only such as have some for one of the VMs; more with each try, as VMs do not fit like water.
-    pub(in crate::coordinator::core) fn found_none(
-        &mut self,
-        id: &str,
-        lack: Option<(Pair, Pair)>,
-        now: Now,
-    ) {
-        let tries = self.shared(id).map_or(1, |shared| i64::try_from(shared.version).unwrap_or(i64::MAX));
-        let need = lack.map(|(room, least)| {
-            let room = room.map(|amount| amount.saturating_mul(tries.saturating_add(1)));
-            Need { room, hosts: 0, least }
-        });
+    pub(in crate::coordinator::core) fn found_none(&mut self, id: &str, lack: Option<Lack>, now: Now) {
+        let tries = self.shared(id).map_or(1, |shared| shared.version);
+        let need = lack.map(|lack| Need::after(lack.room, lack.least, tries));
         self.say_found(id, Found::None { need: need.unwrap_or_default() }, now);
     }
 

@@ -38,6 +38,16 @@ fn an_overload_takes_the_hosts_with_most_room_and_ever_more_of_them() {
 }
 
 #[test]
+fn room_is_looked_for_that_the_vm_needs_that_has_to_leave() {
+    let mut world = World::new(9);
+    world.vm("a1", "h1", 4_600, 1_000);
+    world.vm("a2", "h1", 4_500, 1_000);
+    (2..=9).for_each(|i| world.vm(&format!("b{i}"), &format!("h{i}"), 7_000, 1_000));
+    // 1100 are to leave, and no VM is smaller than 4500; the others have 1000 each to their targets.
+    assert_eq!(hosts(asked(&world, FREE, 0)), "h1 h2 h3 h4 h5 h6");
+}
+
+#[test]
 fn a_wider_try_does_not_take_all_at_once_in_a_large_cell() {
     let mut world = World::new(100);
     world.vm("a1", "h1", 9_500, 1_000);

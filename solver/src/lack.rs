@@ -1,27 +1,37 @@
 //! What a plan leaves undone, as room that is lacking on other hosts.
 
-use crate::coordinator::load::{Pair, RESOURCES, add};
-use dvms_solver::file::{Amounts, Plan, Problem};
+use crate::file::{Amounts, Plan, Problem};
 use std::collections::BTreeMap;
 
-/// Cpu and memory that hosts of a problem have to give away beyond what a plan does, and that VMs need that it leaves
-/// down; and the least of the VMs that this is about, in each resource that is lacking. `None` where the plan says nothing
-/// of it: there is none, or nothing is lacking.
+/// What this is about, in the order of [`Lack`]: thousandths of a processor, and MiB.
+const RESOURCES: [&str; 2] = ["cpu", "memory"];
+
+/// What is lacking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lack {
+    /// Room for what hosts have to give away beyond what the plan does, and for VMs that it leaves down.
+    pub room: [i64; 2],
+    /// The least of the VMs that this is about, in each resource that is lacking.
+    pub least: [i64; 2],
+}
+
+/// What a plan lacks of `cpu` and `memory`. `None` where the plan says nothing of it: there is none, or nothing is lacking.
 ///
 /// The hosts that the plan was made for cannot do better, as far as its solver knows: so much room is needed on others at
 /// least.
-pub(crate) fn lack(problem: &Problem, plan: &Plan) -> Option<(Pair, Pair)> {
+#[must_use]
+pub fn lack(problem: &Problem, plan: &Plan) -> Option<Lack> {
     if !plan.status.has_plan() {
         return None;
     }
-    let mut lack = [0, 0];
+    let mut room = [0, 0];
     let mut concerned = Vec::new();
-    let mut there: BTreeMap<&str, Vec<Pair>> = BTreeMap::new();
+    let mut there: BTreeMap<&str, Vec<[i64; 2]>> = BTreeMap::new();
     for vm in &problem.vms {
         if let Some(host) = plan.placement.get(&vm.name) {
             there.entry(host).or_default().push(pair(&vm.demand));
         } else {
-            add(&mut lack, pair(&vm.demand));
+            add(&mut room, pair(&vm.demand));
             concerned.push(pair(&vm.demand));
         }
     }
@@ -34,22 +44,28 @@ pub(crate) fn lack(problem: &Problem, plan: &Plan) -> Option<(Pair, Pair)> {
         let capacity = pair(&host.capacity);
         let over = [0, 1].map(|r| used[r].saturating_sub(capacity[r]).max(0));
         if over != [0, 0] {
-            add(&mut lack, over);
+            add(&mut room, over);
             concerned.extend(vms);
         }
     }
     let least = concerned.into_iter().reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1])])?;
-    Some((lack, [0, 1].map(|r| if lack[r] > 0 { least[r] } else { 0 })))
+    Some(Lack { room, least: [0, 1].map(|r| if room[r] > 0 { least[r] } else { 0 }) })
 }
 
-fn pair(amounts: &Amounts) -> Pair {
+fn pair(amounts: &Amounts) -> [i64; 2] {
     RESOURCES.map(|name| amounts.get(name).copied().unwrap_or(0).max(0))
+}
+
+fn add(sum: &mut [i64; 2], amounts: [i64; 2]) {
+    for (sum, amount) in sum.iter_mut().zip(amounts) {
+        *sum = sum.saturating_add(amount);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dvms_solver::file::{Host, Status, Vm};
+    use crate::file::{Host, Status, Vm};
 
     fn amounts(cpu: i64, memory: i64) -> Amounts {
         [("cpu".to_owned(), cpu), ("memory".to_owned(), memory)].into()
@@ -70,9 +86,9 @@ mod tests {
             ..Plan::default()
         };
         let plan = placed(&[("v", "a"), ("w", "a"), ("x", "b")]);
-        assert_eq!(lack(&problem, &plan), Some(([3, 0], [5, 0])));
+        assert_eq!(lack(&problem, &plan), Some(Lack { room: [3, 0], least: [5, 0] }));
         let plan = placed(&[("v", "a"), ("x", "b")]);
-        assert_eq!(lack(&problem, &plan), Some(([5, 10], [5, 10])), "one is down");
+        assert_eq!(lack(&problem, &plan), Some(Lack { room: [5, 10], least: [5, 10] }), "one is down");
         assert_eq!(lack(&problem, &Plan { status: Status::Infeasible, ..plan }), None);
         let problem = Problem { vms: vec![vm("v", 8)], ..problem };
         assert_eq!(lack(&problem, &placed(&[("v", "a")])), None);
