@@ -9,7 +9,7 @@ mod stopwatch;
 mod tests;
 
 pub use compute::{Compute, Effort};
-pub use repair::{Repair, repair};
+pub use repair::{Repair, repair, repair_or_lack};
 pub use stopwatch::Stopwatch;
 
 use super::ids::{HostId, VmId};

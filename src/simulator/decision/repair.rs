@@ -9,6 +9,7 @@ use crate::simulator::engine::{View, ViewHost};
 use crate::simulator::ids::{HostId, VmId};
 use crate::simulator::measures::Verdict;
 use dvms_solver::file::{ActionKind, Amounts, Host, Plan, Problem, Statistic, Vm};
+use dvms_solver::lack::{Lack, lack};
 use dvms_solver::{Backend, Cancel, Options, solve};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,23 +28,32 @@ pub struct Repair {
     pub work_limit: u64,
     /// Share of a host's CPU up to which VMs are put there.
     pub fill: f64,
+    /// Share of its CPU to which an overloaded host is brought.
+    pub relief: f64,
     /// Whether among plans that move as little, one is preferred that spreads the load.
     pub spread: bool,
 }
 
 impl Default for Repair {
     fn default() -> Self {
-        Self { work_limit: 20_000, fill: 1.0, spread: false }
+        Self { work_limit: 20_000, fill: 1.0, relief: 1.0, spread: false }
     }
 }
 
 /// Decides for the hosts of a view, on what is expected of them once all migrations under way have ended.
 #[must_use]
 pub fn repair(view: &View, how: Repair) -> Decision {
+    repair_or_lack(view, how).0
+}
+
+/// The same; and what the plan leaves undone, if anything and if that is known.
+#[must_use]
+pub fn repair_or_lack(view: &View, how: Repair) -> (Decision, Option<Lack>) {
     let is_over = |host: &&ViewHost| host.now.expected > host.now.cpu;
     let over: Vec<&ViewHost> = view.hosts.iter().filter(is_over).collect();
     if over.is_empty() {
-        return Decision { verdict: Verdict::Nothing, moves: Vec::new(), effort: Effort::default() };
+        let nothing = Decision { verdict: Verdict::Nothing, moves: Vec::new(), effort: Effort::default() };
+        return (nothing, None);
     }
     let mut problem = Problem { objectives: objectives(how), ..Problem::default() };
     for host in &over {
@@ -62,13 +72,14 @@ pub fn repair(view: &View, how: Repair) -> Decision {
         }
         let (others, memory) =
             (host.now.expected - own.min(host.now.expected), host.now.held - held.min(host.now.held));
-        let left = amounts(host.now.cpu.saturating_sub(others), host.now.memory.saturating_sub(memory));
+        let usable = share(host.now.cpu, how.relief);
+        let left = amounts(usable.saturating_sub(others), host.now.memory.saturating_sub(memory));
         problem.hosts.push(Host { name: name(host.id), capacity: left, ..Host::default() });
     }
     let smallest =
         problem.vms.iter().filter_map(|vm| vm.demand.get("cpu").copied()).filter(|cpu| *cpu > 0).min();
     for host in view.hosts.iter().filter(|host| !is_over(host)) {
-        let usable = (f64::from(host.now.cpu) * how.fill + 1e-6).floor() as u32;
+        let usable = share(host.now.cpu, how.fill);
         let free = usable.saturating_sub(host.now.expected);
         if smallest.is_some_and(|smallest| i64::from(free) >= smallest) {
             let memory = host.now.memory.saturating_sub(host.now.held);
@@ -95,9 +106,15 @@ pub fn repair(view: &View, how: Repair) -> Decision {
         Some(Statistic::Number(work)) => Some(*work as u64),
         _ => None,
     });
+    let lacking = plan.as_ref().ok().and_then(|plan| lack(&problem, plan));
     let moves = plan.map(|plan| moves_of(&plan)).unwrap_or_default();
     let verdict = if moves.is_empty() { Verdict::NoPlan } else { Verdict::Plan };
-    Decision { verdict, moves, effort: Effort { hosts, vms, work: work.unwrap_or(work_limit) } }
+    let effort = Effort { hosts, vms, work: work.unwrap_or(work_limit) };
+    (Decision { verdict, moves, effort }, lacking)
+}
+
+fn share(cpu: u32, share: f64) -> u32 {
+    (f64::from(cpu) * share + 1e-6).floor() as u32
 }
 
 fn objectives(how: Repair) -> Vec<String> {

@@ -289,8 +289,9 @@ impl<M> Context<M> {
         self.lives.get(agent.index()).copied().unwrap_or(0) == life
     }
 
-    /// Whether an agent runs.
-    pub(super) fn is_up(&self, agent: Agent) -> bool {
+    /// Whether an agent runs: only one that does acts.
+    #[must_use]
+    pub fn is_up(&self, agent: Agent) -> bool {
         self.host_of(agent).is_none_or(|host| self.world.host(host).state == HostState::On)
     }
 

@@ -66,6 +66,16 @@ impl<M> Context<M> {
         self.execute(agent, tag, vec![Move { vm, from, to, after: Vec::new() }], Ordering::AtOnce);
     }
 
+    /// Begins nothing more of a plan; what is under way goes on, and the plan ends with it.
+    pub fn halt(&mut self, agent: Agent, tag: u32) {
+        for running in self.plans.iter_mut().filter(|plan| (plan.agent, plan.tag) == (agent, tag)) {
+            for waiting in running.waiting.iter_mut().filter(|waiting| **waiting != BEGUN) {
+                *waiting = BEGUN;
+                running.outcome.not_begun += 1;
+            }
+        }
+    }
+
     /// Begins what waits for nothing. Whether nothing of the plan is left.
     fn begin_ready(&mut self, plan: u32) -> bool {
         let Some(running) = self.plans.get_mut(plan) else { return false };

@@ -5,6 +5,7 @@ use crate::simulator::decision::Compute;
 use crate::simulator::decision::Repair;
 use crate::simulator::engine::Ordering;
 use crate::simulator::strategies::drs::Evening;
+use crate::simulator::strategies::dvms::Ringed;
 use crate::simulator::strategies::dvms_classic::Classic;
 use crate::simulator::strategies::ecocloud::Trials;
 use crate::simulator::strategies::gossip::Gossiping;
@@ -34,6 +35,8 @@ pub enum Choice {
     Centralised(Centralised),
     /// A manager for each group.
     Hierarchical(Hierarchical),
+    /// The protocol of production.
+    Dvms(Ringed),
     /// The published ring protocol.
     DvmsClassic(Classic),
     /// Evens the load out.
@@ -45,7 +48,7 @@ pub enum Choice {
 }
 
 /// Names of all strategies.
-pub(super) const NAMES: &str = "none, centralised, hierarchical, dvms-classic, drs, gossip, ecocloud";
+pub(super) const NAMES: &str = "none, centralised, hierarchical, dvms, dvms-classic, drs, gossip, ecocloud";
 
 /// How a manager decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,6 +226,7 @@ impl Choice {
                 within(it.pause_s, 0.0, 1e5, &at("pause_s"), wrong);
                 within(it.heartbeat_s, 0.0, 1e5, &at("heartbeat_s"), wrong);
             }
+            Self::Dvms(it) => it.faults(path, wrong),
             Self::DvmsClassic(it) => {
                 within(it.monitor_s, 0.001, 1e5, &at("monitor_s"), wrong);
                 within(f64::from(it.least), 1.0, 1e6, &at("least"), wrong);

@@ -3,6 +3,7 @@
 mod choice;
 mod read;
 mod report;
+mod ringed;
 mod run;
 mod sections;
 #[cfg(test)]

@@ -236,6 +236,7 @@ impl<'t> Reader<'t> {
             }
             "centralised" => Choice::Centralised(self.settings(path, &rest, item)),
             "hierarchical" => Choice::Hierarchical(self.settings(path, &rest, item)),
+            "dvms" => Choice::Dvms(self.settings(path, &rest, item)),
             "dvms-classic" => Choice::DvmsClassic(self.settings(path, &rest, item)),
             "drs" => Choice::Drs(self.settings(path, &rest, item)),
             "gossip" => Choice::Gossip(self.settings(path, &rest, item)),

@@ -6,6 +6,7 @@ use crate::simulator::ids::{HostId, VmId};
 use crate::simulator::injector::{Crashes, Injector, Loads, Outages, Seat, Unordered, placement};
 use crate::simulator::strategies::Nothing;
 use crate::simulator::strategies::drs::Drs;
+use crate::simulator::strategies::dvms::Dvms;
 use crate::simulator::strategies::dvms_classic::DvmsClassic;
 use crate::simulator::strategies::ecocloud::EcoCloud;
 use crate::simulator::strategies::gossip::VMan;
@@ -44,6 +45,7 @@ pub fn run(
         Choice::None => drive(experiment, run, world, Nothing, go_on),
         Choice::Centralised(it) => drive(experiment, run, world, Managers::new(it.into()), go_on),
         Choice::Hierarchical(it) => drive(experiment, run, world, Managers::new(it.into()), go_on),
+        Choice::Dvms(it) => drive(experiment, run, world, Dvms::new(*it), go_on),
         Choice::DvmsClassic(it) => drive(experiment, run, world, DvmsClassic::new(*it), go_on),
         Choice::Drs(it) => drive(experiment, run, world, Drs::new(*it), go_on),
         Choice::Gossip(it) => drive(experiment, run, world, VMan::new(*it), go_on),

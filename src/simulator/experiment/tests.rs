@@ -66,9 +66,10 @@ fn values_that_make_no_sense_are_refused_where_they_are() {
 #[test]
 fn short_runs_are_as_they_were() {
     let text = |strategy: &str| {
+        let (strategy, setting) = strategy.split_once(' ').unwrap_or((strategy, ""));
         format!(
             "seconds = 900\n[hosts]\ncount = 32\ncpu = 6600\n[faults]\ncrash_period_s = 20000\n[network]\nloss = 0.01\n\
-             jitter = 0.2\n[[run]]\nstrategy = \"{strategy}\"\n"
+             jitter = 0.2\n[[run]]\nstrategy = \"{strategy}\"\n{setting}\n"
         )
     };
     let mut changed = Vec::new();
@@ -96,12 +97,17 @@ fn short_runs_are_as_they_were() {
     assert!(changed.is_empty(), "{changed:#?}");
 }
 
-const GOLDEN: [(&str, &str); 7] = [
+const GOLDEN: [(&str, &str); 9] = [
     ("none", "8 violations 656.137 s, 0 migrations, 0 rounds, 0 messages, 1.3057 kWh, 997 events"),
     ("centralised", "8 violations 188.618 s, 7 migrations, 5 rounds, 1853 messages, 1.3067 kWh, 1132 events"),
     (
         "hierarchical",
         "7 violations 71.709 s, 7 migrations, 7 rounds, 19654 messages, 1.3100 kWh, 1485 events",
+    ),
+    ("dvms", "7 violations 71.619 s, 7 migrations, 7 rounds, 27860 messages, 1.3100 kWh, 58242 events"),
+    (
+        "dvms hosts_per_cell=1",
+        "10 violations 101.490 s, 10 migrations, 10 rounds, 445 messages, 1.3066 kWh, 59176 events",
     ),
     (
         "dvms-classic",

@@ -3,6 +3,7 @@
 
 pub mod centralised;
 pub mod drs;
+pub mod dvms;
 pub mod dvms_classic;
 pub mod ecocloud;
 pub mod gossip;

@@ -1,0 +1,20 @@
+//! What settings of the strategy `dvms` may be.
+
+use super::sections::{Wrong, within};
+use crate::simulator::strategies::dvms::Ringed;
+
+impl Ringed {
+    pub(super) fn faults(&self, path: &str, wrong: &mut Wrong) {
+        let at = |name: &str| format!("{path}.{name}");
+        within(f64::from(self.hosts_per_cell), 1.0, 1e6, &at("hosts_per_cell"), wrong);
+        within(f64::from(self.coordinators), 0.0, 1e6, &at("coordinators"), wrong);
+        within(self.report_s, 0.001, 1e5, &at("report_s"), wrong);
+        within(self.lost_after_s, self.report_s, 1e5, &at("lost_after_s"), wrong);
+        within(self.cool_down_s, 0.0, 1e5, &at("cool_down_s"), wrong);
+        within(self.lease_s, 2.0, 600.0, &at("lease_s"), wrong);
+        within(f64::from(self.fewest), 0.0, 1e6, &at("fewest"), wrong);
+        within(f64::from(self.concurrent), 1.0, 1e4, &at("concurrent"), wrong);
+        within(self.work_limit as f64, 1.0, 1e12, &at("work_limit"), wrong);
+        within(self.fill, 0.01, 1.0, &at("fill"), wrong);
+    }
+}

@@ -1,0 +1,241 @@
+//! Troubles are answered with hosts of the cell first, without a word to anyone; and what is done with what the solver has
+//! found.
+
+use super::Dvms;
+use super::coordinator::{Answers, Ask, Care, Job, touched};
+use super::words::Word;
+use crate::partition::rest;
+use crate::simulator::decision::{Decision, repair_or_lack};
+use crate::simulator::engine::{Context, Ordering, Outcome, View};
+use crate::simulator::ids::HostId;
+use crate::simulator::measures::Verdict;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+impl Dvms {
+    /// Makes plans for what is due, as many as there are solvers.
+    pub(super) fn answer(&mut self, k: usize, context: &mut Context<Word>) {
+        loop {
+            let it = &self.coordinators[k];
+            let room = it.solving.len() < self.how.concurrent as usize && it.line.is_empty();
+            let now = context.now();
+            let due: Vec<HostId> = it.over.iter().copied().filter(|host| it.is_due(*host, now)).collect();
+            if it.node.is_none() || !room || due.is_empty() {
+                return;
+            }
+            let Some(ask) = it.ask(&due, 0, None, (&self.names, &self.how, now)) else { return };
+            // What would fill the hosts of the cell goes to others at once.
+            if ask.short && self.coordinators.len() > 1 {
+                for host in ask.troubles {
+                    self.raise(k, host, context);
+                }
+            } else {
+                self.begin(k, ask, context);
+            }
+        }
+    }
+
+    fn names_of(&self, hosts: &BTreeSet<HostId>) -> BTreeSet<String> {
+        hosts.iter().map(|host| self.names[host.index()].to_string()).collect()
+    }
+
+    /// Begins a plan of the cell.
+    fn begin(&mut self, k: usize, ask: Ask, context: &mut Context<Word>) {
+        let tag = self.fresh();
+        let Ask { hosts, troubles, whole, .. } = ask;
+        let names = self.names_of(&hosts);
+        let it = &mut self.coordinators[k];
+        it.table.reserve_ahead(&tag.to_string(), &names).expect("none of the hosts is busy");
+        for host in &troubles {
+            it.kept_mut(*host).trouble.care = Care::Cell;
+        }
+        let answers = Answers::Cell { hosts: hosts.clone(), troubles, wider: 0, whole };
+        it.jobs.insert(tag, Job { answers, lack: None, best: None, moves: Vec::new(), acts: false });
+        let view = it.view(hosts.iter().copied());
+        for host in &hosts {
+            self.mind(k, *host, context);
+        }
+        self.search(k, tag, view, context);
+    }
+
+    /// Puts a job in line for a solver.
+    pub(super) fn search(&mut self, k: usize, tag: u32, view: View, context: &mut Context<Word>) {
+        self.coordinators[k].line.push_back((tag, view));
+        self.next_in_line(k, context);
+    }
+
+    /// Begins what may be solved.
+    pub(super) fn next_in_line(&mut self, k: usize, context: &mut Context<Word>) {
+        let how = self.how.repair();
+        let it = &mut self.coordinators[k];
+        while it.solving.len() < self.how.concurrent as usize {
+            let Some((tag, view)) = it.line.pop_front() else { return };
+            let Some(job) = it.jobs.get_mut(&tag) else { continue };
+            it.solving.insert(tag);
+            context.compute(it.agent, tag, view.hosts.len(), || {
+                let (decision, lack) = repair_or_lack(&view, how);
+                job.lack = lack;
+                decision
+            });
+        }
+    }
+
+    /// A solver has returned.
+    pub(super) fn judge(&mut self, k: usize, tag: u32, decision: Decision, context: &mut Context<Word>) {
+        let Some(job) = self.coordinators[k].jobs.get_mut(&tag) else { return };
+        let lack = job.lack;
+        if decision.verdict == Verdict::Plan {
+            match lack {
+                None => job.moves = decision.moves,
+                Some(lack) => {
+                    let left = lack.room[0];
+                    if job.best.as_ref().is_none_or(|(best, _)| left < *best) {
+                        job.best = Some((left, decision.moves));
+                    }
+                }
+            }
+        }
+        match &job.answers {
+            Answers::Ring { .. } => self.found(k, tag, decision.verdict, context),
+            Answers::Cell { .. } if decision.verdict == Verdict::Nothing => {
+                self.end(k, tag, true, context);
+            }
+            Answers::Cell { .. } if !job.moves.is_empty() => self.carry_out(k, tag, context),
+            Answers::Cell { .. } => {
+                if self.try_wider(k, tag, context) {
+                    return;
+                }
+                let job = self.coordinators[k].jobs.get_mut(&tag);
+                if let Some((job, (_, best))) = job.and_then(|job| job.best.take().map(|best| (job, best))) {
+                    job.moves = best;
+                    return self.carry_out(k, tag, context);
+                }
+                self.ask_others(k, tag, context);
+            }
+        }
+    }
+
+    /// Tries a plan's troubles with more hosts. False where there are none.
+    fn try_wider(&mut self, k: usize, tag: u32, context: &mut Context<Word>) -> bool {
+        let it = &mut self.coordinators[k];
+        let Some(Job { answers: Answers::Cell { hosts, troubles, wider, whole }, .. }) = it.jobs.get(&tag)
+        else {
+            return false;
+        };
+        let due: Vec<HostId> = troubles.iter().copied().filter(|host| it.over.contains(host)).collect();
+        let (mut wider, name) = (*wider, tag.to_string());
+        if *whole {
+            return false;
+        }
+        let ask = loop {
+            wider += 1;
+            match it.ask(&due, wider, Some(&name), (&self.names, &self.how, context.now())) {
+                Some(ask) if !ask.hosts.is_subset(hosts) => break ask,
+                Some(ask) if !ask.whole => {}
+                _ => return false,
+            }
+        };
+        let more = hosts.union(&ask.hosts).copied().collect::<BTreeSet<_>>();
+        let names = ask.hosts.iter().map(|host| self.names[host.index()].to_string()).collect();
+        if it.table.grow_ahead(&name, &names).is_err() {
+            return false;
+        }
+        let view = it.view(more.iter().copied());
+        if let Some(Job { answers: Answers::Cell { hosts, wider: before, whole, .. }, .. }) =
+            it.jobs.get_mut(&tag)
+        {
+            (*hosts, *before, *whole) = (more, wider, ask.whole);
+        }
+        for host in &ask.hosts {
+            self.mind(k, *host, context);
+        }
+        self.search(k, tag, view, context);
+        true
+    }
+
+    /// The hosts of the cell have no plan: others are asked, where there are some.
+    fn ask_others(&mut self, k: usize, tag: u32, context: &mut Context<Word>) {
+        let Some(Job { answers: Answers::Cell { troubles, .. }, .. }) = self.coordinators[k].jobs.get(&tag)
+        else {
+            return;
+        };
+        let troubles = troubles.clone();
+        self.end(k, tag, false, context);
+        if self.coordinators.len() > 1 {
+            let over = |host: &&HostId| self.coordinators[k].over.contains(host);
+            for host in troubles.iter().filter(over).copied().collect::<Vec<_>>() {
+                self.raise(k, host, context);
+            }
+        }
+    }
+
+    /// Begins to carry a plan out; of the cell's hosts those that it does not touch are free again.
+    fn carry_out(&mut self, k: usize, tag: u32, context: &mut Context<Word>) {
+        let it = &mut self.coordinators[k];
+        let Some(job) = it.jobs.get_mut(&tag) else { return };
+        job.acts = true;
+        let (moves, agent) = (job.moves.clone(), it.agent);
+        if let Answers::Cell { hosts, .. } = &mut job.answers {
+            let kept = touched(&moves);
+            let leaving: BTreeSet<HostId> = hosts.difference(&kept).copied().collect();
+            *hosts = kept;
+            let names = self.names_of(&leaving);
+            self.coordinators[k].table.shrink(&tag.to_string(), &names);
+            for host in leaving {
+                self.mind(k, host, context);
+            }
+        }
+        self.execute(agent, tag, moves, context);
+    }
+
+    /// Migrations begin.
+    pub(super) fn execute(
+        &self,
+        agent: crate::simulator::ids::Agent,
+        tag: u32,
+        moves: Vec<crate::simulator::decision::Move>,
+        context: &mut Context<Word>,
+    ) {
+        let ordering = if self.how.planned { Ordering::Planned } else { Ordering::AtOnce };
+        context.execute(agent, tag, moves, ordering);
+    }
+
+    /// All migrations of a plan have ended.
+    pub(super) fn carried_out(&mut self, k: usize, tag: u32, outcome: Outcome, context: &mut Context<Word>) {
+        let Some(job) = self.coordinators[k].jobs.get_mut(&tag) else { return };
+        job.acts = false;
+        let well = outcome.failed == 0 && outcome.not_begun == 0;
+        let hosts = touched(&job.moves);
+        self.progress(k, hosts.into_iter(), context);
+        match self.coordinators[k].jobs.get(&tag).map(|job| &job.answers) {
+            Some(Answers::Cell { .. }) => self.end(k, tag, well, context),
+            Some(Answers::Ring { .. }) => self.ring_carried_out(k, tag, well, context),
+            None => {}
+        }
+        self.answer(k, context);
+    }
+
+    /// A plan of the cell has ended; whether it did what it was for.
+    fn end(&mut self, k: usize, tag: u32, helped: bool, context: &mut Context<Word>) {
+        let it = &mut self.coordinators[k];
+        let Some(Job { answers: Answers::Cell { hosts, troubles, .. }, .. }) = it.jobs.remove(&tag) else {
+            return;
+        };
+        it.table.release(&tag.to_string());
+        for host in troubles {
+            self.rest(k, host, helped, context.now());
+        }
+        for host in hosts {
+            self.mind(k, host, context);
+        }
+    }
+
+    /// Nobody has a trouble in hand any more, and it rests.
+    pub(super) fn rest(&mut self, k: usize, host: HostId, helped: bool, now: f64) {
+        let cool_down = Duration::from_secs_f64(self.how.cool_down_s);
+        let trouble = &mut self.coordinators[k].kept_mut(host).trouble;
+        trouble.misses = if helped { 0 } else { (trouble.misses + 1).min(crate::partition::MOST_DOUBLINGS) };
+        trouble.rests_until = now + rest(cool_down, trouble.misses).as_secs_f64();
+        trouble.care = Care::Nobody;
+    }
+}

@@ -1,0 +1,265 @@
+//! A coordinator: what it knows, and what it is doing.
+
+use super::picture::{Picture, host_of};
+use super::settings::Ringed;
+use crate::partition::sizing::{self, Receiver};
+use crate::partition::{Facts, Held, Host, Member, Node, PartitionId, Partitions};
+use crate::simulator::decision::Move;
+use crate::simulator::engine::View;
+use crate::simulator::ids::{Agent, HostId};
+use crate::simulator::world::HostState;
+use dvms_solver::lack::Lack;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+/// A member of the ring.
+#[derive(Debug)]
+pub(super) struct Coordinator {
+    /// The agent of the first host of its cell: it runs there.
+    pub(super) agent: Agent,
+    pub(super) member: Member,
+    /// Its part of the protocol; `None` while it is down.
+    pub(super) node: Option<Node>,
+    /// How often it has begun anew.
+    pub(super) life: u64,
+    /// The hosts of its cell: `first`, and as many on as there are.
+    pub(super) first: u32,
+    pub(super) cell: Vec<Kept>,
+    /// Hosts of the cell that are over, by what was told last.
+    pub(super) over: BTreeSet<HostId>,
+    /// Hosts of others that partitions led here have, or get, and when they were shown.
+    pub(super) neighbours: BTreeMap<HostId, (Rc<Picture>, f64)>,
+    /// Hosts that the cell's own plans have.
+    pub(super) table: Partitions,
+    /// What is being solved or carried out.
+    pub(super) jobs: BTreeMap<u32, Job>,
+    /// Of the partitions that are led here.
+    pub(super) led: BTreeMap<PartitionId, u32>,
+    /// Jobs that have a solver, and those that wait for one.
+    pub(super) solving: BTreeSet<u32>,
+    pub(super) line: VecDeque<(u32, View)>,
+    /// When the protocol is called next, in its milliseconds.
+    pub(super) wake: u64,
+    /// Whether leaders elsewhere are shown their hosts.
+    pub(super) shows: bool,
+}
+
+/// A host of the cell.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kept {
+    pub(super) picture: Option<Rc<Picture>>,
+    /// When its agent was heard last.
+    pub(super) heard: f64,
+    /// What the protocol was told of it.
+    pub(super) facts: Option<Facts>,
+    pub(super) trouble: Trouble,
+}
+
+/// The overload of a host.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Trouble {
+    pub(super) care: Care,
+    /// Nothing is begun for it before.
+    pub(super) rests_until: f64,
+    /// Plans in a row that did not help.
+    pub(super) misses: u32,
+}
+
+/// Who has a trouble in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Care {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// A plan of the cell.
+    Cell,
+    /// It is an event of the protocol.
+    Ring {
+        /// Its plan is carried out.
+        acted: bool,
+        /// The last plan did not do what it was for.
+        missed: bool,
+        /// Plans that have failed.
+        failed: u32,
+    },
+}
+
+/// A plan from its first solve on.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) answers: Answers,
+    /// What the last plan leaves undone.
+    pub(super) lack: Option<Lack>,
+    /// The best so far, of those that leave something: how much CPU, and the plan.
+    pub(super) best: Option<(i64, Vec<Move>)>,
+    /// The plan.
+    pub(super) moves: Vec<Move>,
+    /// It is carried out.
+    pub(super) acts: bool,
+}
+
+/// What a plan is for.
+#[derive(Debug)]
+pub(super) enum Answers {
+    /// Troubles of the cell, on hosts of the cell.
+    Cell { hosts: BTreeSet<HostId>, troubles: Vec<HostId>, wider: u32, whole: bool },
+    /// A partition of the protocol, with what of its troubles is of this cell.
+    Ring { partition: PartitionId, version: u64, hosts: BTreeMap<Host, Held>, own: Vec<HostId>, whole: bool },
+}
+
+/// Hosts that a trouble needs.
+pub(super) struct Ask {
+    pub(super) hosts: BTreeSet<HostId>,
+    pub(super) troubles: Vec<HostId>,
+    pub(super) whole: bool,
+    pub(super) short: bool,
+}
+
+impl Coordinator {
+    pub(super) fn new(agent: Agent, member: Member, hosts: std::ops::Range<u32>) -> Self {
+        Self {
+            agent,
+            member,
+            node: None,
+            life: 0,
+            first: hosts.start,
+            cell: vec![Kept::default(); hosts.len()],
+            over: BTreeSet::new(),
+            neighbours: BTreeMap::new(),
+            table: Partitions::new(),
+            jobs: BTreeMap::new(),
+            led: BTreeMap::new(),
+            solving: BTreeSet::new(),
+            line: VecDeque::new(),
+            wake: u64::MAX,
+            shows: false,
+        }
+    }
+
+    /// It is down, and forgets all.
+    pub(super) fn forget(&mut self) {
+        let hosts = self.first..self.first + self.cell.len() as u32;
+        *self = Self { life: self.life, ..Self::new(self.agent, self.member.clone(), hosts) };
+    }
+
+    /// Whether a host is of its cell.
+    pub(super) fn has(&self, host: HostId) -> bool {
+        host.0 >= self.first && ((host.0 - self.first) as usize) < self.cell.len()
+    }
+
+    pub(super) fn kept(&self, host: HostId) -> &Kept {
+        &self.cell[(host.0 - self.first) as usize]
+    }
+
+    pub(super) fn kept_mut(&mut self, host: HostId) -> &mut Kept {
+        &mut self.cell[(host.0 - self.first) as usize]
+    }
+
+    /// Hosts of the cell that are known, and are heard.
+    fn known(&self, now: f64, lost_after: f64) -> impl Iterator<Item = (HostId, &Picture)> {
+        (self.first..).map(HostId).zip(&self.cell).filter_map(move |(host, kept)| {
+            let heard = now <= kept.heard + lost_after;
+            Some((host, &**kept.picture.as_ref().filter(|_| heard)?))
+        })
+    }
+
+    /// What the protocol is to know of a host of the cell.
+    pub(super) fn facts(&self, host: HostId, name: &Host, how: &Ringed, now: f64) -> Facts {
+        let kept = self.kept(host);
+        let Some(picture) = &kept.picture else { return Facts::default() };
+        Facts {
+            room: picture.free(how.fill),
+            takes: now <= kept.heard + how.lost_after_s && picture.host.now.state == HostState::On,
+            busy: picture.host.now.migrating || self.table.holder(name.as_str()).is_some(),
+        }
+    }
+
+    /// Whether a host of the cell is not to be had for another plan of the cell than `but`.
+    fn is_busy(&self, host: HostId, name: &Host, but: Option<&str>) -> bool {
+        let held = self.table.holder(name.as_str());
+        if held.is_some() && held == but {
+            return false;
+        }
+        let ledger = self.node.as_ref().map(Node::ledger);
+        let lent = |ledger: &crate::partition::Ledger| {
+            ledger.holder(name).is_some() || ledger.unsettled(name).is_some()
+        };
+        let moving = self.kept(host).picture.as_ref().is_some_and(|picture| picture.host.now.migrating);
+        held.is_some() || moving || ledger.is_some_and(lent)
+    }
+
+    /// Whether a trouble can be worked on now.
+    pub(super) fn is_due(&self, host: HostId, now: f64) -> bool {
+        let trouble = &self.kept(host).trouble;
+        trouble.care == Care::Nobody && trouble.rests_until <= now
+    }
+
+    /// What to reserve for the first of the troubles `due` that can be worked on; the others that concern the same hosts only
+    /// are answered with it. `but` = the plan that asks for more.
+    pub(super) fn ask(
+        &self,
+        due: &[HostId],
+        wider: u32,
+        but: Option<&str>,
+        (names, how, now): (&[Host], &Ringed, f64),
+    ) -> Option<Ask> {
+        let busy = |host: HostId| self.is_busy(host, &names[host.index()], but);
+        due.iter().find_map(|first| {
+            let picture = self.kept(*first).picture.as_ref()?;
+            if busy(*first) {
+                return None;
+            }
+            let (need, mut waits) = (picture.excess(how.fill), false);
+            let mut receivers = Vec::new();
+            for (host, other) in self.known(now, how.lost_after_s).filter(|(host, _)| host != first) {
+                if busy(host) {
+                    waits = true;
+                } else {
+                    let troubled = due.contains(&host);
+                    receivers.push(Receiver { host, free: other.free(how.fill), troubled, likely: false });
+                }
+            }
+            if receivers.is_empty() && waits {
+                return None;
+            }
+            sizing::rank(&mut receivers, need);
+            let least = sizing::least(picture.demands(), need);
+            let size = sizing::size(&receivers, picture.wanted(how.fill), least, how.fewest as usize, wider);
+            let mut hosts = BTreeSet::from([*first]);
+            hosts.extend(receivers.iter().take(size.count).map(|receiver| receiver.host));
+            let others = due.iter().filter(|other| *other != first && hosts.contains(other));
+            let troubles = std::iter::once(first).chain(others).copied().collect();
+            Some(Ask { hosts, troubles, whole: size.whole, short: size.short })
+        })
+    }
+
+    /// What is known of hosts, of whatever cell; of those that it knows nothing of nothing can be planned.
+    pub(super) fn view(&self, hosts: impl Iterator<Item = HostId>) -> View {
+        let picture = |host: HostId| {
+            if self.has(host) {
+                self.kept(host).picture.as_ref()
+            } else {
+                self.neighbours.get(&host).map(|(picture, _)| picture)
+            }
+        };
+        super::picture::view(hosts.filter_map(picture))
+    }
+
+    /// Forgets hosts of others that no partition led here has, and that were not shown just now.
+    pub(super) fn forget_neighbours(&mut self, now: f64) {
+        const FORGET_AFTER_S: f64 = 5.0;
+        if self.neighbours.is_empty() {
+            return;
+        }
+        let mut have: BTreeSet<HostId> = BTreeSet::new();
+        for (_, led) in self.node.iter().flat_map(Node::partitions) {
+            have.extend(led.hosts().keys().map(|host| host_of(host.as_str())));
+        }
+        self.neighbours.retain(|host, (_, shown)| have.contains(host) || now < *shown + FORGET_AFTER_S);
+    }
+}
+
+/// Hosts that a plan does something on.
+pub(super) fn touched(moves: &[Move]) -> BTreeSet<HostId> {
+    moves.iter().flat_map(|step| [step.from, step.to]).collect()
+}

@@ -1,0 +1,199 @@
+//! The protocol of production: coordinators with cells of hosts, which are members of a ring (docs/PROTOCOL.md). What reserves
+//! hosts is `partition::Node`, the code that runs in coordinators, one of it for each; what is around it does here what the
+//! coordinator does there:
+//!
+//! * Agents report each second. An overload is answered with hosts of the cell first: the host itself and the most helpful
+//!   others, few at first, more after each try in vain (`partition::sizing`).
+//! * Where the hosts of the cell together have less room than is needed, or there is no plan for them that is enough, the
+//!   overload becomes an event of the protocol, which gathers hosts of other members. Owners show the leader the hosts that it
+//!   gets. A plan that leaves something says what is lacking.
+//! * A partition is solved on what its leader was told. Its hosts are committed, but for those that the plan does not touch;
+//!   each is looked at once more at its owner when the plan begins. When it has ended, hosts are free again.
+//! * A trouble rests after a plan, longer after one that did not help.
+//!
+//! Ours, that is, other than in production: the trigger is that of the other strategies (more expected than there is, at once,
+//! no hysteresis); a coordinator looks when an agent has told of an overload, not at its next look; it runs on the first host of
+//! its cell, and fails with it; VMs of failed hosts wait for their host, as here nothing starts them elsewhere; an action is
+//! not a message of its own; of what coordinators tell each other beside the protocol only hosts of partitions are sent.
+
+mod cell;
+mod coordinator;
+mod own;
+mod picture;
+mod ring;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use settings::Ringed;
+pub use words::Word;
+
+use crate::partition::{self, Host, Millis, Place, Ring, Time};
+use crate::simulator::decision::Decision;
+use crate::simulator::engine::{Context, Outcome, Strategy};
+use crate::simulator::ids::{Agent, HostId};
+use coordinator::Coordinator;
+use picture::Picture;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// The strategy.
+#[derive(Debug)]
+pub struct Dvms {
+    how: Ringed,
+    /// What the protocol calls each host.
+    names: Vec<Host>,
+    /// Hosts of a cell.
+    size: usize,
+    ring: Ring,
+    coordinators: Vec<Coordinator>,
+    /// What the agent of each host has told last.
+    told: Vec<Option<Rc<Picture>>>,
+    jobs: u32,
+}
+
+const REPORT: u32 = 0;
+const LOOK: u32 = 1;
+const WAKE: u32 = 2;
+const SHOW: u32 = 3;
+/// Between two looks of a coordinator.
+const LOOK_S: f64 = 1.0;
+
+/// The protocol's clock.
+fn time(now: f64) -> Time {
+    Time((now * 1000.0 + 1e-6).floor() as u64)
+}
+
+impl Dvms {
+    /// One that works like this.
+    #[must_use]
+    pub fn new(how: Ringed) -> Self {
+        let (names, coordinators, told) = (Vec::new(), Vec::new(), Vec::new());
+        Self { how, names, size: 1, ring: Ring::default(), coordinators, told, jobs: 0 }
+    }
+
+    /// Which coordinator has a host in its cell.
+    fn owner(&self, host: HostId) -> usize {
+        host.index() / self.size
+    }
+
+    /// The coordinator that runs at an agent.
+    fn at(&self, agent: Agent) -> Option<usize> {
+        let owner = self.owner(HostId(agent.0));
+        (self.coordinators.get(owner)?.agent == agent).then_some(owner)
+    }
+
+    /// What a call of the protocol is told.
+    fn clock(&self, k: usize, context: &mut Context<Word>) -> partition::Now {
+        let random = context.random(self.coordinators[k].agent).bits();
+        partition::Now { at: time(context.now()), random }
+    }
+
+    /// A new number for a job: no answer is taken for that of another life.
+    fn fresh(&mut self) -> u32 {
+        self.jobs += 1;
+        self.jobs
+    }
+
+    fn timers(&self) -> partition::Settings {
+        partition::Settings {
+            lease: Millis((self.how.lease_s * 1000.0) as u64),
+            ..partition::Settings::default()
+        }
+    }
+}
+
+impl Strategy for Dvms {
+    type Message = Word;
+
+    fn start(&mut self, context: &mut Context<Word>) {
+        let hosts = context.host_count();
+        self.size = self.how.cell_size(hosts);
+        self.names = (0..hosts as u32).map(|host| picture::name_of(HostId(host))).collect();
+        self.told = vec![None; hosts];
+        let count = hosts.div_ceil(self.size);
+        let mut members = BTreeMap::new();
+        for k in 0..count {
+            let first = (k * self.size) as u32;
+            let last = ((k + 1) * self.size).min(hosts) as u32;
+            let member = partition::Member::from(format!("c{k:07}").as_str());
+            let agent = HostId(first).agent();
+            let site = format!("site{}", context.local(agent).site);
+            members.insert(member.clone(), Place { site, distance: Millis(0) });
+            self.coordinators.push(Coordinator::new(agent, member, first..last));
+        }
+        self.ring = Ring::new(members);
+        for k in 0..count {
+            self.begin_life(k, context);
+        }
+        for host in 0..hosts as u32 {
+            let phase = context.random(HostId(host).agent()).fraction() * self.how.report_s;
+            context.timer(HostId(host).agent(), phase, REPORT);
+        }
+    }
+
+    fn timer(&mut self, agent: Agent, timer: u32, context: &mut Context<Word>) {
+        if timer == REPORT {
+            context.timer(agent, self.how.report_s, REPORT);
+            self.report(HostId(agent.0), context);
+            return;
+        }
+        let Some(k) = self.at(agent).filter(|k| self.coordinators[*k].node.is_some()) else { return };
+        match timer {
+            LOOK => {
+                context.timer(agent, LOOK_S, LOOK);
+                self.look(k, context);
+            }
+            WAKE => self.awake(k, context),
+            _ => self.show_again(k, context),
+        }
+    }
+
+    fn message(&mut self, to: Agent, from: Agent, word: Word, context: &mut Context<Word>) {
+        let Some(k) = self.at(to).filter(|k| self.coordinators[*k].node.is_some()) else { return };
+        match word {
+            Word::Report(picture) => self.reported(k, picture, context),
+            Word::Hosts(pictures) => self.shown(k, pictures, context),
+            Word::Protocol(message) => {
+                let Some(sender) = self.at(from) else { return };
+                let sender = self.coordinators[sender].member.clone();
+                let now = self.clock(k, context);
+                if let Some(node) = &mut self.coordinators[k].node {
+                    node.handle_message(now, &sender, *message);
+                }
+                self.follow(k, context);
+            }
+        }
+    }
+
+    fn decided(&mut self, agent: Agent, tag: u32, decision: Decision, context: &mut Context<Word>) {
+        let Some(k) = self.at(agent) else { return };
+        // Of a life before it knows nothing.
+        if !self.coordinators[k].solving.remove(&tag) {
+            return;
+        }
+        self.judge(k, tag, decision, context);
+        self.next_in_line(k, context);
+        self.answer(k, context);
+    }
+
+    fn executed(&mut self, agent: Agent, tag: u32, outcome: Outcome, context: &mut Context<Word>) {
+        let Some(k) = self.at(agent) else { return };
+        self.carried_out(k, tag, outcome, context);
+    }
+
+    fn came_up(&mut self, host: HostId, context: &mut Context<Word>) {
+        self.told[host.index()] = None;
+        context.timer(host.agent(), self.how.report_s, REPORT);
+        if let Some(k) = self.at(host.agent()) {
+            self.begin_life(k, context);
+        }
+    }
+
+    fn went_down(&mut self, host: HostId, _: &mut Context<Word>) {
+        if let Some(k) = self.at(host.agent()) {
+            self.coordinators[k].forget();
+        }
+    }
+}

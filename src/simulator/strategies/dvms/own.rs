@@ -1,0 +1,208 @@
+//! The hosts of a cell: what agents tell of them, what the protocol knows, and what leaders elsewhere are shown.
+
+use super::coordinator::Care;
+use super::picture::Picture;
+use super::words::{Word, picture_bytes, report_bytes};
+use super::{Dvms, LOOK, LOOK_S, SHOW, time};
+use crate::partition::{Host, Input, Member, Node};
+use crate::simulator::engine::{Context, ViewHost};
+use crate::simulator::ids::HostId;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Between two pictures of a host for the leader that has it.
+const SHOW_S: f64 = 0.5;
+
+impl Dvms {
+    /// A coordinator begins, for the first time or again; it knows nothing.
+    pub(super) fn begin_life(&mut self, k: usize, context: &mut Context<Word>) {
+        let timers = self.timers();
+        let (agent, ring) = (self.coordinators[k].agent, self.ring.clone());
+        let now = self.clock(k, context);
+        let it = &mut self.coordinators[k];
+        it.life += 1;
+        let mut node = Node::new(it.member.clone(), it.life, timers);
+        node.handle_event(now, Input::Ring { ring });
+        it.node = Some(node);
+        let phase = context.random(agent).fraction() * LOOK_S;
+        context.timer(agent, phase, LOOK);
+        self.follow(k, context);
+    }
+
+    /// The agent of a host looks, and tells its coordinator.
+    pub(super) fn report(&mut self, host: HostId, context: &mut Context<Word>) {
+        let agent = host.agent();
+        let now = context.local(agent);
+        let mut vms = Vec::with_capacity(now.vms as usize);
+        context.local_vms(agent, &mut vms);
+        let picture = Picture { host: ViewHost { id: host, now, first_vm: 0 }, vms };
+        let told = &mut self.told[host.index()];
+        let bytes = report_bytes(told.as_deref(), &picture);
+        let told = match told {
+            Some(told) if **told == picture => told.clone(),
+            _ => told.insert(Rc::new(picture)).clone(),
+        };
+        let k = self.owner(host);
+        let to = self.coordinators[k].agent;
+        if to == agent {
+            // They are on the same host.
+            self.reported(k, told, context);
+        } else {
+            context.send(agent, to, Word::Report(told), bytes);
+        }
+    }
+
+    /// The agents of these hosts tell how actions there have ended, and their coordinators of it to whom it concerns.
+    pub(super) fn progress(
+        &mut self,
+        k: usize,
+        hosts: impl Iterator<Item = HostId>,
+        context: &mut Context<Word>,
+    ) {
+        for host in hosts.filter(|host| context.is_up(host.agent())).collect::<Vec<_>>() {
+            if self.owner(host) != k {
+                self.report(host, context);
+                continue;
+            }
+            // What ends the plan tells it.
+            let agent = host.agent();
+            let now = context.local(agent);
+            let mut vms = Vec::with_capacity(now.vms as usize);
+            context.local_vms(agent, &mut vms);
+            let picture = Rc::new(Picture { host: ViewHost { id: host, now, first_vm: 0 }, vms });
+            let bytes = report_bytes(self.told[host.index()].as_deref(), &picture);
+            self.told[host.index()] = Some(picture.clone());
+            if self.coordinators[k].agent != agent {
+                context.count(agent, self.coordinators[k].agent, bytes);
+            }
+            self.heard(k, picture, context);
+        }
+    }
+
+    /// An agent of the cell has told.
+    pub(super) fn reported(&mut self, k: usize, picture: Rc<Picture>, context: &mut Context<Word>) {
+        if self.heard(k, picture, context) {
+            self.answer(k, context);
+        }
+    }
+
+    /// The same, without anything that is done about it. Whether something is to be done.
+    fn heard(&mut self, k: usize, picture: Rc<Picture>, context: &mut Context<Word>) -> bool {
+        let (host, now) = (picture.host.id, context.now());
+        if picture.host.now.is_over() {
+            context.detected(host);
+        }
+        let over = picture.is_over();
+        let it = &mut self.coordinators[k];
+        let kept = it.kept_mut(host);
+        let same = kept.picture.as_ref().is_some_and(|known| Rc::ptr_eq(known, &picture));
+        (kept.picture, kept.heard) = (Some(picture), now);
+        if over {
+            it.over.insert(host);
+        } else if it.over.remove(&host) {
+            self.calm(k, host, context);
+        }
+        let lost = self.coordinators[k].kept(host).facts.is_none_or(|facts| !facts.takes);
+        if !same || lost {
+            self.mind(k, host, context);
+        }
+        over && self.coordinators[k].is_due(host, now)
+    }
+
+    /// An overload has ended. Half-way through a plan what is under way looks done already: that goes on.
+    fn calm(&mut self, k: usize, host: HostId, context: &mut Context<Word>) {
+        if !matches!(self.coordinators[k].kept(host).trouble.care, Care::Ring { acted: false, .. }) {
+            return;
+        }
+        self.rest(k, host, true, context.now());
+        let event = self.event_of(host);
+        self.happens(k, Input::Calmed { event }, context);
+    }
+
+    /// Tells the protocol what it is to know of a host, if that has changed.
+    pub(super) fn mind(&mut self, k: usize, host: HostId, context: &mut Context<Word>) {
+        let name = &self.names[host.index()];
+        let it = &self.coordinators[k];
+        let facts = it.facts(host, name, &self.how, context.now());
+        let before = it.kept(host).facts;
+        if before == Some(facts) || it.kept(host).picture.is_none() {
+            return;
+        }
+        // Of a host that no coordinator ever had nothing can be reserved.
+        let fresh = before.is_none() && it.life == 1;
+        let input = Input::Host { host: name.clone(), facts, fresh };
+        self.coordinators[k].kept_mut(host).facts = Some(facts);
+        self.happens(k, input, context);
+    }
+
+    /// What is due each second.
+    pub(super) fn look(&mut self, k: usize, context: &mut Context<Word>) {
+        let now = context.now();
+        let it = &mut self.coordinators[k];
+        it.forget_neighbours(now);
+        let lost = |kept: &super::coordinator::Kept| {
+            kept.facts.is_some_and(|facts| facts.takes) && now > kept.heard + self.how.lost_after_s
+        };
+        let silent: Vec<HostId> = (it.first..)
+            .map(HostId)
+            .zip(&it.cell)
+            .filter(|(_, kept)| lost(kept))
+            .map(|(host, _)| host)
+            .collect();
+        for host in silent {
+            self.coordinators[k].over.remove(&host);
+            self.calm(k, host, context);
+            self.mind(k, host, context);
+        }
+        self.answer(k, context);
+    }
+
+    /// Shows a leader hosts that it gets.
+    pub(super) fn show(&mut self, k: usize, leader: &Member, hosts: &[Host], context: &mut Context<Word>) {
+        let it = &mut self.coordinators[k];
+        let ids = hosts.iter().map(|host| super::picture::host_of(host.as_str()));
+        let pictures: Vec<_> =
+            ids.filter(|host| it.has(*host)).filter_map(|host| it.kept(host).picture.clone()).collect();
+        let from = it.agent;
+        if !std::mem::replace(&mut it.shows, true) {
+            context.timer(from, SHOW_S, SHOW);
+        }
+        let Some(to) = self.agent_of(leader) else { return };
+        let bytes = picture_bytes(&pictures);
+        context.send(from, to, Word::Hosts(pictures), bytes);
+    }
+
+    /// Shows leaders elsewhere what has become of the hosts that they have.
+    pub(super) fn show_again(&mut self, k: usize, context: &mut Context<Word>) {
+        let it = &mut self.coordinators[k];
+        it.shows = false;
+        let mut theirs: BTreeMap<Member, Vec<Host>> = BTreeMap::new();
+        for (host, held) in it.node.iter().flat_map(|node| node.ledger().held()) {
+            if held.leader != it.member {
+                theirs.entry(held.leader.clone()).or_default().push(host.clone());
+            }
+        }
+        for (leader, hosts) in theirs {
+            self.show(k, &leader, &hosts, context);
+        }
+    }
+
+    /// An owner shows hosts that a partition led here gets, or has.
+    pub(super) fn shown(&mut self, k: usize, pictures: Vec<Rc<Picture>>, context: &Context<Word>) {
+        let now = context.now();
+        let shown = pictures.into_iter().map(|picture| (picture.host.id, (picture, now)));
+        self.coordinators[k].neighbours.extend(shown);
+    }
+
+    /// Whether an owner lets an action of a partition through.
+    pub(super) fn lets_through(
+        &self,
+        host: HostId,
+        partition: &crate::partition::PartitionId,
+        epoch: crate::partition::Epoch,
+        now: f64,
+    ) -> bool {
+        let node = self.coordinators[self.owner(host)].node.as_ref();
+        node.is_some_and(|node| node.ledger().may_act(&self.names[host.index()], partition, epoch, time(now)))
+    }
+}

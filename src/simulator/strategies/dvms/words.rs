@@ -1,0 +1,43 @@
+//! What agents tell their coordinator, and coordinators each other.
+
+use super::picture::Picture;
+use crate::partition::Message;
+use crate::simulator::measures::{HOST_BYTES, VM_BYTES};
+use serde::Serialize;
+use std::rc::Rc;
+
+/// A message.
+#[derive(Debug, Clone)]
+pub enum Word {
+    /// An agent tells of its host.
+    Report(Rc<Picture>),
+    /// A coordinator shows another one hosts that a partition led there gets, or has.
+    Hosts(Vec<Rc<Picture>>),
+    /// The protocol.
+    Protocol(Box<Message>),
+}
+
+/// A message of the protocol, as it is on the wire between coordinators (docs/PROTOCOL.md).
+#[derive(Serialize)]
+struct Frame<'m> {
+    r#type: &'static str,
+    message: &'m Message,
+}
+
+/// Bytes of a message of the protocol: what its frame has.
+pub(super) fn frame_bytes(message: &Message) -> u64 {
+    let frame = serde_json::to_vec(&Frame { r#type: "protocol", message });
+    frame.map_or(0, |text| text.len() as u64)
+}
+
+/// Bytes of hosts that are shown.
+pub(super) fn picture_bytes(pictures: &[Rc<Picture>]) -> u64 {
+    pictures.iter().map(|picture| HOST_BYTES + VM_BYTES * picture.vms.len() as u64).sum()
+}
+
+/// Bytes of a report: the host, and of its VMs those that have changed.
+pub(super) fn report_bytes(before: Option<&Picture>, now: &Picture) -> u64 {
+    let known = before.map_or(&[][..], |before| &before.vms);
+    let same = known.iter().zip(&now.vms).filter(|(before, now)| before == now).count();
+    HOST_BYTES + VM_BYTES * (now.vms.len() - same) as u64
+}
