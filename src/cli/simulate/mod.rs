@@ -15,6 +15,9 @@ use clap::Subcommand;
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "\
+Strategies: none, centralised, hierarchical, dvms-classic, drs, gossip, ecocloud, p2p, scouts, mcda,
+balancer.
+
 What an experiment file may say is in docs/EXPERIMENTS.md. The same file, seed and version give the
 same report, byte for byte, unless computing is to take what it takes on this machine.
 

@@ -3,12 +3,14 @@
 #[cfg(test)]
 mod calibration;
 mod compute;
+mod packing;
 mod repair;
 mod stopwatch;
 #[cfg(test)]
 mod tests;
 
 pub use compute::{Compute, Effort};
+pub use packing::{Algorithm, Colony, Packing, pack};
 pub use repair::{Repair, repair, repair_or_lack};
 pub use stopwatch::Stopwatch;
 

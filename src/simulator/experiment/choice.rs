@@ -1,15 +1,19 @@
 //! Which strategy a run has, and its settings.
 
+use super::rivals;
 use super::sections::{Wrong, within};
-use crate::simulator::decision::Compute;
-use crate::simulator::decision::Repair;
+use crate::simulator::decision::{Algorithm, Colony, Compute, Packing, Repair};
 use crate::simulator::engine::Ordering;
+use crate::simulator::strategies::balancer::Balancing;
 use crate::simulator::strategies::drs::Evening;
 use crate::simulator::strategies::dvms::Ringed;
 use crate::simulator::strategies::dvms_classic::Classic;
 use crate::simulator::strategies::ecocloud::Trials;
 use crate::simulator::strategies::gossip::Gossiping;
 use crate::simulator::strategies::manager::{Management, Rule, Trigger};
+use crate::simulator::strategies::mcda::Weighing;
+use crate::simulator::strategies::p2p::Neighbourhoods;
+use crate::simulator::strategies::scouts::Scouting;
 use serde::{Deserialize, Serialize};
 
 /// One run of an experiment.
@@ -45,10 +49,19 @@ pub enum Choice {
     Gossip(Gossiping),
     /// Packs by chance.
     Ecocloud(Trials),
+    /// Packs random neighbourhoods.
+    P2p(Neighbourhoods),
+    /// Sends scouts.
+    Scouts(Scouting),
+    /// Weighs criteria.
+    Mcda(Weighing),
+    /// Balances with a few others.
+    Balancer(Balancing),
 }
 
 /// Names of all strategies.
-pub(super) const NAMES: &str = "none, centralised, hierarchical, dvms, dvms-classic, drs, gossip, ecocloud";
+pub(super) const NAMES: &str =
+    "none, centralised, hierarchical, dvms, dvms-classic, drs, gossip, ecocloud, p2p, scouts, mcda, balancer";
 
 /// How a manager decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +71,12 @@ pub enum Decider {
     Solver,
     /// The rule of Snooze.
     Greedy,
+    /// Onto fewer hosts, first fit decreasing.
+    Ffd,
+    /// Onto fewer hosts, Sercon.
+    Sercon,
+    /// Onto fewer hosts, an ant colony.
+    Aco,
 }
 
 /// In which order migrations begin.
@@ -163,6 +182,9 @@ fn rule(decide: Decider, work_limit: u64, fill: f64) -> Rule {
     match decide {
         Decider::Solver => Rule::Repair(Repair { work_limit, fill, ..Repair::default() }),
         Decider::Greedy => Rule::Greedy { fill },
+        Decider::Ffd => Rule::Pack(Packing { algorithm: Algorithm::Ffd, fill }),
+        Decider::Sercon => Rule::Pack(Packing { algorithm: Algorithm::Sercon, fill }),
+        Decider::Aco => Rule::Pack(Packing { algorithm: Algorithm::Aco(Colony::default()), fill }),
     }
 }
 
@@ -254,6 +276,10 @@ impl Choice {
                 within(it.alpha, 0.0, 100.0, &at("alpha"), wrong);
                 within(it.beta, 0.0, 100.0, &at("beta"), wrong);
             }
+            Self::P2p(it) => rivals::p2p(it, path, wrong),
+            Self::Scouts(it) => rivals::scouts(it, path, wrong),
+            Self::Mcda(it) => rivals::mcda(it, path, wrong),
+            Self::Balancer(it) => rivals::balancer(it, path, wrong),
         }
     }
 }

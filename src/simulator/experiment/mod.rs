@@ -4,6 +4,7 @@ mod choice;
 mod read;
 mod report;
 mod ringed;
+mod rivals;
 mod run;
 mod sections;
 #[cfg(test)]

@@ -241,6 +241,10 @@ impl<'t> Reader<'t> {
             "drs" => Choice::Drs(self.settings(path, &rest, item)),
             "gossip" => Choice::Gossip(self.settings(path, &rest, item)),
             "ecocloud" => Choice::Ecocloud(self.settings(path, &rest, item)),
+            "p2p" => Choice::P2p(self.settings(path, &rest, item)),
+            "scouts" => Choice::Scouts(self.settings(path, &rest, item)),
+            "mcda" => Choice::Mcda(self.settings(path, &rest, item)),
+            "balancer" => Choice::Balancer(self.settings(path, &rest, item)),
             unknown => {
                 let message = format!("there is no strategy {unknown:?}; there are {NAMES}");
                 self.fault(&format!("{path}.strategy"), message, strategy.span().start);

@@ -5,12 +5,16 @@ use crate::simulator::engine::{Conditions, Demand, Simulation, Story, Strategy};
 use crate::simulator::ids::{HostId, VmId};
 use crate::simulator::injector::{Crashes, Injector, Loads, Outages, Seat, Unordered, placement};
 use crate::simulator::strategies::Nothing;
+use crate::simulator::strategies::balancer::Balancer;
 use crate::simulator::strategies::drs::Drs;
 use crate::simulator::strategies::dvms::Dvms;
 use crate::simulator::strategies::dvms_classic::DvmsClassic;
 use crate::simulator::strategies::ecocloud::EcoCloud;
 use crate::simulator::strategies::gossip::VMan;
 use crate::simulator::strategies::manager::Managers;
+use crate::simulator::strategies::mcda::Mcda;
+use crate::simulator::strategies::p2p::P2p;
+use crate::simulator::strategies::scouts::Scouts;
 use crate::simulator::world::{HostSetup, Links, MIB, MigrationModel, Power, Setup, VmSetup};
 
 /// How far a run is.
@@ -50,6 +54,10 @@ pub fn run(
         Choice::Drs(it) => drive(experiment, run, world, Drs::new(*it), go_on),
         Choice::Gossip(it) => drive(experiment, run, world, VMan::new(*it), go_on),
         Choice::Ecocloud(it) => drive(experiment, run, world, EcoCloud::new(*it), go_on),
+        Choice::P2p(it) => drive(experiment, run, world, P2p::new(*it), go_on),
+        Choice::Scouts(it) => drive(experiment, run, world, Scouts::new(*it), go_on),
+        Choice::Mcda(it) => drive(experiment, run, world, Mcda::new(*it), go_on),
+        Choice::Balancer(it) => drive(experiment, run, world, Balancer::new(*it), go_on),
     })
 }
 

@@ -48,6 +48,12 @@ fn values_that_make_no_sense_are_refused_where_they_are() {
         ("[vms]\ncount = 10000\n[[run]]\nstrategy = \"none\"", 1, "vms.memory", "157 VMs on a host need"),
         ("[[run]]\nstrategy = \"none\"\nperiod_s = 1", 3, "run[0].period_s", "unknown field"),
         ("[[run]]\nstrategy = \"ecocloud\"\nhigh = 2.0", 3, "run[0].high", "between 0 and 0.999"),
+        ("[[run]]\nstrategy = \"p2p\"\nshuffle = 0", 3, "run[0].shuffle", "between 1 and 16"),
+        ("[[run]]\nstrategy = \"p2p\"\ndecide = \"magic\"", 3, "run[0].decide", "unknown variant"),
+        ("[[run]]\nstrategy = \"scouts\"\n\nsteps = 0", 4, "run[0].steps", "between 1 and"),
+        ("[[run]]\nstrategy = \"mcda\"\nunder = 1.5", 3, "run[0].under", "between 0 and 1"),
+        ("[[run]]\nstrategy = \"balancer\"\nhigh = 1", 3, "run[0].high", "unknown field"),
+        ("[[run]]\nstrategy = \"balancer\"\nsamples = 0", 3, "run[0].samples", "between 1 and"),
         ("[[run]]\nstrategy = \"none\"\n[[run]]\nstrategy = \"none\"", 3, "run[1].name", "another run"),
         ("[[run]]\nstrategy = \"none\"\nname = \"a/b\"", 3, "run[0].name", "letters"),
         ("title = 'x'\n", 0, "run", "one at least"),
@@ -97,7 +103,7 @@ fn short_runs_are_as_they_were() {
     assert!(changed.is_empty(), "{changed:#?}");
 }
 
-const GOLDEN: [(&str, &str); 9] = [
+const GOLDEN: [(&str, &str); 13] = [
     ("none", "8 violations 656.137 s, 0 migrations, 0 rounds, 0 messages, 1.3057 kWh, 997 events"),
     ("centralised", "8 violations 188.618 s, 7 migrations, 5 rounds, 1853 messages, 1.3067 kWh, 1132 events"),
     (
@@ -119,6 +125,10 @@ const GOLDEN: [(&str, &str); 9] = [
         "ecocloud",
         "64 violations 2910.475 s, 247 migrations, 0 rounds, 11482 messages, 1.2631 kWh, 14878 events",
     ),
+    ("p2p", "21 violations 8921.124 s, 162 migrations, 7 rounds, 8920 messages, 1.2022 kWh, 16282 events"),
+    ("scouts", "56 violations 5693.686 s, 334 migrations, 0 rounds, 9393 messages, 1.1445 kWh, 22044 events"),
+    ("mcda", "7 violations 74.460 s, 8 migrations, 8 rounds, 9596 messages, 1.3068 kWh, 20196 events"),
+    ("balancer", "7 violations 84.994 s, 7 migrations, 0 rounds, 133 messages, 1.3068 kWh, 1249 events"),
 ];
 
 #[test]

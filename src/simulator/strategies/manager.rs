@@ -2,7 +2,7 @@
 //! them, the hierarchical strategy several.
 
 use super::relocation::relocate;
-use crate::simulator::decision::{Decision, Repair, repair};
+use crate::simulator::decision::{Decision, Packing, Repair, pack, repair};
 use crate::simulator::engine::{Context, Ordering, Outcome, Strategy, View};
 use crate::simulator::ids::{Agent, HostId};
 use crate::simulator::measures::Verdict;
@@ -35,6 +35,8 @@ pub enum Rule {
         /// Share of a host's CPU up to which VMs are put there.
         fill: f64,
     },
+    /// Onto fewer hosts.
+    Pack(Packing),
 }
 
 /// How managers work.
@@ -189,6 +191,7 @@ impl Strategy for Managers {
         context.compute(agent, tag, view.hosts.len(), || match rule {
             Rule::Repair(how) => repair(&view, how),
             Rule::Greedy { fill } => relocate(&view, fill),
+            Rule::Pack(how) => pack(&view, how),
         });
     }
 

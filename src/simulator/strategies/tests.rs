@@ -10,7 +10,7 @@ use super::manager::{Management, Rule, Trigger};
 use crate::simulator::engine::tests::{checked, vmplaces_run};
 use crate::simulator::engine::{Conditions, Demand, Simulation, Story, Strategy};
 use crate::simulator::ids::{HostId, VmId};
-use crate::simulator::injector::Loads;
+use crate::simulator::injector::{Crashes, Loads, Outages};
 use crate::simulator::vmplaces;
 
 fn violation_time<S: Strategy>(simulation: &Simulation<S>) -> f64 {
@@ -83,8 +83,36 @@ fn the_rule_of_snooze_repairs_as_well() {
     assert!(violation_time(&greedy) < nothing / 2.0);
 }
 
+/// Hosts that crash, messages that are lost, and no load in the last hundred seconds; `look` after every event.
+pub(super) fn rough<S: Strategy>(
+    seed: u64,
+    strategy: S,
+    look: &mut dyn FnMut(&Simulation<S>),
+) -> Simulation<S> {
+    let setup = vmplaces::setup(24, 240, 640, 23).unwrap();
+    let mut story = vmplaces::story(240, 900.0, Loads { seed, ..Loads::default() }).unwrap();
+    story.faults = Box::new(Crashes::new(24, 900.0, Outages { period_s: 3000.0, down_s: 60.0, seed }));
+    story.spare_migrating = false;
+    let calm = (0..240).map(|vm| Demand { time: 900.0, vm: VmId(vm), cpu: 0 });
+    story.demands = Box::new(story.demands.chain(calm));
+    let conditions = Conditions { seed, loss: 0.05, jitter: 0.3, ..Conditions::default() };
+    let mut simulation = Simulation::new(&setup, conditions, story, strategy, 1000.0, 10.0);
+    while simulation.step() {
+        simulation.world().check().unwrap();
+        look(&simulation);
+    }
+    assert!(simulation.world().moves.report().done.count > 5);
+    simulation
+}
+
 /// Hosts of one size with VMs of one size, spread at random, that never change.
-fn still<S: Strategy>(hosts: u32, vms: u32, each: u32, seconds: f64, strategy: S) -> Simulation<S> {
+pub(super) fn still<S: Strategy>(
+    hosts: u32,
+    vms: u32,
+    each: u32,
+    seconds: f64,
+    strategy: S,
+) -> Simulation<S> {
     let mut setup = vmplaces::setup(hosts, vms, 1000, 5).unwrap();
     let mut random = crate::simulator::random::Random::new(9, 9);
     for vm in &mut setup.vms {
