@@ -14,10 +14,14 @@ use dvms_solver::file;
 use pb::get_plan_request::View;
 use pb::plan_service_client::PlanServiceClient;
 use pb::plan_service_server::PlanService;
+use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
+
+/// So long the answer of another member is waited for that is solved for.
+const SOLVED_WITHIN: Duration = Duration::from_mins(2);
 
 /// Records on their way to a watcher.
 const QUEUE: usize = 16;
@@ -67,7 +71,7 @@ impl PlanService for Plans {
         &self,
         request: Request<pb::CreatePlanRequest>,
     ) -> Result<Response<pb::PlanRecord>, Status> {
-        let asked = self.others.of(&request);
+        let mut asked = self.others.of(&request);
         let told = request.into_inner();
         let request = request_from_wire(told.clone()).map_err(ApiError::invalid)?;
         judge(&request)?;
@@ -76,6 +80,11 @@ impl PlanService for Plans {
             && !asked.is_empty()
             && request.hosts.iter().all(|host| self.coordinator.host(host).is_none())
         {
+            // What would be done is answered when it is solved.
+            if request.validate_only {
+                asked.iter_mut().for_each(|other| other.waits(SOLVED_WITHIN));
+            }
+            let alone = if request.validate_only { lasting } else { alone };
             let ask = async |at| client(at).create_plan(alone(told.clone())).await;
             return Others::find(asked, "host", first, ask).await;
         }

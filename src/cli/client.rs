@@ -76,6 +76,11 @@ impl Server {
         RingServiceClient::new(self.channel.clone())
     }
 
+    /// Where it is.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// A server's error for people.
     pub(crate) fn failure(&self, status: &Status) -> Failure {
         failure(&self.address, status)

@@ -561,3 +561,32 @@ async fn one_coordinator_alone_is_a_ring_of_one() {
     assert!(ring.members[0].reachable && ring.members[0].partitions.is_empty());
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_is_frozen_is_left_out_without_a_long_wait() {
+    let mut members = Members::start().await;
+    let linked = || members.running["east"].coordinator.ring().others.iter().filter(|other| other.up).count();
+    until("all are linked", async || linked() == 2).await;
+    // One that takes connections and says nothing: as a process that was stopped, or a machine that hangs.
+    members.kill("west").await;
+    let _silent = TcpListener::bind(members.addresses["west"]).await.unwrap();
+    let linked = || members.running["east"].coordinator.ring().others.iter().filter(|other| other.up).count();
+    until("it is out of reach", async || linked() == 1).await;
+    let mut cluster = ClusterServiceClient::new(members.channel("east").await);
+    // One after the other, as a client does that has several questions: each would take 3 s.
+    let all = async {
+        let mut silent = String::new();
+        for _ in 0..5 {
+            let answer = cluster.list_hosts(pb::ListHostsRequest::default()).await.unwrap();
+            let names = answer.metadata().get(dvms::api::SILENT_HEADER).expect("it says who is silent");
+            names.to_str().unwrap().clone_into(&mut silent);
+        }
+        silent
+    };
+    let silent =
+        tokio::time::timeout(std::time::Duration::from_secs(10), all).await.expect("five answers in 10 s");
+    assert_eq!(silent, "west");
+    for name in ["east", "north"] {
+        members.stop(name).await;
+    }
+}

@@ -55,7 +55,7 @@ pub(super) async fn get(
         let event = coordinator.event(id).ok_or_else(|| ApiError::not_found("event", &id.to_string()))?;
         return Ok(Response::new(event_to_wire(&event, coordinator.name())));
     }
-    asked.retain(|(name, _)| *name == of);
+    asked.retain(|other| other.name == of);
     let ask = async |at| client(at).get_event(alone(request.clone())).await;
     Others::find(asked, "event", &format!("{id} of {of}"), ask).await
 }

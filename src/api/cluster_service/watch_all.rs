@@ -5,7 +5,7 @@ use super::client;
 use super::ordered::Ordered;
 use super::watch::{Own, follow};
 use crate::api::error::ApiError;
-use crate::api::peers::{Asked, Others, lasting};
+use crate::api::peers::{Asked, Other, Others, lasting};
 use crate::api::stream::{Caller, Ended};
 use dvms_proto::v1 as pb;
 use pb::watch_response::Change;
@@ -41,7 +41,7 @@ pub(super) async fn follow_all(
     caller: Caller<pb::WatchResponse>,
 ) -> Result<(), Ended> {
     let begun = Instant::now();
-    let mut names: Vec<String> = asked.iter().map(|(name, _)| name.clone()).collect();
+    let mut names: Vec<String> = asked.iter().map(|other| other.name.clone()).collect();
     let mut merged = Merged::new([own.name()].into_iter().chain(names.iter().map(String::as_str)));
     names.sort();
     let mut looks = tokio::time::interval(AGAIN_AFTER);
@@ -49,7 +49,7 @@ pub(super) async fn follow_all(
     // They end with this task.
     let mut sources = JoinSet::new();
     sources.spawn(tell_own(own, say.clone()));
-    for (i, (name, channel)) in asked.into_iter().enumerate() {
+    for (i, Other { name, channel, .. }) in asked.into_iter().enumerate() {
         if let Some(channel) = channel {
             let source = Source { number: i + 1, name, read: Read::new(&request), request: request.clone() };
             sources.spawn(source.tell(channel, say.clone()));

@@ -10,7 +10,8 @@ mod ring_service;
 pub(super) use exchange::Peers;
 pub(super) use faults::Faults;
 pub(super) use link::keep_links;
-pub(super) use others::{Asked, Others, alone, answer, lasting};
+use others::SHORT;
+pub(super) use others::{Asked, Other, Others, alone, answer, lasting};
 pub use others::{LOCAL_HEADER, SILENT_HEADER};
 pub(super) use ring_service::RingAnswers;
 

@@ -4,10 +4,11 @@ use super::{PATIENCE, channel};
 use crate::api::error::ApiError;
 use crate::api::list::{Found, List};
 use crate::api::page::Page;
-use crate::coordinator::Coordinator;
-use futures::future::join_all;
+use crate::coordinator::{Coordinator, OtherMember};
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt as _;
@@ -24,8 +25,30 @@ pub(in crate::api) struct Others {
     channels: Arc<Mutex<BTreeMap<String, Channel>>>,
 }
 
+/// A member to be asked.
+#[derive(Debug)]
+pub(in crate::api) struct Other {
+    pub(in crate::api) name: String,
+    /// `None` = its address is none.
+    pub(in crate::api) channel: Option<Channel>,
+    /// So long it is waited for.
+    pub(in crate::api) patience: Duration,
+}
+
+impl Other {
+    /// The answer takes its time: it is waited for longer, if there is a link.
+    pub(in crate::api) fn waits(&mut self, patience: Duration) {
+        if self.patience > SHORT {
+            self.patience = patience;
+        }
+    }
+}
+
 /// Members to be asked.
-pub(in crate::api) type Asked = Vec<(String, Option<Channel>)>;
+pub(in crate::api) type Asked = Vec<Other>;
+
+/// So long a member is waited for to which no link stands: it is out of reach, frozen, or speaks another version.
+pub(super) const SHORT: Duration = Duration::from_millis(300);
 
 /// A call for one member alone.
 pub(in crate::api) fn alone<T>(message: T) -> Request<T> {
@@ -61,7 +84,12 @@ impl Others {
 
     fn all(&self) -> Asked {
         let ring = self.coordinator.ring();
-        ring.others.iter().map(|other| (other.name.clone(), self.channel(&other.address))).collect()
+        let of = |other: &OtherMember| Other {
+            name: other.name.clone(),
+            channel: self.channel(&other.address),
+            patience: if other.up { PATIENCE } else { SHORT },
+        };
+        ring.others.iter().map(of).collect()
     }
 
     /// A connection to an address, which is kept.
@@ -75,25 +103,28 @@ impl Others {
         Some(made)
     }
 
-    /// Asks all of them at the same time.
-    async fn ask<R, F>(asked: Asked, call: impl Fn(Channel) -> F) -> Vec<(String, Result<R, Status>)>
+    /// Asks all of them at the same time; answers in the order in which they come.
+    fn ask<R, F>(
+        asked: Asked,
+        call: impl Fn(Channel) -> F,
+    ) -> FuturesUnordered<impl Future<Output = (String, Result<R, Status>)>>
     where
         F: Future<Output = Result<Response<R>, Status>>,
     {
-        let one = |(name, channel): (String, Option<Channel>)| {
+        let one = |Other { name, channel, patience }| {
             let called = channel.map(&call);
             async move {
                 let Some(called) = called else {
                     return (name, Err(Status::unavailable("its address is none")));
                 };
-                let answer = match tokio::time::timeout(PATIENCE, called).await {
+                let answer = match tokio::time::timeout(patience, called).await {
                     Ok(answer) => answer.map(Response::into_inner),
                     Err(_) => Err(Status::deadline_exceeded("it does not answer")),
                 };
                 (name, answer)
             }
         };
-        join_all(asked.into_iter().map(one)).await
+        asked.into_iter().map(one).collect()
     }
 
     /// A page of what all members have: the own one, and theirs, which `call` asks for and `page` reads. Also who did not
@@ -113,7 +144,7 @@ impl Others {
     where
         F: Future<Output = Result<Response<R>, Status>>,
     {
-        let answers = Self::ask(asked, call).await;
+        let answers: Vec<_> = Self::ask(asked, call).collect().await;
         let pages = answers.into_iter().map(|(member, answer)| (member, answer.map(&page))).collect();
         merged(&wanted.page()?, own, pages, key, newest_first)
     }
@@ -131,14 +162,20 @@ impl Others {
     where
         F: Future<Output = Result<Response<R>, Status>>,
     {
-        let mut silent = Vec::new();
-        for (member, answer) in Self::ask(asked, call).await {
+        let (mut silent, mut refused) = (Vec::new(), None);
+        let mut answers = Self::ask(asked, call);
+        while let Some((member, answer)) = answers.next().await {
             match answer {
+                // Who has it is enough.
                 Ok(found) => return Ok(Response::new(found)),
                 Err(status) if status.code() == Code::NotFound => {}
                 Err(status) if is_silence(&status) => silent.push(member),
-                Err(refused) => return Err(refused),
+                // One that does not have it may say why not.
+                Err(why) => _ = refused.get_or_insert(why),
             }
+        }
+        if let Some(why) = refused {
+            return Err(why);
         }
         if silent.is_empty() {
             return Err(ApiError::not_found(kind, name).into());

@@ -1,6 +1,6 @@
 //! `RingService`: the members, their cells and partitions.
 
-use super::{Faults, Others, PATIENCE, alone};
+use super::{Faults, Others, PATIENCE, SHORT, alone};
 use crate::api::error::ApiError;
 use crate::coordinator::{Coordinator, GrowthStep, OtherMember, PartitionView, RingView};
 use crate::record::Connection;
@@ -56,7 +56,8 @@ impl RingAnswers {
         let answered = async {
             let mut client = RingServiceClient::new(self.others.channel(&seen.address)?);
             let asking = client.get_ring(alone(pb::GetRingRequest { local: true }));
-            let answer = tokio::time::timeout(PATIENCE, asking).await.ok()?.ok()?;
+            let patience = if seen.up { PATIENCE } else { SHORT };
+            let answer = tokio::time::timeout(patience, asking).await.ok()?.ok()?;
             answer.into_inner().members.pop()
         };
         let known = answered.await.unwrap_or_default();

@@ -138,7 +138,7 @@ Example:
     },
 }
 
-/// Asks for a plan over all hosts or some
+/// Asks for a plan over all hosts of a coordinator, or some
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -148,7 +148,7 @@ struct Create {
     /// What is best
     #[arg(long, value_enum, ignore_case = true, default_value = "REPAIR")]
     objective: Goal,
-    /// Only this host; may be given several times [default: all hosts]
+    /// Only this host; may be given several times [default: all hosts of the coordinator that is asked]
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
     /// What happens to the plan [default: `planning.mode` of the server]

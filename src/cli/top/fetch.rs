@@ -31,7 +31,9 @@ fn soon<T>(message: T) -> Request<T> {
 /// The coordinator does not answer, or refuses.
 pub(super) async fn fetch(server: &Server) -> Result<Answer, Failure> {
     let all = tokio::time::timeout(PATIENCE, everything(server)).await;
-    let all = all.map_err(|_| Failure::new(format!("it does not answer within {} s", PATIENCE.as_secs())))?;
+    let all = all.map_err(|_| {
+        Failure::new(format!("{} does not answer within {} s", server.address(), PATIENCE.as_secs()))
+    })?;
     all.map_err(|status| server.failure(&status))
 }
 
@@ -52,20 +54,21 @@ async fn everything(server: &Server) -> Result<Answer, Status> {
         let request = pb::ListEventsRequest { page_size: EVENTS, ..Default::default() };
         Ok(heard(server.cluster().list_events(soon(request)).await?, &silent).events)
     };
+    let of_state = async |state: &str, page_size| {
+        let filter = if state.is_empty() { String::new() } else { format!("state = {state}") };
+        let request = pb::ListPlansRequest { page_size, filter, ..Default::default() };
+        Ok::<_, Status>(heard(server.plans().list_plans(soon(request)).await?, &silent).plans)
+    };
+    // At the same time: each may have to wait for a coordinator that is silent.
     let plans = async {
-        let mut all = Vec::new();
-        for (state, page_size) in [
-            ("", PLANS),
-            ("EXECUTING", UNDER_WAY),
-            ("SOLVING", UNDER_WAY),
-            ("QUEUED", UNDER_WAY),
-            ("PROPOSED", UNDER_WAY),
-        ] {
-            let filter = if state.is_empty() { String::new() } else { format!("state = {state}") };
-            let request = pb::ListPlansRequest { page_size, filter, ..Default::default() };
-            all.extend(heard(server.plans().list_plans(soon(request)).await?, &silent).plans);
-        }
-        Ok(all)
+        let (newest, executing, solving, queued, proposed) = tokio::try_join!(
+            of_state("", PLANS),
+            of_state("EXECUTING", UNDER_WAY),
+            of_state("SOLVING", UNDER_WAY),
+            of_state("QUEUED", UNDER_WAY),
+            of_state("PROPOSED", UNDER_WAY),
+        )?;
+        Ok([newest, executing, solving, queued, proposed].concat())
     };
     let (ring, hosts, vms, events, plans) = tokio::try_join!(ring, hosts, vms, events, plans)?;
     let silent = silent.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -63,7 +63,7 @@ impl Core {
             let message = "agents cannot switch hosts on or off".to_owned();
             return Err(OperateError::Invalid { field, message });
         }
-        let purpose = format!("{} of {} hosts, as requested", request.objective, hosts.len());
+        let purpose = self.requested(&request, hosts.len());
         if request.validate_only {
             at_most(self.solves.what_ifs(), MOST_WHAT_IFS)?;
             let record = Box::new(unkept(mode, purpose, &hosts, now));
@@ -111,7 +111,7 @@ impl Core {
         let draft = Draft {
             mode: mode.or(request.mode).unwrap_or(self.settings.planning.mode),
             trigger: "request".to_owned(),
-            purpose: format!("{} of {} hosts, as requested", request.objective, hosts.len()),
+            purpose: self.requested(request, hosts.len()),
             hosts: hosts.clone(),
             cause: Cause::Request(Box::new(request.clone())),
             replans,
@@ -121,6 +121,20 @@ impl Core {
         let id = self.new_plan(draft, now);
         self.request_hosts(&id, &hosts, now);
         Some(id)
+    }
+
+    /// What a requested plan is for, and what it leaves out.
+    fn requested(&self, request: &PlanRequest, hosts: usize) -> String {
+        let hosts = if hosts == 1 { "1 host".to_owned() } else { format!("{hosts} hosts") };
+        let left_out = self.hosts_elsewhere();
+        if !request.hosts.is_empty() || left_out == 0 {
+            return format!("{} of {hosts}, as requested", request.objective);
+        }
+        let me = &self.settings.ring.name;
+        format!(
+            "{} of the {hosts} of coordinator {me}, as requested; {left_out} of other coordinators are left out",
+            request.objective
+        )
     }
 
     fn request_hosts(&mut self, id: &str, hosts: &BTreeSet<String>, now: Now) {

@@ -200,6 +200,11 @@ impl Core {
         self.hosts_have_moved(from, now);
     }
 
+    /// How many hosts other members have.
+    pub(in crate::coordinator::core) fn hosts_elsewhere(&self) -> usize {
+        self.ring.elsewhere.values().map(BTreeMap::len).sum()
+    }
+
     /// Hosts of this cell that another member has with newer sessions have gone over to it.
     fn hosts_have_moved(&mut self, to: &str, now: Now) {
         self.ring.cells_at.insert(to.to_owned(), now.at);
