@@ -65,6 +65,7 @@ fn picture(look: Look, ring: &Ring, now: SystemTime) -> String {
     for member in ring.members.iter().filter(|member| !member.no_link.is_empty()) {
         let _ = write!(text, "\nNo link from {} to {}: {}\n", ring.name, member.name, safe(&member.no_link));
     }
+    text.push_str(&costs(ring));
     for name in &ring.departed {
         let name = safe(name);
         let _ = write!(
@@ -90,6 +91,31 @@ fn picture(look: Look, ring: &Ring, now: SystemTime) -> String {
         text.push('\n');
         text.push_str(&differences);
     }
+    text
+}
+
+/// What it costs to be together: empty where nothing was said.
+fn costs(ring: &Ring) -> String {
+    let reachable = || ring.members.iter().filter(|member| member.reachable && member.up_s > 0.0);
+    let hosts: u32 = reachable().map(|member| member.hosts).sum();
+    let a_second: f64 = reachable().map(|member| member.bytes_sent as f64 / member.up_s).sum();
+    if hosts == 0 || a_second <= 0.0 {
+        return String::new();
+    }
+    let each = a_second / f64::from(hosts);
+    let mut text =
+        format!("\nBetween coordinators, since they began: {each:.1} bytes a second for each host");
+    let answered: u64 = reachable().map(|member| member.events_answered).sum();
+    if answered > 0 {
+        let said: u64 = reachable().map(|member| member.protocol_messages).sum();
+        let each = said as f64 / answered as f64;
+        let troubles = count(answered as usize, "trouble");
+        let _ = write!(
+            text,
+            "; {troubles} answered over several cells, {each:.1} messages of the protocol for each"
+        );
+    }
+    text.push_str(".\n");
     text
 }
 

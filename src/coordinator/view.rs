@@ -190,6 +190,8 @@ pub struct Figures {
     pub reports: u64,
     /// Frames to other coordinators so far, by type: `protocol`, `hosts`, `order` …
     pub frames: BTreeMap<&'static str, u64>,
+    /// Troubles of the own cell that plans over several cells have answered so far.
+    pub answered: u64,
     /// Bytes of those that were sent.
     pub peer_bytes: u64,
     /// Messages of agents and coordinators that this version does not know, by who sent them: `agent`, `coordinator`.

@@ -8,6 +8,7 @@ use dvms_proto::v1 as pb;
 use futures::future::join_all;
 use pb::ring_service_client::RingServiceClient;
 use pb::ring_service_server::RingService;
+use std::time::Instant;
 use tonic::{Request, Response, Status};
 
 /// Hosts of a partition that are named.
@@ -18,12 +19,13 @@ pub(in crate::api) struct RingAnswers {
     coordinator: Coordinator,
     others: Others,
     faults: Faults,
+    began: Instant,
 }
 
 impl RingAnswers {
     /// `faults`: why links do not stand.
     pub(in crate::api) fn new(coordinator: Coordinator, others: Others, faults: Faults) -> Self {
-        Self { coordinator, others, faults }
+        Self { coordinator, others, faults, began: Instant::now() }
     }
 
     /// This member.
@@ -32,6 +34,7 @@ impl RingAnswers {
         let connected = hosts.iter().filter(|host| host.connection == Connection::Connected).count();
         let is_alone = view.others.is_empty();
         let policies = self.coordinator.policies();
+        let figures = self.coordinator.figures();
         pb::RingMember {
             name: self.coordinator.name().to_owned(),
             address: view.address.clone(),
@@ -45,6 +48,10 @@ impl RingAnswers {
             partitions: view.partitions.iter().map(partition).collect(),
             events: view.events.clone(),
             no_link: String::new(),
+            protocol_messages: figures.frames.get("protocol").copied().unwrap_or(0),
+            events_answered: figures.answered,
+            bytes_sent: figures.peer_bytes,
+            up_s: self.began.elapsed().as_secs_f64(),
             rules_revision: policies.kept.revision,
             rules_refused: policies.refused.clone().into_iter().collect(),
             etcd_silent: self.coordinator.etcd_silent().unwrap_or_default(),

@@ -245,6 +245,11 @@ impl Core {
             }
         }
         if self.is_shared(id) {
+            let claimed =
+                matches!(self.stage(id), Some(Stage::Proposed(proposal)) if proposal.claimed.is_some());
+            if claimed {
+                return Ok(());
+            }
             let message = format!("plan {id} is approved");
             let said = event(EventKind::Operator, Severity::Info, message);
             self.tell(Event { plan_id: id.to_owned(), ..said }, now);

@@ -131,7 +131,10 @@ impl Core {
         match why {
             Err(()) => {}
             Ok(Some(why)) => {
+                let own = self.shared(id).map(|shared| shared.own.clone()).unwrap_or_default();
                 self.end(id, PlanState::Cancelled, &format!("it does not fit any more: {why}"), now);
+                // An operator wanted something to be done.
+                self.detector.not_helped(&own);
             }
             Ok(None) => {
                 let touched = record.hosts.iter().map(|host| host.as_str().into()).collect();

@@ -184,6 +184,7 @@ impl Core {
             Outcome::Solved | Outcome::Unsolved => {}
         }
         let helped = outcome == Outcome::Solved && !missed && !idle;
+        self.figures.answered += u64::from(helped);
         self.ring.raised.remove(event);
         self.detector.released(&[key], helped, now, &self.settings);
         self.happens(Input::Calmed { event: event.clone() }, now);

@@ -5,11 +5,13 @@ use crate::coordinator::core::plans::member_of;
 use crate::coordinator::core::{Core, Input, Restored};
 use crate::coordinator::peers::Frame;
 use crate::coordinator::settings::{Ring, RingMember, Settings};
-use crate::record::OrderKind;
+use crate::record::{OrderKind, PlanRecord, PlanState};
 use crate::store::Store;
+use dvms_solver::file::{Action, ActionKind};
 use rand::Rng as _;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How soon a link that was cut is there again, and an agent finds another coordinator.
@@ -290,6 +292,26 @@ impl World {
 
     pub(super) fn core_of(&self, member: &str) -> &Core {
         if member == self.member { &self.core } else { &self.seats[member].core }
+    }
+
+    /// An operator approves some of what is proposed by the one whose turn it is.
+    pub(super) fn approve_some(&mut self) {
+        if self.dead.contains(&self.member) {
+            return;
+        }
+        let proposed = self.plans().into_iter().filter(|plan| plan.state == PlanState::Proposed);
+        // What is asked of an operator, who makes sure of it: that VMs run nowhere.
+        let is_down = |action: &Action| self.vms[&action.vm].host.is_none();
+        let is_sure = |plan: &Arc<PlanRecord>| {
+            let mut actions = plan.plan.iter().flat_map(|plan| &plan.actions);
+            actions.all(|action| action.kind != ActionKind::Start || is_down(action))
+        };
+        let proposed = proposed.filter(is_sure);
+        for id in proposed.map(|plan| plan.id.clone()).collect::<Vec<_>>() {
+            if self.rng.random_bool(0.5) {
+                self.ask(|ticket| Input::ApprovePlan { id, ticket });
+            }
+        }
     }
 
     /// Plans act on different hosts, whoever leads them.

@@ -510,18 +510,6 @@ impl World {
         reports
     }
 
-    fn approve_some(&mut self) {
-        if self.dead.contains(&self.member) {
-            return;
-        }
-        let proposed = self.plans().into_iter().filter(|plan| plan.state == PlanState::Proposed);
-        for id in proposed.map(|plan| plan.id.clone()).collect::<Vec<_>>() {
-            if self.rng.random_bool(0.5) {
-                self.ask(|ticket| Input::ApprovePlan { id, ticket });
-            }
-        }
-    }
-
     fn beat(&mut self, name: &str) {
         let host = &self.hosts[name];
         if host.session.is_none() || host.silent {
