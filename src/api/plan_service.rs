@@ -82,7 +82,9 @@ impl PlanService for Plans {
         {
             // What would be done is answered when it is solved.
             if request.validate_only {
-                asked.iter_mut().for_each(|other| other.waits(SOLVED_WITHIN));
+                for other in &mut asked {
+                    other.waits(SOLVED_WITHIN);
+                }
             }
             let alone = if request.validate_only { lasting } else { alone };
             let ask = async |at| client(at).create_plan(alone(told.clone())).await;

@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments, address: &str, output: Output) -> Resul
     block_on(async {
         let server = Server::connect(address).await?;
         if output.is_json() {
-            return objects(&server, state, arguments.once, output).await;
+            return Box::pin(objects(&server, state, arguments.once, output)).await;
         }
         if arguments.once || output.look.width.is_none() || dumb {
             let answer = fetch::fetch(&server).await?;

@@ -73,6 +73,7 @@ pub(in crate::coordinator) enum Input {
 }
 
 /// Something is to be done.
+#[expect(clippy::large_enum_variant, reason = "most are frames and orders, and none is kept for long")]
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::coordinator) enum Effect {
     /// Tell an agent, if its session is still this one.

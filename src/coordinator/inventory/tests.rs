@@ -203,7 +203,10 @@ fn what_is_planned_with_comes_to_what_is_used_though_agents_tell_only_what_has_c
             match second {
                 119 => assert_eq!(cpu, before, "after {second} s"),
                 120 => {
-                    assert!((cpu - before).abs() < (after - before).abs() / 8, "{cpu}: one sample is not all")
+                    assert!(
+                        (cpu - before).abs() < (after - before).abs() / 8,
+                        "{cpu}: one sample is not all"
+                    );
                 }
                 _ => {}
             }

@@ -162,7 +162,6 @@ impl Node {
             left: Vec::new(),
             all: false,
             silent: false,
-            later: false,
             changed: true,
             need: Need::default(),
             asks: 0,

@@ -15,7 +15,7 @@ impl Node {
         let left = self.ring.tour(&self.me);
         let Some(led) = self.led.get_mut(id) else { return };
         led.left = left;
-        (led.silent, led.later) = (false, false);
+        led.silent = false;
         led.holders.clear();
         led.offered.clear();
         self.ask_next(id, None, now);
@@ -123,7 +123,7 @@ impl Node {
             return;
         }
         led.holders.extend(holders);
-        led.later |= later;
+        led.silent |= later;
         // An event without its hosts cannot be solved: those that its owner does not give, nobody gives.
         let missing = led.events.get(from).into_iter().flat_map(BTreeMap::values);
         if missing.flat_map(|event| &event.hosts).any(|host| !led.hosts.contains_key(host)) {

@@ -26,10 +26,8 @@ pub struct Led {
     pub(super) left: Vec<Member>,
     /// It asks for all hosts: those that were needed were not enough.
     pub(super) all: bool,
-    /// Somebody did not answer in this tour.
+    /// Somebody did not answer in this tour, or has hosts that nobody can have for now.
     pub(super) silent: bool,
-    /// Somebody has hosts, as far as this tour has come, that nobody can have at present.
-    pub(super) later: bool,
     /// Its hosts or events are others than at the last solve.
     pub(super) changed: bool,
     /// What is lacking.

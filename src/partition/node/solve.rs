@@ -37,7 +37,7 @@ impl Node {
             Found::Nothing => self.end(id, Some(Outcome::Solved)),
             Found::None { .. } if whole => {
                 // Where somebody was silent, or has hosts that are busy, there may be more hosts than these.
-                let outcome = if led.silent || led.later { Outcome::Dropped } else { Outcome::Unsolved };
+                let outcome = if led.silent { Outcome::Dropped } else { Outcome::Unsolved };
                 self.end(id, Some(outcome));
             }
             Found::None { need } => {

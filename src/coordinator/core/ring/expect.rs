@@ -108,10 +108,10 @@ impl Core {
     }
 
     /// A VM comes from another cell, or is about to.
-    pub(super) fn inbound(&mut self, from: &str, flight: Flying, vm: VmReport, by: Option<Hold>, now: Now) {
+    pub(super) fn inbound(&mut self, from: &str, flight: &Flying, vm: VmReport, by: Option<&Hold>, now: Now) {
         let key = flight.key.clone();
         let known = self.aloft.contains_key(&key);
-        let refused = match &by {
+        let refused = match by {
             Some(by) if !self.may_act(&flight.destination, &by.partition, by.fence, now) => {
                 format!("{} is not reserved for its plan any more", flight.destination)
             }
@@ -122,7 +122,7 @@ impl Core {
             _ => String::new(),
         };
         if refused.is_empty() && !known {
-            self.expect(&flight, vm, now);
+            self.expect(flight, vm, now);
         }
         if by.is_some() {
             if let Some(abroad) = self.aloft.get_mut(&key).and_then(|aloft| aloft.abroad.as_mut()) {

@@ -108,7 +108,7 @@ impl Core {
                 let led = self.ring.node.partition(partition);
                 !led.is_some_and(|led| led.has(&host.into(), super::time(now)))
             };
-            (here && !ours) || (ours && !self.may_act(host, partition, held.epoch, now)) || (!ours && over())
+            if ours { !self.may_act(host, partition, held.epoch, now) } else { here || over() }
         })
     }
 

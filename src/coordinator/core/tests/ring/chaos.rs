@@ -276,7 +276,9 @@ fn play(weather: Weather, seed: u64) -> Storm {
     // Leases that nobody prolongs any more run out first.
     let lease =
         Duration::from_secs_f64(world.core_of(world.members().first().unwrap()).settings.ring.lease_s);
-    let within = ANSWERED_WITHIN + lease.saturating_sub(Duration::from_secs(3));
+    // Where an operator approves what is planned, a plan that others have outdated is made again after a rest.
+    let asked = if world.approves { Duration::from_secs(20) } else { Duration::ZERO };
+    let within = ANSWERED_WITHIN + asked + lease.saturating_sub(Duration::from_secs(3));
     assert!(answered <= within, "a plan came after {answered:?} only, from {healed:?}\n{}", world.story());
     // One that was great when it went down needs room that this solver does not make.
     for vm in world.vms.values_mut() {
