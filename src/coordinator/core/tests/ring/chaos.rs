@@ -209,6 +209,12 @@ fn under_way(world: &World) -> BTreeSet<ActionKey> {
     world.hosts.values().flat_map(|host| host.running().map(|(key, _)| key.clone())).collect()
 }
 
+/// Plans that are being carried out.
+fn carried_out(world: &World) -> BTreeSet<String> {
+    let all = world.members().into_iter().flat_map(|member| world.core_of(&member).plans.values());
+    all.filter(|plan| plan.state == PlanState::Executing).map(|plan| plan.id.clone()).collect()
+}
+
 /// Whether a VM is leaving a host by an action that is none of these.
 fn relieved(host: &SimHost, before: &BTreeSet<ActionKey>) -> bool {
     host.running().any(|(key, act)| matches!(act.kind, OrderKind::Migrate { .. }) && !before.contains(key))
@@ -259,10 +265,11 @@ fn play(weather: Weather, seed: u64) -> Storm {
     let healed = world.at;
     // What the faults have left under way takes as long as it takes.
     let aloft: BTreeSet<_> = under_way(&world);
+    let plans = carried_out(&world);
     let mut from = healed;
     let mut answered = BTreeMap::new();
     while overloaded(&world) {
-        if !aloft.is_disjoint(&under_way(&world)) {
+        if !aloft.is_disjoint(&under_way(&world)) || !plans.is_disjoint(&carried_out(&world)) {
             from = world.at;
         }
         for host in world.hosts.values().filter(|host| relieved(host, &aloft)) {
