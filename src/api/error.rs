@@ -145,6 +145,11 @@ impl ApiError {
         Self::new(Code::PermissionDenied, ErrorReason::ForeignMember, message)
     }
 
+    /// `ALREADY_EXISTS`: another coordinator of the caller's name is alive.
+    pub fn name_taken(message: impl Into<String>) -> Self {
+        Self::new(Code::AlreadyExists, ErrorReason::NameTaken, message)
+    }
+
     /// `FAILED_PRECONDITION`: the caller's protocol cannot be served.
     pub fn protocol_version(message: impl Into<String>) -> Self {
         Self::new(Code::FailedPrecondition, ErrorReason::ProtocolVersion, message)

@@ -154,6 +154,10 @@ impl Call {
             Code::Ok | Code::Cancelled => {
                 tracing::info!(method, code = code_name, duration_ms, "call ended");
             }
+            // A coordinator that is refused tries again each second; who refuses it has told of it.
+            Code::PermissionDenied | Code::AlreadyExists if method.ends_with("PeerService/Exchange") => {
+                tracing::debug!(method, code = code_name, duration_ms, message, "call failed");
+            }
             _ => tracing::info!(method, code = code_name, duration_ms, message, "call failed"),
         }
     }

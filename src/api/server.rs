@@ -3,7 +3,7 @@
 use super::agent_service::Agents;
 use super::cluster_service::Cluster;
 use super::observe::Observe;
-use super::peers::{Faults, Others, Peers, RingAnswers, keep_links};
+use super::peers::{Faults, Lives, Others, Peers, RingAnswers, keep_links};
 use super::placement_service::Placement;
 use super::plan_service::Plans;
 use super::policy_service::PolicyAnswers;
@@ -108,14 +108,14 @@ pub async fn serve(
     let plans = PlanServiceServer::new(Plans::new(coordinator.clone(), others.clone(), stopped.clone()))
         .max_decoding_message_size(LARGEST_REQUEST);
 
-    let peers = PeerServiceServer::new(Peers::new(coordinator.clone(), stopped.clone()))
+    let (faults, lives) = (Faults::default(), Lives::default());
+    let peers = PeerServiceServer::new(Peers::new(coordinator.clone(), lives.clone(), stopped.clone()))
         .max_decoding_message_size(LARGEST_FRAME);
-    let faults = Faults::default();
     let answers = RingServiceServer::new(RingAnswers::new(coordinator.clone(), others, faults.clone()))
         .max_decoding_message_size(LARGEST_REQUEST);
     let policies = PolicyServiceServer::new(PolicyAnswers::new(coordinator.clone()))
         .max_decoding_message_size(LARGEST_REQUEST);
-    let links = keep_links(&coordinator, &faults, &stopped);
+    let links = keep_links(&coordinator, &faults, &lives, &stopped);
 
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in SERVICES {

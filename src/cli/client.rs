@@ -42,11 +42,12 @@ impl Server {
     /// # Errors
     /// The address is none, or nobody answers there.
     pub(crate) async fn connect(address: &str) -> Result<Self, Failure> {
-        let address = url(address)?;
+        let typed = address;
+        let address = url(typed)?;
         let endpoint = Endpoint::from_shared(address.clone())
-            .map_err(|error| wrong_address(&address, &reason(&error)))?
+            .map_err(|error| wrong_address(typed, &reason(&error)))?
             .user_agent(concat!("dvms/", env!("CARGO_PKG_VERSION")))
-            .map_err(|error| wrong_address(&address, &reason(&error)))?
+            .map_err(|error| wrong_address(typed, &reason(&error)))?
             .connect_timeout(CONNECT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE)
@@ -117,21 +118,29 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> R
 }
 
 /// `HOST` or `HOST:PORT` with what makes it a URL; this version speaks plain text only.
-fn url(address: &str) -> Result<String, Failure> {
-    match address.split_once("://") {
-        None if address.is_empty() => Err(wrong_address(address, "it is empty")),
-        None => url(&format!("http://{address}")),
-        Some(("http", rest)) => {
-            let authority = rest.trim_end_matches('/');
-            // Without a port http would mean 80, where no dvms is.
-            let parsed = authority.parse::<http::uri::Authority>();
-            let port = parsed.is_ok_and(|authority| authority.port().is_none());
-            Ok(format!("http://{authority}{}", if port { format!(":{DEFAULT_PORT}") } else { String::new() }))
-        }
-        Some((scheme, _)) => {
-            Err(wrong_address(address, &format!("this version speaks http only, not {scheme}")))
-        }
+fn url(typed: &str) -> Result<String, Failure> {
+    let (scheme, rest) = typed.split_once("://").unwrap_or(("http", typed));
+    if scheme != "http" {
+        return Err(wrong_address(typed, &format!("this version speaks http only, not {scheme}")));
     }
+    let authority = rest.trim_end_matches('/');
+    if authority.is_empty() {
+        return Err(wrong_address(typed, "it is empty"));
+    }
+    // In brackets, or without a port, colons are part of an address.
+    if let Some((host, port)) = authority.rsplit_once(':')
+        && (host.ends_with(']') || !host.contains([':', '[']))
+        && port.parse::<u16>().is_err()
+    {
+        return Err(wrong_address(
+            typed,
+            &format!("{port:?} is no port: that is a number, and at most {}", u16::MAX),
+        ));
+    }
+    // Without a port http would mean 80, where no dvms is.
+    let parsed = authority.parse::<http::uri::Authority>();
+    let port = parsed.is_ok_and(|authority| authority.port().is_none());
+    Ok(format!("http://{authority}{}", if port { format!(":{DEFAULT_PORT}") } else { String::new() }))
 }
 
 fn wrong_address(address: &str, why: &str) -> Failure {
@@ -228,6 +237,11 @@ mod tests {
         assert_eq!(url("[::1]:80").unwrap(), "http://[::1]:80");
         for wrong in ["https://h:1", "unix:///x", ""] {
             assert_eq!(url(wrong).unwrap_err().exit(), Exit::BadInput, "{wrong}");
+        }
+        for wrong in ["127.0.0.1:99999", "http://[::1]:99999/", "h:http", "h:"] {
+            let told = told(&url(wrong).unwrap_err());
+            assert!(told.contains(&format!("{wrong:?} is not").replace('"', "\\\"")), "{told}");
+            assert!(told.contains("at most 65535") && !told.contains("7600 is not"), "{told}");
         }
     }
 

@@ -187,13 +187,23 @@ async fn serve(config: &Config, output: Output) -> Result<Exit, Failure> {
             Failure::new(format!("cannot read the last known members of the ring: {}", plain(&error)))
         })?;
     }
+    let entry = if told {
+        let entering = registry::enter(&config.ring, &config.state_dir);
+        let entered = tokio::select! {
+            entered = entering => entered,
+            () = stop.cancelled() => return Ok(Exit::Success),
+        };
+        Some(entered.map_err(|taken| name_taken(&taken))?)
+    } else {
+        None
+    };
     let finish = Duration::try_from_secs_f64(settings.execution.finish_within_s).unwrap_or(Duration::MAX);
     let solver = Arc::new(Engine);
     let coordinator = Coordinator::start(&name(config), settings, store, solver.clone())
         .map_err(|error| Failure::new(error.to_string()))?;
-    if told {
-        let keeping = registry::keep(coordinator.clone(), config.ring.clone(), config.state_dir.clone());
-        tokio::spawn(keeping);
+    if let Some(entry) = entry {
+        let (ring, state_dir) = (config.ring.clone(), config.state_dir.clone());
+        tokio::spawn(registry::keep(coordinator.clone(), ring, state_dir, entry));
     }
     let mut options = server::Options::from(config);
     let limit = options.stop_timeout;
@@ -229,6 +239,14 @@ async fn serve(config: &Config, output: Output) -> Result<Exit, Failure> {
     }
     tracing::info!("stopped");
     Ok(Exit::Success)
+}
+
+fn name_taken(taken: &registry::Taken) -> Failure {
+    let registry::Taken { address, key, .. } = taken;
+    Failure::new(taken.to_string()).hint(format!(
+        "Each coordinator needs a ring.name of its own: give this one another, or stop that at {address}. If none runs \
+         there, look at the entry: etcdctl get {key}"
+    ))
 }
 
 async fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {

@@ -1,5 +1,6 @@
 //! The sections of the file.
 
+use crate::coordinator::ranges::{bound, in_range};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -42,7 +43,7 @@ impl Server {
             );
             wrong("server.listen", message);
         }
-        in_range("server.stop_timeout_s", self.stop_timeout_s, 0.1, 3600.0, wrong);
+        in_range("server.stop_timeout_s", self.stop_timeout_s, (0.1, 3600.0), wrong);
     }
 }
 
@@ -138,13 +139,9 @@ impl Solve {
                 wrong(path, format!("must be from 1 to 256, is {value}"));
             }
         }
-        in_range("solve.max_time_limit_s", self.max_time_limit_s, 0.1, 86_400.0, wrong);
-        in_range("solve.default_time_limit_s", self.default_time_limit_s, 0.1, self.max_time_limit_s, wrong);
-    }
-}
-
-fn in_range(path: &str, value: f64, least: f64, most: f64, wrong: &mut Wrong<'_>) {
-    if !(least..=most).contains(&value) {
-        wrong(path, format!("must be from {least} to {most}, is {value}"));
+        let longest = (0.1, 86_400.0);
+        in_range("solve.max_time_limit_s", self.max_time_limit_s, longest, wrong);
+        let most = bound(self.max_time_limit_s, longest, longest.1);
+        in_range("solve.default_time_limit_s", self.default_time_limit_s, (0.1, most), wrong);
     }
 }

@@ -263,3 +263,34 @@ ttl_s = 0
     let nameless = faults("[[ring.members]]\nname = \"a\"\naddress = \"h:1\"\n");
     assert!(nameless.iter().any(|fault| fault.contains("which of them is this one?")), "{nameless:#?}");
 }
+
+#[test]
+fn an_address_that_two_members_have_is_refused_with_its_line() {
+    let text = r#"[ring]
+name = "east"
+[[ring.members]]
+name = "east"
+address = "10.0.1.1:7600"
+[[ring.members]]
+name = "west"
+address = "10.0.1.1:7600"
+"#;
+    let twice = "line 8: ring.members[1].address: 10.0.1.1:7600 is there twice: east has it too";
+    assert_eq!(faults(text), [twice]);
+}
+
+#[test]
+fn a_bound_that_is_refused_itself_judges_nothing() {
+    for (value, shown) in [("nan", "NaN"), ("-1.0", "-1"), ("1e300", "1e300")] {
+        let found = faults(&format!("[detection]\ncpu_overload = {value}\n"));
+        let fault = format!("line 2: detection.cpu_overload: must be from 0.01 to 1, is {shown}");
+        assert_eq!(found, [fault]);
+    }
+    let others = "[detection]\ncpu_target = nan\nmemory_overload = nan\n[inventory]\nreport_interval_s = -1.0\n\
+        [solve]\nmax_time_limit_s = nan\n[ring]\nlease_s = 1e300\n";
+    let found = faults(others);
+    assert_eq!(found.len(), 5, "{found:#?}");
+    assert!(found[4].ends_with("ring.lease_s: must be from 2 to 600, is 1e300"), "{found:#?}");
+    let still = faults("[detection]\ncpu_overload = 0.5\ncpu_target = 0.6\n");
+    assert_eq!(still, ["line 3: detection.cpu_target: must be from 0.01 to 0.5, is 0.6"]);
+}

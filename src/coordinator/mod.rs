@@ -13,6 +13,7 @@ mod load;
 pub mod peers;
 mod planning;
 pub mod policies;
+pub(crate) mod ranges;
 mod rules;
 pub mod settings;
 #[cfg(test)]

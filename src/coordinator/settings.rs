@@ -2,11 +2,12 @@
 //! `[ring]` of the configuration file.
 
 use super::calendar::Period;
+use super::ranges::{bound, in_range};
 use crate::record::{Mode, Pace};
 use dvms_solver::file::Constraint;
 use dvms_solver::migration::Calibration;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// All that the coordinator is told.
@@ -358,9 +359,7 @@ impl Ring {
         if !self.name.is_empty() && !is_name(&self.name) {
             wrong("ring.name", "must be 1 to 64 letters, digits, _ or -".to_owned());
         }
-        if !(2.0..=600.0).contains(&self.lease_s) {
-            wrong("ring.lease_s", format!("must be from 2 to 600, is {}", self.lease_s));
-        }
+        in_range("ring.lease_s", self.lease_s, (2.0, 600.0), wrong);
         let is_address = |text: &str| {
             let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
             port.is_some_and(|port| port > 0)
@@ -398,7 +397,7 @@ impl Ring {
                 wrong(path, "is for ring.etcd only: without it ring.members tells".to_owned());
             }
         }
-        let mut names = BTreeSet::new();
+        let (mut names, mut addresses) = (BTreeSet::new(), BTreeMap::new());
         for (i, member) in self.members.iter().enumerate() {
             let place = |field: &str| format!("ring.members[{i}].{field}");
             if !is_name(&member.name) {
@@ -409,6 +408,8 @@ impl Ring {
             }
             if !is_address(&member.address) {
                 wrong(&place("address"), format!("must be host:port, is {:?}", member.address));
+            } else if let Some(other) = addresses.insert(&member.address, &member.name) {
+                wrong(&place("address"), format!("{} is there twice: {other} has it too", member.address));
             }
         }
         if !self.members.is_empty() && self.name.is_empty() {
@@ -425,10 +426,15 @@ impl Settings {
     pub fn faults(&self, wrong: &mut dyn FnMut(&str, String)) {
         let Inventory { report_interval_s, lost_after_s, failed_after_s, smoothing_s, .. } = self.inventory;
         let Detection { cpu_overload, cpu_target, memory_overload, memory_target, .. } = self.detection;
+        // What is refused itself is no bound: the widest one is, in its place.
+        let report = bound(report_interval_s, (0.1, 60.0), 0.1);
+        let lost = bound(lost_after_s, (report * 2.0, 600.0), report * 2.0);
+        let (cpu, memory) = (bound(cpu_overload, (0.01, 1.0), 1.0), bound(memory_overload, (0.01, 1.0), 1.0));
+        let low = bound(cpu_target, (0.01, cpu), cpu).min(bound(memory_target, (0.01, memory), memory));
         let ranges = [
             ("inventory.report_interval_s", report_interval_s, 0.1, 60.0),
-            ("inventory.lost_after_s", lost_after_s, report_interval_s * 2.0, 600.0),
-            ("inventory.failed_after_s", failed_after_s, lost_after_s, 86_400.0),
+            ("inventory.lost_after_s", lost_after_s, report * 2.0, 600.0),
+            ("inventory.failed_after_s", failed_after_s, lost, 86_400.0),
             ("inventory.smoothing_s", smoothing_s, 0.0, 3600.0),
             ("inventory.cpu_overcommit", self.inventory.cpu_overcommit, 0.1, 100.0),
             ("inventory.memory_overcommit", self.inventory.memory_overcommit, 0.1, 100.0),
@@ -437,11 +443,11 @@ impl Settings {
             ("inventory.migration_bandwidth_mib_s", self.inventory.migration_bandwidth_mib_s, 1.0, 1e6),
             ("inventory.max_migrations", f64::from(self.inventory.max_migrations), 1.0, 64.0),
             ("detection.cpu_overload", cpu_overload, 0.01, 1.0),
-            ("detection.cpu_target", cpu_target, 0.01, cpu_overload),
+            ("detection.cpu_target", cpu_target, 0.01, cpu),
             ("detection.memory_overload", memory_overload, 0.01, 1.0),
-            ("detection.memory_target", memory_target, 0.01, memory_overload),
+            ("detection.memory_target", memory_target, 0.01, memory),
             ("detection.hold_s", self.detection.hold_s, 0.0, 86_400.0),
-            ("detection.underload", self.detection.underload, 0.0, cpu_target.min(memory_target)),
+            ("detection.underload", self.detection.underload, 0.0, low),
             ("detection.underload_hold_s", self.detection.underload_hold_s, 0.0, 1e7),
             ("detection.cool_down_s", self.detection.cool_down_s, 0.0, 86_400.0),
             ("planning.time_limit_s", self.planning.time_limit_s, 0.1, 600.0),
@@ -461,9 +467,7 @@ impl Settings {
             ("execution.bandwidth_mib_s", self.execution.bandwidth_mib_s, 1.0, f64::INFINITY),
         ];
         for (path, value, least, most) in ranges {
-            if !(least..=most).contains(&value) {
-                wrong(path, format!("must be from {least} to {most}, is {value}"));
-            }
+            in_range(path, value, (least, most), wrong);
         }
         self.execution.faults(wrong);
         self.ring.faults(wrong);

@@ -16,6 +16,7 @@ mod proxy;
 mod ring;
 mod scale;
 mod sessions;
+mod strangers;
 mod support;
 mod versions;
 mod why;

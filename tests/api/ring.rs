@@ -12,8 +12,6 @@ use dvms_agent::Identity;
 use dvms_agent::hypervisor::simulated::{HostSpec, Load, SimulatedWorld, VmSpec};
 use dvms_proto::v1 as pb;
 use pb::cluster_service_client::ClusterServiceClient;
-use pb::exchange_request::Message as Said;
-use pb::peer_service_client::PeerServiceClient;
 use pb::plan_service_client::PlanServiceClient;
 use pb::ring_service_client::RingServiceClient;
 use std::collections::BTreeMap;
@@ -124,7 +122,11 @@ impl Members {
         let solver = Arc::new(Engine);
         let coordinator = Coordinator::start(name, settings, store, solver.clone()).unwrap();
         if self.etcd.is_some() {
-            tokio::spawn(registry::keep(coordinator.clone(), ring, self.folder.path().join(name)));
+            let (kept, state_dir) = (coordinator.clone(), self.folder.path().join(name));
+            tokio::spawn(async move {
+                let entry = registry::enter(&ring, &state_dir).await.unwrap();
+                registry::keep(kept, ring, state_dir, entry).await;
+            });
         }
         let (stop, address) = (CancellationToken::new(), listener.local_addr().unwrap());
         let (stopped, served) = (stop.clone().cancelled_owned(), coordinator.clone());
@@ -132,6 +134,16 @@ impl Members {
         let task =
             tokio::spawn(async move { serve(listener, served, solver, options, stopped).await.unwrap() });
         self.running.insert(name.to_owned(), Member { address, coordinator, stop, task });
+    }
+
+    /// Another process of one name, with the same settings, at another address.
+    pub(crate) async fn twin(&self, name: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (addresses, etcd_of, change) = (self.addresses.clone(), self.etcd_of.clone(), self.change);
+        let mut twin = Self { addresses, folder, etcd: None, etcd_of, change, running: BTreeMap::new() };
+        twin.run(name, listener);
+        twin
     }
 
     /// One more begins.
@@ -379,66 +391,6 @@ async fn a_coordinator_that_is_stopped_hands_over_without_interrupting_its_plan(
     for name in ["north", "west"] {
         members.stop(name).await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_member_hears_nobody_but_its_ring() {
-    let members = Members::start().await;
-    let hello = |member: &str, to: &str, oldest: u32| {
-        let hello = pb::PeerHello {
-            member: member.into(),
-            to: to.into(),
-            oldest_version: oldest,
-            newest_version: oldest.max(1),
-        };
-        Some(Said::Hello(hello))
-    };
-    let frame = |json: &str| Some(Said::Frame(pb::PeerFrame { json: json.into() }));
-    let say = async |messages: Vec<Option<Said>>| {
-        let mut client = PeerServiceClient::new(members.channel("east").await);
-        let messages: Vec<_> = messages.into_iter().map(|message| pb::ExchangeRequest { message }).collect();
-        // The stream stays open: it is for the other side to end it.
-        let (out, outbox) = tokio::sync::mpsc::channel(8);
-        for message in messages {
-            out.send(message).await.unwrap();
-        }
-        let stream = tokio_stream::wrappers::ReceiverStream::new(outbox);
-        let mut inbox = client.exchange(stream).await.unwrap().into_inner();
-        let status = within("the end of the stream", async {
-            loop {
-                match inbox.message().await {
-                    Ok(Some(_)) => {}
-                    Ok(None) => panic!("it ended without an error"),
-                    Err(status) => return status,
-                }
-            }
-        })
-        .await;
-        drop(out);
-        let (code, reason, _) = failure(&status);
-        (code, reason, status.message().to_owned())
-    };
-    let (code, reason, message) = say(vec![hello("mallory", "east", 1)]).await;
-    assert_eq!((code, reason.as_str()), (Code::PermissionDenied, "FOREIGN_MEMBER"));
-    assert!(message.contains("mallory") && message.contains("ring.members"), "{message}");
-    let (code, reason, message) = say(vec![hello("north", "south", 1)]).await;
-    assert_eq!((code, reason.as_str()), (Code::PermissionDenied, "FOREIGN_MEMBER"));
-    assert!(message.contains("\"east\", not \"south\""), "{message}");
-    let (code, reason, message) = say(vec![hello("north", "east", 9)]).await;
-    assert_eq!((code, reason.as_str()), (Code::FailedPrecondition, "PROTOCOL_VERSION"));
-    assert!(message.contains("upgrade the older"), "{message}");
-    for garbage in ["", "{}", "[]", r#"{"type":"cell"}"#, r#"{"type":"landed","key":7,"done":true}"#] {
-        let (code, reason, message) = say(vec![hello("north", "east", 1), frame(garbage)]).await;
-        assert_eq!((code, reason.as_str()), (Code::InvalidArgument, "INVALID_FIELD"), "{garbage}");
-        assert!(message.starts_with("frame.json: "), "{message}");
-    }
-    let (_, _, message) = say(vec![frame("{}")]).await;
-    assert!(message.starts_with("hello: must be the first"), "{message}");
-    // It goes on with those that it knows.
-    until("all are reachable", async || {
-        members.get_ring("east").await.members.iter().all(|member| member.reachable)
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -141,7 +141,12 @@ impl PeerService for Played {
                     }
                     (FromPeer::Hello(_), Welcomes::In(version)) => {
                         let software = "9.9.9".to_owned();
-                        let welcome = pb::PeerWelcome { member: "north".into(), version, software };
+                        let welcome = pb::PeerWelcome {
+                            member: "north".into(),
+                            version,
+                            software,
+                            ..Default::default()
+                        };
                         let _ = say.send(Ok(answer(ToPeer::Welcome(welcome)))).await;
                         // A kind of answer that this version does not know.
                         pb::ExchangeResponse { message: None }
@@ -248,7 +253,7 @@ fn passed_over(coordinator: &Coordinator, by: &str) -> u64 {
 
 /// What is logged on this thread.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -262,7 +267,7 @@ impl std::io::Write for Log {
 }
 
 impl Log {
-    fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -273,7 +278,7 @@ impl Log {
         (log, tracing::subscriber::set_default(subscriber))
     }
 
-    fn lines_with(&self, words: &str) -> usize {
+    pub(crate) fn lines_with(&self, words: &str) -> usize {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         text.lines().filter(|line| line.contains(words)).count()
     }

@@ -1,6 +1,7 @@
 //! `PeerService`: what other members say.
 
-use super::{PATIENCE, SPOKEN};
+use super::lives::{Place, Voice};
+use super::{Lives, PATIENCE, SPOKEN};
 use crate::api::error::ApiError;
 use crate::api::stream::{Answers, Caller, Ended, Heard, answers, first, receive};
 use crate::api::unknown::Unknown;
@@ -11,6 +12,8 @@ use dvms_proto::v1 as pb;
 use pb::exchange_request::Message as In;
 use pb::exchange_response::Message as Out;
 use pb::peer_service_server::PeerService;
+use std::net::SocketAddr;
+use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -20,13 +23,14 @@ const QUEUE: usize = 32;
 /// The service.
 pub(in crate::api) struct Peers {
     coordinator: Coordinator,
+    lives: Lives,
     stopped: CancellationToken,
 }
 
 impl Peers {
-    /// Streams end when `stopped`.
-    pub(in crate::api) fn new(coordinator: Coordinator, stopped: CancellationToken) -> Self {
-        Self { coordinator, stopped }
+    /// Streams end when `stopped`; `lives`: who speaks under each name.
+    pub(in crate::api) fn new(coordinator: Coordinator, lives: Lives, stopped: CancellationToken) -> Self {
+        Self { coordinator, lives, stopped }
     }
 }
 
@@ -38,14 +42,15 @@ impl PeerService for Peers {
         &self,
         request: Request<Streaming<pb::ExchangeRequest>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
-        let coordinator = self.coordinator.clone();
-        let task = |member| listen(coordinator, request.into_inner(), member);
+        let from = request.remote_addr();
+        let gate = Gate { coordinator: self.coordinator.clone(), lives: self.lives.clone(), from };
+        let task = |member| listen(gate, request.into_inner(), member);
         Ok(Response::new(answers(QUEUE, &self.stopped, task)))
     }
 }
 
 async fn listen(
-    coordinator: Coordinator,
+    gate: Gate,
     mut inbox: Streaming<pb::ExchangeRequest>,
     member: Caller<pb::ExchangeResponse>,
 ) -> Result<(), Ended> {
@@ -53,16 +58,23 @@ async fn listen(
     let hello = first(&mut inbox, |request| request.message, hello, PATIENCE).await?;
     let Some(hello) = hello else { return Ok(()) };
     let from = hello.member.clone();
-    let version = judged(&coordinator, &hello)?;
+    let version = gate.judged(&hello)?;
+    let voice = gate.admitted(&hello).await?;
+    let coordinator = gate.coordinator;
     let welcome = pb::PeerWelcome {
         member: coordinator.name().to_owned(),
         version,
         software: env!("CARGO_PKG_VERSION").to_owned(),
+        instance: coordinator.instance().to_owned(),
     };
     say(&member, Out::Welcome(welcome)).await?;
     let mut unknown = Unknown::of(coordinator.clone(), Teller::Coordinator, &from);
     loop {
-        match receive(&mut inbox, |request| request.message).await? {
+        let heard = receive(&mut inbox, |request| request.message).await?;
+        if !voice.heard(Instant::now()) {
+            return Err(ApiError::name_taken("another process of this name has taken its place").into());
+        }
+        match heard {
             Heard::Message(In::Ping(pb::PeerPing { number })) => {
                 say(&member, Out::Pong(pb::PeerPong { number })).await?;
             }
@@ -86,22 +98,53 @@ async fn listen(
     }
 }
 
-/// The version of the protocol that is spoken with who says this.
-fn judged(coordinator: &Coordinator, hello: &pb::PeerHello) -> Result<u32, ApiError> {
-    let pb::PeerHello { member, to, oldest_version, newest_version } = hello;
-    let me = coordinator.name();
-    if to != me {
-        let message = format!("this is coordinator {me:?}, not {to:?}; look at ring.members");
-        return Err(ApiError::foreign_member(message));
+/// Who may speak, and who calls.
+struct Gate {
+    coordinator: Coordinator,
+    lives: Lives,
+    from: Option<SocketAddr>,
+}
+
+impl Gate {
+    /// The version of the protocol that is spoken with who says this.
+    fn judged(&self, hello: &pb::PeerHello) -> Result<u32, ApiError> {
+        let pb::PeerHello { member, to, oldest_version, newest_version, .. } = hello;
+        let me = self.coordinator.name();
+        if to != me {
+            let message = format!("this is coordinator {me:?}, not {to:?}; look at ring.members");
+            return Err(self.foreign(member, message));
+        }
+        if !self.coordinator.ring().others.iter().any(|known| known.name == *member) {
+            let message = format!("{member:?} is none of the other ring.members of {me:?}");
+            return Err(self.foreign(member, message));
+        }
+        let theirs = Versions { oldest: *oldest_version, newest: *newest_version };
+        SPOKEN.common(theirs).ok_or_else(|| {
+            ApiError::protocol_version(SPOKEN.nothing_in_common("coordinators", me, theirs, member))
+        })
     }
-    if !coordinator.ring().others.iter().any(|known| known.name == *member) {
-        let message = format!("{member:?} is none of the other ring.members of {me:?}");
-        return Err(ApiError::foreign_member(message));
+
+    /// It tries again and again: that is told once a minute.
+    fn foreign(&self, member: &str, message: String) -> ApiError {
+        if self.lives.is_news(&format!("foreign {member}"), Instant::now()) {
+            let from = self.from.map(|from| from.to_string()).unwrap_or_default();
+            tracing::warn!(member, from, "a coordinator is refused: {message}");
+        }
+        ApiError::foreign_member(message)
     }
-    let theirs = Versions { oldest: *oldest_version, newest: *newest_version };
-    SPOKEN.common(theirs).ok_or_else(|| {
-        ApiError::protocol_version(SPOKEN.nothing_in_common("coordinators", me, theirs, member))
-    })
+
+    /// Whoever says this is the only one of its name.
+    async fn admitted(&self, hello: &pb::PeerHello) -> Result<Voice, ApiError> {
+        // Without the port, which is another one at each try.
+        let from = self.from.map(|from| from.ip().to_string()).unwrap_or_default();
+        match self.lives.begin(&hello.member, &hello.instance, Place::From(from), Instant::now()) {
+            Ok(voice) => Ok(voice),
+            Err(rival) => {
+                self.lives.tell(&self.coordinator, &hello.member, &rival).await;
+                Err(ApiError::name_taken(rival.why))
+            }
+        }
+    }
 }
 
 async fn say(member: &Caller<pb::ExchangeResponse>, message: Out) -> Result<(), Ended> {

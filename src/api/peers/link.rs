@@ -1,6 +1,7 @@
 //! The own side of links: one stream to each other member, kept open.
 
-use super::{Faults, PATIENCE, SPOKEN, endpoint};
+use super::lives::{Place, Voice};
+use super::{Faults, Lives, PATIENCE, SPOKEN, endpoint};
 use crate::api::error::with_causes;
 use crate::api::unknown::Unknown;
 use crate::api::versions::Versions;
@@ -46,9 +47,11 @@ impl Links {
 pub(in crate::api) fn keep_links(
     coordinator: &Coordinator,
     faults: &Faults,
+    lives: &Lives,
     stopped: &CancellationToken,
 ) -> Links {
-    let (coordinator, faults, stopped) = (coordinator.clone(), faults.clone(), stopped.clone());
+    let (coordinator, faults, lives, stopped) =
+        (coordinator.clone(), faults.clone(), lives.clone(), stopped.clone());
     // Nothing is ever sent: it is closed when the last link has ended.
     let (alive, ended) = mpsc::channel(1);
     tokio::spawn(async move {
@@ -75,10 +78,11 @@ pub(in crate::api) fn keep_links(
                 kept.entry(member.clone()).or_insert_with(|| {
                     let ended = stopped.child_token();
                     let (coordinator, faults, until) = (coordinator.clone(), faults.clone(), ended.clone());
-                    let alive = alive.clone();
+                    let (lives, alive) = (lives.clone(), alive.clone());
                     tokio::spawn(async move {
                         let _alive = alive;
-                        until.run_until_cancelled(keep(&coordinator, &faults, &member.0, &member.1)).await;
+                        let keeping = keep(&coordinator, &faults, &lives, &member.0, &member.1);
+                        until.run_until_cancelled(keeping).await;
                         faults.clear(&member.0);
                     });
                     ended
@@ -89,11 +93,11 @@ pub(in crate::api) fn keep_links(
     Links { ended }
 }
 
-async fn keep(coordinator: &Coordinator, faults: &Faults, member: &str, address: &str) {
+async fn keep(coordinator: &Coordinator, faults: &Faults, lives: &Lives, member: &str, address: &str) {
     let mut pause = PAUSES.0;
     loop {
         let begun = Instant::now();
-        let Err(why) = hold(coordinator, faults, member, address).await else { return };
+        let Err(why) = hold(coordinator, faults, lives, member, address).await else { return };
         // The same again is said once.
         if faults.set(member, &why) {
             tracing::warn!(member, address, "no link: {why}");
@@ -107,7 +111,13 @@ async fn keep(coordinator: &Coordinator, faults: &Faults, member: &str, address:
 }
 
 /// Holds one stream until it breaks; `Ok` when the coordinator has stopped.
-async fn hold(coordinator: &Coordinator, faults: &Faults, member: &str, address: &str) -> Result<(), String> {
+async fn hold(
+    coordinator: &Coordinator,
+    faults: &Faults,
+    lives: &Lives,
+    member: &str,
+    address: &str,
+) -> Result<(), String> {
     let endpoint = endpoint(address).map_err(|error| with_causes(&error))?;
     let channel = endpoint.connect().await.map_err(|error| with_causes(&error))?;
     let mut client = PeerServiceClient::new(channel);
@@ -117,6 +127,7 @@ async fn hold(coordinator: &Coordinator, faults: &Faults, member: &str, address:
         to: member.to_owned(),
         oldest_version: SPOKEN.oldest,
         newest_version: SPOKEN.newest,
+        instance: coordinator.instance().to_owned(),
     };
     send(&out, Out::Hello(hello)).await?;
     let late = |_| format!("no answer within {PATIENCE:?}");
@@ -129,11 +140,18 @@ async fn hold(coordinator: &Coordinator, faults: &Faults, member: &str, address:
     if SPOKEN.common(theirs).is_none() {
         return Err(SPOKEN.nothing_in_common("coordinators", coordinator.name(), theirs, member));
     }
+    let voice = match lives.begin(member, &welcome.instance, Place::At(address.to_owned()), Instant::now()) {
+        Ok(voice) => voice,
+        Err(rival) => {
+            lives.tell(coordinator, member, &rival).await;
+            return Err(rival.why);
+        }
+    };
     tracing::info!(member, version = welcome.software, protocol = welcome.version, "a link stands");
     let Some(link) = coordinator.link(member).await else { return Ok(()) };
     faults.clear(member);
     let unknown = Unknown::of(coordinator.clone(), Teller::Coordinator, member);
-    speak(link, &out, &mut inbox, unknown).await?;
+    speak(link, &out, &mut inbox, unknown, &voice).await?;
     // What was said last is read before the other side ends it.
     drop(out);
     let _ = tokio::time::timeout(LAST_WORDS, async { while next(&mut inbox).await.is_ok() {} }).await;
@@ -145,6 +163,7 @@ async fn speak(
     out: &mpsc::Sender<pb::ExchangeRequest>,
     inbox: &mut Streaming<pb::ExchangeResponse>,
     mut unknown: Unknown,
+    voice: &Voice,
 ) -> Result<(), String> {
     let mut ticks = tokio::time::interval(PING_EVERY);
     let mut number = 0;
@@ -160,6 +179,9 @@ async fn speak(
             }
             message = next(inbox) => match message? {
                 Some(In::Pong(pong)) => {
+                    if !voice.heard(Instant::now()) {
+                        return Err("another process of its name has taken its place".to_owned());
+                    }
                     if let Some(then) = asked.filter(|_| pong.number == number) {
                         asked = None;
                         link.measured(then.elapsed()).await;

@@ -4,12 +4,14 @@
 mod exchange;
 mod faults;
 mod link;
+mod lives;
 mod others;
 mod ring_service;
 
 pub(super) use exchange::Peers;
 pub(super) use faults::Faults;
 pub(super) use link::keep_links;
+pub(super) use lives::Lives;
 use others::SHORT;
 pub(super) use others::{Asked, Other, Others, alone, answer, lasting};
 pub use others::{LOCAL_HEADER, SILENT_HEADER};

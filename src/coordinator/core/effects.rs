@@ -64,6 +64,8 @@ pub(in crate::coordinator) enum Input {
     PeerDown { member: String },
     /// So long a word to it and back takes.
     PeerNear { member: String, round_trip: Duration },
+    /// Something outside of what is decided here is wrong that operators have to know.
+    Alarm { message: String },
     /// Another member has said something.
     Peer { from: String, frame: Box<Frame> },
     /// Time has passed.

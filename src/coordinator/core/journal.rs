@@ -140,6 +140,11 @@ impl Core {
         event.id
     }
 
+    /// Tells operators of something that is wrong outside of what is decided here.
+    pub(super) fn alarm(&mut self, message: String, now: Now) {
+        self.tell(event(EventKind::Alarm, Severity::Error, message), now);
+    }
+
     pub(super) fn stored(&mut self, seq: u64, now: Now) {
         for effect in self.journal.stored(seq) {
             if let Some(key) = effect.begins().cloned() {

@@ -154,6 +154,7 @@ impl Core {
             Input::PeerUp { member } => self.peer_up(&member),
             Input::PeerDown { member } => self.peer_down(&member, now),
             Input::PeerNear { member, round_trip } => self.peer_near(&member, round_trip),
+            Input::Alarm { message } => self.alarm(message, now),
             Input::Peer { from, frame } => self.peer_said(&from, *frame, now),
             Input::Tick => {}
             Input::Shutdown { at_once } => self.shut_down(at_once, now),

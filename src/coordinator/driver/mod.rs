@@ -29,6 +29,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::Instrument as _;
+use uuid::Uuid;
 
 /// Commands that may wait before their senders do.
 const COMMANDS_WAITING: usize = 1024;
@@ -68,6 +69,7 @@ impl Coordinator {
         let changes = broadcast::Sender::new(CHANGES_KEPT);
         let shared = Arc::new(Shared {
             name: name.to_owned(),
+            instance: Uuid::new_v4().simple().to_string(),
             view: RwLock::new(view),
             changes: changes.downgrade(),
             commands,
@@ -305,6 +307,7 @@ impl Driver {
                 }
             }
             Command::PeerNear { member, round_trip } => self.feed(Input::PeerNear { member, round_trip }),
+            Command::Alarm(message) => self.feed(Input::Alarm { message }),
             Command::Peer { from, frame } => self.feed(Input::Peer { from, frame }),
             Command::Shutdown { at_once } => self.feed(Input::Shutdown { at_once }),
         }

@@ -56,6 +56,18 @@ impl Coordinator {
         Some(Link { member: member.to_owned(), number, shared: self.shared.clone(), frames })
     }
 
+    /// Tells this life of this coordinator from its other lives, and from other processes of its name.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.shared.instance
+    }
+
+    /// Tells operators of something that is wrong outside of what is decided here: an ALARM. False when the coordinator
+    /// has stopped.
+    pub async fn alarm(&self, message: String) -> bool {
+        self.shared.commands.send(Command::Alarm(message)).await.is_ok()
+    }
+
     /// Becomes true when the coordinator has stopped.
     #[must_use]
     pub fn stopped(&self) -> tokio::sync::watch::Receiver<bool> {

@@ -32,6 +32,8 @@ pub struct Coordinator {
 
 pub(in crate::coordinator) struct Shared {
     pub(in crate::coordinator) name: String,
+    /// Another one in each life.
+    pub(in crate::coordinator) instance: String,
     pub(in crate::coordinator) view: RwLock<View>,
     /// The driver has the sender: when it has stopped, readers hear that nothing follows.
     pub(in crate::coordinator) changes: broadcast::WeakSender<(u64, Change)>,
@@ -76,6 +78,7 @@ pub(in crate::coordinator) enum Command {
     PeerUp { member: String, link: u64, frames: mpsc::Sender<Frame> },
     PeerDown { member: String, link: u64 },
     PeerNear { member: String, round_trip: Duration },
+    Alarm(String),
     Peer { from: String, frame: Box<Frame> },
     Shutdown { at_once: bool },
 }

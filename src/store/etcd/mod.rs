@@ -11,8 +11,11 @@
 //!
 //! One server is spoken with at a time; where it does not answer, or has lost touch with the majority, the next one is.
 
+mod entry;
 mod session;
 mod writer;
+
+pub use entry::Own;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,7 +37,11 @@ pub struct Session {
     pub prefix: String,
     /// The name of the own entry.
     pub name: String,
-    /// What it says.
+    /// `host:port` that it says.
+    pub address: String,
+    /// What it says of which coordinator it is, over all its lives: see `value`.
+    pub instance: String,
+    /// All that it says: JSON with `address` and `instance`.
     pub value: String,
     /// Seconds after which it goes when this process is not heard of.
     pub ttl_s: u32,
@@ -43,6 +50,8 @@ pub struct Session {
 /// What etcd tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
+    /// This has become of the own entry.
+    Own(Own),
     /// These are all members' entries, the own one too.
     Members {
         /// By name.

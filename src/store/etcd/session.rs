@@ -1,11 +1,12 @@
 //! The session: the own entry is kept, changes are told, wishes are written, for as long as a server answers; then the
 //! next one is tried.
 
+use super::entry::{Entry, Own};
 use super::writer::Writer;
 use super::{Failed, News, NotWritten, PATIENCE, Session, Wish, within};
 use etcd_client::{
-    Client, ConnectOptions, EventType, GetOptions, LeaseKeepAliveStream, LeaseKeeper, PutOptions,
-    WatchOptions, WatchResponse, WatchStream,
+    Client, ConnectOptions, EventType, GetOptions, LeaseKeepAliveStream, LeaseKeeper, WatchOptions,
+    WatchResponse, WatchStream,
 };
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -25,6 +26,7 @@ struct Connection {
     keeper: LeaseKeeper,
     kept: LeaseKeepAliveStream,
     changes: WatchStream,
+    entry: Entry,
 }
 
 impl Session {
@@ -41,10 +43,13 @@ impl Session {
             if stood {
                 (pause, failed, told) = (PAUSES.0, 0, false);
             }
-            if !told && news.send(News::Silent(why.clone())).await.is_err() {
-                return;
+            // One that begins hears of the last of them: the next one may answer.
+            if !told && (stood || failed + 1 >= self.endpoints.len()) {
+                if news.send(News::Silent(why.clone())).await.is_err() {
+                    return;
+                }
+                told = true;
             }
-            told = true;
             server = (server + 1) % self.endpoints.len().max(1);
             failed += 1;
             if failed < self.endpoints.len() {
@@ -82,13 +87,12 @@ impl Session {
         let about = |why: Failed| format!("{server}: {why}");
         let mut client = within(Client::connect([&server], Some(options))).await.map_err(about)?;
         let lease = within(client.lease_grant(i64::from(self.ttl_s), None)).await.map_err(about)?.id();
-        let own = self.key(&format!("members/{}", self.name));
-        let put = PutOptions::new().with_lease(lease);
-        within(client.put(own, self.value.clone(), Some(put))).await.map_err(about)?;
         let (keeper, kept) = within(client.lease_keep_alive(lease)).await.map_err(about)?;
         let all = WatchOptions::new().with_prefix();
         let changes = within(client.watch(self.key(""), Some(all))).await.map_err(about)?;
-        Ok(Connection { client, lease, keeper, kept, changes })
+        // Watched before it is made: nothing that becomes of it is missed.
+        let entry = self.claim(&mut client, lease).await.map_err(about)?;
+        Ok(Connection { client, lease, keeper, kept, changes, entry })
     }
 
     /// Keeps it for as long as the connection stands.
@@ -99,8 +103,9 @@ impl Session {
         wishes: &mut mpsc::Receiver<Wish>,
         stood: &mut bool,
     ) -> Result<Infallible, Failed> {
-        let Connection { mut client, lease, mut keeper, mut kept, mut changes } =
+        let Connection { mut client, lease, mut keeper, mut kept, mut changes, mut entry } =
             self.connect(server).await?;
+        say(news, News::Own(entry.own.clone())).await?;
         self.tell_rules(&mut client, news).await?;
         self.tell_hosts(&mut client, news).await?;
         self.tell_members(&mut client, news).await?;
@@ -123,9 +128,16 @@ impl Session {
                     _ => return Err("the lease of the own entry has ended".to_owned()),
                 },
                 change = changes.message() => match change.map_err(|error| error.to_string())? {
-                    Some(change) if !change.canceled() => self.changed(&change, &mut client, news).await?,
+                    Some(change) if !change.canceled() => {
+                        self.own_changed(&change, &mut client, &mut entry, news).await?;
+                        self.changed(&change, &mut client, news).await?;
+                    }
                     _ => return Err("it tells of no changes any more".to_owned()),
                 },
+                () = entry.outlived() => {
+                    entry.is_alive();
+                    say(news, News::Own(entry.own.clone())).await?;
+                }
                 wish = wishes.recv() => match wish {
                     Some(wish) => writer.take(wish),
                     None => return self.leave(&mut client, lease).await,
@@ -140,6 +152,31 @@ impl Session {
     async fn leave(&self, client: &mut Client, lease: i64) -> Result<Infallible, Failed> {
         let _ = within(client.lease_revoke(lease)).await;
         Err("nobody listens".to_owned())
+    }
+
+    /// Tells what has become of the own entry, and makes it again where it has gone.
+    async fn own_changed(
+        &self,
+        change: &WatchResponse,
+        client: &mut Client,
+        entry: &mut Entry,
+        news: &mpsc::Sender<News>,
+    ) -> Result<(), Failed> {
+        let key = self.own_key();
+        let about_it = |event: &&etcd_client::Event| event.kv().is_some_and(|kv| kv.key() == key.as_bytes());
+        for event in change.events().iter().filter(about_it) {
+            let before = entry.own.clone();
+            if entry.changed(event) {
+                if before == Own::Kept {
+                    say(news, News::Own(Own::Gone)).await?;
+                }
+                *entry = self.claim(client, entry.lease()).await?;
+                say(news, News::Own(entry.own.clone())).await?;
+            } else if entry.own != before {
+                say(news, News::Own(entry.own.clone())).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Members and rules are few: they are read again. Of hosts it tells what has changed.

@@ -3,6 +3,7 @@
 mod alone;
 mod kept;
 mod members;
+mod namesakes;
 mod outages;
 
 use crate::ring::Members;
@@ -92,6 +93,14 @@ impl Etcd {
         self.servers.iter().map(|server| format!("127.0.0.1:{}", server.client)).collect()
     }
 
+    /// Whether it can be asked.
+    async fn answers(&self) -> bool {
+        match etcd_client::Client::connect(self.endpoints(), None).await {
+            Ok(mut client) => client.get("/", None).await.is_ok(),
+            Err(_) => false,
+        }
+    }
+
     /// All keys below one, with their values.
     async fn keys(&self, below: &str) -> Vec<(String, String)> {
         let mut client = etcd_client::Client::connect(self.endpoints(), None).await.unwrap();
@@ -107,6 +116,19 @@ impl Etcd {
     async fn put(&self, key: &str, value: &str) {
         let mut client = etcd_client::Client::connect(self.endpoints(), None).await.unwrap();
         client.put(key, value, None).await.unwrap();
+    }
+
+    /// The same with a lease of so many seconds that nobody prolongs.
+    async fn put_for(&self, key: &str, value: &str, seconds: i64) {
+        let mut client = etcd_client::Client::connect(self.endpoints(), None).await.unwrap();
+        let lease = client.lease_grant(seconds, None).await.unwrap().id();
+        let options = etcd_client::PutOptions::new().with_lease(lease);
+        client.put(key, value, Some(options)).await.unwrap();
+    }
+
+    async fn delete(&self, key: &str) {
+        let mut client = etcd_client::Client::connect(self.endpoints(), None).await.unwrap();
+        client.delete(key, None).await.unwrap();
     }
 }
 

@@ -4,12 +4,15 @@
 
 mod hosts;
 mod members;
+mod own;
+
+pub use own::{Entry, Taken, enter};
 
 use crate::coordinator::Coordinator;
 use crate::coordinator::peers::KeptHost;
 use crate::coordinator::settings::{Ring, RingMember};
 use crate::coordinator::written;
-use crate::store::etcd::{News, Session, Wish};
+use crate::store::etcd::{News, Own, Wish};
 use members::{Clock, Looked, Roster};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,8 +21,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// News and wishes that may wait.
-const WAITING: usize = 16;
 /// Between two looks at who is reached, and at what is to be written.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -48,29 +49,26 @@ fn remember(state_dir: &Path, members: &[RingMember]) -> io::Result<()> {
     std::fs::rename(fresh, path)
 }
 
-/// Tells etcd of this coordinator, and this coordinator what etcd has, until it stops.
-pub async fn keep(coordinator: Coordinator, ring: Ring, state_dir: PathBuf) {
+/// Tells etcd of this coordinator, and this coordinator what etcd has, until it stops. `entry`: see [`enter`].
+pub async fn keep(coordinator: Coordinator, ring: Ring, state_dir: PathBuf, entry: Entry) {
     let own = RingMember { name: ring.name.clone(), address: ring.address.clone(), site: ring.site.clone() };
-    let session = Session {
-        endpoints: ring.etcd.endpoints.clone(),
-        prefix: ring.etcd.prefix.clone(),
-        name: ring.name.clone(),
-        value: serde_json::to_string(&own).unwrap_or_default(),
-        ttl_s: ring.etcd.ttl_s,
-    };
-    let (sender, mut news) = mpsc::channel(WAITING);
-    let (wishes, inbox) = mpsc::channel(WAITING);
+    let Entry { mut news, wishes, first } = entry;
     // The first of a coordinator's life.
     let _ = coordinator.shared.etcd.wishes.set(wishes.clone());
     coordinator.shared.etcd.set_silent(Some("not asked yet".to_owned()));
-    tokio::spawn(session.run(sender, inbox));
     let link_within = Duration::from_secs(u64::from(ring.etcd.ttl_s));
     let last = last_known(&state_dir).unwrap_or_default();
     let roster = Roster::new(own, last, link_within, u64::from(ring.etcd.without_s));
     let mut stopped = coordinator.stopped();
     let began = Instant::now();
     let (kept, held) = (BTreeMap::new(), BTreeSet::new());
-    let mut keeper = Keeper { coordinator, ring, state_dir, roster, kept, wishes, silent: true, held };
+    let mut keeper =
+        Keeper { coordinator, ring, state_dir, roster, kept, wishes, silent: true, held, rival: None };
+    for told in first {
+        if !keeper.hear(told).await {
+            return;
+        }
+    }
     let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
         let goes_on = tokio::select! {
@@ -98,6 +96,8 @@ struct Keeper {
     silent: bool,
     /// Members that have lost etcd.
     held: BTreeSet<String>,
+    /// Who has the own entry in the place of this one.
+    rival: Option<Taken>,
 }
 
 impl Keeper {
@@ -121,6 +121,7 @@ impl Keeper {
                 self.roster.told(own, seen);
                 true
             }
+            News::Own(own) => self.own(own).await,
             News::Rules { revision, rules } => self.coordinator.set_rules(revision, rules).await,
             News::Hosts { all, hosts } => {
                 if all {
@@ -137,6 +138,43 @@ impl Keeper {
                     changed.insert(host, kept);
                 }
                 self.coordinator.set_kept(all, changed).await
+            }
+        }
+    }
+
+    /// What has become of the own entry. False when the coordinator has stopped.
+    async fn own(&mut self, own: Own) -> bool {
+        let key = own::key(&self.ring);
+        match own {
+            Own::Kept => {
+                if self.rival.take().is_some() {
+                    tracing::info!(key, "the entry in etcd is that of this coordinator again");
+                }
+                true
+            }
+            Own::Gone => {
+                let why = format!(
+                    "somebody has deleted the entry of this coordinator in etcd ({key}); it is made again. If this comes \
+                     again and again, another coordinator may be named {:?}: each needs a ring.name of its own",
+                    self.ring.name
+                );
+                self.coordinator.alarm(why).await
+            }
+            // One of this name that has ended goes with its lease.
+            Own::Taken { alive: false, .. } => true,
+            Own::Taken { value, alive: true } => {
+                let rival = Taken::by(&self.ring, &value);
+                if self.rival.replace(rival.clone()).as_ref() == Some(&rival) {
+                    return true;
+                }
+                let Taken { name, address, .. } = rival;
+                let why = format!(
+                    "two coordinators are named {name:?}: the one at {address} has the entry in etcd ({key}), so that the \
+                     others know that one and not this one at {}. Give one of them another ring.name, or stop that one: \
+                     this one takes part again as soon as the entry has gone",
+                    self.ring.address
+                );
+                self.coordinator.alarm(why).await
             }
         }
     }
