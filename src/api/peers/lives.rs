@@ -11,7 +11,7 @@ const ALIVE_FOR: Duration = Duration::from_secs(4);
 /// What came so soon after another one was refused may have been on its way before.
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 /// Between two words of the same.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
+const TOLD_EVERY: Duration = Duration::from_mins(1);
 /// Names and processes that are remembered; they are others' words.
 const MOST: usize = 256;
 
@@ -82,8 +82,12 @@ impl Lives {
     ) -> Result<Voice, Rival> {
         let mut known = self.known();
         let Known { lives, refused, .. } = &mut *known;
+        // Who answers at the address that all know goes before one that only calls.
+        let gives_way = |life: &Life| matches!((&life.place, &place), (Place::From(_), Place::At(_)));
         let rival = lives.get(member).filter(|life| {
-            life.instance != instance && now.saturating_duration_since(life.heard) < ALIVE_FOR
+            life.instance != instance
+                && now.saturating_duration_since(life.heard) < ALIVE_FOR
+                && !gives_way(life)
         });
         if let Some(rival) = rival {
             if refused.len() >= MOST {
@@ -100,17 +104,14 @@ impl Lives {
             });
         }
         refused.remove(&(member.to_owned(), instance.to_owned()));
-        match lives.get_mut(member).filter(|life| life.instance == instance) {
-            Some(life) => {
-                (life.heard, life.streams) = (now, life.streams + 1);
-                if matches!(place, Place::At(_)) {
-                    life.place = place;
-                }
+        if let Some(life) = lives.get_mut(member).filter(|life| life.instance == instance) {
+            (life.heard, life.streams) = (now, life.streams + 1);
+            if matches!(place, Place::At(_)) {
+                life.place = place;
             }
-            None => {
-                let life = Life { instance: instance.to_owned(), place, heard: now, streams: 1 };
-                lives.insert(member.to_owned(), life);
-            }
+        } else {
+            let life = Life { instance: instance.to_owned(), place, heard: now, streams: 1 };
+            lives.insert(member.to_owned(), life);
         }
         Ok(Voice { lives: self.clone(), member: member.to_owned(), instance: instance.to_owned() })
     }
@@ -203,15 +204,26 @@ mod tests {
     fn one_that_has_ended_or_is_silent_keeps_nobody_out() {
         let (lives, t) = (Lives::default(), Instant::now());
         drop(lives.begin("east", "a", at("x:1"), t));
-        let old = lives.begin("east", "b", at("x:1"), t).ok().unwrap();
+        let old = lives.begin("east", "b", from("x"), t).ok().unwrap();
         // Its connection is half open: nothing is heard any more.
-        let refused = lives.begin("east", "c", at("x:1"), after(t, 3.9)).err().unwrap();
+        let refused = lives.begin("east", "c", from("x"), after(t, 3.9)).err().unwrap();
         assert!(!refused.certain);
-        let new = lives.begin("east", "c", at("x:1"), after(t, 4.0)).ok().unwrap();
+        let new = lives.begin("east", "c", from("x"), after(t, 4.0)).ok().unwrap();
         assert!(!old.heard(after(t, 4.1)), "it was only frozen: the place is taken");
         drop(old);
         assert!(new.heard(after(t, 4.2)), "the end of the old one is none of its own");
-        assert!(lives.begin("east", "b", at("x:1"), after(t, 4.3)).is_err());
+        assert!(lives.begin("east", "b", from("x"), after(t, 4.3)).is_err());
+    }
+
+    #[test]
+    fn who_answers_at_the_known_address_goes_before_one_that_only_calls() {
+        let (lives, t) = (Lives::default(), Instant::now());
+        let caller = lives.begin("east", "a", from("10.0.0.9"), t).ok().unwrap();
+        let listed = lives.begin("east", "b", at("10.0.0.1:7600"), after(t, 0.1)).ok().unwrap();
+        assert!(!caller.heard(after(t, 0.2)) && listed.heard(after(t, 2.0)));
+        let refused = lives.begin("east", "a", from("10.0.0.9"), after(t, 2.1)).err().unwrap();
+        assert!(refused.why.contains("at 10.0.0.1:7600 is heard"), "{}", refused.why);
+        assert!(lives.begin("east", "c", at("10.0.0.1:7600"), after(t, 2.2)).is_err());
     }
 
     #[test]

@@ -95,10 +95,11 @@ impl Etcd {
 
     /// Whether it can be asked.
     async fn answers(&self) -> bool {
-        match etcd_client::Client::connect(self.endpoints(), None).await {
-            Ok(mut client) => client.get("/", None).await.is_ok(),
-            Err(_) => false,
-        }
+        let asked = async {
+            let mut client = etcd_client::Client::connect(self.endpoints(), None).await?;
+            client.get("/", None).await
+        };
+        Box::pin(asked).await.is_ok()
     }
 
     /// All keys below one, with their values.
