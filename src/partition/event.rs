@@ -63,7 +63,7 @@ impl Need {
         self.hosts = self.hosts.saturating_sub(1);
         if self.is_helped_by(room) {
             for (lack, room) in self.room.iter_mut().zip(room) {
-                *lack = (*lack - room.max(0)).max(0);
+                *lack = lack.saturating_sub(room.max(0)).max(0);
             }
         }
     }

@@ -25,7 +25,7 @@ pub(super) fn choose(free: &[(&Host, Amounts)], need: &Need, most: usize, thrift
     {
         let (host, room) = left.swap_remove(best);
         for (lack, room) in lack.iter_mut().zip(room).filter(|_| need.is_helped_by(room)) {
-            *lack = (*lack - room.max(0)).max(0);
+            *lack = lack.saturating_sub(room.max(0)).max(0);
         }
         chosen.push(host.clone());
     }

@@ -55,6 +55,16 @@ pub enum Input {
         /// What it has found.
         found: Found,
     },
+    /// Events that what is solved, or carried out, does not answer: whatever becomes of the partition, they are dropped
+    /// when it ends, and their owners raise them again.
+    LeftOut {
+        /// Whose events.
+        partition: PartitionId,
+        /// As it was then: what was left out of another version may be answered now.
+        version: u64,
+        /// By owner.
+        events: BTreeMap<Member, BTreeSet<EventKey>>,
+    },
     /// All actions of the plan have ended, well or badly.
     Executed {
         /// Whose plan it was.

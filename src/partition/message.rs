@@ -110,6 +110,9 @@ pub enum Body {
         hosts: BTreeMap<Host, Epoch>,
         /// The plan is about to begin, or has: nobody may take these hosts away.
         commit: bool,
+        /// The receiver has said before that these hosts are committed. After a restart it believes nobody else in this.
+        #[serde(default)]
+        confirmed: bool,
         /// Events of the receiver.
         events: BTreeSet<EventKey>,
         /// The leader's clock, given back.
@@ -123,7 +126,7 @@ pub enum Body {
         hosts: BTreeMap<Host, Epoch>,
         /// Those asked for that have ended, that others hold, or that are not of the sender's cell any more.
         lost: BTreeMap<Host, Epoch>,
-        /// They are committed.
+        /// They are committed. Not yet where they were to be and are not lost: the receiver asks on.
         committed: bool,
         /// The leader's clock, given back.
         sent: Time,

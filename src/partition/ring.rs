@@ -39,23 +39,24 @@ impl Ring {
         self.members.iter()
     }
 
+    /// How far a member is from `me`, in the steps that count: itself, its site, the others; of either the round trip by
+    /// powers of two, so that noise changes nothing. What is the least is the nearest.
+    #[must_use]
+    pub fn reach(&self, me: &Member, member: &Member) -> (bool, bool, u32) {
+        let place = |member: &Member| self.members.get(member);
+        let site = |member: &Member| place(member).map(|place| place.site.as_str()).unwrap_or_default();
+        let steps = place(member).and_then(|place| place.distance.0.checked_ilog2()).map_or(0, |log| log + 1);
+        (site(member) != site(me), member != me, if member == me { 0 } else { steps })
+    }
+
     /// All members in the order in which `me` asks them: itself, those of its site, then the others; of either the
-    /// near ones first (in steps of a factor of two, so that noise changes nothing), and of those that are equally
-    /// near the successors on the ring first, so that not everybody asks the same one.
+    /// near ones first (as [`reach`](Self::reach) says), and of those that are equally near the successors on the ring first, so that not everybody asks the same one.
     #[must_use]
     pub fn tour(&self, me: &Member) -> Vec<Member> {
-        let here = self.members.get(me).map(|place| place.site.as_str()).unwrap_or_default();
-        let mut order: Vec<_> = self
-            .members
-            .iter()
-            .filter(|(member, _)| *member != me)
-            .map(|(member, place)| {
-                let steps = place.distance.0.checked_ilog2().map_or(0, |log| log + 1);
-                (place.site != here, steps, member < me, member)
-            })
-            .collect();
+        let others = self.members.keys().filter(|member| *member != me);
+        let mut order: Vec<_> = others.map(|member| (self.reach(me, member), member < me, member)).collect();
         order.sort();
-        std::iter::once(me.clone()).chain(order.into_iter().map(|(.., member)| member.clone())).collect()
+        std::iter::once(me).chain(order.into_iter().map(|(.., member)| member)).cloned().collect()
     }
 }
 

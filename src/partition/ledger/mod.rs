@@ -6,8 +6,9 @@
 //!
 //! After a restart, and when a host comes from another coordinator, reservations may be running that this ledger
 //! knows nothing of. Such a host is *unsettled*: for as long as such a lease can run it is granted to nobody, while
-//! leaders that renew a lease are believed. It is settled at once where the coordinator that it comes from says that
-//! nobody has it.
+//! leaders that renew a lease are believed. No plan begins there: it may have been taken away from a leader that has not
+//! heard of it, for another one that has not been heard yet. It is settled at once where the coordinator that it comes
+//! from says that nobody has it.
 
 #[cfg(test)]
 mod tests;
@@ -71,6 +72,19 @@ pub(super) struct Request<'a> {
     pub most: u32,
 }
 
+/// Leases are to be prolonged.
+#[derive(Debug, Clone)]
+pub(super) struct Prolonging<'a> {
+    pub partition: &'a PartitionId,
+    pub leader: &'a Member,
+    pub kind: Kind,
+    pub hosts: &'a Leases,
+    /// And committed.
+    pub commit: bool,
+    /// They were, as this owner has said, in this life or before.
+    pub confirmed: bool,
+}
+
 /// Hosts with the epochs of reservations of them.
 pub(super) type Leases = BTreeMap<Host, Epoch>;
 
@@ -89,6 +103,8 @@ pub(super) struct Granted {
 pub(super) struct Renewal {
     pub hosts: Leases,
     pub lost: Leases,
+    /// All of `hosts` are committed.
+    pub committed: bool,
 }
 
 /// All reservations of the hosts of one cell.
@@ -234,34 +250,31 @@ impl Ledger {
     }
 
     /// Prolongs leases, and commits them where the leader says so. A lease that this ledger does not know is
-    /// believed in on an unsettled host; of two the one of the greater epoch.
-    pub(super) fn renew(
-        &mut self,
-        partition: &PartitionId,
-        leader: &Member,
-        kind: Kind,
-        hosts: &Leases,
-        commit: bool,
-        now: Time,
-    ) -> Renewal {
-        let mut renewal = Renewal::default();
+    /// believed in on an unsettled host: of two the one that was committed before, then the one of the greater epoch. Not
+    /// before the host is settled one is committed that was not.
+    pub(super) fn renew(&mut self, asked: &Prolonging<'_>, now: Time) -> Renewal {
+        let mut renewal = Renewal { committed: asked.commit, ..Renewal::default() };
         let until = now + self.lease;
-        for (host, &epoch) in hosts {
+        for (host, &epoch) in asked.hosts {
             let Some(entry) = self.cell.get(host) else {
                 renewal.lost.insert(host.clone(), epoch);
                 continue;
             };
-            let same = |held: &Reservation| held.partition == *partition && held.epoch == epoch;
-            let held = self.held.get(host);
-            let believed = entry.unsettled.is_some() && held.is_none_or(|held| held.epoch < epoch);
+            let unsettled = entry.unsettled.is_some();
+            let commit = asked.commit && (asked.confirmed || !unsettled);
+            let same = |held: &Reservation| held.partition == *asked.partition && held.epoch == epoch;
+            let before = |held: &Reservation| (held.committed, held.epoch) < (commit, epoch);
             if let Some(held) = self.held.get_mut(host).filter(|held| same(held)) {
                 held.until = held.until.max(until);
                 held.committed |= commit;
-                (held.kind, held.leader) = (kind, leader.clone());
-            } else if believed {
-                let (partition, leader) = (partition.clone(), leader.clone());
+                (held.kind, held.leader) = (asked.kind, asked.leader.clone());
+                renewal.committed &= held.committed;
+            } else if unsettled && self.held.get(host).is_none_or(before) {
+                let (partition, leader) = (asked.partition.clone(), asked.leader.clone());
+                let kind = asked.kind;
                 let held = Reservation { partition, leader, kind, epoch, until, committed: commit, ask: 0 };
                 self.held.insert(host.clone(), held);
+                renewal.committed &= commit;
             } else {
                 renewal.lost.insert(host.clone(), epoch);
                 continue;

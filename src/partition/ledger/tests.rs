@@ -41,8 +41,21 @@ fn leases(granted: &Granted) -> Leases {
 }
 
 fn renew(ledger: &mut Ledger, number: u64, leases: &Leases, commit: bool, now: u64) -> Renewal {
+    prolong(ledger, number, leases, (commit, false), now)
+}
+
+/// Prolongs; `commits` = whether the hosts are to be committed, and whether they were before.
+fn prolong(
+    ledger: &mut Ledger,
+    number: u64,
+    hosts: &Leases,
+    (commit, confirmed): (bool, bool),
+    now: u64,
+) -> Renewal {
     ledger.expire(Time(now));
-    ledger.renew(&id(number), &"l".into(), Kind::Overload, leases, commit, Time(now))
+    let (partition, leader) = (&id(number), &"l".into());
+    let asked = Prolonging { partition, leader, kind: Kind::Overload, hosts, commit, confirmed };
+    ledger.renew(&asked, Time(now))
 }
 
 #[test]
@@ -99,14 +112,43 @@ fn unsettled_hosts_are_granted_to_nobody_and_leaders_that_renew_are_believed() {
     let newer = Leases::from([("h1".into(), epoch(4))]);
     assert_eq!(renew(&mut ledger, 1, &older, false, 2).hosts, older);
     // Of two the one of the greater epoch, in whatever order they come.
-    assert_eq!(renew(&mut ledger, 3, &newer, true, 3).hosts, newer);
+    assert_eq!(renew(&mut ledger, 3, &newer, false, 3).hosts, newer);
     assert_eq!(renew(&mut ledger, 1, &older, false, 4).lost, older);
-    assert!(ledger.may_act(&"h1".into(), &id(3), epoch(4), Time(5)));
+    assert_eq!(ledger.holder(&"h1".into()).map(|held| &held.partition), Some(&id(3)));
     // Settled, nobody is believed any more.
     ledger.expire(Time(15));
     let late = Leases::from([("h2".into(), epoch(9))]);
     assert_eq!(renew(&mut ledger, 4, &late, false, 15).lost, late);
     assert_eq!(reserve(&mut ledger, 2, Kind::Overload, &["h2"], 0, 15).hosts.len(), 1);
+}
+
+#[test]
+fn no_plan_begins_on_an_unsettled_host_and_one_that_had_begun_goes_on() {
+    let mut ledger = ledger(&[("h1", 1), ("h2", 1)], 15);
+    let epoch = |number| Epoch { incarnation: 6, number };
+    let (h1, h2) = (Host::from("h1"), Host::from("h2"));
+    let of = |host: &Host, number| Leases::from([(host.clone(), epoch(number))]);
+    // h1 was taken from 1 for 3, which 1 has not heard: its first commit is put off.
+    let renewal = renew(&mut ledger, 1, &of(&h1, 3), true, 1);
+    assert_eq!((renewal.hosts, renewal.committed), (of(&h1, 3), false));
+    assert!(!ledger.may_act(&h1, &id(1), epoch(3), Time(1)));
+    let renewal = renew(&mut ledger, 3, &of(&h1, 4), true, 2);
+    assert_eq!((renewal.hosts, renewal.committed), (of(&h1, 4), false));
+    assert_eq!(renew(&mut ledger, 1, &of(&h1, 3), true, 3).lost, of(&h1, 3));
+    // h2 was committed to 1 before: that is believed, whatever 2 counts on, and not replaced.
+    assert_eq!(renew(&mut ledger, 2, &of(&h2, 9), false, 3).hosts, of(&h2, 9));
+    let renewal = prolong(&mut ledger, 1, &of(&h2, 5), (true, true), 4);
+    assert_eq!((renewal.hosts, renewal.committed), (of(&h2, 5), true));
+    assert!(ledger.may_act(&h2, &id(1), epoch(5), Time(4)));
+    for commit in [false, true] {
+        assert_eq!(renew(&mut ledger, 2, &of(&h2, 9), commit, 5).lost, of(&h2, 9));
+    }
+    // Settled, it is known who has h1: its plan may begin.
+    assert_eq!(renew(&mut ledger, 3, &of(&h1, 4), true, 11).hosts, of(&h1, 4));
+    assert!(!ledger.may_act(&h1, &id(3), epoch(4), Time(11)));
+    let renewal = renew(&mut ledger, 3, &of(&h1, 4), true, 15);
+    assert_eq!((renewal.hosts, renewal.committed), (of(&h1, 4), true));
+    assert!(ledger.may_act(&h1, &id(3), epoch(4), Time(15)));
 }
 
 #[test]

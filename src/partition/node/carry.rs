@@ -14,6 +14,14 @@ impl Led {
     pub(super) fn is_carried_out(&self) -> bool {
         matches!(self.stage, Stage::Committing { .. } | Stage::Executing)
     }
+
+    /// Whether an owner has said that what it holds for it is committed.
+    pub(super) fn has_committed(&self, owner: &Member) -> bool {
+        match &self.stage {
+            Stage::Committing { pending, .. } => !pending.contains(owner),
+            stage => matches!(stage, Stage::Executing),
+        }
+    }
 }
 
 impl Node {
@@ -49,9 +57,7 @@ impl Node {
             }
             return self.end(id, Some(Outcome::Dropped));
         }
-        for owner in &pending {
-            self.renew_at(id, owner, now);
-        }
+        self.renew_at(id, &pending, now);
     }
 
     /// An owner has committed what it holds for a partition.
@@ -61,6 +67,17 @@ impl Node {
         pending.remove(owner);
         if pending.is_empty() {
             self.execute(id);
+        }
+    }
+
+    /// An owner prolongs what it holds for a partition, and does not commit it yet: it does not know since its restart whether
+    /// others count on these hosts. It is there, and asked until it knows.
+    pub(super) fn commits_later(&mut self, id: &PartitionId, owner: &Member) {
+        let Some(led) = self.led.get_mut(id) else { return };
+        if let Stage::Committing { pending, tries, .. } = &mut led.stage
+            && pending.contains(owner)
+        {
+            *tries = 0;
         }
     }
 

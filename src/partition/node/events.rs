@@ -151,12 +151,13 @@ impl Node {
 
     /// Founds a partition for an event.
     fn found(&mut self, event: Event, now: Now) {
-        self.clock += 1;
+        self.clock = self.clock.saturating_add(1);
         let id = PartitionId { number: self.clock, founder: self.me.clone(), incarnation: self.incarnation };
         self.in_hand(&event.key, &id, &self.me.clone(), now);
         let mut led = Led {
             version: 0,
             events: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             hosts: BTreeMap::new(),
             stage: Stage::Blocked { until: now.at },
             left: Vec::new(),
@@ -294,7 +295,10 @@ impl Node {
             }
             for (owner, hosts) in leases {
                 let keys = led.events.get(&owner).into_iter().flat_map(BTreeMap::keys);
-                let events = keys.map(|key| (key.clone(), outcome)).collect();
+                let left_out =
+                    |key: &EventKey| led.left_out.get(&owner).is_some_and(|left| left.contains(key));
+                let of = |key: &EventKey| if left_out(key) { Outcome::Dropped } else { outcome };
+                let events = keys.map(|key| (key.clone(), of(key))).collect();
                 self.send(&owner, Body::Release { partition: id.clone(), hosts, events });
             }
         }

@@ -29,7 +29,13 @@ impl Node {
         led.left.retain(|member| !self.silent.contains_key(member));
         led.silent |= led.left.len() < before;
         let full = |member: &&Member| **member != self.me && self.free.get(*member) == Some(&0);
-        let named = first_out.filter(|member| led.left.contains(member));
+        // A shortcut leads past nobody that is nearer and may have free hosts. Near ones come first.
+        let reach = |member: &Member| self.ring.reach(&self.me, member);
+        let nearer = |than: &Member| {
+            let before = led.left.iter().take_while(|member| reach(member) < reach(than));
+            before.into_iter().any(|member| !full(&member))
+        };
+        let named = first_out.filter(|member| led.left.contains(member) && !nearer(member));
         let near = led.near().filter(|_| !led.left.contains(&self.me));
         let Some(to) =
             near.or(named).or_else(|| led.left.iter().find(|m| !full(m))).or(led.left.first()).cloned()
@@ -84,9 +90,9 @@ impl Node {
         }
     }
 
-    /// When a lease ends that was granted or prolonged on a message sent then.
-    pub(super) fn ends(&self, sent: Time) -> Time {
-        sent + Millis(self.settings.lease.0.saturating_sub(self.settings.margin.0))
+    /// When a lease ends that was granted or prolonged on a message sent then, by what the answer says: not later than now.
+    pub(super) fn ends(&self, sent: Time, now: Now) -> Time {
+        sent.min(now.at) + Millis(self.settings.lease.0.saturating_sub(self.settings.margin.0))
     }
 
     /// An owner has answered a request for hosts, or an adoption.
@@ -94,7 +100,7 @@ impl Node {
         let Body::Granted { partition: id, ask, hosts, more, holders, later, first_out, sent } = body else {
             return;
         };
-        let until = self.ends(sent);
+        let until = self.ends(sent, now);
         let Some(led) = self.led.get_mut(&id).filter(|led| !led.is_carried_out() && until > now.at) else {
             // Nobody wants them, or the answer comes too late to count on it.
             return self.give_back(from, &id, hosts);
@@ -191,7 +197,9 @@ impl Node {
     pub(super) fn freed(&mut self, from: &Member, id: &PartitionId, now: Now) {
         let Some(led) = self.led.get_mut(id) else { return };
         if !led.left.contains(from) {
-            led.left.push(from.clone());
+            let reach = |member: &Member| self.ring.reach(&self.me, member);
+            let place = led.left.partition_point(|member| reach(member) <= reach(from));
+            led.left.insert(place, from.clone());
         }
         if matches!(led.stage, Stage::Blocked { .. }) {
             self.tour(id, now);

@@ -18,29 +18,35 @@ impl Node {
         led.renewed = now.at;
         let owners: BTreeSet<Member> =
             led.hosts.values().map(|hold| hold.owner.clone()).chain(led.events.keys().cloned()).collect();
-        for owner in owners {
-            self.renew_at(id, &owner, now);
-        }
+        self.renew_at(id, &owners, now);
     }
 
-    /// Prolongs what a partition has of one owner, and commits it when a plan is about to begin.
-    pub(super) fn renew_at(&mut self, id: &PartitionId, owner: &Member, now: Now) {
+    /// Prolongs what a partition has of these owners, and commits it when a plan is about to begin.
+    pub(super) fn renew_at(&mut self, id: &PartitionId, owners: &BTreeSet<Member>, now: Now) {
         let Some(led) = self.led.get(id) else { return };
-        let body = Body::Renew {
-            partition: id.clone(),
-            kind: led.kind(),
-            hosts: led.leases().remove(owner).unwrap_or_default(),
-            commit: led.is_carried_out(),
-            events: led.events.get(owner).map(|keys| keys.keys().cloned().collect()).unwrap_or_default(),
-            sent: now.at,
+        let (kind, commit, mut leases) = (led.kind(), led.is_carried_out(), led.leases());
+        let renew = |owner: &Member| {
+            let body = Body::Renew {
+                partition: id.clone(),
+                kind,
+                hosts: leases.remove(owner).unwrap_or_default(),
+                commit,
+                confirmed: led.has_committed(owner),
+                events: led.events.get(owner).map(|keys| keys.keys().cloned().collect()).unwrap_or_default(),
+                sent: now.at,
+            };
+            (owner.clone(), body)
         };
-        self.send(owner, body);
+        let bodies: Vec<_> = owners.iter().map(renew).collect();
+        for (owner, body) in bodies {
+            self.send(&owner, body);
+        }
     }
 
     /// Tells the owner of an event that it is in hand.
     pub(super) fn tell_in_hand(&mut self, id: &PartitionId, owner: &Member, now: Now) {
         if *owner != self.me {
-            self.renew_at(id, owner, now);
+            self.renew_at(id, &BTreeSet::from([owner.clone()]), now);
         }
     }
 
@@ -56,7 +62,7 @@ impl Node {
         sent: Time,
         now: Now,
     ) {
-        let until = self.ends(sent);
+        let until = self.ends(sent, now);
         let Some(led) = self.led.get_mut(id) else {
             // The partition has ended, and its owner was not heard to know.
             let (partition, hosts) = (id.clone(), hosts.clone());
@@ -72,11 +78,12 @@ impl Node {
             |(host, epoch): &(&Host, &_)| led.hosts.get(*host).is_some_and(|hold| hold.epoch == **epoch);
         let lost: BTreeSet<Host> = lost.iter().filter(ended).map(|(host, _)| host.clone()).collect();
         let theirs = led.hosts.iter().filter(|(_, hold)| hold.owner == *from);
-        let all =
-            committed && lost.is_empty() && theirs.into_iter().all(|(host, _)| hosts.contains_key(host));
+        let all = lost.is_empty() && theirs.into_iter().all(|(host, _)| hosts.contains_key(host));
         self.lose(id, &lost, now);
-        if all {
-            self.committed(id, from);
+        match (all, committed) {
+            (true, true) => self.committed(id, from),
+            (true, false) => self.commits_later(id, from),
+            (false, _) => {}
         }
     }
 }

@@ -18,6 +18,9 @@ pub struct Led {
     pub(super) version: u64,
     /// What it is for: by owner and name.
     pub(super) events: BTreeMap<Member, BTreeMap<EventKey, Event>>,
+    /// Those of them that are not answered by what is solved or carried out.
+    #[serde(default)]
+    pub(super) left_out: BTreeMap<Member, BTreeSet<EventKey>>,
     /// What it has.
     pub(super) hosts: BTreeMap<Host, Hold>,
     /// What it does.

@@ -37,6 +37,9 @@ use merge::Tomb;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
+/// Nobody has founded so many partitions: a member that says so has gone wrong, and is not believed.
+const CLOCK_MOST: u64 = 1 << 60;
+
 /// One coordinator's part of the protocol. Deterministic: the same calls give the same effects. It waits for
 /// nothing; [`next_timeout`](Self::next_timeout) says when it wants to be called at the latest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -110,7 +113,7 @@ impl Node {
     pub fn handle_event(&mut self, now: Now, input: Input) {
         self.begin(now);
         match input {
-            Input::Ring { ring } => self.ring = ring,
+            Input::Ring { ring } => self.ring_is(ring),
             Input::Host { host, facts, fresh } => {
                 let unsettled = if fresh { Millis(0) } else { self.settings.unsettled() };
                 self.ledger.set(&host, facts, unsettled, now.at);
@@ -120,6 +123,7 @@ impl Node {
             Input::Raised { event } => self.raised(event, now),
             Input::Calmed { event } => self.calmed(&event),
             Input::Solved { partition, version, found } => self.solved(&partition, version, found, now),
+            Input::LeftOut { partition, version, events } => self.left_out(&partition, version, events),
             Input::Executed { partition } => self.executed(&partition),
             Input::Leave => self.leave(now),
         }
@@ -129,8 +133,12 @@ impl Node {
     /// Another member has said something.
     pub fn handle_message(&mut self, now: Now, from: &Member, message: Message) {
         self.begin(now);
-        self.clock = self.clock.max(message.clock);
-        self.free.insert(from.clone(), message.free);
+        if message.clock <= CLOCK_MOST {
+            self.clock = self.clock.max(message.clock);
+        }
+        if self.ring.contains(from) {
+            self.free.insert(from.clone(), message.free);
+        }
         self.silent.remove(from);
         self.take(from, message.body, now);
         self.finish(now);
@@ -200,6 +208,16 @@ impl Node {
     #[must_use]
     pub fn holder(&self, host: &Host) -> Option<&Reservation> {
         self.ledger.holder(host)
+    }
+
+    /// Who takes part has changed: nothing is kept of those that have left.
+    fn ring_is(&mut self, ring: Ring) {
+        self.free.retain(|member, _| ring.contains(member));
+        self.silent.retain(|member, _| ring.contains(member));
+        for led in self.led.values_mut() {
+            led.left.retain(|member| ring.contains(member));
+        }
+        self.ring = ring;
     }
 
     /// What time has brought, before anything else.

@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::partition::event::Need;
-use crate::partition::ledger::{Granted, Request};
+use crate::partition::ledger::{Granted, Prolonging, Renewal, Request};
 use crate::partition::message::Body;
 use crate::partition::names::{Host, Member, PartitionId};
 use crate::partition::time::{Now, Time};
@@ -36,11 +36,18 @@ impl Node {
                 let granted = self.ledger.adopt(&young, &hosts, &request, now.at);
                 self.answer(from, &into, ask, granted, sent);
             }
-            Body::Renew { partition, kind, hosts, commit, events, sent } => {
-                let renewal = self.ledger.renew(&partition, from, kind, &hosts, commit, now.at);
+            Body::Renew { partition, kind, hosts, commit, confirmed, events, sent } => {
+                let asked = Prolonging {
+                    partition: &partition,
+                    leader: from,
+                    kind,
+                    hosts: &hosts,
+                    commit,
+                    confirmed,
+                };
+                let Renewal { hosts, lost, committed } = self.ledger.renew(&asked, now.at);
                 self.said_in_hand(from, &partition, &events, now);
-                let (hosts, lost) = (renewal.hosts, renewal.lost);
-                self.send(from, Body::Renewed { partition, hosts, lost, committed: commit, sent });
+                self.send(from, Body::Renewed { partition, hosts, lost, committed, sent });
             }
             Body::Release { partition, hosts, events } => {
                 self.ledger.release(&partition, &hosts);

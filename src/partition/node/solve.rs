@@ -4,8 +4,9 @@ use super::Node;
 use super::led::Stage;
 use crate::partition::event::{Need, Outcome};
 use crate::partition::io::{Effect, Found};
-use crate::partition::names::PartitionId;
+use crate::partition::names::{EventKey, Member, PartitionId};
 use crate::partition::time::Now;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Node {
     /// Asks the solver. `whole` = these are all hosts that can be had: the last attempt.
@@ -14,6 +15,7 @@ impl Node {
         let Some(led) = self.led.get_mut(id) else { return };
         led.version += 1;
         led.changed = false;
+        led.left_out.clear();
         led.stage = Stage::Solving { until, whole };
         let (version, hosts, events) = (led.version, led.hosts(), led.events().cloned().collect());
         self.effect(Effect::Solve { partition: id.clone(), version, hosts, events, whole });
@@ -44,6 +46,19 @@ impl Node {
                 led.need = if need.is_met() { led.need_more() } else { need };
                 self.ask_next(id, None, now);
             }
+        }
+    }
+
+    /// Events that are not answered.
+    pub(super) fn left_out(
+        &mut self,
+        id: &PartitionId,
+        version: u64,
+        events: BTreeMap<Member, BTreeSet<EventKey>>,
+    ) {
+        let Some(led) = self.led.get_mut(id).filter(|led| led.version == version) else { return };
+        for (owner, keys) in events {
+            led.left_out.entry(owner).or_default().extend(keys);
         }
     }
 

@@ -12,7 +12,7 @@ pub(super) fn names<T: Display>(names: impl IntoIterator<Item = T>) -> String {
 /// What a coordinator is told, where it is worth a line.
 pub(super) fn brief(input: &Input) -> Option<String> {
     match input {
-        Input::Ring { .. } | Input::Host { .. } | Input::Executed { .. } => None,
+        Input::Ring { .. } | Input::Host { .. } | Input::Executed { .. } | Input::LeftOut { .. } => None,
         Input::Leave => Some("it is about to stop".to_owned()),
         Input::Settled { host } => Some(format!("nobody has {host}, its last owner says")),
         Input::HostGone { host } => Some(format!("{host} is gone")),

@@ -55,7 +55,9 @@ impl World {
                 if reservation.until > now + settings().lease {
                     return Some(format!("{host} is reserved for longer than a lease"));
                 }
-                if self.aloft.get(host).is_some_and(|by| *by != reservation.partition) {
+                // Who is believed on an unsettled host may have lost it without a word; nothing of it begins there.
+                let certain = reservation.committed || node.ledger().unsettled(host).is_none();
+                if certain && self.aloft.get(host).is_some_and(|by| *by != reservation.partition) {
                     return Some(format!(
                         "{host} is reserved for {} while {:?} acts there",
                         reservation.partition, self.aloft[host]

@@ -9,8 +9,11 @@ mod brief;
 mod check;
 mod explore;
 mod fair;
+mod faulty;
 mod large;
+mod orders;
 mod scenarios;
+mod sites;
 mod steps;
 mod urgency;
 mod walks;
@@ -109,6 +112,8 @@ pub(super) struct World {
 pub(super) struct Seen {
     pub(super) log: Vec<String>,
     pub(super) keep_log: bool,
+    /// What owners of events were told of them, where a log is kept.
+    pub(super) answers: Vec<(String, Outcome)>,
     pub(super) messages: u64,
     pub(super) merges: u64,
     pub(super) executed: u64,
@@ -294,7 +299,11 @@ impl World {
                         run.fenced.extend(hosts);
                     }
                 }
-                Effect::Answered { .. } => {}
+                Effect::Answered { event, outcome } => {
+                    if self.seen.keep_log {
+                        self.seen.answers.push((event.to_string(), outcome));
+                    }
+                }
                 Effect::Ended { outcome, partition, .. } => {
                     self.seen.merges += u64::from(outcome.is_none());
                     self.seen.unsolved += u64::from(outcome == Some(Outcome::Unsolved));

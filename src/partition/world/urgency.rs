@@ -4,7 +4,7 @@ use super::steps::Step;
 use super::*;
 
 /// A world of these cells in which nothing is over.
-fn calm(cells: Vec<(&'static str, Vec<(&'static str, i64)>)>) -> World {
+pub(super) fn calm(cells: Vec<(&'static str, Vec<(&'static str, i64)>)>) -> World {
     World::new_quiet(&Plan {
         cells,
         least: Vec::new(),
@@ -14,7 +14,7 @@ fn calm(cells: Vec<(&'static str, Vec<(&'static str, i64)>)>) -> World {
     })
 }
 
-fn event(owner: &str, kind: Kind, host: &str, room: i64) -> Event {
+pub(super) fn event(owner: &str, kind: Kind, host: &str, room: i64) -> Event {
     match Input::raise(owner, kind, host, Need { room: [room, 0], hosts: 1, ..Need::default() }) {
         Input::Raised { event } => event,
         _ => unreachable!("an event"),
@@ -22,7 +22,7 @@ fn event(owner: &str, kind: Kind, host: &str, room: i64) -> Event {
 }
 
 /// Lets all messages arrive, and nothing else happen.
-fn arrive(world: &mut World) {
+pub(super) fn arrive(world: &mut World) {
     while let Some(step) = world.steps().into_iter().find(|step| matches!(step, Step::Deliver(..))) {
         world.take(&step);
         assert_eq!(world.violated(), None);
@@ -162,4 +162,88 @@ fn members_without_free_hosts_are_hopped_over_and_asked_all_the_same() {
     arrive(&mut world);
     let asked: Vec<_> = world.seen.log.iter().filter(|line| line.contains("asks for hosts")).collect();
     assert_eq!(asked.len(), 3, "{asked:?}");
+}
+
+/// Lets a plan be carried out that was found for a partition of some member.
+fn carry_out(world: &mut World) {
+    let plans = |step: &Step| matches!(step, Step::Solved(..) | Step::Act(_) | Step::Done(_));
+    while let Some(step) = world.steps().into_iter().find(plans) {
+        world.take(&step);
+        arrive(world);
+    }
+}
+
+#[test]
+fn an_overload_and_an_underload_come_together_and_one_plan_serves_both() {
+    for underload_first in [true, false] {
+        let mut world = calm(vec![("a", vec![("a1", -4)]), ("b", vec![("b1", 3), ("b2", 2)])]);
+        world.seen.keep_log = true;
+        let overload = Input::Raised { event: event("a", Kind::Overload, "a1", 4) };
+        let underload = Input::Raised { event: event("b", Kind::Underload, "b1", 1) };
+        if underload_first {
+            world.tell(&"b".into(), underload);
+            assert_eq!(led(&world, "b"), [("SOLVING".to_owned(), vec!["b1".to_owned(), "b2".to_owned()])]);
+            // The overload takes its hosts away; it is given up, and raised again after its back-off.
+            world.tell(&"a".into(), overload);
+            arrive(&mut world);
+            assert_eq!(world.seen.answers, [("Underload b1".to_owned(), Outcome::Dropped)]);
+            world.pass();
+        } else {
+            world.tell(&"a".into(), overload);
+            arrive(&mut world);
+            world.tell(&"b".into(), underload);
+        }
+        arrive(&mut world);
+        // Then it is about a host of that partition, and becomes one of its events.
+        assert_eq!(led(&world, "b"), []);
+        let node = &world.nodes[&Member::from("a")];
+        let (id, partition) = node.partitions().next().expect("one");
+        let keys: Vec<String> = partition.events().map(|event| event.key.to_string()).collect();
+        assert_eq!(
+            (keys, partition.kind()),
+            (vec!["Overload a1".into(), "Underload b1".into()], Kind::Overload)
+        );
+        let there = &world.nodes[&Member::from("b")];
+        assert_eq!(there.events().next(), Some((&"Underload b1".into(), Some(id))));
+        // One plan: what is over goes to the host that had little to do.
+        world.seen.answers.clear();
+        carry_out(&mut world);
+        let rooms: Vec<i64> = world.room.values().copied().collect();
+        assert_eq!((rooms, world.seen.executed, world.seen.merges), (vec![0, 0, 1], 1, 0));
+        // The overload is over before the plan has ended; the other one hears that it was served.
+        assert_eq!(world.nodes[&Member::from("a")].events().next(), None);
+        assert_eq!(world.seen.answers, [("Underload b1".to_owned(), Outcome::Solved)]);
+    }
+}
+
+#[test]
+fn events_that_a_plan_leaves_out_are_dropped_and_not_solved() {
+    let mut world = calm(vec![("a", vec![("a1", 0)]), ("b", vec![("b1", 3), ("b2", 2)])]);
+    world.seen.keep_log = true;
+    world.tell(&"a".into(), Input::Raised { event: event("a", Kind::Overload, "a1", 4) });
+    arrive(&mut world);
+    let waiting = event("b", Kind::VmWaiting, "b2", 0);
+    let events = BTreeMap::from([(Member::from("b"), BTreeSet::from([waiting.key.clone()]))]);
+    world.tell(&"b".into(), Input::Raised { event: waiting });
+    arrive(&mut world);
+    let (partition, version) = {
+        let (id, led) = world.nodes[&Member::from("a")].partitions().next().expect("one");
+        (id.clone(), led.version())
+    };
+    // Told of another version, it is out of date.
+    let left_out = |version| Input::LeftOut { partition: partition.clone(), version, events: events.clone() };
+    let mut answered = world.clone();
+    for (world, version) in [(&mut answered, version - 1), (&mut world, version)] {
+        world.tell(&"a".into(), left_out(version));
+        answer(world, "a", &Found::Plan { touched: ["a1", "b1"].map(Host::from).into() });
+        arrive(world);
+        assert_eq!(led(world, "a")[0].0, "EXECUTING");
+        world.runs.clear();
+        world.tell(&"a".into(), Input::Executed { partition: partition.clone() });
+        arrive(world);
+    }
+    let answers =
+        |outcome| [("Overload a1".to_owned(), Outcome::Solved), ("VmWaiting b2".to_owned(), outcome)];
+    assert_eq!(answered.seen.answers, answers(Outcome::Solved));
+    assert_eq!(world.seen.answers, answers(Outcome::Dropped));
 }

@@ -27,6 +27,8 @@ impl Core {
             let (partition, version) = (shared.partition.clone(), shared.version);
             self.ring.plans.remove(&partition);
             self.has_no_partition(id);
+            let me = self.ring.node.me().clone();
+            self.leave_out(&partition, version, |event| event.owner != me, now);
             self.happens(Input::Solved { partition, version, found: Found::Nothing }, now);
         }
     }

@@ -9,7 +9,8 @@ use super::wishes::{key_of, trouble_of};
 use crate::coordinator::detect::Key;
 use crate::coordinator::inventory::Now;
 use crate::partition::{
-    Event, Found, Held, Host, Input, Kind, Need, Outcome, PartitionId, Stage as PartitionStage,
+    Event, EventKey, Found, Held, Host, Input, Kind, Led, Member, Need, Outcome, PartitionId,
+    Stage as PartitionStage,
 };
 use crate::record::{Pace, PlanRecord, PlanState};
 use dvms_solver::lack::Lack;
@@ -72,13 +73,13 @@ impl Core {
         now: Now,
     ) {
         if let Some(id) = claimed(events) {
-            // The plan was made without these: they are for one of their own when it has ended.
-            let me = self.ring.node.me().clone();
-            let others = events
-                .iter()
-                .filter(|event| event.owner == me && claimed(std::slice::from_ref(event)).is_none());
-            let others: Vec<Key> = others.map(key_of).collect();
-            self.has_missed(&others, false);
+            // An approved plan is for what it was approved for.
+            self.leave_out(
+                partition,
+                version,
+                |event| claimed(std::slice::from_ref(event)).as_ref() != Some(&id),
+                now,
+            );
             return self.claim_is_met(&id, partition, version, hosts, whole, now);
         }
         let me = self.ring.node.me().clone();
@@ -87,6 +88,7 @@ impl Core {
         let starts = |event: &Event| matches!(event.kind, Kind::HostFailed | Kind::VmWaiting);
         let ours = |event: &&Event| event.owner == me || !starts(event);
         let all: Vec<Key> = events.iter().filter(ours).map(key_of).collect();
+        self.leave_out(partition, version, |event| !ours(&event), now);
         if all.is_empty() {
             // Their turn comes when their owners lead a partition for them.
             let found = Found::Nothing;
@@ -132,6 +134,27 @@ impl Core {
             _ => Search::default(),
         };
         self.search(&id, objective, Search { whole: true, ..search }, now);
+    }
+
+    /// Tells a partition which of its events are not answered, so that their owners are told so when it ends.
+    pub(super) fn leave_out(
+        &mut self,
+        partition: &PartitionId,
+        version: u64,
+        left_out: impl Fn(&Event) -> bool,
+        now: Now,
+    ) {
+        let led = self.ring.node.partition(partition);
+        let mut events: BTreeMap<Member, BTreeSet<EventKey>> = BTreeMap::new();
+        for event in led.into_iter().flat_map(Led::events).filter(|event| left_out(event)) {
+            events.entry(event.owner.clone()).or_default().insert(event.key.clone());
+        }
+        if !events.is_empty() {
+            // What the node says to that is heard with what it has said before.
+            let time = self.ring.time(now);
+            let partition = partition.clone();
+            self.ring.node.handle_event(time, Input::LeftOut { partition, version, events });
+        }
     }
 
     fn purpose(&self, events: &[Event]) -> String {
@@ -264,8 +287,10 @@ impl Core {
         }
         self.end_claim(id, now);
         let message = self.plans.get(id).map(|record| record.message.clone()).unwrap_or_default();
+        let idle = state == PlanState::Succeeded && !message.is_empty();
+        let helped = state == PlanState::Succeeded && !idle;
         match state {
-            PlanState::Succeeded if !message.is_empty() => self.was_idle(&shared.own),
+            _ if idle => self.was_idle(&shared.own),
             PlanState::Succeeded => {
                 let left = self.passed_over(id, &shared.own);
                 self.has_missed(&left, false);
@@ -273,6 +298,13 @@ impl Core {
             state => self.has_missed(&shared.own, state == PlanState::Failed),
         }
         self.keep_aloft(id, partition);
+        if !has_none {
+            // Those of others that were not helped by it.
+            let me = self.ring.node.me().clone();
+            let passed_over: BTreeSet<Key> = self.passed_over(id, &shared.all).into_iter().collect();
+            let left = |event: &Event| event.owner != me && (!helped || passed_over.contains(&key_of(event)));
+            self.leave_out(partition, shared.version, left, now);
+        }
         let led = self.ring.node.partition(partition).filter(|_| !has_none);
         match led.map(|led| (led.stage().clone(), led.version())) {
             Some((PartitionStage::Executing, _)) => {
