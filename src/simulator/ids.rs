@@ -13,6 +13,9 @@ pub struct VmId(pub u32);
 pub struct Agent(pub u32);
 
 impl HostId {
+    /// Of a VM that is not there, or not any more.
+    pub const NOWHERE: Self = Self(u32::MAX);
+
     /// Its place in arrays.
     #[must_use]
     pub fn index(self) -> usize {

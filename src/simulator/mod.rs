@@ -23,6 +23,7 @@ pub mod experiment;
 pub mod ids;
 pub mod injector;
 pub mod java;
+pub mod load;
 pub mod measures;
 mod queue;
 mod random;

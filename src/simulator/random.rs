@@ -34,6 +34,32 @@ impl Random {
         ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u32
     }
 
+    /// From the normal distribution with mean 0 and deviation 1: the polar method (Marsaglia, Bray, SIAM Review 6, 1964).
+    pub fn gaussian(&mut self) -> f64 {
+        loop {
+            let (x, y) = (2.0 * self.fraction() - 1.0, 2.0 * self.fraction() - 1.0);
+            let square = x * x + y * y;
+            if square > 0.0 && square < 1.0 {
+                return x * (-2.0 * square.ln() / square).sqrt();
+            }
+        }
+    }
+
+    /// From the exponential distribution with this mean.
+    pub fn exponential(&mut self, mean: f64) -> f64 {
+        -mean * (1.0 - self.fraction()).ln()
+    }
+
+    /// From the Poisson distribution with this mean, some hundreds at most (Knuth, volume 2, section 3.4.1).
+    pub fn poisson(&mut self, mean: f64) -> u32 {
+        let (limit, mut product, mut count) = ((-mean).exp(), self.fraction(), 0);
+        while product > limit {
+            product *= self.fraction();
+            count += 1;
+        }
+        count
+    }
+
     /// Whether something of this probability happens.
     pub fn happens(&mut self, probability: f64) -> bool {
         self.fraction() < probability

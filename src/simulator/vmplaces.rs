@@ -51,5 +51,10 @@ pub(super) fn story(vms: u32, until: f64, loads: Loads) -> Result<Story, Unorder
     let demands = Injector::new(vms, until, loads)?;
     let demands =
         demands.map(|change| Demand { time: change.time, vm: VmId(change.vm), cpu: change.load * UNIT });
-    Ok(Story { demands: Box::new(demands), faults: Box::new(std::iter::empty()), spare_migrating: true })
+    Ok(Story {
+        demands: Box::new(demands),
+        faults: Box::new(std::iter::empty()),
+        spare_migrating: true,
+        ..Story::default()
+    })
 }

@@ -33,6 +33,9 @@ pub(super) struct Given {
     /// Also write the time series and the violations of each run to this folder
     #[arg(long, value_name = "DIR")]
     csv: Option<PathBuf>,
+    /// Where the traces of a recorded load are, instead of the folder that the file says
+    #[arg(long, value_name = "DIR")]
+    traces: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Given, output: Output) -> Result<Exit, Failure> {
@@ -52,7 +55,7 @@ pub(super) fn run(arguments: &Given, output: Output) -> Result<Exit, Failure> {
             !stop.is_asked()
         });
         line.clear();
-        let refused = |error: crate::simulator::injector::Unordered| Failure::bad_input(error.to_string());
+        let refused = |error: crate::simulator::experiment::Refused| Failure::bad_input(error.to_string());
         report.runs.push(measured.map_err(refused)?);
     }
     let took = began.elapsed();
@@ -87,6 +90,8 @@ fn read(arguments: &Given) -> Result<Experiment, Failure> {
     })?;
     experiment.seed = arguments.seed.unwrap_or(experiment.seed);
     experiment.seconds = arguments.seconds.unwrap_or(experiment.seconds);
+    let file = arguments.file.as_deref().unwrap_or_default();
+    super::traces::give(&mut experiment, file, arguments.traces.as_deref())?;
     if !arguments.run.is_empty() {
         let known: Vec<String> = experiment.runs.iter().map(|run| run.name.clone()).collect();
         if let Some(unknown) = arguments.run.iter().find(|name| !known.contains(name)) {

@@ -3,6 +3,7 @@
 mod experiment;
 mod injector;
 mod show;
+mod traces;
 
 use super::exit::Exit;
 use super::failure::Failure;

@@ -3,6 +3,7 @@
 mod context;
 mod events;
 mod executor;
+mod lives;
 mod mail;
 mod slab;
 #[cfg(test)]
@@ -10,6 +11,7 @@ pub(in crate::simulator) mod tests;
 
 pub use context::{Conditions, Context, View, ViewHost, ViewVm};
 pub use executor::{Ordering, Outcome};
+pub use lives::Life;
 
 use super::decision::Decision;
 use super::ids::{Agent, HostId, VmId};
@@ -17,6 +19,7 @@ use super::injector::Fault;
 use super::measures::Sample;
 use super::world::{Setup, World};
 use events::Event;
+use std::collections::VecDeque;
 
 /// A strategy: who decides when on what. It learns of the world, and acts on it, through the context only.
 ///
@@ -85,12 +88,26 @@ pub struct Demand {
 
 /// What happens in the world whatever the strategy does; each in order of time.
 pub struct Story {
-    /// What VMs need.
+    /// What VMs need; of those that are not there, what they will need when they come.
     pub demands: Box<dyn Iterator<Item = Demand>>,
+    /// VMs that come and go.
+    pub lives: Box<dyn Iterator<Item = Life>>,
     /// Hosts that fail and come up again.
     pub faults: Box<dyn Iterator<Item = Fault>>,
     /// Whether a host with a migration is spared, as in `VMPlaceS`.
     pub spare_migrating: bool,
+}
+
+impl Default for Story {
+    /// Nothing happens.
+    fn default() -> Self {
+        Self {
+            demands: Box::new(std::iter::empty()),
+            lives: Box::new(std::iter::empty()),
+            faults: Box::new(std::iter::empty()),
+            spare_migrating: true,
+        }
+    }
 }
 
 /// A run.
@@ -99,7 +116,10 @@ pub struct Simulation<S: Strategy> {
     context: Context<S::Message>,
     story: Story,
     next_demand: Option<Demand>,
+    next_life: Option<Life>,
     next_fault: Option<Fault>,
+    /// VMs that are to run and have no host.
+    waiting: VecDeque<VmId>,
     events: u64,
     series: Vec<Sample>,
     sample_s: f64,
@@ -121,12 +141,15 @@ impl<S: Strategy> Simulation<S> {
         context.queue.push(0.0, Event::Sample);
         strategy.start(&mut context);
         let (next_demand, next_fault) = (story.demands.next(), story.faults.next());
+        let next_life = story.lives.next();
         let mut simulation = Self {
             strategy,
             context,
             story,
             next_demand,
+            next_life,
             next_fault,
+            waiting: VecDeque::new(),
             events: 0,
             series: Vec::new(),
             sample_s,
@@ -139,21 +162,27 @@ impl<S: Strategy> Simulation<S> {
     /// Lets the next thing happen. Whether there was one before the end.
     pub fn step(&mut self) -> bool {
         let demand = self.next_demand.map_or(f64::INFINITY, |demand| demand.time);
+        let life = self.next_life.map_or(f64::INFINITY, |life| life.time);
         let fault = self.next_fault.map_or(f64::INFINITY, |fault| fault.time);
         let queued = self.context.queue.next_time().unwrap_or(f64::INFINITY);
-        let time = demand.min(fault).min(queued);
+        let time = demand.min(life).min(fault).min(queued);
         if time >= self.until {
             self.context.world.advance(self.until.max(self.context.world.now()));
             return false;
         }
         self.context.world.advance(time);
         self.events += 1;
-        // At the same time: load, then faults, then the rest.
+        // At the same time: load, then who comes and goes, then faults, then the rest.
         if demand <= time {
             if let Some(demand) = self.next_demand.take() {
                 self.context.world.set_demand(demand.vm, demand.cpu);
             }
             self.next_demand = self.story.demands.next();
+        } else if life <= time {
+            if let Some(life) = self.next_life.take() {
+                self.live(life);
+            }
+            self.next_life = self.story.lives.next();
         } else if fault <= time {
             if let Some(fault) = self.next_fault.take() {
                 self.fault(fault);
@@ -171,6 +200,7 @@ impl<S: Strategy> Simulation<S> {
         if fault.up {
             if self.context.world.recover(host) {
                 self.strategy.came_up(host, &mut self.context);
+                self.seat_waiting();
             }
         } else if !(self.story.spare_migrating && self.context.world.host(host).migrating) {
             let (ran, ended) = self.context.world.fail(host);
@@ -221,6 +251,7 @@ impl<S: Strategy> Simulation<S> {
             Event::Booted { host } => {
                 if context.world.booted(host) {
                     strategy.came_up(host, context);
+                    self.seat_waiting();
                 }
             }
             Event::Empty { plan } => self.plan_ended(plan),

@@ -1,20 +1,27 @@
 //! Experiments: a file says what there is, what happens and which strategies are compared; a report says what came out.
 
 mod choice;
+mod kinds;
+mod load;
 mod read;
 mod report;
 mod ringed;
 mod rivals;
 mod run;
 mod sections;
+mod start;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub use choice::{Choice, Run};
+pub use kinds::{HostKind, Place, VmKind};
+pub use load::{Injected, Load, Recorded, What};
 pub use read::Fault;
 pub use report::{Measured, Report};
 pub use run::{Progress, run};
-pub use sections::{Crashing, Hosts, Load, Network, Vms};
+pub use sections::{Crashing, Hosts, Network, Vms};
+pub use start::Refused;
 
 use crate::simulator::decision::Compute;
 use serde::Serialize;
@@ -53,5 +60,17 @@ impl Experiment {
     /// Every fault of the text, in order of lines.
     pub fn from_toml(text: &str) -> Result<Self, Vec<Fault>> {
         read::experiment(text)
+    }
+
+    /// Of all randomness of the load.
+    fn load_seed(&self) -> u64 {
+        self.load.seed.unwrap_or(self.seed)
+    }
+
+    /// Where VMs are at the start.
+    fn place(&self) -> Place {
+        let plain =
+            self.hosts.kinds.is_empty() && self.vms.kinds.is_empty() && self.load.recorded().is_none();
+        self.vms.place.unwrap_or(if plain { Place::Vmplaces } else { Place::FirstFit })
     }
 }

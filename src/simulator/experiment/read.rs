@@ -1,6 +1,7 @@
 //! From TOML text to an experiment. Each key is read for itself, so that one fault does not hide the next.
 
 use super::choice::NAMES;
+use super::load::{KINDS, What};
 use super::sections::compute_faults;
 use super::{Choice, Crashing, Experiment, Hosts, Load, Network, Run, Vms};
 use crate::lines::{line_at, place_of};
@@ -75,7 +76,7 @@ pub(super) fn experiment(text: &str) -> Result<Experiment, Vec<Fault>> {
                 it.vms = reader.section("vms", value);
             }
             "network" => it.network = reader.section("network", value),
-            "load" => it.load = reader.section("load", value),
+            "load" => it.load = reader.load(value),
             "faults" => it.faults = Some(reader.section::<Crashing>("faults", value)),
             "compute" => it.compute = reader.value("compute", value).unwrap_or_default(),
             "run" => it.runs = reader.runs(value),
@@ -85,8 +86,12 @@ pub(super) fn experiment(text: &str) -> Result<Experiment, Vec<Fault>> {
             }
         }
     }
+    if !it.hosts.kinds.is_empty() {
+        it.hosts.count = it.hosts.kinds.iter().fold(0, |sum, kind| sum.saturating_add(kind.count));
+    }
     if !counted {
-        it.vms.count = it.hosts.count.saturating_mul(10);
+        // A trace says itself how many it has.
+        it.vms.count = if it.load.recorded().is_some() { 0 } else { it.hosts.count.saturating_mul(10) };
     }
     let mut faults = reader.faults;
     // What could not be read is told; what follows from it is not.
@@ -112,7 +117,7 @@ impl Experiment {
             wrong("sample_s", format!("must be above 0, {LONGEST_S} at most"));
         }
         self.hosts.faults(wrong);
-        self.vms.faults(&self.hosts, wrong);
+        self.vms.faults(&self.hosts, self.load.recorded().is_some(), wrong);
         self.network.faults(wrong);
         self.load.faults(wrong);
         if let Some(faults) = &self.faults {
@@ -201,6 +206,33 @@ impl<'t> Reader<'t> {
             }
         }
         self.value(path, &Spanned::new(at.span(), DeValue::Table(good))).unwrap_or_default()
+    }
+
+    fn load(&mut self, value: &Item<'t>) -> Load {
+        let DeValue::Table(table) = value.get_ref() else {
+            self.fault("load", "must be a table, written [load]".to_owned(), value.span().start);
+            return Load::default();
+        };
+        let mut rest = table.clone();
+        let (kind, seed) = (rest.remove("kind"), rest.remove("seed"));
+        let seed = seed.and_then(|seed| self.value("load.seed", &seed));
+        let chosen: Option<String> = kind.as_ref().and_then(|kind| self.value("load.kind", kind));
+        let what = match chosen.as_deref().unwrap_or("vmplaces") {
+            "vmplaces" => What::Vmplaces(self.settings("load", &rest, value)),
+            "gaussian" => What::Gaussian(self.settings("load", &rest, value)),
+            "poisson" => What::Poisson(self.settings("load", &rest, value)),
+            "day-night" => What::DayNight(self.settings("load", &rest, value)),
+            "flash-crowd" => What::FlashCrowd(self.settings("load", &rest, value)),
+            "arrivals" => What::Arrivals(self.settings("load", &rest, value)),
+            "planetlab" => What::Planetlab(self.settings("load", &rest, value)),
+            "bitbrains" => What::Bitbrains(self.settings("load", &rest, value)),
+            unknown => {
+                let at = kind.as_ref().map_or(value.span().start, |kind| kind.span().start);
+                self.fault("load.kind", format!("there is no load {unknown:?}; there are {KINDS}"), at);
+                What::default()
+            }
+        };
+        Load { seed, what }
     }
 
     fn runs(&mut self, value: &Item<'t>) -> Vec<Run> {

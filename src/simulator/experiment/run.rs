@@ -1,9 +1,12 @@
 //! Runs one run of an experiment.
 
+use super::load::What;
+use super::start::{Refused, setup, sizes};
 use super::{Choice, Experiment, Measured, Run};
 use crate::simulator::engine::{Conditions, Demand, Simulation, Story, Strategy};
-use crate::simulator::ids::{HostId, VmId};
-use crate::simulator::injector::{Crashes, Injector, Loads, Outages, Seat, Unordered, placement};
+use crate::simulator::ids::VmId;
+use crate::simulator::injector::{Crashes, Injector, LoadChange, Loads, Outages};
+use crate::simulator::load::Need;
 use crate::simulator::strategies::Nothing;
 use crate::simulator::strategies::balancer::Balancer;
 use crate::simulator::strategies::drs::Drs;
@@ -15,7 +18,7 @@ use crate::simulator::strategies::manager::Managers;
 use crate::simulator::strategies::mcda::Mcda;
 use crate::simulator::strategies::p2p::P2p;
 use crate::simulator::strategies::scouts::Scouts;
-use crate::simulator::world::{HostSetup, Links, MIB, MigrationModel, Power, Setup, VmSetup};
+use crate::simulator::world::Setup;
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,18 +35,15 @@ pub struct Progress {
     pub migrations: u64,
 }
 
-/// Milli-cores of a percent of a core.
-const PERCENT: u32 = 10;
-
 /// Runs it to the end, or until `go_on`, asked each some thousand events, says no.
 ///
 /// # Errors
-/// There are so many hosts or VMs that where VMPlaceS would put them is not known.
+/// It cannot begin: VMs do not fit, its trace was not read, or where VMPlaceS would put so many is not known.
 pub fn run(
     experiment: &Experiment,
     run: &Run,
     go_on: &mut dyn FnMut(Progress) -> bool,
-) -> Result<Measured, Unordered> {
+) -> Result<Measured, Refused> {
     let world = (setup(experiment)?, story(experiment)?);
     Ok(match &run.choice {
         Choice::None => drive(experiment, run, world, Nothing, go_on),
@@ -84,62 +84,39 @@ fn drive<S: Strategy>(
     Measured::of(&run.name, &simulation, complete)
 }
 
-fn setup(it: &Experiment) -> Result<Setup, Unordered> {
-    let (hosts, network) = (&it.hosts, &it.network);
-    let each = hosts.count.div_ceil(u32::from(hosts.sites).max(1)).max(1);
-    let host = |number: u32| HostSetup {
-        cpu: hosts.cpu,
-        memory: hosts.memory,
-        power: 0,
-        site: (number / each) as u16,
+fn story(it: &Experiment) -> Result<Story, Refused> {
+    let seed = it.load_seed();
+    let lives = it.load.lives(it.vms.count, it.seconds, seed);
+    let demands: Box<dyn Iterator<Item = Demand>> = match &it.load.what {
+        What::Vmplaces(load) => {
+            let loads = Loads { mean: load.mean, sd: load.sd, period_s: load.period_s, seed };
+            let changes = Injector::new(it.vms.count, it.seconds, loads)?;
+            let sizes = sizes(it, it.vms.count as usize);
+            let demand = move |change: LoadChange| {
+                let cpu = u64::from(change.load) * u64::from(sizes[change.vm as usize].cpu) / 100;
+                Demand { time: change.time, vm: VmId(change.vm), cpu: cpu as u32 }
+            };
+            Box::new(changes.map(demand))
+        }
+        _ => {
+            let last = lives.iter().map(|life| life.vm.0 + 1).max().unwrap_or(0);
+            let sizes = sizes(it, it.vms.count.max(last) as usize);
+            let demand = move |need: Need| {
+                let cpu = (need.percent * f64::from(sizes[need.vm as usize].cpu) / 100.0).round() as u32;
+                Demand { time: need.time, vm: VmId(need.vm), cpu }
+            };
+            let needs = it.load.load().map(|load| load.needs(it.vms.count, it.seconds, seed));
+            Box::new(needs.into_iter().flatten().map(demand))
+        }
     };
-    let memory = it.vms.memory;
-    let vm = |seat: &Seat| VmSetup {
-        host: HostId(seat.host),
-        cpu: 0,
-        memory,
-        dirty: f64::from(seat.dirty_percent) / 100.0,
-    };
-    let power = match hosts.machine {
-        Some(machine) => Power::measured(machine, hosts.off_w),
-        None => Power::linear(hosts.idle_w, hosts.peak_w, hosts.off_w),
-    };
-    let link = |mb_s: Option<f64>| mb_s.map_or(f64::INFINITY, |mb_s| mb_s * 1e6 * network.link_share);
-    Ok(Setup {
-        hosts: (0..hosts.count).map(host).collect(),
-        vms: placement(hosts.count, it.vms.count, it.load.seed.unwrap_or(it.seed))?.iter().map(vm).collect(),
-        powers: vec![power],
-        links: Links {
-            nic: link(Some(network.nic_mb_s)),
-            site: link(network.site_mb_s),
-            backbone: link(network.backbone_mb_s),
-        },
-        migration: MigrationModel {
-            limit: network.migration_mib_s * MIB,
-            switch_s: network.switch_s,
-            shared_core: network.shared_core,
-            slowdown: 0.1,
-        },
-    })
-}
-
-fn story(it: &Experiment) -> Result<Story, Unordered> {
-    let loads = Loads {
-        mean: it.load.mean,
-        sd: it.load.sd,
-        period_s: it.load.period_s,
-        seed: it.load.seed.unwrap_or(it.seed),
-    };
-    let changes = Injector::new(it.vms.count, it.seconds, loads)?;
-    let demands =
-        changes.map(|change| Demand { time: change.time, vm: VmId(change.vm), cpu: change.load * PERCENT });
     let crashes = it.faults.as_ref().map(|faults| {
         let seed = faults.seed.unwrap_or(it.seed);
         let outages = Outages { period_s: faults.crash_period_s, down_s: faults.down_s, seed };
         Crashes::new(it.hosts.count, it.seconds, outages)
     });
     Ok(Story {
-        demands: Box::new(demands),
+        demands,
+        lives: Box::new(lives.into_iter()),
         faults: Box::new(crashes.into_iter().flatten()),
         spare_migrating: it.faults.as_ref().is_some_and(|faults| faults.spare_migrating),
     })

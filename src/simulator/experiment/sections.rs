@@ -1,5 +1,6 @@
 //! The sections of an experiment file. What is not said is as in VMPlaceS.
 
+use super::kinds::{HostKind, Place, VmKind, watts_faults};
 use crate::simulator::decision::Compute;
 use crate::simulator::world::Machine;
 use serde::{Deserialize, Serialize};
@@ -14,11 +15,11 @@ pub(super) fn within(value: f64, low: f64, high: f64, path: &str, wrong: &mut Wr
     }
 }
 
-/// The hosts; all are of one kind.
+/// The hosts; all are of one kind where no kinds are said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hosts {
-    /// How many.
+    /// How many; where kinds are said, those of all kinds.
     pub count: u32,
     /// Milli-cores of each.
     pub cpu: u32,
@@ -32,10 +33,17 @@ pub struct Hosts {
     pub off_w: f64,
     /// A machine whose measured watts are taken instead.
     pub machine: Option<Machine>,
+    /// The same, as eleven figures: at 0, 10, …, 100 % of its CPU.
+    pub watts: Option<[f64; 11]>,
+    /// Watts of one that is on and has no VM; absent = as without load. `CloudSim` has 0.
+    pub empty_w: Option<f64>,
     /// Over how many sites they are spread, evenly, in order.
     pub sites: u16,
     /// Seconds until one that is switched on runs.
     pub boot_s: f64,
+    /// Of how many kinds they are, spread evenly over the numbers.
+    #[serde(rename = "kind", skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<HostKind>,
 }
 
 impl Default for Hosts {
@@ -48,8 +56,11 @@ impl Default for Hosts {
             peak_w: 200.0,
             off_w: 10.0,
             machine: None,
+            watts: None,
+            empty_w: None,
             sites: 1,
             boot_s: 120.0,
+            kinds: Vec::new(),
         }
     }
 }
@@ -64,29 +75,53 @@ impl Hosts {
         within(self.off_w, 0.0, 1e5, "hosts.off_w", wrong);
         within(f64::from(self.sites), 1.0, f64::from(self.count.clamp(1, 1000)), "hosts.sites", wrong);
         within(self.boot_s, 0.0, 1e5, "hosts.boot_s", wrong);
+        within(self.empty_w.unwrap_or(0.0), 0.0, 1e5, "hosts.empty_w", wrong);
+        watts_faults(self.machine, self.watts.as_ref(), "hosts", wrong);
+        for (i, kind) in self.kinds.iter().enumerate() {
+            kind.faults(&format!("hosts.kind[{i}]"), wrong);
+        }
     }
 }
 
-/// The VMs; all are of one size.
+/// The VMs; all are of one size where no kinds are said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Vms {
-    /// How many; at least one a host.
+    /// How many, at the start.
     pub count: u32,
+    /// Milli-cores of each: loads are percent of it.
+    pub cpu: u32,
     /// MiB of each.
     pub memory: u32,
+    /// What each writes, percent of the bandwidth of a migration; absent = the classes of VMPlaceS.
+    pub dirty_percent: Option<u32>,
+    /// Where they are at the start; absent = as VMPlaceS puts them, or first fit where there are kinds or a trace.
+    pub place: Option<Place>,
+    /// Kinds; the first has the first VMs, and so on, all as many.
+    #[serde(rename = "kind", skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<VmKind>,
 }
 
 impl Default for Vms {
     fn default() -> Self {
-        Self { count: 640, memory: 1024 }
+        Self { count: 640, cpu: 1000, memory: 1024, dirty_percent: None, place: None, kinds: Vec::new() }
     }
 }
 
 impl Vms {
-    pub(super) fn faults(&self, hosts: &Hosts, wrong: &mut Wrong) {
-        within(f64::from(self.count), 1.0, 2e7, "vms.count", wrong);
+    pub(super) fn faults(&self, hosts: &Hosts, recorded: bool, wrong: &mut Wrong) {
+        let least = if recorded { 0.0 } else { 1.0 };
+        within(f64::from(self.count), least, 2e7, "vms.count", wrong);
         within(f64::from(self.memory), 1.0, 1e8, "vms.memory", wrong);
+        within(f64::from(self.cpu), 1.0, 1e7, "vms.cpu", wrong);
+        within(f64::from(self.dirty_percent.unwrap_or(0)), 0.0, 1000.0, "vms.dirty_percent", wrong);
+        for (i, kind) in self.kinds.iter().enumerate() {
+            kind.faults(&format!("vms.kind[{i}]"), wrong);
+        }
+        // Of others it is known only when they are put somewhere.
+        if recorded || !self.kinds.is_empty() || !hosts.kinds.is_empty() {
+            return;
+        }
         let each = u64::from(self.count.div_ceil(hosts.count.max(1)));
         let memory = each * u64::from(self.memory);
         if memory > u64::from(hosts.memory) {
@@ -154,34 +189,6 @@ impl Network {
         within(self.wan_latency_ms, 0.0, 60_000.0, "network.wan_latency_ms", wrong);
         within(self.jitter, 0.0, 100.0, "network.jitter", wrong);
         within(self.loss, 0.0, 1.0, "network.loss", wrong);
-    }
-}
-
-/// What VMs need: the injector of VMPlaceS.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Load {
-    /// Percent of a core.
-    pub mean: f64,
-    /// Percent of a core.
-    pub sd: f64,
-    /// Mean seconds between two changes of one VM.
-    pub period_s: f64,
-    /// Absent = that of the experiment.
-    pub seed: Option<u64>,
-}
-
-impl Default for Load {
-    fn default() -> Self {
-        Self { mean: 60.0, sd: 20.0, period_s: 300.0, seed: None }
-    }
-}
-
-impl Load {
-    pub(super) fn faults(&self, wrong: &mut Wrong) {
-        within(self.mean, 0.0, 100.0, "load.mean", wrong);
-        within(self.sd, 0.0, 1000.0, "load.sd", wrong);
-        within(self.period_s, 1e-3, 1e9, "load.period_s", wrong);
     }
 }
 

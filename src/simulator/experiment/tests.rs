@@ -60,6 +60,67 @@ fn values_that_make_no_sense_are_refused_where_they_are() {
         ("hosts = 3\n[[run]]\nstrategy = \"none\"", 1, "hosts", "must be a table"),
         ("worlds = 3\n[[run]]\nstrategy = \"none\"", 1, "worlds", "there are title, seed"),
         ("[compute]\nmodel = \"quick\"\n[[run]]\nstrategy = \"none\"", 2, "compute.model", "quick"),
+        (
+            "[load]\nkind = \"magic\"\n[[run]]\nstrategy = \"none\"",
+            2,
+            "load.kind",
+            "there is no load \"magic\"",
+        ),
+        (
+            "[load]\nkind = \"gaussian\"\nday_s = 1\n[[run]]\nstrategy = \"none\"",
+            3,
+            "load.day_s",
+            "unknown field",
+        ),
+        (
+            "[load]\nkind = \"day-night\"\nhigh = 10\n[[run]]\nstrategy = \"none\"",
+            3,
+            "load.high",
+            "between 20",
+        ),
+        (
+            "[load]\nkind = \"flash-crowd\"\n\npart = 2\n[[run]]\nstrategy = \"none\"",
+            4,
+            "load.part",
+            "between 0",
+        ),
+        (
+            "[load]\nkind = \"poisson\"\nclient = 0\n[[run]]\nstrategy = \"none\"",
+            3,
+            "load.client",
+            "between 0.1",
+        ),
+        (
+            "[load]\nkind = \"arrivals\"\nlife_s = 0\n[[run]]\nstrategy = \"none\"",
+            3,
+            "load.life_s",
+            "between",
+        ),
+        (
+            "[load]\nkind = \"planetlab\"\n[[run]]\nstrategy = \"none\"",
+            1,
+            "load.folder",
+            "where the files are",
+        ),
+        (
+            "[[hosts.kind]]\ncount = 2\ncpu = 1\n[[run]]\nstrategy = \"none\"",
+            1,
+            "hosts.kind[0]",
+            "missing field `memory`",
+        ),
+        (
+            "[[hosts.kind]]\ncount = 2\ncpu = 0\nmemory = 1\n[[run]]\nstrategy = \"none\"",
+            3,
+            "hosts.kind[0].cpu",
+            "between 1",
+        ),
+        (
+            "[[hosts.kind]]\ncount = 2\ncpu = 9\nmemory = 1\nwatts = [1, 2]\n[[run]]\nstrategy = \"none\"",
+            5,
+            "hosts.kind[0].watts",
+            "11",
+        ),
+        ("[vms]\nplace = \"best\"\n[[run]]\nstrategy = \"none\"", 2, "vms.place", "unknown variant"),
         ("[[run]\n", 1, "", ""),
     ] {
         let told = faults(text);
@@ -144,4 +205,88 @@ fn an_interrupted_run_tells_what_is_there() {
     let measured = measured.unwrap();
     assert!(!measured.complete && measured.seconds > 0.0 && measured.seconds < 1800.0);
     assert_eq!(measured.events, 2 * 4096);
+}
+
+fn planetlab(rows: &str) -> Experiment {
+    let text = "seconds = 900\nsample_s = 300\n[hosts]\nempty_w = 0\noff_w = 0\n[[hosts.kind]]\ncount = 2\ncpu = 3720\n\
+                memory = 4096\nmachine = \"hp-ml110-g4\"\n[[hosts.kind]]\ncount = 2\ncpu = 5320\nmemory = 4096\n\
+                machine = \"hp-ml110-g5\"\n[[vms.kind]]\ncpu = 1000\nmemory = 1740\n[[vms.kind]]\ncpu = 2000\n\
+                memory = 613\n[load]\nkind = \"planetlab\"\nfolder = \"x\"\n[[run]]\nstrategy = \"none\"\n";
+    let mut it = Experiment::from_toml(text).unwrap();
+    assert_eq!((it.hosts.count, it.vms.count), (4, 0));
+    it.give(&[crate::simulator::load::Text { name: "x.csv".to_owned(), text: rows.to_owned() }]).unwrap();
+    it
+}
+
+#[test]
+fn the_core_hours_and_the_energy_of_a_trace_are_those_summed_by_hand() {
+    let it = planetlab("a,10,20,20\nb,50,0,100\n");
+    assert_eq!(it.vms.count, 2);
+    let measured = run(&it, &it.runs[0], &mut |_| true).unwrap();
+    // Both VMs are on the first host; the others are on, draw nothing, and have no load.
+    let whole = 2.0 * 3720.0 + 2.0 * 5320.0;
+    let hours: f64 = measured.series.iter().map(|sample| sample.load * whole * 300.0 / 3.6e6).sum();
+    let by_hand = (0.1 + 0.2 + 0.2) * 300.0 / 3600.0 + (1.0 + 0.0 + 2.0) * 300.0 / 3600.0;
+    assert!((hours - by_hand).abs() < 1e-9, "{hours} {by_hand}");
+    // 1,100, 200 and 2,200 of 3,720: 29.57, 5.38 and 59.14 %.
+    let watts = |percent: f64, low: f64, high: f64| low + (high - low) * (percent % 10.0) / 10.0;
+    let joules = [
+        watts(110_000.0 / 3720.0, 92.6, 96.0),
+        watts(20_000.0 / 3720.0, 86.0, 89.4),
+        watts(220_000.0 / 3720.0, 102.0, 106.0),
+    ]
+    .map(|watts| watts * 300.0);
+    let kwh = joules.iter().sum::<f64>() / 3.6e6;
+    assert!((measured.usage.energy_kwh - kwh).abs() < 3e-7, "{} {kwh}", measured.usage.energy_kwh);
+    assert_eq!((measured.usage.active_hosts, measured.usage.hosts_on), (1.0, 4.0));
+}
+
+#[test]
+fn a_run_that_cannot_begin_says_why() {
+    let it = planetlab(&"a,1,1\n".repeat(40));
+    let refused = |it: &Experiment| run(it, &it.runs[0], &mut |_| true).unwrap_err();
+    // 20 of 1,740 MiB, two on a host.
+    assert_eq!(refused(&it), Refused::NoRoom { vm: 8, of: 40, memory: 1740 });
+    let text = "[load]\nkind = \"planetlab\"\nfolder = \"x\"\n[[run]]\nstrategy = \"none\"\n";
+    assert_eq!(refused(&Experiment::from_toml(text).unwrap()), Refused::NoTrace);
+    let mut few = Experiment::from_toml(&format!("[vms]\ncount = 3\n{text}")).unwrap();
+    let rows = crate::simulator::load::Text { name: "x.csv".to_owned(), text: "a,1\nb,2\n".to_owned() };
+    let faults = few.give(&[rows]).unwrap_err();
+    assert!(faults[0].message.contains("3 VMs are to be taken (vms.count), but there are 2"), "{faults:?}");
+}
+
+#[test]
+fn kinds_of_hosts_are_dealt_evenly_and_vms_start_where_they_are_to() {
+    let it = planetlab("a,1\nb,1\nc,1\nd,1\n");
+    let setup = start::setup(&it).unwrap();
+    let of =
+        |at: fn(&crate::simulator::world::HostSetup) -> u32| setup.hosts.iter().map(at).collect::<Vec<_>>();
+    assert_eq!(of(|host| host.cpu), [3720, 5320, 3720, 5320]);
+    assert_eq!(kinds::deal(&[1, 3, 2]), [1, 2, 0, 1, 2, 1]);
+    let hosts =
+        |it: &Experiment| start::setup(it).unwrap().vms.iter().map(|vm| vm.host.0).collect::<Vec<_>>();
+    // 1,000 + 1,000 of the first, where 2,000 more have no CPU, or no memory.
+    assert_eq!(hosts(&it), [0, 0, 1, 1]);
+    let spread = Experiment { vms: Vms { place: Some(Place::Spread), ..it.vms.clone() }, ..it };
+    assert_eq!(hosts(&spread), [0, 1, 2, 3]);
+}
+
+/// Each load by itself, with a strategy that moves VMs.
+#[test]
+fn all_loads_run_and_are_the_same_again() {
+    for load in ["gaussian", "poisson", "day-night", "flash-crowd", "arrivals"] {
+        let text = format!(
+            "seconds = 700\n[hosts]\ncount = 8\ncpu = 5000\n[load]\nkind = \"{load}\"\n[[run]]\nstrategy = \"p2p\"\n\
+             when = \"both\"\n[[run]]\nstrategy = \"dvms\"\n"
+        );
+        let experiment = Experiment::from_toml(&text).unwrap();
+        for which in &experiment.runs {
+            let measure = || run(&experiment, which, &mut |_| true).unwrap();
+            let (first, again) = (measure(), measure());
+            let whole = |it: &Measured| serde_json::to_string(it).unwrap() + &it.series_csv();
+            assert_eq!(whole(&first), whole(&again), "{load}");
+            assert!(first.events > 80 && first.series.iter().any(|sample| sample.load > 0.1), "{load}");
+            assert_eq!(load == "arrivals", first.usage.vms_came > 3 && first.usage.vms_left > 3, "{load}");
+        }
+    }
 }

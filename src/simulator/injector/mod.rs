@@ -10,7 +10,7 @@ mod placement;
 mod tests;
 
 pub use crashes::{Crashes, Fault, Outages};
-pub use placement::{DIRTY_PERCENT, Seat, placement};
+pub use placement::{DIRTY_PERCENT, Seat, classes, placement};
 
 use super::java::{JavaRandom, hash_map_order};
 

@@ -21,11 +21,13 @@ pub struct Seat {
 /// The order of so many hosts is not known.
 pub fn placement(hosts: u32, vms: u32, seed: u64) -> Result<Vec<Seat>, Unordered> {
     let order = hash_map_order("node", hosts).ok_or(Unordered { what: "hosts", count: hosts })?;
-    let mut classes = JavaRandom::new(seed);
     let each = vms.div_ceil(hosts.max(1)).max(1);
-    let mut seat = |vm: u32| Seat {
-        host: order[(vm / each) as usize],
-        dirty_percent: DIRTY_PERCENT[classes.below(DIRTY_PERCENT.len() as u32) as usize],
-    };
-    Ok((0..vms).map(&mut seat).collect())
+    let seat = |(vm, dirty_percent): (u32, u32)| Seat { host: order[(vm / each) as usize], dirty_percent };
+    Ok((0..).zip(classes(vms, seed)).map(seat).collect())
+}
+
+/// How much memory each VM writes, by number: one of [`DIRTY_PERCENT`].
+pub fn classes(vms: u32, seed: u64) -> impl Iterator<Item = u32> {
+    let mut classes = JavaRandom::new(seed);
+    (0..vms).map(move |_| DIRTY_PERCENT[classes.below(DIRTY_PERCENT.len() as u32) as usize])
 }

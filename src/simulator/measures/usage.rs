@@ -16,12 +16,19 @@ pub struct Usage {
     pub over: u32,
     /// VMs whose host is down.
     pub vms_down: u32,
+    /// VMs that are to run and for which no host has memory.
+    pub waiting: u32,
+    /// VMs that have come after the start.
+    pub came: u64,
+    /// VMs that have left.
+    pub left: u64,
     /// Milliwatts by both models.
     pub draw: Draw,
     active_s: f64,
     on_s: f64,
     over_s: f64,
     down_s: f64,
+    waiting_s: f64,
     energy: f64,
     energy_linear: f64,
 }
@@ -43,6 +50,12 @@ pub struct UsageReport {
     pub slatah: f64,
     /// VM-seconds in which a VM did not run, as its host was down.
     pub lost_vm_s: f64,
+    /// VMs that have come after the start.
+    pub vms_came: u64,
+    /// VMs that have left.
+    pub vms_left: u64,
+    /// VM-seconds in which a VM was to run and no host had memory for it.
+    pub waiting_vm_s: f64,
 }
 
 impl Usage {
@@ -52,6 +65,7 @@ impl Usage {
         self.on_s += f64::from(self.on) * seconds;
         self.over_s += f64::from(self.over) * seconds;
         self.down_s += f64::from(self.vms_down) * seconds;
+        self.waiting_s += f64::from(self.waiting) * seconds;
         self.energy += self.draw.measured as f64 * seconds;
         self.energy_linear += self.draw.linear as f64 * seconds;
     }
@@ -68,6 +82,9 @@ impl Usage {
             over_host_s: self.over_s,
             slatah: share(self.over_s, self.active_s),
             lost_vm_s: self.down_s,
+            vms_came: self.came,
+            vms_left: self.left,
+            waiting_vm_s: self.waiting_s,
         }
     }
 }

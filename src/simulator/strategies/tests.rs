@@ -124,6 +124,7 @@ pub(super) fn still<S: Strategy>(
         demands: Box::new(std::iter::empty::<Demand>()),
         faults: Box::new(std::iter::empty()),
         spare_migrating: true,
+        ..Story::default()
     };
     Simulation::new(&setup, Conditions::default(), story, strategy, seconds, 10.0)
 }
@@ -192,6 +193,7 @@ fn ecocloud_wakes_a_host_where_nobody_takes_what_is_too_much() {
         demands: Box::new(demands.into_iter()),
         faults: Box::new(std::iter::empty()),
         spare_migrating: true,
+        ..Story::default()
     };
     let strategy = EcoCloud::new(Trials::default());
     let mut simulation = Simulation::new(&setup, Conditions::default(), story, strategy, 4000.0, 10.0);

@@ -52,6 +52,8 @@ pub(super) struct Vms {
     pub(super) asked: Vec<f64>,
     pub(super) asked_at: Vec<f64>,
     pub(super) lost: Vec<f64>,
+    /// Whether it has ever run.
+    pub(super) came: Vec<bool>,
 }
 
 impl Hosts {
@@ -92,12 +94,14 @@ impl Vms {
             asked: vec![0.0; count],
             asked_at: vec![0.0; count],
             lost: vec![0.0; count],
+            came: setup.vms.iter().map(|vm| vm.host != HostId::NOWHERE).collect(),
         }
     }
 
     /// Milli-core-seconds that a VM has asked for.
     pub(super) fn asked_until(&self, vm: VmId, now: f64) -> f64 {
         let vm = vm.index();
-        self.asked[vm] + f64::from(self.demand[vm]) * (now - self.asked_at[vm])
+        let needs = if self.host[vm] == NONE { 0.0 } else { f64::from(self.demand[vm]) };
+        self.asked[vm] + needs * (now - self.asked_at[vm])
     }
 }

@@ -36,7 +36,8 @@ impl World {
                 empty || !matches!(state, HostState::Off | HostState::Booting),
             )?;
         }
-        if let Some(vm) = seen.iter().position(|seen| !seen) {
+        let lost = |vm: &usize| !seen[*vm] && self.vms.host[*vm] != NONE;
+        if let Some(vm) = (0..seen.len()).find(lost) {
             return Err(Broken(format!("vm {vm} is on no host")));
         }
         let counted = (active, on, over, down, draw);

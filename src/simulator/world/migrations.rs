@@ -56,6 +56,9 @@ pub enum Refusal {
     /// Source or destination does not run.
     #[error("a host does not run")]
     HostDown,
+    /// It has not come yet, or has left.
+    #[error("the VM is not there")]
+    Gone,
     /// The destination has no memory for it.
     #[error("the destination has no memory for the VM")]
     Memory,
@@ -80,7 +83,9 @@ impl World {
     pub(in crate::simulator) fn migrate(&mut self, vm: VmId, to: HostId) -> Result<u32, Refusal> {
         let from = HostId(self.vms.host[vm.index()]);
         let memory = self.vms.memory[vm.index()];
-        let refusal = if self.vms.migration[vm.index()] != NONE {
+        let refusal = if from == HostId::NOWHERE {
+            Some(Refusal::Gone)
+        } else if self.vms.migration[vm.index()] != NONE {
             Some(Refusal::Migrating)
         } else if from == to {
             Some(Refusal::There)
@@ -126,6 +131,7 @@ impl World {
         let (path, length) = self.path(from, to);
         self.network.add(number, &path[..length], self.model.limit);
         self.share();
+        self.settle(to, Cause::Load);
         Ok(number)
     }
 
@@ -225,6 +231,7 @@ impl World {
         self.hosts.expected[to.index()] -= demand;
         self.hosts.held[to.index()] -= self.vms.memory[vm.index()];
         self.moves.failed();
+        self.settle(to, Cause::Load);
         Ended { slot: number, migration: slot.migration, well: false }
     }
 

@@ -6,6 +6,7 @@
 mod arrays;
 mod check;
 mod faults;
+mod lives;
 mod members;
 mod migrations;
 mod network;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use arrays::HostState;
 pub use check::Broken;
+pub(in crate::simulator) use lives::Seat;
 pub use migrations::{Ended, Migration, Refusal};
 pub use power::{Draw, Machine, Power};
 pub use setup::{HostSetup, Links, MIB, MigrationModel, Setup, VmSetup};
@@ -87,7 +89,7 @@ impl HostNow {
 /// A VM as it is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VmNow {
-    /// Where it runs.
+    /// Where it runs; [`HostId::NOWHERE`] where it is not there.
     pub host: HostId,
     /// Milli-cores that it needs.
     pub demand: u32,
@@ -129,7 +131,8 @@ impl World {
         };
         world.usage.on = count as u32;
         // The last first, so that a host lists its VMs by number.
-        for (number, vm) in setup.vms.iter().enumerate().rev() {
+        let there = setup.vms.iter().enumerate().rev().filter(|(_, vm)| vm.host != HostId::NOWHERE);
+        for (number, vm) in there {
             world.members.enter(vm.host, VmId(number as u32));
             let host = vm.host.index();
             world.hosts.count[host] += 1;
@@ -225,6 +228,9 @@ impl World {
         self.vms.asked_at[at] = self.now;
         self.vms.demand[at] = demand;
         let host = HostId(self.vms.host[at]);
+        if host == HostId::NOWHERE {
+            return;
+        }
         let end = self.destination(vm).unwrap_or(host);
         self.hosts.demand[host.index()] = self.hosts.demand[host.index()] - old + demand;
         self.hosts.expected[end.index()] = self.hosts.expected[end.index()] - old + demand;
@@ -255,7 +261,12 @@ impl World {
             }
         }
         let power = &self.powers[usize::from(self.hosts.power[at])];
-        let draw = if on { power.on(demand, capacity) } else { power.off() };
+        let empty = self.hosts.count[at] == 0 && self.hosts.coming[at] == 0;
+        let draw = match (on, empty) {
+            (false, _) => power.off(),
+            (true, true) => power.empty(),
+            (true, false) => power.on(demand, capacity),
+        };
         let old = std::mem::replace(&mut self.hosts.draw[at], draw);
         self.usage.draw.measured += draw.measured - old.measured;
         self.usage.draw.linear += draw.linear - old.linear;
@@ -279,7 +290,8 @@ impl World {
             let asked = self.vms.asked_until(VmId(vm), self.now);
             if asked > 0.0 { self.vms.lost[vm as usize] / asked } else { 0.0 }
         };
-        let count = self.vm_count();
-        (0..count as u32).map(share).sum::<f64>() / count.max(1) as f64
+        let ran = (0..self.vm_count() as u32).filter(|vm| self.vms.came[*vm as usize]);
+        let (sum, count) = ran.fold((0.0, 0_u32), |(sum, count), vm| (sum + share(vm), count + 1));
+        sum / f64::from(count.max(1))
     }
 }

@@ -9,6 +9,8 @@ pub struct Power {
     steps: [i64; 11],
     /// Milliwatts when it is off.
     off: i64,
+    /// Milliwatts when it is on and has no VM; absent = as without load.
+    empty: Option<i64>,
 }
 
 /// Milliwatts by two models.
@@ -44,13 +46,31 @@ impl Power {
     #[must_use]
     pub fn linear(idle_w: f64, peak_w: f64, off_w: f64) -> Self {
         let step = |i: usize| milli(idle_w + (peak_w - idle_w) * i as f64 / 10.0);
-        Self { steps: std::array::from_fn(step), off: milli(off_w) }
+        Self { steps: std::array::from_fn(step), off: milli(off_w), empty: None }
     }
 
     /// By what was measured of a machine, linear in between.
     #[must_use]
     pub fn measured(machine: Machine, off_w: f64) -> Self {
-        Self { steps: machine.watts().map(milli), off: milli(off_w) }
+        Self::table(machine.watts(), off_w)
+    }
+
+    /// By watts at 0, 10, …, 100 % of its CPU, linear in between.
+    #[must_use]
+    pub fn table(watts: [f64; 11], off_w: f64) -> Self {
+        Self { steps: watts.map(milli), off: milli(off_w), empty: None }
+    }
+
+    /// The same, but for a host that is on without any VM, which draws so many watts.
+    #[must_use]
+    pub fn and_empty(self, watts: Option<f64>) -> Self {
+        Self { empty: watts.map(milli), ..self }
+    }
+
+    /// What it draws where it is on without any VM.
+    #[must_use]
+    pub fn empty(&self) -> Draw {
+        self.empty.map_or_else(|| self.on(0, 1), |empty| Draw { measured: empty, linear: empty })
     }
 
     /// What it draws when it is off.
@@ -96,5 +116,24 @@ mod tests {
         assert_eq!(power.on(500, 1000).linear, 101_500);
         let power = Power::measured(Machine::HpMl110G5, 0.0);
         assert_eq!([0, 9].map(|demand| measured(&power, demand, 10)), [93_700, 133_000]);
+    }
+
+    #[test]
+    fn a_measured_machine_draws_what_its_table_says_at_each_point() {
+        for (machine, watts) in [
+            (Machine::HpMl110G4, [86.0, 89.4, 92.6, 96.0, 99.5, 102.0, 106.0, 108.0, 112.0, 114.0, 117.0]),
+            (Machine::HpMl110G5, [93.7, 97.0, 101.0, 105.0, 110.0, 116.0, 121.0, 125.0, 129.0, 133.0, 135.0]),
+        ] {
+            let power = Power::measured(machine, 0.0);
+            for (tenth, watts) in (0..).zip(watts) {
+                let drawn = power.on(tenth * 372, 3720).measured;
+                assert!((drawn as f64 / 1000.0 - watts).abs() < 1e-9, "{machine:?} at {tenth}0 %: {drawn}");
+            }
+            assert_eq!(power, Power::table(watts, 0.0));
+            assert_eq!(
+                (power.empty(), power.clone().and_empty(Some(0.0)).empty().measured),
+                (power.on(0, 1), 0)
+            );
+        }
     }
 }

@@ -22,7 +22,7 @@ pub struct HostSetup {
 /// A VM.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VmSetup {
-    /// Where it runs.
+    /// Where it runs; [`HostId::NOWHERE`] where it comes later.
     pub host: HostId,
     /// Milli-cores that it needs at the start.
     pub cpu: u32,

@@ -1,6 +1,7 @@
 //! Runs.
 
 mod alone;
+mod cloudsim;
 
 use super::*;
 use crate::simulator::injector::Loads;

@@ -85,6 +85,7 @@ fn lonely(hosts: u32, samples: u32) -> Simulation<Balancer> {
         demands: Box::new(demands.into_iter()),
         faults: Box::new(std::iter::empty()),
         spare_migrating: true,
+        ..Story::default()
     };
     let strategy = Balancer::new(Balancing { samples, quota_part: 0.0, ..Balancing::default() });
     Simulation::new(&setup, Conditions::default(), story, strategy, 100.0, 10.0)

@@ -89,6 +89,7 @@ fn told<S: Strategy>(
         demands: Box::new(demands.into_iter()),
         faults: Box::new(std::iter::empty()),
         spare_migrating: true,
+        ..Story::default()
     };
     Simulation::new(&setup, Conditions::default(), story, strategy, seconds, 10.0)
 }

@@ -47,8 +47,12 @@ fn full(hosts: u32, calm: f64, each: impl Fn(u32) -> u32) -> Simulation<DvmsClas
         vm.cpu = each(vm.host.0);
     }
     let silence = (0..hosts * 10).map(move |vm| Demand { time: calm, vm: VmId(vm), cpu: 0 });
-    let story =
-        Story { demands: Box::new(silence), faults: Box::new(std::iter::empty()), spare_migrating: true };
+    let story = Story {
+        demands: Box::new(silence),
+        faults: Box::new(std::iter::empty()),
+        spare_migrating: true,
+        ..Story::default()
+    };
     let strategy = DvmsClassic::new(Classic::default());
     Simulation::new(&setup, Conditions::default(), story, strategy, calm + 30.0, 10.0)
 }

@@ -102,6 +102,7 @@ fn a_lock_ends_by_itself_where_the_one_that_locked_has_failed() {
             demands: Box::new(std::iter::empty()),
             faults: Box::new(fault.into_iter()),
             spare_migrating: true,
+            ..Story::default()
         };
         Simulation::new(&setup, conditions, story, P2p::new(how), 900.0, 10.0)
     };

@@ -66,6 +66,7 @@ fn a_sleeper_is_woken_where_nobody_has_room() {
         demands: Box::new(demands.into_iter()),
         faults: Box::new(std::iter::empty()),
         spare_migrating: true,
+        ..Story::default()
     };
     let strategy = Scouts::new(Scouting::default());
     let mut simulation = Simulation::new(&setup, Conditions::default(), story, strategy, 4000.0, 10.0);

@@ -30,12 +30,25 @@ fn after_every_event_all_is_as_counted_anew() {
             }
             world.advance(next);
             let host = HostId(random.below(12));
-            match random.below(20) {
+            match random.below(24) {
                 0 => failed += world.fail(host).1.len(),
                 1..=3 => _ = world.recover(host),
                 4 => _ = world.switch_off(host),
                 5 => _ = world.switch_on(host) && world.booted(host),
                 6..=10 => _ = world.migrate(VmId(random.below(96)), host),
+                20 | 21 => {
+                    let vm = VmId(random.below(96));
+                    failed += if world.is_there(vm) { usize::from(world.leave(vm).is_some()) } else { 0 };
+                }
+                22 | 23 => {
+                    let vm = VmId(random.below(96));
+                    let seat = if world.is_there(vm) { Seat::None } else { world.seat(vm) };
+                    match seat {
+                        Seat::On(host) => world.come(vm, host),
+                        Seat::Wake(host) => _ = world.switch_on(host),
+                        Seat::None => {}
+                    }
+                }
                 _ => world.set_demand(VmId(random.below(96)), random.below(11) * 100),
             }
             due_again(&mut world, &mut due);
