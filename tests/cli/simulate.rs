@@ -117,6 +117,36 @@ fn a_bad_experiment_is_refused_with_line_and_reason() {
     run(&["simulate"]).expect(2);
 }
 
+#[test]
+fn traces_are_read_from_beside_the_experiment_or_from_where_one_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let file = at("day.toml").to_str().unwrap().to_owned();
+    let text = "seconds = 900\n[hosts]\ncount = 2\n[load]\nkind = \"planetlab\"\nfolder = \"traces\"\nday = \"d\"\n[[run]]\n\
+                strategy = \"none\"\n";
+    std::fs::write(&file, text).unwrap();
+    let done = run(&["simulate", &file]).expect(2);
+    assert!(done.stderr.contains("traces") && done.stderr.contains("--traces DIR"), "{}", done.stderr);
+    std::fs::create_dir_all(at("traces/d")).unwrap();
+    std::fs::write(at("traces/d/node1"), "10\n20\n20\n").unwrap();
+    std::fs::write(at("traces/d/node2"), "50\n0\n100\n").unwrap();
+    let first = run(&["simulate", &file, "--output", "json"]).expect(0).json();
+    assert_eq!(first["experiment"]["vms"]["count"], 2);
+    std::fs::create_dir(at("other")).unwrap();
+    std::fs::write(at("other/d.csv"), "node1,10,20,20\nnode2,50,0,100\n").unwrap();
+    let other = at("other");
+    let arguments = ["simulate", &file, "--traces", other.to_str().unwrap(), "--output", "json"];
+    assert_eq!(run(&arguments).expect(0).json(), first, "a table is the same as a file for each VM");
+    std::fs::write(at("traces/d/node2"), "50\n0\nfull\n").unwrap();
+    let done = run(&["simulate", &file]).expect(2);
+    assert!(
+        done.stderr.contains("line 3") && done.stderr.contains("\"full\" is no number"),
+        "{}",
+        done.stderr
+    );
+    assert!(done.stderr.contains("node2"), "{}", done.stderr);
+}
+
 /// What is in the repository can be read and begun.
 #[test]
 fn the_experiments_of_the_repository_run() {
@@ -124,8 +154,12 @@ fn the_experiments_of_the_repository_run() {
         std::fs::read_dir(in_root("experiments")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
+    // Real traces are not in it; these do for a second.
+    let traces = tempfile::tempdir().unwrap();
+    std::fs::write(traces.path().join("20110303.csv"), "a,10,20\nb,30,40\n").unwrap();
+    let traces = traces.path().to_str().unwrap();
     for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "toml")) {
-        let done = run(&["simulate", file.to_str().unwrap(), "--seconds", "1"]).expect(0);
+        let done = run(&["simulate", file.to_str().unwrap(), "--seconds", "1", "--traces", traces]).expect(0);
         assert!(done.stdout.contains("VIOLATIONS"), "{}", done.stdout);
     }
 }

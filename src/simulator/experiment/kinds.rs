@@ -59,7 +59,7 @@ impl HostKind {
 }
 
 impl VmKind {
-    pub(super) fn faults(&self, path: &str, wrong: &mut Wrong) {
+    pub(super) fn faults(self, path: &str, wrong: &mut Wrong) {
         within(f64::from(self.cpu), 1.0, 1e7, &format!("{path}.cpu"), wrong);
         within(f64::from(self.memory), 1.0, 1e8, &format!("{path}.memory"), wrong);
     }

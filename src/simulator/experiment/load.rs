@@ -31,7 +31,7 @@ pub enum What {
     FlashCrowd(Crowd),
     /// VMs come and go.
     Arrivals(Arrivals),
-    /// A day of PlanetLab.
+    /// A day of `PlanetLab`.
     Planetlab(Recorded),
     /// VMs of Bitbrains.
     Bitbrains(Recorded),

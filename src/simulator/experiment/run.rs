@@ -87,27 +87,24 @@ fn drive<S: Strategy>(
 fn story(it: &Experiment) -> Result<Story, Refused> {
     let seed = it.load_seed();
     let lives = it.load.lives(it.vms.count, it.seconds, seed);
-    let demands: Box<dyn Iterator<Item = Demand>> = match &it.load.what {
-        What::Vmplaces(load) => {
-            let loads = Loads { mean: load.mean, sd: load.sd, period_s: load.period_s, seed };
-            let changes = Injector::new(it.vms.count, it.seconds, loads)?;
-            let sizes = sizes(it, it.vms.count as usize);
-            let demand = move |change: LoadChange| {
-                let cpu = u64::from(change.load) * u64::from(sizes[change.vm as usize].cpu) / 100;
-                Demand { time: change.time, vm: VmId(change.vm), cpu: cpu as u32 }
-            };
-            Box::new(changes.map(demand))
-        }
-        _ => {
-            let last = lives.iter().map(|life| life.vm.0 + 1).max().unwrap_or(0);
-            let sizes = sizes(it, it.vms.count.max(last) as usize);
-            let demand = move |need: Need| {
-                let cpu = (need.percent * f64::from(sizes[need.vm as usize].cpu) / 100.0).round() as u32;
-                Demand { time: need.time, vm: VmId(need.vm), cpu }
-            };
-            let needs = it.load.load().map(|load| load.needs(it.vms.count, it.seconds, seed));
-            Box::new(needs.into_iter().flatten().map(demand))
-        }
+    let demands: Box<dyn Iterator<Item = Demand>> = if let What::Vmplaces(load) = &it.load.what {
+        let loads = Loads { mean: load.mean, sd: load.sd, period_s: load.period_s, seed };
+        let changes = Injector::new(it.vms.count, it.seconds, loads)?;
+        let sizes = sizes(it, it.vms.count as usize);
+        let demand = move |change: LoadChange| {
+            let cpu = u64::from(change.load) * u64::from(sizes[change.vm as usize].cpu) / 100;
+            Demand { time: change.time, vm: VmId(change.vm), cpu: cpu as u32 }
+        };
+        Box::new(changes.map(demand))
+    } else {
+        let last = lives.iter().map(|life| life.vm.0 + 1).max().unwrap_or(0);
+        let sizes = sizes(it, it.vms.count.max(last) as usize);
+        let demand = move |need: Need| {
+            let cpu = (need.percent * f64::from(sizes[need.vm as usize].cpu) / 100.0).round() as u32;
+            Demand { time: need.time, vm: VmId(need.vm), cpu }
+        };
+        let needs = it.load.load().map(|load| load.needs(it.vms.count, it.seconds, seed));
+        Box::new(needs.into_iter().flatten().map(demand))
     };
     let crashes = it.faults.as_ref().map(|faults| {
         let seed = faults.seed.unwrap_or(it.seed);

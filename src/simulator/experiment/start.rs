@@ -111,7 +111,7 @@ fn vms(it: &Experiment, hosts: &[HostSetup]) -> Result<Vec<VmSetup>, Refused> {
     };
     let mut seating = Seating { hosts, used: vec![(0, 0); hosts.len()], next: 0 };
     let mut vms = Vec::with_capacity(count);
-    for (vm, (seat, size)) in seats.iter().zip(&sizes).enumerate() {
+    for (vm, (seat, size)) in seats.iter().zip(sizes).enumerate() {
         let host = match it.place() {
             _ if absent[vm] => Some(u32::MAX),
             Place::Vmplaces => seating.at(seat.host, size),
@@ -144,7 +144,7 @@ impl Seating<'_> {
         self.used[host].1 + u64::from(memory) <= u64::from(self.hosts[host].memory)
     }
 
-    fn at(&mut self, host: u32, size: &VmKind) -> Option<u32> {
+    fn at(&mut self, host: u32, size: VmKind) -> Option<u32> {
         if !self.has_memory(host as usize, size.memory) {
             return None;
         }
@@ -153,7 +153,7 @@ impl Seating<'_> {
         Some(host)
     }
 
-    fn next(&mut self, size: &VmKind) -> Option<u32> {
+    fn next(&mut self, size: VmKind) -> Option<u32> {
         let count = self.hosts.len();
         let next = |step: usize| (self.next + step) % count;
         let host = (0..count).map(next).find(|host| self.has_memory(*host, size.memory))?;
@@ -161,7 +161,7 @@ impl Seating<'_> {
         self.at(host as u32, size)
     }
 
-    fn first(&mut self, size: &VmKind) -> Option<u32> {
+    fn first(&mut self, size: VmKind) -> Option<u32> {
         while self.next < self.hosts.len() && !self.has_memory(self.next, 1) {
             self.next += 1;
         }

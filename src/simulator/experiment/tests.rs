@@ -276,8 +276,8 @@ fn kinds_of_hosts_are_dealt_evenly_and_vms_start_where_they_are_to() {
 fn all_loads_run_and_are_the_same_again() {
     for load in ["gaussian", "poisson", "day-night", "flash-crowd", "arrivals"] {
         let text = format!(
-            "seconds = 700\n[hosts]\ncount = 8\ncpu = 5000\n[load]\nkind = \"{load}\"\n[[run]]\nstrategy = \"p2p\"\n\
-             when = \"both\"\n[[run]]\nstrategy = \"dvms\"\n"
+            "seconds = 700\n[hosts]\ncount = 8\ncpu = 8000\n[load]\nkind = \"{load}\"\n[[run]]\nstrategy = \"gossip\"\n\
+             [[run]]\nstrategy = \"mcda\"\n"
         );
         let experiment = Experiment::from_toml(&text).unwrap();
         for which in &experiment.runs {

@@ -1,4 +1,4 @@
-//! Traces of PlanetLab nodes: percent of CPU every five minutes (CoMon; Park, Pai, OSR 40(1), 2006), as CloudSim has them.
+//! Traces of `PlanetLab` nodes: percent of CPU every five minutes (`CoMon`; Park, Pai, OSR 40(1), 2006), as CloudSim has them.
 
 use super::trace::{Row, Text, TextFault, Trace, percent};
 

@@ -128,7 +128,15 @@ impl Crowd {
 impl Load for Gaussian {
     fn needs(&self, vms: u32, until: f64, seed: u64) -> Needs {
         let (mean, sd) = (self.mean, self.sd);
-        Box::new(Steps::new(vms, until, seed, self.period_s, sd, move |_, _, _: &()| mean, |_| ()))
+        Box::new(Steps::new(
+            vms,
+            until,
+            seed,
+            self.period_s,
+            sd,
+            move |_, _, _: &()| mean,
+            |_: &mut Random| {},
+        ))
     }
 }
 

@@ -23,8 +23,8 @@ impl World {
         self.vms.host[vm.index()] != NONE
     }
 
-    /// Where a VM that comes is to run, whatever the strategy: of hosts with memory for it, first those that are in use and
-    /// have the CPU, the one that is used least; then empty ones; then the one of which least too much is asked.
+    /// Where a VM that comes is to run, whatever the strategy: of the hosts that are on and have memory for it, the one that is
+    /// used least then.
     pub(in crate::simulator) fn seat(&self, vm: VmId) -> Seat {
         let (demand, memory) = (self.vms.demand[vm.index()], self.vms.memory[vm.index()]);
         let hosts = &self.hosts;
@@ -33,9 +33,7 @@ impl World {
         let rank = |host: &HostId| {
             let at = host.index();
             let after = u64::from(hosts.expected[at] + demand);
-            let fits = after <= u64::from(hosts.cpu[at]);
-            let in_use = hosts.count[at] > 0 || hosts.coming[at] > 0;
-            (!fits, fits && !in_use, after * 1_000_000 / u64::from(hosts.cpu[at].max(1)), *host)
+            (after * 1_000_000 / u64::from(hosts.cpu[at].max(1)), *host)
         };
         let on = self.host_ids().filter(|host| state(*host) == HostState::On && has_memory(host));
         if let Some(host) = on.min_by_key(rank) {
