@@ -63,6 +63,7 @@ fn amounts_and_times_that_cannot_be_do_no_harm() {
         hosts: BTreeMap::from([("b1".into(), grant)]),
         more: true,
         holders: BTreeMap::new(),
+        later: false,
         first_out: Some("nobody".into()),
         sent: Time(u64::MAX),
     };
