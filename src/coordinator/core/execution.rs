@@ -30,7 +30,7 @@ pub(super) struct Execution {
     idle: Option<Duration>,
     /// An operator has approved it: it goes on outside of windows and in black-outs, and starts VMs though a coordinator
     /// that is out of reach could not be asked for them.
-    approved: bool,
+    pub(super) approved: bool,
 }
 
 /// Why nothing more of a plan is begun.

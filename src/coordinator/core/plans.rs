@@ -203,7 +203,8 @@ impl Core {
             // The protocol does not have those that an operator had in hand.
             let (left, keys) = match &life.stage {
                 Stage::Proposed(_) => (false, shared.own.clone()),
-                _ => (true, self.not_raised(&shared.own)),
+                Stage::Executing(execution) if execution.approved => (true, self.not_raised(&shared.own)),
+                _ => (true, Vec::new()),
             };
             self.put_down(id, &keys, left && state == PlanState::Succeeded && message.is_empty(), now);
         }
