@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::events::Event;
 use crate::simulator::decision::Move;
-use crate::simulator::ids::{Agent, VmId};
+use crate::simulator::ids::{Agent, HostId, VmId};
 use crate::simulator::world::Ended;
 
 /// In which order the moves of a plan begin.
@@ -60,8 +60,14 @@ impl<M> Context<M> {
         }
     }
 
+    /// The hosts of each plan that is carried out.
+    pub(in crate::simulator) fn groups(&self) -> Vec<Vec<HostId>> {
+        let hosts = |plan: &Running| plan.moves.iter().flat_map(|step| [step.from, step.to]).collect();
+        self.plans.iter().map(hosts).collect()
+    }
+
     /// Moves one VM; its end is told as that of a plan.
-    pub fn migrate(&mut self, agent: Agent, tag: u32, vm: VmId, to: crate::simulator::ids::HostId) {
+    pub fn migrate(&mut self, agent: Agent, tag: u32, vm: VmId, to: HostId) {
         let from = self.world.vm(vm).host;
         self.execute(agent, tag, vec![Move { vm, from, to, after: Vec::new() }], Ordering::AtOnce);
     }

@@ -68,6 +68,12 @@ pub trait Strategy {
     /// A plan that was given to [`Context::execute`] has come to its end.
     fn executed(&mut self, agent: Agent, tag: u32, outcome: Outcome, context: &mut Context<Self::Message>) {}
 
+    /// Hosts that are together of one plan now, or of one that is looked for. None is told where these are just the hosts
+    /// of the plans that are carried out.
+    fn groups(&self) -> Vec<Vec<HostId>> {
+        Vec::new()
+    }
+
     /// A host is up after it was down or switched off; its agent has forgotten its timers.
     fn came_up(&mut self, host: HostId, context: &mut Context<Self::Message>) {}
 
@@ -301,6 +307,22 @@ impl<S: Strategy> Simulation<S> {
                 return false;
             }
         }
+    }
+
+    /// Lets everything happen; shows how it is each so many seconds at most, and asks whether to go on. Whether the end was
+    /// reached.
+    pub fn watch(&mut self, every_s: f64, go_on: &mut dyn FnMut(&Self) -> bool) -> bool {
+        let mut next = 0.0;
+        while self.step() {
+            let now = self.world().now();
+            if now >= next {
+                next = now + every_s;
+                if !go_on(self) {
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// The world as it is now.

@@ -1,6 +1,7 @@
 //! Experiments: a file says what there is, what happens and which strategies are compared; a report says what came out.
 
 mod choice;
+mod csv;
 mod kinds;
 mod load;
 mod read;
@@ -8,6 +9,7 @@ mod report;
 mod ringed;
 mod rivals;
 mod run;
+mod scene;
 mod sections;
 mod start;
 #[cfg(test)]
@@ -15,11 +17,13 @@ mod tests;
 mod trace;
 
 pub use choice::{Choice, Run};
+pub use csv::scalars;
 pub use kinds::{HostKind, Place, VmKind};
 pub use load::{Injected, Load, Recorded, What};
 pub use read::Fault;
 pub use report::{Measured, Report};
-pub use run::{Progress, run};
+pub use run::{Progress, run, watch};
+pub use scene::Scene;
 pub use sections::{Crashing, Hosts, Network, Vms};
 pub use start::Refused;
 

@@ -289,4 +289,23 @@ fn all_loads_run_and_are_the_same_again() {
             assert_eq!(load == "arrivals", first.usage.vms_came > 3 && first.usage.vms_left > 3, "{load}");
         }
     }
+
+#[test]
+fn who_watches_changes_nothing() {
+    let text = "seconds = 300\n[hosts]\ncount = 16\ncpu = 6500\n[[run]]\nstrategy = \"dvms\"\n";
+    let experiment = Experiment::from_toml(text).unwrap();
+    let (mut times, run_of) = (Vec::new(), &experiment.runs[0]);
+    let watched = watch(&experiment, run_of, 10.0, &mut |scene| {
+        assert_eq!(
+            scene.hosts().iter().filter(|host| host.is_over()).count(),
+            scene.progress().over as usize
+        );
+        let groups: Vec<_> = scene.groups().concat();
+        assert_eq!(groups.iter().collect::<std::collections::BTreeSet<_>>().len(), groups.len());
+        times.push(scene.progress().now);
+        true
+    });
+    let told = |it: &Measured| (serde_json::to_string(it).unwrap(), it.series_csv(), it.violations_csv());
+    assert_eq!(told(&watched.unwrap()), told(&run(&experiment, run_of, &mut |_| true).unwrap()));
+    assert!(times.len() >= 28 && times.windows(2).all(|two| two[1] >= two[0] + 10.0), "{times:?}");
 }

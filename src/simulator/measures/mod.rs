@@ -1,5 +1,6 @@
 //! What is measured of a run, one file each. Every event costs a constant number of steps.
 
+mod histogram;
 mod moves;
 mod rounds;
 mod series;
@@ -8,6 +9,7 @@ mod traffic;
 mod usage;
 mod violations;
 
+pub use histogram::{Bucket, Histogram};
 pub use moves::{MoveReport, Moves, PING_PONG_S};
 pub use rounds::{RoundReport, Rounds, Verdict};
 pub use series::Sample;

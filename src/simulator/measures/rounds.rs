@@ -1,5 +1,6 @@
 //! Rounds of a strategy: look, compute, apply.
 
+use super::histogram::{Bucket, Histogram};
 use super::stats::{Spread, Tally};
 use crate::simulator::ids::Agent;
 use serde::Serialize;
@@ -24,13 +25,15 @@ pub struct Rounds {
     looked: Tally,
     applied: Tally,
     sizes: Tally,
+    plan_times: Histogram,
+    size_counts: Histogram,
     /// Seconds that each agent has computed.
     by_agent: Vec<f64>,
     wasted: u64,
 }
 
 /// What is told of them. Seconds are those of the solver, without monitoring and applying.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RoundReport {
     /// Computations with nothing to do.
     pub nothing: Spread,
@@ -44,6 +47,10 @@ pub struct RoundReport {
     pub apply: Spread,
     /// Hosts that were looked at for each plan.
     pub partition: Spread,
+    /// How the seconds of [`Self::plan`] are distributed.
+    pub plan_times: Vec<Bucket>,
+    /// How the hosts of [`Self::partition`] are distributed.
+    pub partition_sizes: Vec<Bucket>,
     /// Seconds that all agents have computed.
     pub compute_s: f64,
     /// Seconds of whoever has computed most.
@@ -64,6 +71,8 @@ impl Rounds {
             looked: none,
             applied: none,
             sizes: none,
+            plan_times: Histogram::default(),
+            size_counts: Histogram::default(),
             by_agent: vec![0.0; agents],
             wasted: 0,
         }
@@ -86,6 +95,8 @@ impl Rounds {
             Verdict::Plan => {
                 self.plan.add(seconds);
                 self.sizes.add(hosts as f64);
+                self.plan_times.add(seconds);
+                self.size_counts.add(hosts as f64);
             }
             Verdict::NoPlan => self.no_plan.add(seconds),
         }
@@ -106,6 +117,8 @@ impl Rounds {
             monitor: self.looked.spread(),
             apply: self.applied.spread(),
             partition: self.sizes.spread(),
+            plan_times: self.plan_times.buckets(),
+            partition_sizes: self.size_counts.buckets(),
             compute_s: self.by_agent.iter().sum(),
             busiest_compute_s: self.by_agent.iter().copied().fold(0.0, f64::max),
             wasted: self.wasted,

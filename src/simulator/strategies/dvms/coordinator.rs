@@ -107,6 +107,16 @@ pub(super) enum Answers {
     Ring { partition: PartitionId, version: u64, hosts: BTreeMap<Host, Held>, own: Vec<HostId>, whole: bool },
 }
 
+impl Answers {
+    /// Whose plan it is.
+    pub(super) fn hosts(&self) -> Vec<HostId> {
+        match self {
+            Self::Cell { hosts, .. } => hosts.iter().copied().collect(),
+            Self::Ring { hosts, .. } => hosts.keys().map(|host| host_of(host.as_str())).collect(),
+        }
+    }
+}
+
 /// Hosts that a trouble needs.
 pub(super) struct Ask {
     pub(super) hosts: BTreeSet<HostId>,

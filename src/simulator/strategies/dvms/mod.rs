@@ -107,6 +107,10 @@ impl Dvms {
 impl Strategy for Dvms {
     type Message = Word;
 
+    fn groups(&self) -> Vec<Vec<HostId>> {
+        self.coordinators.iter().flat_map(|it| it.jobs.values()).map(|job| job.answers.hosts()).collect()
+    }
+
     fn start(&mut self, context: &mut Context<Word>) {
         let hosts = context.host_count();
         self.size = self.how.cell_size(hosts);

@@ -21,7 +21,7 @@ use super::super::engine::{Context, Ordering, Outcome, Strategy, View};
 use super::super::ids::{Agent, HostId};
 use super::super::measures::Verdict;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use token::{Node, Partition, State};
 
 /// How it works.
@@ -214,6 +214,14 @@ impl DvmsClassic {
 
 impl Strategy for DvmsClassic {
     type Message = Word;
+
+    fn groups(&self) -> Vec<Vec<HostId>> {
+        let mut groups: BTreeMap<u64, Vec<HostId>> = BTreeMap::new();
+        for mine in self.nodes.iter().filter_map(|node| node.mine.as_deref()) {
+            groups.entry(mine.id).or_insert_with(|| mine.hosts.clone());
+        }
+        groups.into_values().collect()
+    }
 
     fn monitor_period(&self) -> Option<f64> {
         Some(self.how.monitor_s)
