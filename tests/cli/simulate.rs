@@ -97,6 +97,140 @@ fn the_same_seed_gives_the_same_report_byte_for_byte() {
 }
 
 #[test]
+fn a_report_is_a_page_with_all_figures_beside_it_and_the_same_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = small(folder.path());
+    let write = |name: &str| {
+        let page = folder.path().join(format!("{name}.html"));
+        let done =
+            run(&["simulate", &file, "--report", page.to_str().unwrap(), "--output", "json"]).expect(0);
+        let read = |name: String| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        let files = ["html", "csv"].map(|kind| read(format!("{name}.{kind}")));
+        (done.json(), [files[0].clone(), files[1].clone(), read(format!("{name}-series.csv"))])
+    };
+    let (report, files) = write("first");
+    assert_eq!(files, write("second").1);
+    let [page, csv, series] = files;
+    assert!(page.contains(&format!("<pre id=\"command\">dvms simulate {file}</pre>")), "{page}");
+    let mut rows = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = rows.next().unwrap();
+    for (run, cells) in report["runs"].as_array().unwrap().iter().zip(rows.by_ref()) {
+        let mut told = 0;
+        for (name, cell) in names.iter().zip(&cells).skip(4) {
+            let value = run.pointer(&format!("/{}", name.replace('.', "/"))).unwrap();
+            assert_eq!(value.as_str().map_or(value.to_string(), str::to_owned), *cell, "{name}");
+            told += 1;
+        }
+        assert_eq!(told, scalars(run), "every figure of the JSON form has its column");
+    }
+    assert_eq!((csv.lines().count(), series.lines().count()), (3, 141));
+    // What would overwrite its own figures is refused before anything is simulated.
+    for bad in ["figures.csv", "no/such/folder/report.html"] {
+        let path = folder.path().join(bad);
+        let done = finish_anyhow(&["simulate", &file, "--report", path.to_str().unwrap()]);
+        assert!(done.stderr.contains(bad) && done.stdout.is_empty(), "{}", done.stderr);
+    }
+}
+
+/// Figures and words that are in no list.
+fn scalars(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::Object(parts) => parts.values().map(scalars).sum(),
+        serde_json::Value::Array(_) => 0,
+        _ => 1,
+    }
+}
+
+/// Of a command that is refused, with whatever status.
+fn finish_anyhow(arguments: &[&str]) -> super::command::Done {
+    let done = run(arguments);
+    assert!(matches!(done.code, Some(1 | 2)), "{:?}", done.code);
+    done
+}
+
+#[test]
+fn reports_are_compared_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = small(folder.path());
+    let report = |name: &str, more: &[&str]| {
+        let told = run(&[&["simulate", &file, "--output", "json"], more].concat()).expect(0).stdout;
+        let path = folder.path().join(name);
+        std::fs::write(&path, told).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (a, b) = (report("a.json", &[]), report("b.json", &["--seed", "7"]));
+    let page = folder.path().join("compared.html");
+    let done = run(&["simulate", "compare", &a, &b, "--report", page.to_str().unwrap()]).expect(0);
+    for says in ["\nnone\n", "\neach-half-minute\n", " %)", "MEASURE"] {
+        assert!(done.stdout.contains(says), "{says} is not in {}", done.stdout);
+    }
+    assert!(done.stdout.contains("seed") && std::fs::read_to_string(page).unwrap().ends_with("</html>\n"));
+    let told = run(&["simulate", "compare", &a, &b, "-o", "json"]).expect(0).json();
+    let total = |path: &str| {
+        let report: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        report["runs"][0]["violations"]["all"]["total"].as_f64().unwrap()
+    };
+    let measure = &told["groups"][0]["measures"]["violations.all.total"];
+    assert_eq!(measure["values"], serde_json::json!([total(&a), total(&b)]));
+    let change = measure["change_percent"][1].as_f64().unwrap();
+    assert!((change - (total(&b) / total(&a) - 1.0) * 100.0).abs() < 1e-9);
+    assert_eq!(told["settings"]["seed"], serde_json::json!([23, 7]));
+    let other = report("c.json", &["--run", "none"]);
+    let only = report("d.json", &["--run", "each-half-minute"]);
+    let crossed = run(&["simulate", "compare", &other, &only]).expect(0).stdout;
+    assert!(crossed.contains("none / each-half-minute"), "{crossed}");
+}
+
+#[test]
+fn what_is_no_report_is_not_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        path(name)
+    };
+    let whole = r#"{"version": "1", "experiment": {"title": "", "hosts": {"count": 8}},
+  "runs": [{"name": "x", "complete": true, "violations": {"all": {"total": 3.5}}}]}"#;
+    let good = write("good.json", whole);
+    run(&["simulate", "compare", &good, &good]).expect(0);
+    for (text, says) in [
+        ("{", "line 1, column 1"),
+        ("[1]", "line 1, column 1: must be an object with version, experiment and runs"),
+        (r#"{"hosts": [], "vms": []}"#, "version: is not there"),
+        (&whole.replace("3.5", "\"3\""), "line 2, column 76: runs[0].violations.all.total: must be a number"),
+        (&whole.replace("{\"count\": 8}", "8"), "line 1, column 55: experiment.hosts: must be an object"),
+        (&whole.replace("true", "1"), "runs[0].complete: must be true or false"),
+        (&whole.replace("\"name\": \"x\", ", ""), "runs[0].name: is not there"),
+    ] {
+        let bad = write("bad.json", text);
+        let done = run(&["simulate", "compare", &good, &bad]).expect(2);
+        assert!(done.stderr.contains(says) && done.stderr.contains("bad.json"), "{text}: {}", done.stderr);
+        assert_eq!(done.stderr.matches(says).count(), 1, "each fault is told once: {}", done.stderr);
+        assert!(done.stdout.is_empty());
+    }
+    let other = write(
+        "other.json",
+        &whole
+            .replace(
+                "}]}",
+                "}, {\"name\": \"z\", \"complete\": true, \"violations\": {\"all\": {\"total\": 1}}}]}",
+            )
+            .replace("\"x\"", "\"y\""),
+    );
+    let done = run(&["simulate", "compare", &good, &other]).expect(2);
+    assert!(
+        done.stderr.contains("no run is in two of the files") && done.stderr.contains("y, z"),
+        "{}",
+        done.stderr
+    );
+    let missing = run(&["simulate", "compare", &good, &path("none.json")]).expect(2);
+    assert!(missing.stderr.contains("none.json"), "{}", missing.stderr);
+    run(&["simulate", "compare", &good]).expect(2);
+    run(&["simulate", "compare", "-", "-"]).expect(2);
+}
+
+#[test]
 fn a_bad_experiment_is_refused_with_line_and_reason() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.toml");
@@ -171,7 +305,15 @@ fn an_interrupt_ends_a_run_with_what_is_there() {
     std::fs::write(&path, "seconds = 1e8\n[[run]]\nstrategy = \"none\"\n[[run]]\nstrategy = \"drs\"\n")
         .unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dvms"));
-    command.args(["simulate", path.to_str().unwrap(), "--output", "json"]);
+    let page = folder.path().join("report.html");
+    command.args([
+        "simulate",
+        path.to_str().unwrap(),
+        "--output",
+        "json",
+        "--report",
+        page.to_str().unwrap(),
+    ]);
     let child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
     // It listens from before its first event on; this is long enough to get there.
     std::thread::sleep(std::time::Duration::from_secs(3));
@@ -183,4 +325,7 @@ fn an_interrupt_ends_a_run_with_what_is_there() {
     let runs = told["runs"].as_array().unwrap();
     assert_eq!((runs.len(), &runs[0]["complete"]), (1, &false.into()));
     assert!(runs[0]["events"].as_u64().unwrap() > 0);
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("none was interrupted after ") && page.contains("1 run not begun."));
+    assert_eq!(std::fs::read_to_string(folder.path().join("report.csv")).unwrap().lines().count(), 2);
 }

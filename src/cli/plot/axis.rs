@@ -64,7 +64,7 @@ pub(super) fn time(seconds: f64) -> String {
 }
 
 /// A value in a few characters: `1.6 M`.
-pub(super) fn brief(value: f64) -> String {
+pub(in crate::cli) fn brief(value: f64) -> String {
     let (value, unit) = match value.abs() {
         v if v >= 1e9 => (value / 1e9, " G"),
         v if v >= 1e6 => (value / 1e6, " M"),

@@ -3,6 +3,7 @@
 pub(super) mod axis;
 mod bars;
 mod cells;
+pub(super) mod chart;
 mod curves;
 mod hosts;
 pub(super) mod svg;

@@ -29,6 +29,15 @@ pub(in crate::cli) struct Text {
     pub(in crate::cli) slant: f64,
 }
 
+/// How a line looks.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) struct Stroke {
+    pub(in crate::cli) colour: &'static str,
+    pub(in crate::cli) width: f64,
+    /// Lengths of dashes and gaps; empty = none.
+    pub(in crate::cli) dash: &'static str,
+}
+
 impl Default for Text {
     fn default() -> Self {
         Self { size: 12.0, colour: INK, anchor: Anchor::Start, bold: false, italic: false, slant: 0.0 }
@@ -99,6 +108,18 @@ impl Svg {
         let _ = writeln!(
             self.body,
             "<polyline points=\"{points}\" fill=\"none\" stroke=\"{stroke}\" stroke-width=\"{width}\"{style}/>"
+        );
+    }
+
+    /// A line; `title` is shown where the pointer rests on it, unless it is empty.
+    pub(in crate::cli) fn trace(&mut self, points: &[(f64, f64)], look: &Stroke, title: &str) {
+        let (points, Stroke { colour, width, dash }) = (listed(points), look);
+        let dash = if dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{dash}\"") };
+        let title =
+            if title.is_empty() { String::new() } else { format!("<title>{}</title>", escaped(title)) };
+        let _ = writeln!(
+            self.body,
+            "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"{dash}>{title}</polyline>"
         );
     }
 

@@ -1,6 +1,8 @@
 //! `dvms simulate FILE`: runs an experiment.
 
+use super::page::{self, Source};
 use super::show;
+use super::watch::Watch;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Fault};
 use crate::cli::input::Input;
@@ -8,7 +10,8 @@ use crate::cli::out_file::OutFile;
 use crate::cli::output::Output;
 use crate::cli::progress::draw;
 use crate::cli::searching::stop_on_interrupt;
-use crate::simulator::experiment::{Experiment, Progress, Report, run as simulate};
+use crate::simulator::experiment::{Experiment, Measured, Progress, Report, Run, run as simulate, watch};
+use crate::simulator::experiment::Refused;
 use crate::solving::Stop;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -36,32 +39,70 @@ pub(super) struct Given {
     /// Where the traces of a recorded load are, instead of the folder that the file says
     #[arg(long, value_name = "DIR")]
     traces: Option<PathBuf>,
+    /// Also write a page with tables and charts, and beside it CSV files with all measures and with the time series
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Draw the hosts, and who plans for them, on the terminal as it runs, so many virtual seconds a second
+    #[arg(
+        long,
+        value_name = "SPEED",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "30",
+        value_parser = super::injector::seconds
+    )]
+    watch: Option<f64>,
+}
+
+impl Given {
+    /// The command that does the same again, but for where files go.
+    fn command(&self) -> String {
+        let mut words =
+            vec!["dvms".to_owned(), "simulate".to_owned(), quoted(self.file.as_deref().unwrap_or_default())];
+        words.extend(self.run.iter().flat_map(|name| ["--run".to_owned(), quoted(name)]));
+        words.extend(self.seed.iter().flat_map(|seed| ["--seed".to_owned(), seed.to_string()]));
+        words.extend(self.seconds.iter().flat_map(|seconds| ["--seconds".to_owned(), seconds.to_string()]));
+        words.join(" ")
+    }
+}
+
+/// A word as shells take it for one.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+=:,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 pub(super) fn run(arguments: &Given, output: Output) -> Result<Exit, Failure> {
-    let experiment = read(arguments)?;
+    let (input, experiment) = read(arguments)?;
+    let pages = arguments.report.as_deref().map(Pages::prepare).transpose()?;
     let files = arguments.csv.as_deref().map(|folder| prepare(folder, &experiment)).transpose()?;
     let stop = Stop::default();
     stop_on_interrupt(&stop)?;
     let mut report = Report { version: env!("CARGO_PKG_VERSION").to_owned(), experiment, runs: Vec::new() };
     let began = Instant::now();
+    let mut watch = arguments.watch.map(|speed| Watch::open(output, speed, &stop)).transpose()?;
     for run in &report.experiment.runs {
         if stop.is_asked() {
             break;
         }
-        let mut line = Line::new(&run.name, report.experiment.seconds, !output.is_json());
-        let measured = simulate(&report.experiment, run, &mut |progress| {
-            line.show(&progress);
-            !stop.is_asked()
+        report.runs.push(match &mut watch {
+            Some(watch) => watched(&report.experiment, run, &stop, watch)?,
+            None => measured(&report.experiment, run, &stop, !output.is_json())?,
         });
-        line.clear();
-        let refused = |error: crate::simulator::experiment::Refused| Failure::bad_input(error.to_string());
-        report.runs.push(measured.map_err(refused)?);
     }
+    drop(watch);
     let took = began.elapsed();
     for (measured, [series, violations]) in report.runs.iter().zip(files.into_iter().flatten()) {
         series.write(&measured.series_csv())?;
         violations.write(&measured.violations_csv())?;
+    }
+    if let Some(pages) = pages {
+        let command = arguments.command();
+        pages.write(&report, &Source { command: &command, file: &input.name, text: input.text() })?;
     }
     if output.is_json() {
         let value =
@@ -75,7 +116,36 @@ pub(super) fn run(arguments: &Given, output: Output) -> Result<Exit, Failure> {
     Ok(if whole { Exit::Success } else { Exit::Failure })
 }
 
-fn read(arguments: &Given) -> Result<Experiment, Failure> {
+fn refused(error: Refused) -> Failure {
+    Failure::bad_input(error.to_string())
+}
+
+/// Runs a run with a line that tells how far it is.
+fn measured(experiment: &Experiment, run: &Run, stop: &Stop, shown: bool) -> Result<Measured, Failure> {
+    let mut line = Line::new(&run.name, experiment.seconds, shown);
+    let measured = simulate(experiment, run, &mut |progress| {
+        line.show(&progress);
+        !stop.is_asked()
+    });
+    line.clear();
+    measured.map_err(refused)
+}
+
+/// Runs a run that is looked at.
+fn watched(experiment: &Experiment, run: &Run, stop: &Stop, screen: &mut Watch) -> Result<Measured, Failure> {
+    screen.begin();
+    let mut failed = None;
+    let measured = watch(experiment, run, screen.every_s(), &mut |scene| {
+        failed = screen.show(scene, &run.name, experiment.seconds).err();
+        failed.is_none() && !stop.is_asked()
+    });
+    match failed {
+        Some(failure) => Err(failure),
+        None => measured.map_err(refused),
+    }
+}
+
+fn read(arguments: &Given) -> Result<(Input, Experiment), Failure> {
     let input = Input::read(arguments.file.as_deref().unwrap_or_default())?;
     let mut experiment = Experiment::from_toml(input.text()).map_err(|faults| {
         let fault = |it: crate::simulator::experiment::Fault| Fault {
@@ -99,7 +169,37 @@ fn read(arguments: &Given) -> Result<Experiment, Failure> {
         }
         experiment.runs.retain(|run| arguments.run.contains(&run.name));
     }
-    Ok(experiment)
+    Ok((input, experiment))
+}
+
+/// The page, and what is beside it.
+struct Pages {
+    page: OutFile,
+    runs: OutFile,
+    series: OutFile,
+}
+
+impl Pages {
+    fn prepare(path: &Path) -> Result<Self, Failure> {
+        let Some(stem) = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()) else {
+            return Err(Failure::bad_input(format!("--report {}: this names no file", path.display())));
+        };
+        let beside = |name: String| path.with_file_name(name);
+        let (runs, series) = (beside(format!("{stem}.csv")), beside(format!("{stem}-series.csv")));
+        if runs == path {
+            let message =
+                format!("--report {}: the page is HTML, and its figures go to {stem}.csv", path.display());
+            return Err(Failure::bad_input(message).hint(format!("Name it {stem}.html.")));
+        }
+        let [page, runs, series] = [path, &runs, &series].map(OutFile::prepare);
+        Ok(Self { page: page?, runs: runs?, series: series? })
+    }
+
+    fn write(self, report: &Report, source: &Source) -> Result<(), Failure> {
+        self.page.write(&page::page(report, source))?;
+        self.runs.write(&report.runs_csv())?;
+        self.series.write(&report.series_csv())
+    }
 }
 
 /// That the files can be written is known before hours are simulated.
@@ -138,5 +238,25 @@ impl Line {
         if self.drawn.take().is_some() {
             draw("");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_typed_again() {
+        let given = Given {
+            file: Some("it's mine.toml".to_owned()),
+            run: vec!["none".to_owned(), "drs".to_owned()],
+            seed: Some(7),
+            seconds: Some(60.5),
+            csv: None,
+            report: Some(PathBuf::from("x.html")),
+            watch: None,
+        };
+        let expected = r"dvms simulate 'it'\''s mine.toml' --run none --run drs --seed 7 --seconds 60.5";
+        assert_eq!(given.command(), expected);
     }
 }

@@ -1,9 +1,13 @@
 //! `dvms simulate`: the laboratory.
 
+mod compare;
 mod experiment;
 mod injector;
+mod page;
+mod sheets;
 mod show;
 mod traces;
+mod watch;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -16,8 +20,8 @@ use clap::Subcommand;
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "\
-Strategies: none, centralised, hierarchical, dvms-classic, drs, gossip, ecocloud, p2p, scouts, mcda,
-balancer.
+Strategies: none, centralised, hierarchical, dvms, dvms-classic, drs, gossip, ecocloud, p2p, scouts,
+mcda, balancer.
 
 What an experiment file may say is in docs/EXPERIMENTS.md. The same file, seed and version give the
 same report, byte for byte, unless computing is to take what it takes on this machine.
@@ -28,7 +32,10 @@ anything else.
 Examples:
   dvms simulate experiments/calibration.toml
   dvms simulate experiments/calibration.toml --run centralised --seed 7 --output json
-  dvms simulate experiments/calibration.toml --csv figures"
+  dvms simulate experiments/calibration.toml --run dvms --watch
+  dvms simulate experiments/calibration.toml --report report.html
+  dvms simulate experiments/calibration.toml --csv figures
+  dvms simulate compare before.json after.json"
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -40,11 +47,13 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Injector(injector::Arguments),
+    Compare(compare::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure> {
     match &arguments.command {
         Some(Command::Injector(arguments)) => injector::run(arguments, output),
+        Some(Command::Compare(arguments)) => compare::run(arguments, output),
         None => experiment::run(&arguments.experiment, output),
     }
 }

@@ -1,11 +1,11 @@
 //! Reports for people.
 
+use super::sheets::{Sheet, sheets};
 use crate::cli::bars::bar;
 use crate::cli::format::{count, duration, figure, seconds};
 use crate::cli::paint::Tone;
 use crate::cli::table::{Column, Look, Table};
 use crate::simulator::experiment::{Measured, Progress, Report};
-use crate::simulator::measures::Spread;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -18,134 +18,33 @@ pub(super) fn text(look: Look, report: &Report, took: Duration) -> String {
     }
     let (hosts, vms) = (count(it.hosts.count as usize, "host"), count(it.vms.count as usize, "VM"));
     let _ = writeln!(text, "{hosts}, {vms}, {}, seed {}\n", seconds(it.seconds), it.seed);
-    text += &violations(look, &report.runs);
-    text.push('\n');
-    text += &rounds(look, &report.runs);
-    text.push('\n');
-    text += &costs(look, &report.runs);
-    for run in report.runs.iter().filter(|run| !run.complete) {
-        let note = format!(
-            "{} was interrupted after {}; its figures are up to then",
-            run.name,
-            seconds(run.seconds)
-        );
-        let _ = writeln!(text, "\n{} {note}.", look.paint.tone(Tone::Warning, "Note:"));
-    }
-    let missing = it.runs.len() - report.runs.len();
-    if missing > 0 {
-        let _ = writeln!(
-            text,
-            "\n{} {} not begun.",
-            look.paint.tone(Tone::Warning, "Note:"),
-            count(missing, "run")
-        );
+    let tables = sheets(&report.runs).map(|sheet| table(look, sheet));
+    text += &tables.join("\n");
+    for note in notes(report) {
+        let _ = writeln!(text, "\n{} {note}", look.paint.tone(Tone::Warning, "Note:"));
     }
     let _ = writeln!(text, "\n{}", look.paint.tone(Tone::Faint, &speed(report, took)));
     text
 }
 
-/// Mean and deviation: `24.4 ± 10.0`.
-fn spread(it: &Spread) -> String {
-    if it.count == 0 { "-".to_owned() } else { format!("{:.2} ± {:.2}", it.mean, it.sd) }
+/// What is missing, where it was interrupted.
+pub(super) fn notes(report: &Report) -> Vec<String> {
+    let cut = |run: &Measured| {
+        let after = seconds(run.seconds);
+        format!("{} was interrupted after {after}; its figures are up to then.", run.name)
+    };
+    let missing = report.experiment.runs.len() - report.runs.len();
+    let none = (missing > 0).then(|| format!("{} not begun.", count(missing, "run")));
+    report.runs.iter().filter(|run| !run.complete).map(cut).chain(none).collect()
 }
 
-/// The same of seconds, in thousandths: computing takes a thousandth of a second, or a hundred of them.
-fn milliseconds(it: &Spread) -> String {
-    if it.count == 0 { "-".to_owned() } else { format!("{:.1} ± {:.1}", it.mean * 1e3, it.sd * 1e3) }
-}
-
-fn violations(look: Look, runs: &[Measured]) -> String {
-    let columns = [
-        Column::Left("RUN"),
-        Column::Right("VIOLATIONS"),
-        Column::Right("OF ARRIVALS"),
-        Column::Right("HOST-S"),
-        Column::Right("EACH, S"),
-        Column::Right("UNTIL KNOWN, S"),
-        Column::Right("KNOWN, S"),
-    ];
+/// A table as terminals show it.
+fn table(look: Look, sheet: Sheet) -> String {
+    let column =
+        |(i, name): (usize, &&'static str)| if i == 0 { Column::Left(name) } else { Column::Right(name) };
+    let columns: Vec<Column> = sheet.headings.iter().enumerate().map(column).collect();
     let mut table = Table::new(look, &columns);
-    for run in runs {
-        let it = &run.violations;
-        table.row([
-            run.name.clone(),
-            it.all.count.to_string(),
-            it.by_arrival.count.to_string(),
-            format!("{:.1}", it.all.total),
-            spread(&it.all),
-            spread(&it.to_detect),
-            spread(&it.detected),
-        ]);
-    }
-    table.render()
-}
-
-fn rounds(look: Look, runs: &[Measured]) -> String {
-    let columns = [
-        Column::Left("RUN"),
-        Column::Right("PLANS"),
-        Column::Right("NO PLAN"),
-        Column::Right("NOTHING TO DO"),
-        Column::Right("HOSTS"),
-        Column::Right("COMPUTE, MS"),
-        Column::Right("APPLY, S"),
-        Column::Right("MIGRATIONS"),
-        Column::Right("EACH, S"),
-        Column::Right("FAILED"),
-        Column::Right("PING-PONG"),
-    ];
-    let mut table = Table::new(look, &columns);
-    for run in runs {
-        let (rounds, moves) = (&run.rounds, &run.migrations);
-        let hosts = if rounds.partition.count == 0 { "-".to_owned() } else { figure(rounds.partition.mean) };
-        table.row([
-            run.name.clone(),
-            rounds.plan.count.to_string(),
-            rounds.no_plan.count.to_string(),
-            rounds.nothing.count.to_string(),
-            hosts,
-            milliseconds(&rounds.plan),
-            spread(&rounds.apply),
-            moves.done.count.to_string(),
-            spread(&moves.done),
-            moves.failed.to_string(),
-            moves.ping_pong.to_string(),
-        ]);
-    }
-    table.render()
-}
-
-fn costs(look: Look, runs: &[Measured]) -> String {
-    let columns = [
-        Column::Left("RUN"),
-        Column::Right("ACTIVE HOSTS"),
-        Column::Right("KWH"),
-        Column::Right("SLATAH"),
-        Column::Right("PDM"),
-        Column::Right("SLAV"),
-        Column::Right("ESV"),
-        Column::Right("LOST VM-S"),
-        Column::Right("MESSAGES"),
-        Column::Right("MIB"),
-        Column::Right("AT THE BUSIEST"),
-    ];
-    let mut table = Table::new(look, &columns);
-    for run in runs {
-        let (usage, traffic) = (&run.usage, &run.traffic);
-        table.row([
-            run.name.clone(),
-            figure(usage.active_hosts),
-            figure(usage.energy_kwh),
-            format!("{:.3} %", usage.slatah * 100.0),
-            format!("{:.4} %", run.pdm * 100.0),
-            format!("{:.3e}", run.slav),
-            format!("{:.3e}", run.esv),
-            figure(usage.lost_vm_s),
-            traffic.messages.to_string(),
-            figure(traffic.bytes as f64 / 1_048_576.0),
-            traffic.busiest_messages.to_string(),
-        ]);
-    }
+    sheet.rows.into_iter().for_each(|row| table.row(row));
     table.render()
 }
 

@@ -1,0 +1,169 @@
+//! From a report's JSON form to what can be compared. What another version tells more, or no more, is no fault; what is no
+//! report is.
+
+use crate::cli::failure::{Failure, Fault};
+use crate::cli::input::Input;
+use crate::cli::locate::position;
+use crate::simulator::experiment::scalars;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What is told of a file.
+#[derive(Debug, PartialEq)]
+pub(super) struct Told {
+    /// Its name.
+    pub(super) file: String,
+    /// Of dvms.
+    pub(super) version: String,
+    pub(super) title: String,
+    /// Every setting, by its path; those of runs as `name: path`.
+    pub(super) settings: BTreeMap<String, Value>,
+    /// How many hosts there were.
+    pub(super) hosts: u64,
+    pub(super) runs: Vec<Run>,
+}
+
+/// One run of it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Run {
+    pub(super) name: String,
+    /// Whether it came to its end.
+    pub(super) complete: bool,
+    /// All figures, by their paths.
+    pub(super) figures: BTreeMap<String, f64>,
+}
+
+impl Run {
+    /// A figure; the mean of nothing is none.
+    pub(super) fn figure(&self, path: &str) -> Option<f64> {
+        let counted = path.strip_suffix(".mean").map(|of| format!("{of}.count"));
+        let there = counted.is_none_or(|count| self.figures.get(&count).is_none_or(|count| *count > 0.0));
+        self.figures.get(path).copied().filter(|_| there)
+    }
+}
+
+impl Told {
+    /// The names of its runs, for people.
+    pub(super) fn names(&self) -> String {
+        let names: Vec<&str> = self.runs.iter().map(|run| run.name.as_str()).collect();
+        if names.is_empty() { "no runs".to_owned() } else { names.join(", ") }
+    }
+}
+
+/// Reads a report.
+///
+/// # Errors
+/// Each fault with its place.
+pub(super) fn told(input: &Input) -> Result<Told, Failure> {
+    let value: Value = input.json("report of an experiment", dvms_solver::file::read)?;
+    let mut reader = Reader { text: input.text(), faults: Vec::new() };
+    let told = reader.report(&input.name, &value);
+    if reader.faults.is_empty() {
+        return Ok(told);
+    }
+    Err(Failure::bad_input(format!("{} is no report of an experiment:", input.name))
+        .faults(reader.faults)
+        .hint("`dvms simulate FILE --output json` prints one."))
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    faults: Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, path: &str, message: impl Into<String>) {
+        let (line, column) = position(self.text, path).unzip();
+        self.faults.push(Fault { line, column, path: path.to_owned(), message: message.into() });
+    }
+
+    /// What is at a path, if it is of the kind that is wanted.
+    fn part<'v, T>(
+        &mut self,
+        of: &'v Value,
+        path: &str,
+        kind: &str,
+        want: impl Fn(&'v Value) -> Option<T>,
+    ) -> Option<T> {
+        let key = path.rsplit_once('.').map_or(path, |(_, key)| key);
+        match of.get(key) {
+            None => self.fault(path, "is not there"),
+            Some(value) => match want(value) {
+                Some(value) => return Some(value),
+                None => self.fault(path, format!("must be {kind}")),
+            },
+        }
+        None
+    }
+
+    fn report(&mut self, file: &str, value: &Value) -> Told {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        if !value.is_object() {
+            self.fault("", "must be an object with version, experiment and runs");
+        }
+        let mut it = Told {
+            file: file.to_owned(),
+            version: String::new(),
+            title: String::new(),
+            settings: BTreeMap::new(),
+            hosts: 0,
+            runs: Vec::new(),
+        };
+        if !self.faults.is_empty() {
+            return it;
+        }
+        it.version = self.part(value, "version", "a text", text).unwrap_or_default();
+        let object = |value| Some(value).filter(|value: &&Value| value.is_object());
+        if let Some(experiment) = self.part(value, "experiment", "an object", object) {
+            it.title = self.part(experiment, "experiment.title", "a text", text).unwrap_or_default();
+            if let Some(hosts) = self.part(experiment, "experiment.hosts", "an object", object) {
+                let count = self.part(hosts, "experiment.hosts.count", "a whole number", Value::as_u64);
+                it.hosts = count.unwrap_or_default();
+            }
+            let settings = scalars(experiment).into_iter().filter(|(path, _)| path != "title");
+            it.settings = settings.map(|(path, value)| (path, value.clone())).collect();
+            for run in experiment.get("runs").and_then(Value::as_array).into_iter().flatten() {
+                let name = run.get("name").and_then(Value::as_str).unwrap_or_default();
+                let settings = scalars(run).into_iter().filter(|(path, _)| path != "name");
+                it.settings.extend(settings.map(|(path, value)| (format!("{name}: {path}"), value.clone())));
+            }
+        }
+        for (i, run) in self.part(value, "runs", "a list", Value::as_array).into_iter().flatten().enumerate()
+        {
+            let run = self.run(&format!("runs[{i}]"), run);
+            if it.runs.iter().any(|other| other.name == run.name) {
+                self.fault(
+                    &format!("runs[{i}].name"),
+                    format!("{:?} is the name of another run, too", run.name),
+                );
+            }
+            it.runs.push(run);
+        }
+        it
+    }
+
+    fn run(&mut self, path: &str, value: &Value) -> Run {
+        let at = |key: &str| format!("{path}.{key}");
+        let name = self.part(value, &at("name"), "a text", |value| value.as_str().map(str::to_owned));
+        let complete = self.part(value, &at("complete"), "true or false", Value::as_bool);
+        let object = |value| Some(value).filter(|value: &&Value| value.is_object());
+        let violations = self.part(value, &at("violations"), "an object", object);
+        let mut figures = BTreeMap::new();
+        for (key, value) in scalars(value) {
+            match value {
+                Value::Number(number) => _ = figures.insert(key, number.as_f64().unwrap_or(f64::NAN)),
+                // No mean of nothing, and the like.
+                Value::Null => {}
+                _ if key == "name" || key == "complete" => {}
+                _ => self.fault(&at(&key), "must be a number"),
+            }
+        }
+        // Only a run has this measure, and none that is a run lacks it.
+        let total = "violations.all.total";
+        let told = figures.contains_key(total) || self.faults.iter().any(|fault| fault.path == at(total));
+        if violations.is_some() && !told {
+            self.fault(&at(total), "is not there");
+        }
+        Run { name: name.unwrap_or_default(), complete: complete.unwrap_or_default(), figures }
+    }
+}
