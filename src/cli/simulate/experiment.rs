@@ -10,8 +10,8 @@ use crate::cli::out_file::OutFile;
 use crate::cli::output::Output;
 use crate::cli::progress::draw;
 use crate::cli::searching::stop_on_interrupt;
-use crate::simulator::experiment::{Experiment, Measured, Progress, Report, Run, run as simulate, watch};
 use crate::simulator::experiment::Refused;
+use crate::simulator::experiment::{Experiment, Measured, Progress, Report, Run, run as simulate, watch};
 use crate::solving::Stop;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -253,6 +253,7 @@ mod tests {
             seed: Some(7),
             seconds: Some(60.5),
             csv: None,
+            traces: None,
             report: Some(PathBuf::from("x.html")),
             watch: None,
         };

@@ -289,6 +289,7 @@ fn all_loads_run_and_are_the_same_again() {
             assert_eq!(load == "arrivals", first.usage.vms_came > 3 && first.usage.vms_left > 3, "{load}");
         }
     }
+}
 
 #[test]
 fn who_watches_changes_nothing() {
