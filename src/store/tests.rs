@@ -130,7 +130,7 @@ fn a_store_of_each_version_before_is_opened_with_all_that_is_in_it() {
             older.execute(event, [EVENT_OF_VERSION_1]).unwrap();
             older.execute_batch("INSERT INTO counters VALUES ('epoch', 4096)").unwrap();
             let state = serde_json::to_string(&AdminState::Draining).unwrap();
-            older.execute("INSERT INTO host_states VALUES ('h2', ?1)", [state]).unwrap();
+            older.execute("INSERT INTO host_states (host, state) VALUES ('h2', ?1)", [state]).unwrap();
         }
         let mut store = Store::open(folder.path()).unwrap();
         let found = store.plans(10).unwrap();

@@ -62,6 +62,8 @@ impl Given {
         words.extend(self.run.iter().flat_map(|name| ["--run".to_owned(), quoted(name)]));
         words.extend(self.seed.iter().flat_map(|seed| ["--seed".to_owned(), seed.to_string()]));
         words.extend(self.seconds.iter().flat_map(|seconds| ["--seconds".to_owned(), seconds.to_string()]));
+        let traces = self.traces.iter().map(|folder| folder.display().to_string());
+        words.extend(traces.flat_map(|folder| ["--traces".to_owned(), quoted(&folder)]));
         words.join(" ")
     }
 }
@@ -116,7 +118,7 @@ pub(super) fn run(arguments: &Given, output: Output) -> Result<Exit, Failure> {
     Ok(if whole { Exit::Success } else { Exit::Failure })
 }
 
-fn refused(error: Refused) -> Failure {
+fn refused(error: &Refused) -> Failure {
     Failure::bad_input(error.to_string())
 }
 
@@ -128,7 +130,7 @@ fn measured(experiment: &Experiment, run: &Run, stop: &Stop, shown: bool) -> Res
         !stop.is_asked()
     });
     line.clear();
-    measured.map_err(refused)
+    measured.map_err(|error| refused(&error))
 }
 
 /// Runs a run that is looked at.
@@ -141,7 +143,7 @@ fn watched(experiment: &Experiment, run: &Run, stop: &Stop, screen: &mut Watch) 
     });
     match failed {
         Some(failure) => Err(failure),
-        None => measured.map_err(refused),
+        None => measured.map_err(|error| refused(&error)),
     }
 }
 

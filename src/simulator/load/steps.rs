@@ -134,7 +134,7 @@ impl Load for Gaussian {
             seed,
             self.period_s,
             sd,
-            move |_, _, _: &()| mean,
+            move |_, _, (): &()| mean,
             |_: &mut Random| {},
         ))
     }

@@ -86,7 +86,7 @@ fn whoever_comes_runs_as_soon_as_there_is_memory() {
     while simulation.step() {
         simulation.world().check().unwrap();
         let world = simulation.world();
-        let now = (0..5).map(|vm| world.vm(VmId(vm)).host.0 as i32).collect::<Vec<_>>();
+        let now = (0..5).map(|vm| world.vm(VmId(vm)).host.0.cast_signed()).collect::<Vec<_>>();
         if hosts.last() != Some(&now) {
             hosts.push(now);
         }
