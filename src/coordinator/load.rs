@@ -11,7 +11,8 @@ pub(super) const RESOURCES: [&str; 2] = ["cpu", "memory"];
 pub(super) const UNITS: [&str; 2] = ["millicores", "MiB"];
 
 /// One amount per resource.
-pub(super) type Pair = [i64; 2];
+pub(super) use crate::partition::Amounts as Pair;
+pub(super) use crate::partition::sizing::{add, exceeds};
 
 /// What a host carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,11 +57,6 @@ pub(super) fn parts(amounts: Pair, shares: [f64; 2]) -> Pair {
     [0, 1].map(|r| part(amounts[r], shares[r]))
 }
 
-/// Whether one amount is above the other for some resource.
-pub(super) fn exceeds(amounts: Pair, most: Pair) -> bool {
-    (0..2).any(|r| amounts[r] > most[r])
-}
-
 /// Used of usable, for the resource of which most is used.
 pub(super) fn share(used: Pair, usable: Pair) -> f64 {
     let of = |r: usize| if used[r] == 0 { 0.0 } else { used[r] as f64 / usable[r] as f64 };
@@ -77,12 +73,6 @@ pub(super) fn demand(vm: &VmEntry) -> Pair {
 pub(super) fn usable(host: &HostEntry, settings: &settings::Inventory) -> Pair {
     let amounts = host.usable(settings);
     RESOURCES.map(|name| amounts.get(name).copied().unwrap_or(0))
-}
-
-pub(super) fn add(sum: &mut Pair, amounts: Pair) {
-    for r in 0..2 {
-        sum[r] = sum[r].saturating_add(amounts[r]);
-    }
 }
 
 pub(super) fn subtract(rest: &mut Pair, amounts: Pair) {

@@ -106,14 +106,16 @@ impl Need {
     }
 }
 
-fn add(sum: &mut Amounts, more: Amounts) {
+/// Adds amounts, as far as they can be counted.
+pub fn add(sum: &mut Amounts, more: Amounts) {
     for (sum, more) in sum.iter_mut().zip(more) {
         *sum = sum.saturating_add(more);
     }
 }
 
 /// Whether one amount is above the other for some resource.
-fn exceeds(amounts: Amounts, most: Amounts) -> bool {
+#[must_use]
+pub fn exceeds(amounts: Amounts, most: Amounts) -> bool {
     amounts.iter().zip(most).any(|(amount, most)| *amount > most)
 }
 

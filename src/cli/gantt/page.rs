@@ -5,6 +5,7 @@ use super::draw::{self, LEFT, Palette, RIGHT, WIDTH};
 use super::rows::{By, named, rows};
 use super::text::bound;
 use crate::cli::format::{count, seconds};
+use crate::cli::plot::page::document;
 use crate::cli::plot::svg::{Svg, escaped};
 use dvms_solver::file::{Plan, Problem};
 use dvms_solver::timeline::{HostTrack, Timeline};
@@ -25,7 +26,7 @@ pub(super) fn page(
     title: &str,
     headline: &str,
 ) -> String {
-    let (title, headline, bound) = (escaped(title), escaped(headline), escaped(&bound(timeline)));
+    let (headline, bound) = (escaped(headline), escaped(&bound(timeline)));
     let drawn = |by: By| {
         let mut svg = Svg::new(WIDTH);
         let shown = rows(timeline, by, MOST_TRACKS);
@@ -37,7 +38,7 @@ pub(super) fn page(
     let bottom = draw::loads(&mut below, timeline, &Palette::OF_PAGE, 30.0);
     let bottom = draw::uses(&mut below, timeline, &Palette::OF_PAGE, bottom + 40.0);
     let below = below.finish_on(bottom + 6.0, "none");
-    let (style, script) = (include_str!("page.css"), include_str!("page.js"));
+    let script = include_str!("page.js");
     let steps = timeline.steps.len();
     let (data, more) = data(problem, plan, timeline);
     let more = if more > 0 {
@@ -50,20 +51,8 @@ pub(super) fn page(
     } else {
         ""
     };
-    format!(
-        "<!DOCTYPE html>
-<html lang=\"en\">
-<head>
-<meta charset=\"utf-8\"/>
-<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>
-<meta name=\"color-scheme\" content=\"light dark\"/>
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p>{headline}</p>
+    let body = format!(
+        "<p>{headline}</p>
 <p>{bound}</p>
 <div>
 <input type=\"radio\" name=\"by\" id=\"by-host\" checked=\"checked\"/> <label for=\"by-host\">by host</label>
@@ -91,11 +80,10 @@ pub(super) fn page(
 {table}<script type=\"application/json\" id=\"data\">{data}</script>
 <script>
 {script}</script>
-</body>
-</html>
 ",
         table = table(timeline),
-    )
+    );
+    document(title, include_str!("page.css"), &body)
 }
 
 fn table(timeline: &Timeline) -> String {

@@ -6,6 +6,7 @@ mod cells;
 pub(super) mod chart;
 mod curves;
 mod hosts;
+pub(super) mod page;
 pub(super) mod svg;
 
 use super::paint::Paint;

@@ -198,22 +198,24 @@ impl Core {
             self.detector.left_alone(keys);
             self.detect(now);
         }
+        let helped = state == PlanState::Succeeded && message.is_empty();
         if let Cause::Shared(shared) = &life.cause {
             self.leave_partition(id, shared, state, now);
             // The protocol does not have those that an operator had in hand.
-            let (left, keys) = match &life.stage {
-                Stage::Proposed(_) => (false, shared.own.clone()),
-                Stage::Executing(execution) if execution.approved => (true, self.not_raised(&shared.own)),
-                _ => (true, Vec::new()),
-            };
-            self.put_down(id, &keys, left && state == PlanState::Succeeded && message.is_empty(), now);
+            match &life.stage {
+                Stage::Proposed(_) => self.put_down(id, &shared.own, false, now),
+                Stage::Executing(execution) if execution.approved => {
+                    self.put_down(id, &self.not_raised(&shared.own), helped, now);
+                }
+                _ => {}
+            }
         }
         // What an operator has paused goes on under another name only when that is approved.
         let mode = paused.then_some(Mode::Approve);
         if !(state == PlanState::Failed && self.succeed(id, &life, mode, now))
             && let Cause::Troubles(keys) = &life.cause
         {
-            self.put_down(id, keys, state == PlanState::Succeeded && message.is_empty(), now);
+            self.put_down(id, keys, helped, now);
         }
         self.urgent = true;
         self.forget_old_plans();

@@ -12,6 +12,7 @@ use crate::simulator::engine::{Conditions, Demand, Simulation, Story, Strategy};
 use crate::simulator::ids::{HostId, VmId};
 use crate::simulator::injector::{Crashes, Loads, Outages};
 use crate::simulator::vmplaces;
+use crate::simulator::world::Setup;
 
 fn violation_time<S: Strategy>(simulation: &Simulation<S>) -> f64 {
     simulation.world().usage.report(simulation.world().now()).over_host_s
@@ -179,6 +180,25 @@ fn ecocloud_empties_hosts_and_puts_them_to_sleep() {
     assert_eq!(fullest, Some(9));
 }
 
+/// Of three hosts one goes to sleep, and is woken when the load has risen.
+pub(super) fn sleeps_and_is_woken<S: Strategy>(setup: &Setup, demands: Vec<Demand>, strategy: S) {
+    let story = Story {
+        demands: Box::new(demands.into_iter()),
+        faults: Box::new(std::iter::empty()),
+        spare_migrating: true,
+        ..Story::default()
+    };
+    let mut simulation = Simulation::new(setup, Conditions::default(), story, strategy, 4000.0, 10.0);
+    let mut least = 3;
+    while simulation.step() {
+        simulation.world().check().unwrap();
+        least = least.min(simulation.world().usage.on);
+    }
+    assert_eq!(least, 2, "an empty host sleeps");
+    let now = simulation.world();
+    assert!(now.usage.over == 0 && now.usage.on == 3, "{:?}", now.usage);
+}
+
 #[test]
 fn ecocloud_wakes_a_host_where_nobody_takes_what_is_too_much() {
     let mut setup = vmplaces::setup(3, 18, 1000, 5).unwrap();
@@ -189,22 +209,7 @@ fn ecocloud_wakes_a_host_where_nobody_takes_what_is_too_much() {
     }
     // The third host is empty; then the load of the first one rises.
     let demands: Vec<Demand> = (0..9).map(|vm| Demand { time: 2000.0, vm: VmId(vm), cpu: 1100 }).collect();
-    let story = Story {
-        demands: Box::new(demands.into_iter()),
-        faults: Box::new(std::iter::empty()),
-        spare_migrating: true,
-        ..Story::default()
-    };
-    let strategy = EcoCloud::new(Trials::default());
-    let mut simulation = Simulation::new(&setup, Conditions::default(), story, strategy, 4000.0, 10.0);
-    let mut least = 3;
-    while simulation.step() {
-        simulation.world().check().unwrap();
-        least = least.min(simulation.world().usage.on);
-    }
-    assert_eq!(least, 2, "an empty host sleeps");
-    let now = simulation.world();
-    assert!(now.usage.over == 0 && now.usage.on == 3, "{:?}", now.usage);
+    sleeps_and_is_woken(&setup, demands, EcoCloud::new(Trials::default()));
 }
 
 #[test]

@@ -122,22 +122,5 @@ fn verbatim(text: &str) -> String {
 
 /// A whole page about something.
 pub(super) fn document(title: &str, body: &str) -> String {
-    let (title, style) = (escaped(title), include_str!("page.css"));
-    format!(
-        "<!DOCTYPE html>
-<html lang=\"en\">
-<head>
-<meta charset=\"utf-8\"/>
-<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>
-<meta name=\"color-scheme\" content=\"light dark\"/>
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<h1>{title}</h1>
-{body}</body>
-</html>
-"
-    )
+    crate::cli::plot::page::document(title, include_str!("page.css"), body)
 }

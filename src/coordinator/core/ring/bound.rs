@@ -265,12 +265,12 @@ impl Core {
         let unheard = !self.unheard().is_empty();
         // The keeper of a rule of this cell alone is taken when the plan is made, unless another plan has it.
         let to_be_had = |host: &String| hosts.contains(host) || self.partitions.holder(host).is_none();
-        let local = |rule| {
-            !shared
-                && self.having(rule).iter().all(|member| member == self.ring.me())
-                && self.keepers_of(rule).iter().all(to_be_had)
+        let local = |rule| !shared && self.having(rule).iter().all(|member| member == self.ring.me());
+        let free = |rule| {
+            let keepers = self.keepers_of(rule);
+            keepers.is_subset(hosts) || (keepers.iter().all(to_be_had) && local(rule))
         };
-        let free = |rule| !unheard && (local(rule) || self.keepers_of(rule).is_subset(hosts));
+        let free = |rule| !unheard && free(rule);
         self.guarded(&vms).filter(|rule| !free(rule)).collect()
     }
 

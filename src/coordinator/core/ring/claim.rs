@@ -126,23 +126,17 @@ impl Core {
         let Some(record) = self.plans.get(id).cloned() else { return };
         let Some((shared, plan)) = self.shared(id).zip(record.plan.as_ref()) else { return };
         let (partition, version) = (shared.partition.clone(), shared.version);
-        let why = self.in_scene(id, |core| {
-            let unheard = core.why_unheard(id, plan).is_some();
-            if unheard { Err(()) } else { Ok(core.why_stale(id)) }
-        });
-        match why {
-            Err(()) => {}
-            Ok(Some(why)) => {
-                let own = self.shared(id).map(|shared| shared.own.clone()).unwrap_or_default();
-                self.end(id, PlanState::Cancelled, &format!("it does not fit any more: {why}"), now);
-                // An operator wanted something to be done.
-                self.detector.not_helped(&own);
-            }
-            Ok(None) => {
-                let touched = record.hosts.iter().map(|host| host.as_str().into()).collect();
-                self.happens(Input::Solved { partition, version, found: Found::Plan { touched } }, now);
-            }
+        if self.in_scene(id, |core| core.why_unheard(id, plan)).is_some() {
+            return;
         }
+        let Some(why) = self.in_scene(id, |core| core.why_stale(id)) else {
+            let touched = record.hosts.iter().map(|host| host.as_str().into()).collect();
+            return self.happens(Input::Solved { partition, version, found: Found::Plan { touched } }, now);
+        };
+        let own = self.shared(id).map(|shared| shared.own.clone()).unwrap_or_default();
+        self.end(id, PlanState::Cancelled, &format!("it does not fit any more: {why}"), now);
+        // An operator wanted something to be done.
+        self.detector.not_helped(&own);
     }
 
     /// Approved plans whose hosts are not to be had are left to their operators.

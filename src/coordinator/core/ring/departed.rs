@@ -10,7 +10,6 @@ use crate::coordinator::inventory::Now;
 use crate::coordinator::peers::Frame;
 use crate::record::{EventKind, Severity};
 use crate::store;
-use std::collections::BTreeSet;
 
 impl Membership {
     /// Those that are members now have not left.
@@ -33,13 +32,8 @@ impl Core {
             }
         }
         census.silent.retain(|member, _| places.contains_key(member) || census.departed.contains(member));
-        self.keep_departed(&known);
-    }
-
-    fn keep_departed(&mut self, before: &BTreeSet<String>) {
-        let departed = &self.ring.census.departed;
-        if departed != before {
-            self.journal.write(store::Change::Departed(departed.clone()));
+        if census.departed != known {
+            self.journal.write(store::Change::Departed(census.departed.clone()));
         }
     }
 
@@ -80,9 +74,10 @@ impl Core {
 
     /// An operator has said so, here or at another member.
     pub(super) fn member_is_forgotten(&mut self, member: &str) {
-        let known = self.ring.census.departed.clone();
-        self.ring.census.departed.remove(member);
-        self.keep_departed(&known);
+        let departed = &mut self.ring.census.departed;
+        if departed.remove(member) {
+            self.journal.write(store::Change::Departed(departed.clone()));
+        }
         self.urgent = true;
     }
 }

@@ -281,8 +281,8 @@ impl Core {
     ) {
         let partition = &shared.partition;
         // Another plan may have its partition by now.
-        let has_none = self.ring.plans.get(partition).is_some_and(|plan| plan != id);
-        if !has_none {
+        let has_it = self.ring.plans.get(partition).is_none_or(|plan| plan == id);
+        if has_it {
             self.ring.plans.remove(partition);
         }
         self.end_claim(id, now);
@@ -298,14 +298,14 @@ impl Core {
             state => self.has_missed(&shared.own, state == PlanState::Failed),
         }
         self.keep_aloft(id, partition);
-        if !has_none {
+        if has_it {
             // Those of others that were not helped by it.
             let me = self.ring.node.me().clone();
             let passed_over: BTreeSet<Key> = self.passed_over(id, &shared.all).into_iter().collect();
             let left = |event: &Event| event.owner != me && (!helped || passed_over.contains(&key_of(event)));
             self.leave_out(partition, shared.version, left, now);
         }
-        let led = self.ring.node.partition(partition).filter(|_| !has_none);
+        let led = self.ring.node.partition(partition).filter(|_| has_it);
         match led.map(|led| (led.stage().clone(), led.version())) {
             Some((PartitionStage::Executing, _)) => {
                 self.happens(Input::Executed { partition: partition.clone() }, now);

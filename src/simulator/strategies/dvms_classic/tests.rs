@@ -4,8 +4,9 @@ use super::*;
 use crate::simulator::engine::tests::{checked, vmplaces_run};
 use crate::simulator::engine::{Conditions, Demand, Simulation, Story};
 use crate::simulator::ids::VmId;
-use crate::simulator::injector::{Crashes, Loads, Outages};
+use crate::simulator::injector::Loads;
 use crate::simulator::strategies::centralised::{self, centralised};
+use crate::simulator::strategies::tests::rough;
 use crate::simulator::vmplaces;
 
 /// Lets everything happen; no host is of two partitions that solve or are carried out.
@@ -88,18 +89,7 @@ fn what_only_all_together_can_solve_is_solved() {
 #[test]
 fn crashes_and_lost_messages_keep_nobody_reserved_for_ever() {
     for seed in 1..=3 {
-        let setup = vmplaces::setup(24, 240, 640, 23).unwrap();
-        let mut story = vmplaces::story(240, 900.0, Loads { seed, ..Loads::default() }).unwrap();
-        story.faults = Box::new(Crashes::new(24, 900.0, Outages { period_s: 3000.0, down_s: 60.0, seed }));
-        story.spare_migrating = false;
-        let calm = (0..240).map(|vm| Demand { time: 900.0, vm: VmId(vm), cpu: 0 });
-        story.demands = Box::new(story.demands.chain(calm));
-        let conditions = Conditions { seed, loss: 0.05, ..Conditions::default() };
-        let strategy = DvmsClassic::new(Classic::default());
-        let mut simulation = Simulation::new(&setup, conditions, story, strategy, 1000.0, 10.0);
-        while simulation.step() {
-            simulation.world().check().unwrap();
-        }
+        let simulation = rough(seed, DvmsClassic::new(Classic::default()), &mut |_| {});
         assert!(simulation.context().rounds.report().plan.count > 5);
         assert_eq!(simulation.strategy().reserved(), 0, "seed {seed}");
     }

@@ -1,9 +1,9 @@
 //! What scouts bring about.
 
-use super::super::tests::{rough, still};
+use super::super::tests::{rough, sleeps_and_is_woken, still};
 use super::{Scouting, Scouts, is_fuller};
+use crate::simulator::engine::Demand;
 use crate::simulator::engine::tests::checked;
-use crate::simulator::engine::{Conditions, Demand, Simulation, Story};
 use crate::simulator::ids::{HostId, VmId};
 use crate::simulator::injector::Loads;
 use crate::simulator::strategies::Nothing;
@@ -62,22 +62,7 @@ fn a_sleeper_is_woken_where_nobody_has_room() {
     }
     setup.vms[17].cpu = 100;
     let demands: Vec<Demand> = (0..18).map(|vm| Demand { time: 2000.0, vm: VmId(vm), cpu: 1150 }).collect();
-    let story = Story {
-        demands: Box::new(demands.into_iter()),
-        faults: Box::new(std::iter::empty()),
-        spare_migrating: true,
-        ..Story::default()
-    };
-    let strategy = Scouts::new(Scouting::default());
-    let mut simulation = Simulation::new(&setup, Conditions::default(), story, strategy, 4000.0, 10.0);
-    let mut least = 3;
-    while simulation.step() {
-        simulation.world().check().unwrap();
-        least = least.min(simulation.world().usage.on);
-    }
-    assert_eq!(least, 2, "an empty host sleeps");
-    let now = simulation.world();
-    assert!(now.usage.over == 0 && now.usage.on == 3, "{:?}", now.usage);
+    sleeps_and_is_woken(&setup, demands, Scouts::new(Scouting::default()));
 }
 
 #[test]
