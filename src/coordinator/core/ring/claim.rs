@@ -5,7 +5,9 @@ use super::super::plans::Stage;
 use super::super::{Core, Life};
 use super::wishes::kind_of;
 use crate::coordinator::inventory::Now;
-use crate::partition::{Event, Found, Held, Host, Input, Kind, Need, PartitionId, Stage as PartitionStage};
+use crate::partition::{
+    Event, Found, Held, Host, Input, Kind, Member, Need, PartitionId, Stage as PartitionStage,
+};
 use crate::record::PlanState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,9 +17,14 @@ const APPROVED: &str = "PLAN:";
 /// After which hosts that are not to be had are not asked for any more.
 const CLAIMED_FOR: Duration = Duration::from_mins(1);
 
-/// The plan whose hosts a partition is for.
-pub(super) fn claimed(events: &[Event]) -> Option<String> {
-    events.iter().find_map(|event| event.key.as_str().strip_prefix(APPROVED)).map(str::to_owned)
+/// The approved plan whose hosts an event asks for.
+pub(super) fn claim_of(event: &Event) -> Option<&str> {
+    event.key.as_str().strip_prefix(APPROVED)
+}
+
+/// The plan of this member whose hosts a partition is for.
+pub(super) fn claimed(events: &[Event], me: &Member) -> Option<String> {
+    events.iter().filter(|event| event.owner == *me).find_map(claim_of).map(str::to_owned)
 }
 
 impl Core {
@@ -162,5 +169,29 @@ impl Core {
     pub(in crate::coordinator::core) fn end_claim(&mut self, id: &str, now: Now) {
         let event = format!("{APPROVED}{id}").as_str().into();
         self.happens(Input::Calmed { event }, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_another_member_has_approved_is_none_of_this_one() {
+        let (me, other) = (Member::from("east"), Member::from("west"));
+        let event = |key: &str, owner: &Member| Event {
+            key: key.into(),
+            owner: owner.clone(),
+            kind: Kind::Overload,
+            hosts: BTreeSet::new(),
+            near: BTreeSet::new(),
+            linked: BTreeSet::new(),
+            need: Need::default(),
+        };
+        let theirs = event("PLAN:p-1-west", &other);
+        let trouble = event("OVERLOAD:e1", &me);
+        assert_eq!(claimed(&[theirs.clone(), trouble.clone()], &me), None);
+        let ours = event("PLAN:p-2-east", &me);
+        assert_eq!(claimed(&[theirs, trouble, ours], &me).as_deref(), Some("p-2-east"));
     }
 }

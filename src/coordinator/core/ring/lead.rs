@@ -4,7 +4,7 @@ use super::super::execution::Halt;
 use super::super::plans::{Cause, Draft, Stage};
 use super::super::solves::Search;
 use super::super::{Core, Life};
-use super::claim::claimed;
+use super::claim::{claim_of, claimed};
 use super::wishes::{key_of, trouble_of};
 use crate::coordinator::detect::Key;
 use crate::coordinator::inventory::Now;
@@ -72,21 +72,17 @@ impl Core {
         whole: bool,
         now: Now,
     ) {
-        if let Some(id) = claimed(events) {
+        let me = self.ring.node.me().clone();
+        if let Some(id) = claimed(events, &me) {
             // An approved plan is for what it was approved for.
-            self.leave_out(
-                partition,
-                version,
-                |event| claimed(std::slice::from_ref(event)).as_ref() != Some(&id),
-                now,
-            );
+            self.leave_out(partition, version, |event| claim_of(event) != Some(&id), now);
             return self.claim_is_met(&id, partition, version, hosts, whole, now);
         }
-        let me = self.ring.node.me().clone();
         let own = events.iter().filter(|event| event.owner == me).map(key_of).collect();
         // VMs of others that are down are theirs to start: nobody else could tell them not to start them once more.
         let starts = |event: &Event| matches!(event.kind, Kind::HostFailed | Kind::VmWaiting);
-        let ours = |event: &&Event| event.owner == me || !starts(event);
+        // So are plans that they have approved: their partition asks again when this one has ended.
+        let ours = |event: &&Event| event.owner == me || !(starts(event) || claim_of(event).is_some());
         let all: Vec<Key> = events.iter().filter(ours).map(key_of).collect();
         self.leave_out(partition, version, |event| !ours(&event), now);
         if all.is_empty() {
