@@ -5,6 +5,7 @@ use dvms_solver::file::{Plan, Problem, Statistic};
 use dvms_solver::migration::{Calibration, Policy, course, forecast};
 use dvms_solver::{Options, Rejected, solve};
 use std::collections::BTreeMap;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 pub use dvms_solver::Cancel as Stop;
@@ -14,6 +15,9 @@ pub use dvms_solver::Cancel as Stop;
 pub struct Order {
     /// Wall clock from the call to the answer.
     pub time_limit: Duration,
+    /// For so long a plan that leaves nothing over is made better before it is given out; `None` = up to the limit, or until
+    /// nothing better is possible. The clock decides: where the same plan is wanted each time there is none.
+    pub patience: Option<Duration>,
     /// At least 1.
     pub threads: usize,
     /// The same problem, seed, threads and work limit give the same plan.
@@ -68,6 +72,41 @@ pub trait Solver: Send + Sync + 'static {
     ) -> Result<Plan, Rejected>;
 }
 
+/// Solves, but not for longer than `patience` after the first plan that leaves nothing over: `stop` is asked for then.
+fn impatiently(
+    problem: &Problem,
+    options: &Options,
+    patience: Duration,
+    stop: &Stop,
+    better: &mut dyn FnMut(&Plan),
+) -> Result<Plan, Rejected> {
+    std::thread::scope(|scope| {
+        let (done, waiting) = mpsc::channel();
+        scope.spawn(move || {
+            // Both end as soon as the solve has returned.
+            if waiting.recv().is_ok() && waiting.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+                stop.now();
+            }
+        });
+        let mut first = Some(());
+        let plan = solve(problem, options, stop, &mut |plan| {
+            if left_over(plan) <= 0.0 && first.take().is_some() {
+                // Who waits does so until the end of this scope.
+                let _ = done.send(());
+            }
+            better(plan);
+        });
+        drop(done);
+        plan
+    })
+}
+
+/// What a plan leaves of what is wrong: the value of the level VIOLATIONS, 0 where there is none.
+#[must_use]
+pub fn left_over(plan: &Plan) -> f64 {
+    plan.objectives.iter().find(|level| level.name == "VIOLATIONS").map_or(0.0, |level| level.value)
+}
+
 /// What is expected of a plan's migrations before anything was measured, as statistics of it.
 fn expected(problem: &Problem, plan: &Plan) -> BTreeMap<String, Statistic> {
     let (policy, calibration) = (usual(), Calibration::default());
@@ -102,8 +141,46 @@ impl Solver for Engine {
             work_limit: order.work_limit,
             migration_price: order.migration_price,
         };
-        let mut plan = solve(problem, &options, stop, better)?;
+        let mut plan = match order.patience {
+            Some(patience) => impatiently(problem, &options, patience, stop, better)?,
+            None => solve(problem, &options, stop, better)?,
+        };
         plan.statistics.extend(expected(problem, &plan));
         Ok(plan)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dvms_solver::generate::{Recipe, Scenario};
+    use std::time::Instant;
+
+    #[test]
+    fn with_patience_a_plan_that_leaves_nothing_over_is_not_made_better_up_to_the_limit() {
+        // Nobody proves within the limit how few hosts are enough.
+        let problem = Recipe { load: 0.5, ..Recipe::new(Scenario::Consolidate, 120) }.problem().unwrap();
+        let order = Order {
+            time_limit: Duration::from_mins(2),
+            patience: Some(Duration::from_millis(100)),
+            threads: 1,
+            seed: 0,
+            work_limit: None,
+            migration_price: None,
+            backend: Backend::Auto,
+        };
+        let mut first = None;
+        let began = Instant::now();
+        let plan = Engine.solve(&problem, &order, &Stop::default(), &mut |plan| {
+            first.get_or_insert(plan.clone());
+        });
+        let (plan, first) = (plan.unwrap(), first.unwrap());
+        assert!(
+            plan.status.has_plan() && plan.status != dvms_solver::file::Status::Optimal,
+            "{:?}",
+            plan.status
+        );
+        assert!(left_over(&plan) <= 0.0 && left_over(&first) <= 0.0);
+        assert!(began.elapsed() < order.time_limit / 2, "it took {:?}", began.elapsed());
     }
 }

@@ -96,6 +96,7 @@ impl Search {
             problem.limits.as_ref().and_then(|limits| limits.time_limit_s).unwrap_or(DEFAULT_LIMIT_S);
         let order = Order {
             time_limit: Duration::try_from_secs_f64(limit_s).unwrap_or(Duration::MAX),
+            patience: None,
             threads: usize::from(self.effort.threads),
             seed: self.effort.seed,
             backend: self.effort.backend,

@@ -65,14 +65,13 @@ pub(super) fn share(used: Pair, usable: Pair) -> f64 {
 
 /// What a VM is planned with.
 pub(super) fn demand(vm: &VmEntry) -> Pair {
-    let amounts = vm.demand();
-    RESOURCES.map(|name| amounts.get(name).copied().unwrap_or(0))
+    // Counted for all VMs of a cell at each look: without names.
+    vm.planned()
 }
 
 /// What VMs may use on a host.
 pub(super) fn usable(host: &HostEntry, settings: &settings::Inventory) -> Pair {
-    let amounts = host.usable(settings);
-    RESOURCES.map(|name| amounts.get(name).copied().unwrap_or(0))
+    host.usable_pair(settings)
 }
 
 pub(super) fn subtract(rest: &mut Pair, amounts: Pair) {

@@ -255,6 +255,9 @@ pub struct BoundVm {
     /// Its labels.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
+    /// An action on it is under way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moving: bool,
 }
 
 /// A number that tells what was told of one cell from another (FNV-1a; no secret depends on it).
@@ -269,6 +272,9 @@ pub fn digest(hosts: &BTreeMap<String, Session>, known: &Known) -> u64 {
     }
     for (vm, bound) in &known.vms {
         hash_labels(hash.text(vm).text(&bound.host), &bound.labels);
+        if bound.moving {
+            hash.bytes([1]);
+        }
     }
     hash.0
 }

@@ -59,12 +59,17 @@ pub(super) fn chosen(set: &Vms, vm: &str, labels: &Labels) -> bool {
 
 /// Labels of VMs that rules name.
 pub(super) fn vm_label_keys(rules: &[Constraint]) -> BTreeSet<&str> {
-    rules.iter().filter_map(vms).flat_map(|set| set.vm_selector.keys()).map(String::as_str).collect()
+    rules.iter().flat_map(sets).flat_map(|set| set.vm_selector.keys()).map(String::as_str).collect()
 }
 
 /// Whether a rule is about a VM.
 pub(super) fn is_about(cell: &Cell, rule: &Constraint, vm: &str) -> bool {
-    vms(rule).is_some_and(|set| belongs(cell, set, vm))
+    sets(rule).any(|set| belongs(cell, set, vm))
+}
+
+/// Whether a rule is about a VM with these labels.
+pub(super) fn is_about_labelled(rule: &Constraint, vm: &str, labels: &Labels) -> bool {
+    sets(rule).any(|set| chosen(set, vm, labels))
 }
 
 /// Rules that have VMs in this cell.
@@ -73,21 +78,22 @@ pub(super) fn with_vms_here(cell: &Cell, rules: &[Constraint]) -> Vec<Constraint
         return rules.to_vec();
     }
     let here = |rule: &&Constraint| {
-        let Some(set) = vms(rule) else { return false };
         let living = || cell.hosts.values().flat_map(HostEntry::living).chain(&cell.waiting);
-        set.vms.iter().any(|vm| place_here(cell, vm).is_some())
-            || (!set.vm_selector.is_empty()
-                && living().any(|(_, entry)| matches(&set.vm_selector, &entry.report.labels)))
+        sets(rule).any(|set| {
+            set.vms.iter().any(|vm| place_here(cell, vm).is_some())
+                || (!set.vm_selector.is_empty()
+                    && living().any(|(_, entry)| matches(&set.vm_selector, &entry.report.labels)))
+        })
     };
     rules.iter().filter(here).cloned().collect()
 }
 
-/// Whether what a rule means depends on where VMs are that no host has that one of its VMs is on, or comes to: it binds VMs
-/// of different hosts to each other.
+/// Whether what a rule means depends on where VMs are that no host has that one of its VMs is on, or comes to, or on what is
+/// done with them: it binds VMs of different hosts to each other.
 pub(super) fn reaches_beyond_a_host(rule: &Constraint) -> bool {
     match &rule.body {
         Some(Body::Spread { scope, .. }) => scope.as_deref().is_some_and(|scope| scope != "host"),
-        Some(Body::Gather { .. }) => true,
+        Some(Body::Gather { .. } | Body::Before { .. }) => true,
         _ => false,
     }
 }
@@ -139,7 +145,7 @@ fn host_labels<'a>(cell: &'a Cell, host: &str) -> Option<&'a Labels> {
 pub(super) fn about(cell: &Cell, rules: &[Constraint], names: &BTreeSet<&str>) -> Vec<Constraint> {
     let labels: BTreeMap<&str, Labels> = names.iter().map(|vm| (*vm, labels(cell, vm))).collect();
     let concerns = |rule: &&Constraint| {
-        vms(rule).is_some_and(|set| {
+        sets(rule).any(|set| {
             set.vms.iter().any(|vm| names.contains(vm.as_str()))
                 || labels.values().any(|labels| matches(&set.vm_selector, labels))
         })
@@ -149,10 +155,34 @@ pub(super) fn about(cell: &Cell, rules: &[Constraint], names: &BTreeSet<&str>) -
 
 /// The VMs that rules are about, where they run.
 pub(super) fn places(cell: &Cell, rules: &[Constraint]) -> Places {
-    rules.iter().filter_map(vms).flat_map(|set| members(cell, set)).collect()
+    rules.iter().flat_map(sets).flat_map(|set| members(cell, set)).collect()
 }
 
-/// The VMs of a rule.
+/// All sets of VMs that a rule is about.
+fn sets(rule: &Constraint) -> impl Iterator<Item = &Vms> {
+    let both = match &rule.body {
+        Some(Body::Before { first, second }) => [Some(first), Some(second)],
+        _ => [vms(rule), None],
+    };
+    both.into_iter().flatten()
+}
+
+/// Why an action on a VM has to wait: one on a VM that has to come before it, or after it, is under way.
+pub(super) fn out_of_turn(cell: &Cell, rules: &[Constraint], vm: &str) -> Option<String> {
+    rules.iter().filter(|rule| rule.soft_weight.is_none()).find_map(|rule| {
+        let Some(Body::Before { first, second }) = &rule.body else { return None };
+        let flies = |set: &Vms, word: &str| {
+            let here = cell.flights().map(|(other, _)| other);
+            let afar = cell.afar.vms().filter(|(_, bound)| bound.moving).map(|(other, _)| other);
+            let other = here.chain(afar).find(|other| *other != vm && belongs(cell, set, other))?;
+            Some(format!("the rule {} wants it {word} {other}, which is on its way", rule.name))
+        };
+        let late = belongs(cell, second, vm).then(|| flies(first, "after")).flatten();
+        late.or_else(|| belongs(cell, first, vm).then(|| flies(second, "before")).flatten())
+    })
+}
+
+/// The VMs of a rule about where they are; `None` = it is about when something is done with them.
 pub(super) fn vms(rule: &Constraint) -> Option<&Vms> {
     match rule.body.as_ref()? {
         Body::Spread { vms, .. }

@@ -118,6 +118,9 @@ pub struct Planning {
     pub mode: Mode,
     /// Seconds for each solve. A request may ask for up to a minute, or for this where it is more.
     pub time_limit_s: f64,
+    /// Seconds that a plan for a trouble is made better once there is one that ends it, and seconds of a solve for hosts that
+    /// are not all that could be asked: more of them are likelier to help than more time.
+    pub patience_s: f64,
     /// Solves at once. Of several one is kept for troubles; with one troubles go before requests that wait.
     pub concurrent: usize,
     /// Threads of one solve.
@@ -136,6 +139,7 @@ impl Default for Planning {
         Self {
             mode: Mode::Auto,
             time_limit_s: 5.0,
+            patience_s: 0.5,
             concurrent: 2,
             threads: 1,
             seed: 0,
@@ -451,6 +455,7 @@ impl Settings {
             ("detection.underload_hold_s", self.detection.underload_hold_s, 0.0, 1e7),
             ("detection.cool_down_s", self.detection.cool_down_s, 0.0, 86_400.0),
             ("planning.time_limit_s", self.planning.time_limit_s, 0.1, 600.0),
+            ("planning.patience_s", self.planning.patience_s, 0.05, 600.0),
             ("planning.concurrent", self.planning.concurrent as f64, 1.0, 256.0),
             ("planning.threads", self.planning.threads as f64, 1.0, 256.0),
             ("planning.migration_price", self.planning.migration_price, 0.0, f64::INFINITY),

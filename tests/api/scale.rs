@@ -1,6 +1,7 @@
 //! How long it takes from an overload to a plan, by the size of the infrastructure: coordinators that speak gRPC on
 //! loopback, with hosts and agents within this process. `cargo test -p dvms --test api time_to_a_plan -- --ignored
-//! --nocapture`; `DVMS_SCALE=64x128` says how many coordinators and how many hosts each has.
+//! --nocapture`; `DVMS_SCALE=64x128` says how many coordinators and how many hosts each has, and
+//! `DVMS_SCALE_SLOW=0.5` of which plans everything is told, by the seconds that they took.
 
 use crate::ring::Members;
 use dvms::coordinator::{AgentSession, Coordinator};
@@ -127,6 +128,8 @@ async fn time_to_a_plan() {
     let (count, per_cell) =
         size.split_once('x').map(|(a, b)| (a.parse().unwrap(), b.parse().unwrap())).unwrap();
     let (count, per_cell): (usize, usize) = (count, per_cell);
+    // Seconds to a plan of which it is told why it took so long.
+    let slow = std::env::var("DVMS_SCALE_SLOW").ok().and_then(|text| text.parse().ok()).unwrap_or(1.0);
     let names: Vec<String> = (0..count).map(|i| format!("c{i:02}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let members = Members::of_names(&names, None, |settings| {
@@ -259,6 +262,29 @@ async fn time_to_a_plan() {
             };
             let wait = first.started.unwrap().duration_since(event.time).unwrap_or_default().as_secs_f64();
             waits.push(wait);
+            if wait > slow {
+                println!("{wait:.3} s: {}", event.message);
+                for plan in plans.iter().filter(|plan| plan.event_ids.contains(&event.id)) {
+                    let since = |time: Option<SystemTime>| {
+                        time.and_then(|time| time.duration_since(event.time).ok())
+                            .unwrap_or_default()
+                            .as_secs_f64()
+                    };
+                    println!(
+                        "  {} {:?}: made {:.3}, began {:.3}, ended {:.3} s after it, of {} hosts: {}",
+                        plan.id,
+                        plan.state,
+                        since(Some(plan.created)),
+                        since(plan.started),
+                        since(plan.ended),
+                        plan.hosts.len(),
+                        plan.message
+                    );
+                    for said in coordinator.events().iter().filter(|said| said.plan_id == plan.id) {
+                        println!("    {:.3} {}", since(Some(said.time)), said.message);
+                    }
+                }
+            }
             sizes.push(first.problem.as_ref().map_or(0, |problem| problem.hosts.len()) as f64);
             let cells: std::collections::BTreeSet<&str> =
                 first.hosts.iter().map(|host| host.split('-').next().unwrap_or_default()).collect();

@@ -91,7 +91,7 @@ fn what_cannot_be_kept_is_said_with_its_place() {
         "lonely.toml",
         "[[constraints]]\nname = \"x\"\nlonely = { vms = [\"a\"] }\n",
         2,
-        &["spread, gather, fence and ban"],
+        &["spread, gather, fence, ban and before"],
     );
     refused("settings.toml", "state_dir = \"/x\"\n", 2, &["for rules alone"]);
     refused("none.toml", "# nothing\n", 2, &["has no rules"]);

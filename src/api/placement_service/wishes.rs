@@ -45,7 +45,7 @@ impl Wishes {
     /// An order for a solver.
     pub(super) fn order(self, time_limit: Duration, threads: usize) -> Order {
         let Self { seed, work_limit, migration_price, backend } = self;
-        Order { time_limit, threads, seed, work_limit, migration_price, backend }
+        Order { time_limit, patience: None, threads, seed, work_limit, migration_price, backend }
     }
 }
 

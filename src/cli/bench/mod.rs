@@ -205,6 +205,7 @@ fn measure(
         };
         let order = Order {
             time_limit: Duration::from_secs_f64(batch.limit_s),
+            patience: None,
             threads: usize::from(arguments.threads),
             seed: 0,
             backend: arguments.backend,

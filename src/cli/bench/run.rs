@@ -202,6 +202,7 @@ mod tests {
         let problem = ROWS[0].problem(1, true).unwrap();
         let order = Order {
             time_limit: Duration::from_secs(2),
+            patience: None,
             threads: 2,
             seed: 0,
             work_limit: None,

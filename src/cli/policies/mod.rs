@@ -20,7 +20,7 @@ pub(crate) use view::differences;
 
 /// Lists, keeps and takes away rules while coordinators run
 ///
-/// A policy is a rule (spread, gather, fence or ban) that is not in the configuration file. Those of the file hold too. In a
+/// A policy is a rule (spread, gather, fence, ban or before) that is not in the configuration file. Those of the file hold too. In a
 /// ring whose members are told by etcd they are kept there and hold at all coordinators; a coordinator that is alone keeps
 /// them in its state directory.
 #[derive(Debug, clap::Args)]

@@ -88,6 +88,7 @@ fn about(rule: &Constraint) -> String {
         }
         Some(Body::Fence { vms: set, hosts: on }) => format!("{}: only on {}", vms(set), hosts(on)),
         Some(Body::Ban { vms: set, hosts: on }) => format!("{}: not on {}", vms(set), hosts(on)),
+        Some(Body::Before { first, second }) => format!("{} before {}", vms(first), vms(second)),
         _ => String::new(),
     }
 }

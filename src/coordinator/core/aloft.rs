@@ -267,9 +267,22 @@ impl Core {
                     let why = "its agent does not know it, and the VM is not at its destination";
                     self.conclude(&key, false, why, now);
                 }
+                None if self.has_left_us(&key, &vm, flight) => {
+                    let why = "its agent does not know it any more, and the VM has left the cell";
+                    self.conclude(&key, !flight.destination.is_empty(), why, now);
+                }
                 None => {}
             }
         }
+    }
+
+    /// Whether an action of a plan that is not known here has nothing here any more: its agent has nothing under way,
+    /// the VM is not at its host, and it goes to one of another cell, whose owner tells of it.
+    fn has_left_us(&self, key: &ActionKey, vm: &str, flight: &Flight) -> bool {
+        let source = self.cell.hosts.get(&flight.source).filter(|entry| entry.is_known());
+        let gone = source.is_some_and(|entry| !entry.vms.contains_key(vm));
+        let ours = self.aloft.get(key).is_some_and(|aloft| aloft.orphan && aloft.executor == flight.source);
+        gone && ours && self.known(key).is_none() && !self.cell.hosts.contains_key(&flight.destination)
     }
 
     /// How an action ended, by where its VM is seen; `None` = not certain.

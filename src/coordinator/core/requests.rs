@@ -3,7 +3,7 @@
 use super::execution::Halt;
 use super::journal::event;
 use super::plans::{Cause, Draft, Life, Stage};
-use super::solves::{Owner, Search};
+use super::solves::{Haste, Owner, Search};
 use super::{Answer, Core, Effect, Ticket};
 use crate::coordinator::handle::OperateError;
 use crate::coordinator::inventory::{HostEntry, Now};
@@ -68,7 +68,7 @@ impl Core {
             at_most(self.solves.what_ifs(), MOST_WHAT_IFS)?;
             let record = Box::new(unkept(mode, purpose, &hosts, now));
             let owner = Owner::WhatIf(ticket, record);
-            self.ask_solver(owner, Arc::new(problem), request.limits.as_ref());
+            self.ask_solver(owner, Arc::new(problem), request.limits.as_ref(), Haste::None);
             self.urgent = true;
             return Ok(None);
         }

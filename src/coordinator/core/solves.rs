@@ -55,6 +55,17 @@ pub(super) enum Owner {
     WhatIf(Ticket, Box<PlanRecord>),
 }
 
+/// How soon an answer is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// When it is as good as it gets within the limit.
+    None,
+    /// Soon after there is a plan that ends a trouble.
+    Mend,
+    /// The same; and where there is none soon, more hosts are asked rather than waited for it.
+    Try,
+}
+
 /// The search for a plan.
 #[derive(Debug, Default)]
 pub(super) struct Search {
@@ -130,7 +141,17 @@ impl Core {
             planning::problem(&self.cell, &hosts, objective, limits.as_ref(), &keys, &stays, &self.settings);
         drop(stays);
         let problem = Arc::new(problem);
-        let solve = self.ask_solver(Owner::Plan(id.to_owned()), problem, limits.as_ref());
+        let haste = if self.mends(id) && objective == "REPAIR" {
+            let more = if self.is_shared(id) {
+                !self.has_all_hosts(id)
+            } else {
+                !search.whole || !self.ring.is_alone()
+            };
+            if more { Haste::Try } else { Haste::Mend }
+        } else {
+            Haste::None
+        };
+        let solve = self.ask_solver(Owner::Plan(id.to_owned()), problem, limits.as_ref(), haste);
         if let Some(stage) = self.stage(id) {
             *stage = Stage::Solving(Search { solve, ..search });
         }
@@ -140,13 +161,28 @@ impl Core {
         self.urgent = true;
     }
 
-    /// Puts a problem in line. Its solver gets the limit of the request, if there is one, or that of the settings.
-    pub(super) fn ask_solver(&mut self, owner: Owner, problem: Arc<Problem>, limits: Option<&Limits>) -> u64 {
+    /// Whether a plan is for troubles.
+    fn mends(&self, id: &str) -> bool {
+        let cause = self.lives.get(id).map(|life| &life.cause);
+        matches!(cause, Some(super::plans::Cause::Troubles(_) | super::plans::Cause::Shared(_)))
+    }
+
+    /// Puts a problem in line. Its solver gets the limit of the request, if there is one, or that of the settings; less where
+    /// there is haste.
+    pub(super) fn ask_solver(
+        &mut self,
+        owner: Owner,
+        problem: Arc<Problem>,
+        limits: Option<&Limits>,
+        haste: Haste,
+    ) -> u64 {
         let own = limits.and_then(|limits| limits.time_limit_s);
         let usual = seconds(self.settings.planning.time_limit_s);
         let limit = own.map_or(usual, |own| seconds(own).min(usual.max(LONGEST)));
+        let patience = seconds(self.settings.planning.patience_s);
         let order = solving::Order {
-            time_limit: limit,
+            time_limit: if haste == Haste::Try { limit.min(patience) } else { limit },
+            patience: (haste != Haste::None).then_some(patience),
             threads: self.settings.planning.threads,
             work_limit: None,
             migration_price: Some(self.settings.planning.migration_price).filter(|price| price.is_finite()),
@@ -155,11 +191,7 @@ impl Core {
         };
         self.solves.last += 1;
         let solve = self.solves.last;
-        let cause = match &owner {
-            Owner::Plan(id) => self.lives.get(id).map(|life| &life.cause),
-            Owner::WhatIf(..) => None,
-        };
-        let urgent = matches!(cause, Some(super::plans::Cause::Troubles(_) | super::plans::Cause::Shared(_)));
+        let urgent = matches!(&owner, Owner::Plan(id) if self.mends(id));
         self.solves.open.insert(solve, Solve { owner, problem, order, urgent, until: None });
         let line = if urgent { &mut self.solves.urgent } else { &mut self.solves.waiting };
         line.push_back(solve);

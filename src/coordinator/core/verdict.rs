@@ -7,6 +7,7 @@ use super::plans::{Cause, Proposal, Stage};
 use super::{Answer, Core, Effect, Ticket};
 use crate::coordinator::inventory::Now;
 use crate::record::{Connection, Event, EventKind, Mode, PlanRecord, PlanState, Severity};
+use crate::solving::left_over;
 use dvms_solver::file::{Action, ActionKind, Conflict, Plan, Problem, Status};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -310,11 +311,6 @@ fn judged(outcome: Result<Plan, String>) -> Plan {
 fn violations(plan: &Plan) -> Option<(f64, f64)> {
     let level = plan.objectives.iter().find(|level| level.name == "VIOLATIONS")?;
     Some((level.before, level.value))
-}
-
-/// What a plan leaves of what is wrong.
-fn left_over(plan: &Plan) -> f64 {
-    violations(plan).map_or(0.0, |(_, after)| after)
 }
 
 fn before(plan: &Plan) -> f64 {

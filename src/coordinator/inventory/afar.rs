@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     fn known(hosts: &[&str], vms: &[(&str, &str)]) -> Known {
-        let bound = |host: &str| BoundVm { host: host.to_owned(), labels: Labels::new() };
+        let bound = |host: &str| BoundVm { host: host.to_owned(), labels: Labels::new(), moving: false };
         Known {
             hosts: hosts.iter().map(|host| ((*host).to_owned(), Labels::new())).collect(),
             vms: vms.iter().map(|(vm, host)| ((*vm).to_owned(), bound(host))).collect(),

@@ -145,20 +145,35 @@ impl VmEntry {
     /// What is planned with. Cpu is rounded up to 10 millicores: finer is noise, and makes VMs that are alike
     /// look different.
     pub(crate) fn demand(&self) -> Amounts {
-        [("cpu".to_owned(), self.planned_cpu()), ("memory".to_owned(), self.report.memory_mib.max(0))].into()
+        named(self.planned())
     }
+
+    /// The same: millicores and MiB.
+    pub(crate) fn planned(&self) -> [i64; 2] {
+        [self.planned_cpu(), self.report.memory_mib.max(0)]
+    }
+}
+
+/// Amounts by the names that problems have for them.
+fn named([cpu, memory]: [i64; 2]) -> Amounts {
+    [("cpu".to_owned(), cpu), ("memory".to_owned(), memory)].into()
 }
 
 impl HostEntry {
     /// What VMs may use: capacity with overcommit, less the reserve.
     pub(crate) fn usable(&self, settings: &settings::Inventory) -> Amounts {
+        named(self.usable_pair(settings))
+    }
+
+    /// The same: millicores and MiB.
+    pub(crate) fn usable_pair(&self, settings: &settings::Inventory) -> [i64; 2] {
         let part = |amount: i64, overcommit: f64, reserve: f64| {
             ((amount.max(0) as f64) * overcommit * (1.0 - reserve) + 1e-6).floor() as i64
         };
         let capacity = &self.hello.capacity;
         let cpu = part(capacity.cpu_millicores, settings.cpu_overcommit, settings.cpu_reserve);
         let memory = part(capacity.memory_mib, settings.memory_overcommit, settings.memory_reserve);
-        [("cpu".to_owned(), cpu), ("memory".to_owned(), memory)].into()
+        [cpu, memory]
     }
 
     /// VMs that live here.

@@ -75,6 +75,9 @@ fn names<'a>(drafts: impl Iterator<Item = &'a &'a Draft<'a>>) -> Vec<String> {
 
 impl<'a> Writer<'a> {
     fn rule(&mut self, rule: &Constraint, spared: bool) {
+        if let Some(Body::Before { first, second }) = &rule.body {
+            return self.before(rule, first, second);
+        }
         let Some(set) = rules::vms(rule) else {
             // The solver refuses by name what it does not plan with.
             self.rules.push(rule.clone());
@@ -100,6 +103,18 @@ impl<'a> Writer<'a> {
             }
             Some(Body::Gather { scope, .. }) => self.gather(rule, spared, set, &inside, scope.as_deref()),
             _ => {}
+        }
+    }
+
+    /// Of VMs that may move those of one set before those of another.
+    fn before(&mut self, rule: &Constraint, first: &Vms, second: &Vms) {
+        let movable = |set: &Vms| {
+            let inside = self.drafts.iter().filter(|draft| !draft.fixed && belongs(set, draft));
+            listed(inside.map(|draft| draft.name.to_owned()).collect())
+        };
+        let (first, second) = (movable(first), movable(second));
+        if !first.vms.is_empty() && !second.vms.is_empty() {
+            self.rules.push(Constraint { body: Some(Body::Before { first, second }), ..rule.clone() });
         }
     }
 

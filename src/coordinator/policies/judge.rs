@@ -10,11 +10,17 @@ pub fn faults(constraints: &[Constraint], wrong: &mut dyn FnMut(&str, String)) {
     for (i, rule) in constraints.iter().enumerate() {
         // A plan is made for a part of the cluster, and a rule must be said of that part alone.
         let known = |body: &Body| {
-            matches!(body, Body::Spread { .. } | Body::Gather { .. } | Body::Fence { .. } | Body::Ban { .. })
+            matches!(
+                body,
+                Body::Spread { .. }
+                    | Body::Gather { .. }
+                    | Body::Fence { .. }
+                    | Body::Ban { .. }
+                    | Body::Before { .. }
+            )
         };
         if let Some(body) = rule.body.as_ref().filter(|body| !known(body)) {
-            let message =
-                "the coordinator keeps spread, gather, fence and ban only; `dvms solve` knows all rules";
+            let message = "the coordinator keeps spread, gather, fence, ban and before only; `dvms solve` knows all rules";
             wrong(&format!("constraints[{i}].{}", body.kind()), message.to_owned());
         }
     }

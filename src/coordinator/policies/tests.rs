@@ -41,7 +41,7 @@ fn a_bad_rule_is_refused_with_its_place_and_takes_nothing_away() {
     assert!(why("one").starts_with("spread") && why("one").ends_with("the one of before stays in force"));
     assert!(why("three").starts_with("it cannot be read: "), "{}", why("three"));
     assert!(why("four").starts_with("name: "), "{}", why("four"));
-    assert!(why("six").contains("spread, gather, fence and ban only"), "{}", why("six"));
+    assert!(why("six").contains("spread, gather, fence, ban and before only"), "{}", why("six"));
     assert!(why("file").contains("which holds"));
     assert_eq!(policies.news(&before), "gone: two");
     told(&mut policies, 10, &[("one", write(&spread("one", 2))), ("seven", write(&spread("seven", 1)))]);

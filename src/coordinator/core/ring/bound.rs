@@ -1,5 +1,5 @@
-//! Rules whose VMs are in several cells. A spread over racks, or VMs that are to be together, may be broken by plans for
-//! different hosts, so that reserving hosts does not keep such plans apart.
+//! Rules whose VMs are in several cells. A spread over racks, VMs that are to be together, or such that come one after the
+//! other, may be broken by plans for different hosts, so that reserving hosts does not keep such plans apart.
 //!
 //! Members tell each other where their VMs are that such rules bind, and the labels of their hosts: plans, checks and
 //! detection see both. What keeps plans apart are hosts, the *keepers* of a rule: of each member that has VMs of it one, the
@@ -169,10 +169,8 @@ impl Core {
         let is_bound = |vm: &str| wide.iter().any(|rule| rules::is_about(&self.cell, rule, vm));
         for (vm, left) in self.cell.left_lately() {
             let named = named(&left.labels, &keys);
-            let about =
-                |rule: &&Constraint| rules::vms(rule).is_some_and(|set| rules::chosen(set, vm, &named));
-            if wide.iter().any(about) {
-                bound.insert(vm.clone(), BoundVm { host: left.host.clone(), labels: named });
+            if wide.iter().any(|rule| rules::is_about_labelled(rule, vm, &named)) {
+                bound.insert(vm.clone(), BoundVm { host: left.host.clone(), labels: named, moving: false });
             }
         }
         let living = self.cell.hosts.values().flat_map(HostEntry::living).map(|(vm, _)| vm);
@@ -180,7 +178,8 @@ impl Core {
         for vm in living.chain(flying).chain(self.cell.waiting.keys()).filter(|vm| is_bound(vm)) {
             let host = rules::place_here(&self.cell, vm).unwrap_or("").to_owned();
             let labels = named(&rules::labels(&self.cell, vm), &keys);
-            bound.insert(vm.clone(), BoundVm { host, labels });
+            let moving = self.cell.flight(vm).is_some();
+            bound.insert(vm.clone(), BoundVm { host, labels, moving });
         }
         bound
     }
@@ -198,7 +197,6 @@ impl Core {
 
     /// Members, this one or others, that have VMs of a rule.
     fn having(&self, rule: &Constraint) -> BTreeSet<String> {
-        let Some(set) = rules::vms(rule) else { return BTreeSet::new() };
         let me = self.ring.me();
         let here = |vm: &str| {
             let lent = |host: &str| self.is_lent(host);
@@ -212,7 +210,8 @@ impl Core {
         if own.any(|vm| here(vm) && rules::is_about(&self.cell, rule, vm)) {
             having.insert(me.to_owned());
         }
-        having.extend(self.cell.afar.having(|vm, labels| rules::chosen(set, vm, labels)).map(str::to_owned));
+        let about = |vm: &str, labels: &Labels| rules::is_about_labelled(rule, vm, labels);
+        having.extend(self.cell.afar.having(about).map(str::to_owned));
         having
     }
 

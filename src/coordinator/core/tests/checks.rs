@@ -5,7 +5,7 @@ use crate::coordinator::core::plans::{Stage, member_of};
 use crate::coordinator::core::ring::{Shared, is_of_ring};
 use crate::coordinator::load;
 use crate::record::{ActionState, Order, OrderKind, PlanState};
-use dvms_solver::file::Body;
+use dvms_solver::file::{Body, Vms};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -133,6 +133,7 @@ impl World {
         }
         self.check_ring();
         self.check_spreads();
+        self.check_turns();
         // No host has more migrations than it may.
         for host in self.core.cell.hosts.keys() {
             assert!(
@@ -163,6 +164,18 @@ impl World {
                         OrderKind::Start { .. } => put(&act.vm, &host.name),
                     }
                 }
+            }
+        }
+    }
+
+    /// Of VMs of which some are to be moved or started before others none is on its way while one of the others is.
+    fn check_turns(&self) {
+        for rule in &self.settings.constraints {
+            let Some(Body::Before { first, second }) = &rule.body else { continue };
+            let running = || self.hosts.values().flat_map(|host| host.running().map(|(_, act)| &act.vm));
+            let of = |set: &Vms| running().find(|vm| set.vms.contains(vm)).cloned();
+            if let (Some(one), Some(other)) = (of(first), of(second)) {
+                panic!("{one} and {other} are on their way at once\n{}", self.story());
             }
         }
     }

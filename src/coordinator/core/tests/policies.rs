@@ -22,6 +22,7 @@ fn apart(name: &str) -> Constraint {
 fn solved(problem: &Problem) -> Result<Plan, String> {
     let order = Order {
         time_limit: Duration::from_secs(5),
+        patience: None,
         threads: 1,
         seed: 1,
         work_limit: Some(100_000),

@@ -307,3 +307,4 @@ mod growth;
 mod kept;
 mod leave;
 mod starts;
+mod turns;

@@ -30,6 +30,7 @@ pub(in crate::coordinator) fn solve(problem: &Problem) -> Plan {
 fn with_rules(problem: &Problem) -> Plan {
     let order = Order {
         time_limit: Duration::from_mins(1),
+        patience: None,
         threads: 1,
         seed: 0,
         work_limit: Some(20_000),

@@ -2,7 +2,7 @@
 
 use super::super::agent::{SimHost, SimVm};
 use super::super::world::World;
-use super::{bound, load, settles};
+use super::{bound, load, settles, turns};
 use crate::record::{ActionKey, Mode, Order, OrderKind, PlanState};
 use rand::Rng as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +48,10 @@ fn storm(weather: Weather, seed: u64) -> World {
     // VMs of three cells, four racks.
     if seed.is_multiple_of(3) {
         settings.constraints = vec![bound::spread(&["v000", "v100", "v200"])];
+    }
+    // VMs of four hosts of all cells but one, none of which moves while one of the others does.
+    if seed.is_multiple_of(4) {
+        settings.constraints.push(turns::before(&["v001", "v101"], &["v011", "v201"]));
     }
     let half = weather.members.len() / 2;
     let site = |place| if place < half { "here" } else { "there" };
