@@ -41,6 +41,8 @@ pub struct Inventory {
     pub failed_after_s: f64,
     /// Time constant, in seconds, of the smoothing of VMs' cpu use; 0 = none.
     pub smoothing_s: f64,
+    /// Time constant, in seconds, of the mean by which hosts are told whose VMs usually use little; 0 = by what they use now.
+    pub usual_s: f64,
     /// Millicores that VMs may use for each millicore of a host.
     pub cpu_overcommit: f64,
     /// MiB that VMs may use for each MiB of a host.
@@ -55,6 +57,13 @@ pub struct Inventory {
     pub max_migrations: u32,
 }
 
+impl Inventory {
+    /// See `usual_s`.
+    pub(super) fn usual(&self) -> Duration {
+        seconds(self.usual_s)
+    }
+}
+
 impl Default for Inventory {
     fn default() -> Self {
         Self {
@@ -62,6 +71,7 @@ impl Default for Inventory {
             lost_after_s: 5.0,
             failed_after_s: 60.0,
             smoothing_s: 10.0,
+            usual_s: 600.0,
             cpu_overcommit: 1.0,
             memory_overcommit: 1.0,
             cpu_reserve: 0.0,
@@ -127,6 +137,9 @@ pub struct Planning {
     pub threads: usize,
     /// Where the search starts; the same inventory and seed give the same plan.
     pub seed: u64,
+    /// Whether of the VMs that are enough alone the one leaves an overloaded host, and to where, that leaves most room at both
+    /// ends; where that is no plan, at wider tries, and otherwise always, the solver alone decides.
+    pub roomy: bool,
     /// Hosts of a consolidation, at most.
     pub consolidate_hosts: usize,
     /// MiB that may be moved for one unit of what is gained (a host, a thousandth of load …); no plan is made that costs
@@ -143,6 +156,7 @@ impl Default for Planning {
             concurrent: 2,
             threads: 1,
             seed: 0,
+            roomy: false,
             consolidate_hosts: 64,
             migration_price: f64::INFINITY,
         }
@@ -440,6 +454,7 @@ impl Settings {
             ("inventory.lost_after_s", lost_after_s, report * 2.0, 600.0),
             ("inventory.failed_after_s", failed_after_s, lost, 86_400.0),
             ("inventory.smoothing_s", smoothing_s, 0.0, 3600.0),
+            ("inventory.usual_s", self.inventory.usual_s, 0.0, 1e6),
             ("inventory.cpu_overcommit", self.inventory.cpu_overcommit, 0.1, 100.0),
             ("inventory.memory_overcommit", self.inventory.memory_overcommit, 0.1, 100.0),
             ("inventory.cpu_reserve", self.inventory.cpu_reserve, 0.0, 0.9),

@@ -41,12 +41,15 @@ mod ledger;
 mod message;
 mod names;
 mod node;
+pub mod relief;
 mod reservations;
 mod rest;
 mod ring;
 mod settings;
 pub mod sizing;
+pub mod thrift;
 mod time;
+mod usual;
 #[cfg(test)]
 mod world;
 
@@ -61,3 +64,4 @@ pub use rest::{MOST_DOUBLINGS, rest};
 pub use ring::{Place, Ring};
 pub use settings::Settings;
 pub use time::{Millis, Now, Time};
+pub use usual::Usual;

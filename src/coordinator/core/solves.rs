@@ -75,6 +75,8 @@ pub(super) struct Search {
     pub(super) wider: u32,
     /// No host could be added that could help.
     pub(super) whole: bool,
+    /// The VM that is to leave: the others stay.
+    pub(super) only: Option<String>,
     /// Solves that were out of date when they were done.
     pub(super) stale: u32,
     /// The best so far, of those that do not solve all of it.
@@ -137,8 +139,16 @@ impl Core {
             _ => (Vec::new(), None),
         };
         let stays = self.stay(&hosts, self.is_shared(id), now);
-        let problem =
-            planning::problem(&self.cell, &hosts, objective, limits.as_ref(), &keys, &stays, &self.settings);
+        let stays_too = |vm: &str| search.only.as_ref().is_some_and(|only| only != vm) || stays(vm);
+        let problem = planning::problem(
+            &self.cell,
+            &hosts,
+            objective,
+            limits.as_ref(),
+            &keys,
+            &stays_too,
+            &self.settings,
+        );
         drop(stays);
         let problem = Arc::new(problem);
         let haste = if self.mends(id) && objective == "REPAIR" {

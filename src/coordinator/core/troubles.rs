@@ -108,7 +108,12 @@ impl Core {
             self.end(&id, PlanState::Cancelled, &format!("its hosts are not free: {why}"), now);
             return false;
         }
-        self.search(&id, &ask.objective, Search { whole: ask.whole, ..Search::default() }, now);
+        self.search(
+            &id,
+            &ask.objective,
+            Search { whole: ask.whole, only: ask.only, ..Search::default() },
+            now,
+        );
         true
     }
 
@@ -148,7 +153,7 @@ impl Core {
         tracing::info!(plan = id, hosts = hosts.len(), "no plan for fewer hosts; trying more");
         self.change_for_good(id, |record| record.hosts = hosts.into_iter().collect());
         let Some(Stage::Solving(search)) = self.stage(id) else { return false };
-        let search = Search { wider, whole: ask.whole, ..std::mem::take(search) };
+        let search = Search { wider, whole: ask.whole, only: ask.only, ..std::mem::take(search) };
         self.search(id, &ask.objective, search, now);
         true
     }

@@ -5,12 +5,10 @@ use crate::coordinator::inventory::{Cell, HostEntry};
 use crate::coordinator::load::{self, Levels, Load, RESOURCES, UNITS, exceeds, part, parts, usable};
 use crate::coordinator::rules;
 use crate::coordinator::settings::{Settings, seconds};
+use crate::partition::thrift;
 use crate::record::{AdminState, Connection, EventKind, Severity};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// An underload goes on until the host uses this many times what makes it begin.
-const UNDERLOAD_ENDS_AT: f64 = 1.25;
 
 /// All that is wrong, or not yet right again.
 pub(super) fn look(cell: &Cell, settings: &Settings) -> Vec<Seen> {
@@ -151,8 +149,8 @@ fn underloads(cell: &Cell, loads: &BTreeMap<&str, Load>, settings: &Settings, st
     for (name, host) in hosts.iter().filter(|_| hosts.len() > 1) {
         let usable = usable(host, &settings.inventory);
         let used = loads.get(name.as_str()).copied().unwrap_or_default().later;
-        let below = |share: f64| (0..2).all(|r| (used[r] as f64) < usable[r] as f64 * share);
-        if !below(share * UNDERLOAD_ENDS_AT) {
+        let below = |share: f64| thrift::is_below(used, usable, share);
+        if !below(share * thrift::ENDS_AT) {
             continue;
         }
         let figures = [0, 1].map(|r| format!("{} of {} {}", used[r], usable[r], UNITS[r]));

@@ -95,7 +95,7 @@ impl Cell {
         let mut spoken: Vec<(String, bool)> = Vec::new();
         for (report, came) in delta.changed.into_iter().zip(came) {
             spoken.push((report.name.clone(), report.state.lives_here()));
-            entry.take(report, came, now, settings.smoothing_s);
+            entry.take(report, came, now, settings);
         }
         for vm in delta.gone {
             entry.vms.remove(&vm);
@@ -104,7 +104,7 @@ impl Cell {
         let told: BTreeSet<&String> = spoken.iter().map(|(vm, _)| vm).collect();
         for (name, vm) in entry.vms.iter_mut().filter(|(name, _)| !told.contains(name)) {
             let before = vm.planned_cpu();
-            vm.goes_on(now.at, settings.smoothing_s);
+            vm.goes_on(now.at, settings);
             if vm.planned_cpu() != before {
                 self.changed_vms.insert(name.clone());
             }
@@ -185,18 +185,18 @@ impl Cell {
 
 impl HostEntry {
     /// `came` = as it was elsewhere, for one that begins to live here.
-    fn take(&mut self, report: VmReport, came: Option<VmEntry>, now: Now, smoothing_s: f64) {
+    fn take(&mut self, report: VmReport, came: Option<VmEntry>, now: Now, settings: &settings::Inventory) {
         if let Some(came) = came {
             let mut entry = VmEntry::new(report.clone(), now.at);
             entry.carry(&came);
             entry.report.definition = came.report.definition;
-            entry.update(report, now.at, smoothing_s);
+            entry.update(report, now.at, settings);
             self.vms.insert(entry.report.name.clone(), entry);
             return;
         }
         match self.vms.get_mut(&report.name) {
             // What it used before it stood still says nothing about now.
-            Some(entry) if entry.report.state != VmState::Off => entry.update(report, now.at, smoothing_s),
+            Some(entry) if entry.report.state != VmState::Off => entry.update(report, now.at, settings),
             _ => _ = self.vms.insert(report.name.clone(), VmEntry::new(report, now.at)),
         }
     }

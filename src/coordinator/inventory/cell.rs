@@ -3,6 +3,7 @@
 use super::afar::Afar;
 use super::settle::Homes;
 use crate::coordinator::settings;
+use crate::partition::Usual;
 use crate::record::{ActionKey, AdminState, Connection, Hello, Usage, VmReport, VmState};
 use dvms_solver::file::Labels;
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,6 +81,8 @@ pub(crate) struct VmEntry {
     /// Smoothed use in millicores.
     pub(super) cpu: f64,
     pub(super) cpu_at: Duration,
+    /// What it has used so far.
+    usual: Usual,
 }
 
 /// An action that an agent has: its VM counts at both ends.
@@ -98,12 +101,13 @@ pub(crate) struct Flight {
 impl VmEntry {
     /// A VM as first seen.
     pub(crate) fn new(report: VmReport, now: Duration) -> Self {
-        Self { cpu: report.cpu_millicores.max(0) as f64, cpu_at: now, report }
+        let cpu = report.cpu_millicores.max(0) as f64;
+        Self { cpu, cpu_at: now, usual: Usual::new(cpu, now), report }
     }
 
     /// Takes a new report; cpu use is smoothed with a time constant in seconds.
-    pub(super) fn update(&mut self, mut report: VmReport, now: Duration, smoothing_s: f64) {
-        self.approach(report.cpu_millicores, now, smoothing_s);
+    pub(super) fn update(&mut self, mut report: VmReport, now: Duration, settings: &settings::Inventory) {
+        self.approach(report.cpu_millicores, now, settings);
         if report.definition.is_empty() {
             report.definition = std::mem::take(&mut self.report.definition);
         }
@@ -111,16 +115,19 @@ impl VmEntry {
     }
 
     /// Its host has spoken and said nothing of it: it uses what it used, and agents tell only what has changed.
-    pub(super) fn goes_on(&mut self, now: Duration, smoothing_s: f64) {
+    pub(super) fn goes_on(&mut self, now: Duration, settings: &settings::Inventory) {
         if self.report.state == VmState::Running {
-            self.approach(self.report.cpu_millicores, now, smoothing_s);
+            self.approach(self.report.cpu_millicores, now, settings);
         }
     }
 
-    fn approach(&mut self, cpu_millicores: i64, now: Duration, smoothing_s: f64) {
+    fn approach(&mut self, cpu_millicores: i64, now: Duration, settings: &settings::Inventory) {
+        let used = cpu_millicores.max(0) as f64;
+        self.usual.tell(used, now, settings.usual());
         let passed = now.saturating_sub(self.cpu_at).as_secs_f64();
+        let smoothing_s = settings.smoothing_s;
         let weight = if smoothing_s > 0.0 { 1.0 - (-passed / smoothing_s).exp() } else { 1.0 };
-        let difference = cpu_millicores.max(0) as f64 - self.cpu;
+        let difference = used - self.cpu;
         // The rest is less than what is told.
         self.cpu += if difference.abs() < 1.0 { difference } else { weight * difference };
         self.cpu_at = now;
@@ -128,7 +135,7 @@ impl VmEntry {
 
     /// It goes on using what it used elsewhere: a shell that receives a VM says nothing about it.
     pub(super) fn carry(&mut self, before: &Self) {
-        (self.cpu, self.cpu_at) = (before.cpu, before.cpu_at);
+        (self.cpu, self.cpu_at, self.usual) = (before.cpu, before.cpu_at, before.usual);
     }
 
     /// What is kept of it, with smoothed use.
@@ -140,6 +147,11 @@ impl VmEntry {
     /// Millicores that are planned with.
     pub(super) fn planned_cpu(&self) -> i64 {
         (self.cpu / 10.0).ceil().max(0.0) as i64 * 10
+    }
+
+    /// Millicores that it usually uses.
+    pub(crate) fn usual_cpu(&self, now: Duration, settings: &settings::Inventory) -> f64 {
+        self.usual.mean(now, settings.usual())
     }
 
     /// What is planned with. Cpu is rounded up to 10 millicores: finer is noise, and makes VMs that are alike
@@ -202,6 +214,11 @@ impl HostEntry {
 }
 
 impl Cell {
+    /// The time of the last input.
+    pub(crate) fn now(&self) -> Duration {
+        self.at
+    }
+
     /// Where a VM lives, if it does on exactly one host.
     pub(crate) fn home(&self, vm: &str) -> Option<&str> {
         self.homes.only(vm)

@@ -2,13 +2,16 @@
 
 use super::linked;
 use crate::coordinator::detect::{Key, Trouble};
-use crate::coordinator::inventory::{Cell, HostEntry};
+use crate::coordinator::inventory::{Cell, HostEntry, VmEntry};
 use crate::coordinator::load::{
     Levels, Load, Pair, add, demand, exceeds, loads, parts, share, subtract, usable,
 };
+use crate::coordinator::rules::is_about;
 use crate::coordinator::settings::Settings;
+use crate::partition::relief::{End, relieve};
 use crate::partition::sizing::{self, FEWEST, Receiver, Size};
-use crate::record::{AdminState, Connection, EventKind};
+use crate::partition::thrift;
+use crate::record::{AdminState, Connection, EventKind, VmState};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Hosts of a cell, and of others, that are asked for by name as rules make them the likely ones.
@@ -27,6 +30,8 @@ pub(crate) struct Ask {
     pub(crate) keys: Vec<Key>,
     /// These are all the hosts that could help now: a wider try has the same ones. Others may be busy.
     pub(crate) whole: bool,
+    /// The VM that is to leave, where one is enough: the others stay.
+    pub(crate) only: Option<String>,
     /// All hosts that could help have less room up to their targets than is needed, with slack.
     pub(crate) short: bool,
 }
@@ -139,6 +144,11 @@ impl Scene<'_> {
         if receivers.is_empty() && (waits || core.hosts.is_empty()) {
             return None;
         }
+        if wider == 0
+            && let Some(ask) = self.relieve(trouble, &core, &receivers)
+        {
+            return Some(ask);
+        }
         // A VM that waits for hosts with room needs no others at first.
         let alone = wider == 0 && trouble.kind == EventKind::VmWaiting && core.need == [0, 0];
         let fewest = if alone { 0 } else { FEWEST };
@@ -151,7 +161,52 @@ impl Scene<'_> {
             hosts.extend(self.others());
         }
         let keys = self.together(trouble, &hosts);
-        Some(Ask { hosts, objective: "REPAIR".into(), purpose: purpose(trouble, &keys), keys, whole, short })
+        let purpose = purpose(trouble, &keys);
+        Some(Ask { hosts, objective: "REPAIR".into(), purpose, keys, whole, only: None, short })
+    }
+
+    /// An overload that one VM can end by its move, with most room left at both ends. Rules are for the solver.
+    fn relieve(&self, trouble: &Trouble, core: &Core, receivers: &[Receiver<&String>]) -> Option<Ask> {
+        let rules = &self.settings.constraints;
+        let host = self.cell.hosts.get(&trouble.subject)?;
+        if !self.settings.planning.roomy
+            || trouble.kind != EventKind::Overload
+            || core.hosts.len() != 1
+            || !core.likely.is_empty()
+        {
+            return None;
+        }
+        let movable = |(name, vm): &(&String, &VmEntry)| {
+            vm.report.state == VmState::Running
+                && self.cell.flight(name).is_none()
+                && !rules.iter().any(|rule| is_about(self.cell, rule, name))
+        };
+        let vms: Vec<_> = host.living().filter(movable).map(|(name, vm)| (name, demand(vm))).collect();
+        let end = |host, entry: &HostEntry, used| {
+            let usable = self.usable(entry);
+            End { host, used, limit: parts(usable, self.levels.target), usable }
+        };
+        let from = end(&trouble.subject, host, self.load(&trouble.subject).later);
+        let to = receivers.iter().filter(|receiver| !receiver.troubled).filter_map(|receiver| {
+            let entry = self.cell.hosts.get(receiver.host)?;
+            let [cpu, memory] = self.load(receiver.host).now;
+            Some(end(receiver.host, entry, [cpu.max(self.usual_cpu(entry)), memory]))
+        });
+        let (vm, to) = relieve(&vms, &from, &to.collect::<Vec<_>>())?;
+        let hosts = BTreeSet::from([trouble.subject.clone(), to.clone()]);
+        let keys = vec![trouble.key()];
+        let (purpose, only) = (purpose(trouble, &keys), Some(vm.clone()));
+        Some(Ask { hosts, objective: "REPAIR".into(), purpose, keys, whole: false, only, short: false })
+    }
+
+    /// Millicores that the VMs of a host usually use.
+    fn usual_cpu(&self, host: &HostEntry) -> i64 {
+        let inventory = &self.settings.inventory;
+        if inventory.usual_s > 0.0 {
+            host.living().map(|(_, vm)| vm.usual_cpu(self.cell.now(), inventory)).sum::<f64>() as i64
+        } else {
+            0
+        }
     }
 
     /// Of the hosts that rules make the likely ones those of the cell with most room, and some of other cells, not the same
@@ -284,24 +339,24 @@ impl Scene<'_> {
             let calm = !exceeds(load.now, parts(self.usable(host), self.levels.overload));
             takes_vms(host) && !(self.busy)(name) && load.vms > 0 && calm
         };
-        let mut found: Vec<_> = self.cell.hosts.iter().filter(runs).collect();
-        found.sort_by(|a, b| {
-            let rank = |(name, host): &(&String, &HostEntry)| share(self.load(name).now, self.usable(host));
-            let first = |name: &String| *name != trouble.subject;
-            first(a.0).cmp(&first(b.0)).then(rank(a).total_cmp(&rank(b))).then(a.0.cmp(b.0))
-        });
-        let hosts: BTreeSet<String> = (found.iter())
-            .take(self.settings.planning.consolidate_hosts)
-            .map(|(name, _)| (*name).clone())
-            .collect();
-        if !hosts.contains(&trouble.subject) || hosts.len() < 2 {
-            return None;
-        }
+        let found = self.cell.hosts.iter().filter(runs);
+        let found = found.map(|(name, host)| (name, share(self.load(name).now, self.usable(host))));
+        let most = self.settings.planning.consolidate_hosts;
+        let hosts = thrift::emptiest(found.collect(), &&trouble.subject, most)?;
+        let hosts: BTreeSet<String> = hosts.into_iter().cloned().collect();
         let others = self.due.iter().filter(|other| *other != trouble && other.kind == trouble.kind);
         let others = others.filter(|other| hosts.contains(&other.subject));
         let keys: Vec<_> = std::iter::once(trouble).chain(others).map(Trouble::key).collect();
         let purpose = purpose(trouble, &keys);
-        Some(Ask { hosts, objective: "CONSOLIDATE".into(), purpose, keys, whole: true, short: false })
+        Some(Ask {
+            hosts,
+            objective: "CONSOLIDATE".into(),
+            purpose,
+            keys,
+            whole: true,
+            only: None,
+            short: false,
+        })
     }
 }
 

@@ -34,6 +34,23 @@ fn an_overload_is_repaired() {
 }
 
 #[test]
+fn an_overload_is_relieved_by_the_move_that_leaves_most_room() {
+    let mut settings = World::quick();
+    settings.planning.roomy = true;
+    let mut world = World::new(settings, 1);
+    overload(&mut world);
+    world.host("c", &[("v5", 500)]);
+    world.until("the plan is done", 60.0, |world| !world.events(EventKind::PlanEnded).is_empty());
+    let plan = world.only(PlanState::Succeeded);
+    let moved = plan.plan.as_ref().unwrap().actions.iter();
+    let moved: Vec<_> = moved.map(|action| (&*action.vm, &*action.destination)).collect();
+    assert_eq!((plan.hosts.join(" ").as_str(), moved), ("a c", vec![("v1", "c")]));
+    world.run(300.0);
+    assert_eq!(world.plans().len(), 1, "{}", world.events_text());
+    world.check_rest();
+}
+
+#[test]
 fn disjoint_overloads_are_repaired_at_the_same_time() {
     let mut world = World::new(World::quick(), 2);
     for (full, free) in [("a", "b"), ("c", "d")] {

@@ -159,3 +159,27 @@ fn a_consolidation_takes_the_emptiest_hosts() {
     assert_eq!(ask.keys, [key(EventKind::Underload, "h1"), key(EventKind::Underload, "h2")]);
     assert_eq!(hosts(asked(&world, &|host| host != "h1", 0)), "nothing");
 }
+
+#[test]
+fn the_vm_leaves_that_leaves_most_room_at_both_ends() {
+    let mut world = World::new(4);
+    (1..=5).for_each(|i| world.vm(&format!("a{i}"), "h1", 1_500 + i * 130, 1_000));
+    world.vm("b", "h2", 4_000, 1_000);
+    world.vm("c", "h3", 2_000, 1_000);
+    world.vm("d", "h4", 7_000, 1_000);
+    let of = |world: &World, wider| asked(world, FREE, wider).map(|ask| (ask.hosts, ask.only)).unwrap();
+    assert_eq!(of(&world, 0).1, None, "not where it is not wanted");
+    world.settings.planning.roomy = true;
+    // 9450 of 10000 are used, 1450 are to leave: each VM is enough, and the largest leaves most.
+    assert_eq!(of(&world, 0), (set(&["h1", "h3"]), Some("a5".to_owned())));
+    assert_eq!(of(&world, 1).1, None, "a wider try is for the solver");
+    let busy = asked(&world, &|host| host == "h3", 0).unwrap();
+    assert_eq!((busy.hosts, busy.only.as_deref()), (set(&["h1", "h2"]), Some("a5")));
+    // What rules are about is for the solver.
+    world.rule(r#"{"name": "r", "ban": {"vms": ["a5"], "hosts": ["h4"]}}"#);
+    assert_eq!(of(&world, 0).1, Some("a4".to_owned()));
+    // So is what one VM alone cannot end.
+    world.vm("e", "h1", 5_000, 1_000);
+    world.vm("a5", "h1", 5_000, 1_000);
+    assert_eq!(of(&world, 0).1, None);
+}
