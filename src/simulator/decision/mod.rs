@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod calibration;
 mod compute;
+mod consolidate;
 mod packing;
 mod repair;
 mod stopwatch;
@@ -10,6 +11,7 @@ mod stopwatch;
 mod tests;
 
 pub use compute::{Compute, Effort};
+pub use consolidate::{Consolidation, consolidate};
 pub use packing::{Algorithm, Colony, Packing, pack};
 pub use repair::{Repair, repair, repair_or_lack};
 pub use stopwatch::Stopwatch;

@@ -19,7 +19,7 @@ const EXACT_UP_TO: u64 = 20_000;
 /// How often each host can be tried for each overloaded one at least.
 const TRIES: u64 = 4;
 /// Under a limit of work the clock decides nothing; this one is for what goes wrong.
-const FAR: Duration = Duration::from_hours(1);
+pub(super) const FAR: Duration = Duration::from_hours(1);
 
 /// How to repair.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -102,10 +102,7 @@ pub fn repair_or_lack(view: &View, how: Repair) -> (Decision, Option<Lack>) {
         migration_price: None,
     };
     let plan = solve(&problem, &options, &Cancel::default(), &mut |_| {});
-    let work = plan.as_ref().ok().and_then(|plan| match plan.statistics.get("work") {
-        Some(Statistic::Number(work)) => Some(*work as u64),
-        _ => None,
-    });
+    let work = plan.as_ref().ok().and_then(work_of);
     let lacking = plan.as_ref().ok().and_then(|plan| lack(&problem, plan));
     let moves = plan.map(|plan| moves_of(&plan)).unwrap_or_default();
     let verdict = if moves.is_empty() { Verdict::NoPlan } else { Verdict::Plan };
@@ -113,7 +110,15 @@ pub fn repair_or_lack(view: &View, how: Repair) -> (Decision, Option<Lack>) {
     (Decision { verdict, moves, effort }, lacking)
 }
 
-fn share(cpu: u32, share: f64) -> u32 {
+/// Units of work that a plan has taken.
+pub(super) fn work_of(plan: &Plan) -> Option<u64> {
+    match plan.statistics.get("work") {
+        Some(Statistic::Number(work)) => Some(*work as u64),
+        _ => None,
+    }
+}
+
+pub(super) fn share(cpu: u32, share: f64) -> u32 {
     (f64::from(cpu) * share + 1e-6).floor() as u32
 }
 
@@ -122,15 +127,15 @@ fn objectives(how: Repair) -> Vec<String> {
     ["VIOLATIONS", "MIGRATION_COST"].into_iter().chain(spread).map(str::to_owned).collect()
 }
 
-fn name(host: HostId) -> String {
+pub(super) fn name(host: HostId) -> String {
     format!("h{}", host.0)
 }
 
-fn amounts(cpu: u32, memory: u32) -> Amounts {
+pub(super) fn amounts(cpu: u32, memory: u32) -> Amounts {
     [("cpu".to_owned(), i64::from(cpu)), ("memory".to_owned(), i64::from(memory))].into()
 }
 
-fn moves_of(plan: &Plan) -> Vec<Move> {
+pub(super) fn moves_of(plan: &Plan) -> Vec<Move> {
     let number = |name: &str| name.get(1..).and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX);
     let migrations = || plan.actions.iter().filter(|action| action.kind == ActionKind::Migrate);
     let place: BTreeMap<u64, u32> = migrations().zip(0..).map(|(action, at)| (action.id, at)).collect();

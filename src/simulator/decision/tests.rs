@@ -1,8 +1,9 @@
 //! Plans for views.
 
 use super::calibration::drawn;
-use super::{Decision, Repair, repair};
+use super::{Consolidation, Decision, Repair, consolidate, repair};
 use crate::simulator::engine::View;
+use crate::simulator::ids::HostId;
 use crate::simulator::measures::Verdict;
 
 /// What the hosts of a view are asked for once the moves are made.
@@ -53,4 +54,33 @@ fn destinations_are_filled_up_to_a_share_only() {
         let got_more = load > host.now.expected;
         assert!(!got_more || load <= 6300, "{load}");
     }
+}
+
+#[test]
+fn a_consolidation_empties_hosts_fills_none_beyond_its_share_and_pays_its_price() {
+    // Six cores of ten are used.
+    let view = drawn(16, 10_000, 1);
+    let how = Consolidation { work_limit: 20_000, fill: 0.8, price_mib: 0.0 };
+    let decision = consolidate(&view, how, &[]);
+    assert_eq!(decision.verdict, Verdict::Plan);
+    assert_eq!(decision, consolidate(&view, how, &[]), "the same view, the same plan");
+    let all = after(&view, &decision);
+    let emptied = |all: &[(u32, u32)]| all.iter().filter(|(load, _)| *load == 0).count();
+    assert!(emptied(&all) >= 3, "{all:?}");
+    for (host, (load, _)) in view.hosts.iter().zip(&all) {
+        assert!(*load <= 8000.max(host.now.expected), "{load}");
+    }
+    // Hosts that are in use anyhow are not worth being emptied.
+    let kept: Vec<HostId> = view.hosts.iter().map(|host| host.id).collect();
+    assert_eq!(consolidate(&view, how, &kept).verdict, Verdict::Nothing);
+    assert_eq!(consolidate(&view, how, &kept[3..]).moves.len(), {
+        let decision = consolidate(&view, how, &kept[3..]);
+        decision.moves.iter().filter(|step| step.from.0 < 3).count()
+    });
+    // Ten VMs of a GiB each.
+    let price = |price_mib| consolidate(&view, Consolidation { price_mib, ..how }, &[]);
+    assert_eq!(price(5_000.0).verdict, Verdict::Nothing);
+    assert_eq!(price(50_000.0).verdict, Verdict::Plan);
+    let nobody = Consolidation { fill: 0.5, ..how };
+    assert_eq!(consolidate(&view, nobody, &[]).verdict, Verdict::Nothing);
 }

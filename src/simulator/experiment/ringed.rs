@@ -15,6 +15,13 @@ impl Ringed {
         within(f64::from(self.fewest), 0.0, 1e6, &at("fewest"), wrong);
         within(f64::from(self.concurrent), 1.0, 1e4, &at("concurrent"), wrong);
         within(self.work_limit as f64, 1.0, 1e12, &at("work_limit"), wrong);
+        within(self.usual_s, 0.0, 1e6, &at("usual_s"), wrong);
+        within(self.under, 0.0, 1.0, &at("under"), wrong);
+        within(self.under_hold_s, 0.0, 1e6, &at("under_hold_s"), wrong);
+        within(self.under_cool_down_s, 0.0, 1e6, &at("under_cool_down_s"), wrong);
+        within(self.pack_fill, 0.01, 1.0, &at("pack_fill"), wrong);
+        within(f64::from(self.pack_hosts), 2.0, 1e6, &at("pack_hosts"), wrong);
+        within(self.pack_price_mib, 0.0, 1e12, &at("pack_price_mib"), wrong);
         within(self.fill, 0.01, 1.0, &at("fill"), wrong);
     }
 }

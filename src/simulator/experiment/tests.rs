@@ -171,7 +171,7 @@ const GOLDEN: [(&str, &str); 13] = [
         "hierarchical",
         "7 violations 71.709 s, 7 migrations, 7 rounds, 19654 messages, 1.3100 kWh, 1485 events",
     ),
-    ("dvms", "7 violations 71.619 s, 7 migrations, 7 rounds, 27860 messages, 1.3100 kWh, 58242 events"),
+    ("dvms", "7 violations 71.352 s, 7 migrations, 7 rounds, 27860 messages, 1.3100 kWh, 58242 events"),
     (
         "dvms hosts_per_cell=1",
         "10 violations 101.490 s, 10 migrations, 10 rounds, 445 messages, 1.3066 kWh, 59176 events",

@@ -3,14 +3,28 @@
 
 use super::Dvms;
 use super::coordinator::{Answers, Ask, Care, Job, touched};
+use super::picture;
 use super::words::Word;
-use crate::partition::rest;
-use crate::simulator::decision::{Decision, repair_or_lack};
-use crate::simulator::engine::{Context, Ordering, Outcome, View};
-use crate::simulator::ids::HostId;
+use crate::partition::{Kind, rest};
+use crate::simulator::decision::{Decision, consolidate, repair_or_lack};
+use crate::simulator::engine::{Context, Ordering, Outcome, View, ViewHost};
+use crate::simulator::ids::{HostId, VmId};
 use crate::simulator::measures::Verdict;
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+/// The same hosts with one VM only that may be looked at: the others stay.
+fn only_with(view: &View, vm: VmId) -> View {
+    let mut narrow = View::default();
+    for host in &view.hosts {
+        let vms = view.vms_of(host).iter().filter(|it| it.id == vm);
+        let mut host = ViewHost { first_vm: narrow.vms.len() as u32, ..*host };
+        narrow.vms.extend(vms);
+        host.now.vms = narrow.vms.len() as u32 - host.first_vm;
+        narrow.hosts.push(host);
+    }
+    narrow
+}
 
 impl Dvms {
     /// Makes plans for what is due, as many as there are solvers.
@@ -19,7 +33,8 @@ impl Dvms {
             let it = &self.coordinators[k];
             let room = it.solving.len() < self.how.concurrent as usize && it.line.is_empty();
             let now = context.now();
-            let due: Vec<HostId> = it.over.iter().copied().filter(|host| it.is_due(*host, now)).collect();
+            let due: Vec<HostId> =
+                it.over.iter().copied().filter(|host| it.is_due(Kind::Overload, *host, now)).collect();
             if it.node.is_none() || !room || due.is_empty() {
                 return;
             }
@@ -27,7 +42,7 @@ impl Dvms {
             // What would fill the hosts of the cell goes to others at once.
             if ask.short && self.coordinators.len() > 1 {
                 for host in ask.troubles {
-                    self.raise(k, host, context);
+                    self.raise(k, Kind::Overload, host, context);
                 }
             } else {
                 self.begin(k, ask, context);
@@ -40,22 +55,41 @@ impl Dvms {
     }
 
     /// Begins a plan of the cell.
-    fn begin(&mut self, k: usize, ask: Ask, context: &mut Context<Word>) {
+    pub(super) fn begin(&mut self, k: usize, ask: Ask, context: &mut Context<Word>) {
         let tag = self.fresh();
-        let Ask { hosts, troubles, whole, .. } = ask;
+        let Ask { kind, hosts, troubles, whole, only, .. } = ask;
         let names = self.names_of(&hosts);
         let it = &mut self.coordinators[k];
         it.table.reserve_ahead(&tag.to_string(), &names).expect("none of the hosts is busy");
         for host in &troubles {
-            it.kept_mut(*host).trouble.care = Care::Cell;
+            it.kept_mut(*host).trouble_mut(kind).care = Care::Cell;
         }
-        let answers = Answers::Cell { hosts: hosts.clone(), troubles, wider: 0, whole };
+        let answers = Answers::Cell { kind, hosts: hosts.clone(), troubles, wider: 0, whole };
         it.jobs.insert(tag, Job { answers, lack: None, best: None, moves: Vec::new(), acts: false });
-        let view = it.view(hosts.iter().copied());
+        let mut view = self.view_for(k, kind, hosts.iter().copied(), context.now());
+        if let Some(vm) = only {
+            view = only_with(&view, vm);
+        }
         for host in &hosts {
             self.mind(k, *host, context);
         }
         self.search(k, tag, view, context);
+    }
+
+    /// What the solver is told of hosts.
+    pub(super) fn view_for(
+        &self,
+        k: usize,
+        kind: Kind,
+        hosts: impl Iterator<Item = HostId>,
+        now: f64,
+    ) -> View {
+        let pictures = self.coordinators[k].pictures(hosts);
+        if kind.is_thrift() && self.how.usual_s > 0.0 {
+            picture::usual_view(&pictures, now, self.how.usual_s)
+        } else {
+            picture::view(&pictures)
+        }
     }
 
     /// Puts a job in line for a solver.
@@ -66,12 +100,19 @@ impl Dvms {
 
     /// Begins what may be solved.
     pub(super) fn next_in_line(&mut self, k: usize, context: &mut Context<Word>) {
-        let how = self.how.repair();
+        let (how, packing) = (self.how.repair(), self.how.consolidation());
+        let (cell, count) = (self.size as u32, self.coordinators.len() as u32);
         let it = &mut self.coordinators[k];
         while it.solving.len() < self.how.concurrent as usize {
             let Some((tag, view)) = it.line.pop_front() else { return };
             let Some(job) = it.jobs.get_mut(&tag) else { continue };
             it.solving.insert(tag);
+            if job.answers.kind().is_thrift() {
+                // Coordinators run on their hosts whatever is moved.
+                let kept: Vec<HostId> = (0..count).map(|k| HostId(k * cell)).collect();
+                context.compute(it.agent, tag, view.hosts.len(), || consolidate(&view, packing, &kept));
+                continue;
+            }
             context.compute(it.agent, tag, view.hosts.len(), || {
                 let (decision, lack) = repair_or_lack(&view, how);
                 job.lack = lack;
@@ -82,6 +123,7 @@ impl Dvms {
 
     /// A solver has returned.
     pub(super) fn judge(&mut self, k: usize, tag: u32, decision: Decision, context: &mut Context<Word>) {
+        let strained = !self.coordinators[k].over.is_empty();
         let Some(job) = self.coordinators[k].jobs.get_mut(&tag) else { return };
         let lack = job.lack;
         if decision.verdict == Verdict::Plan {
@@ -97,6 +139,13 @@ impl Dvms {
         }
         match &job.answers {
             Answers::Ring { .. } => self.found(k, tag, decision.verdict, context),
+            // Hosts are not emptied while others starve.
+            Answers::Cell { kind, .. } if kind.is_thrift() && strained => {
+                self.end(k, tag, true, context);
+            }
+            Answers::Cell { kind, .. } if kind.is_thrift() && job.moves.is_empty() => {
+                self.ask_others(k, tag, context);
+            }
             Answers::Cell { .. } if decision.verdict == Verdict::Nothing => {
                 self.end(k, tag, true, context);
             }
@@ -118,7 +167,8 @@ impl Dvms {
     /// Tries a plan's troubles with more hosts. False where there are none.
     fn try_wider(&mut self, k: usize, tag: u32, context: &mut Context<Word>) -> bool {
         let it = &mut self.coordinators[k];
-        let Some(Job { answers: Answers::Cell { hosts, troubles, wider, whole }, .. }) = it.jobs.get(&tag)
+        let Some(Job { answers: Answers::Cell { kind, hosts, troubles, wider, whole }, .. }) =
+            it.jobs.get(&tag)
         else {
             return false;
         };
@@ -140,7 +190,7 @@ impl Dvms {
         if it.table.grow_ahead(&name, &names).is_err() {
             return false;
         }
-        let view = it.view(more.iter().copied());
+        let kind = *kind;
         if let Some(Job { answers: Answers::Cell { hosts, wider: before, whole, .. }, .. }) =
             it.jobs.get_mut(&tag)
         {
@@ -149,22 +199,27 @@ impl Dvms {
         for host in &ask.hosts {
             self.mind(k, *host, context);
         }
+        let hosts = self.coordinators[k].jobs.get(&tag).map(|job| job.answers.hosts()).unwrap_or_default();
+        let view = self.view_for(k, kind, hosts.into_iter(), context.now());
         self.search(k, tag, view, context);
         true
     }
 
     /// The hosts of the cell have no plan: others are asked, where there are some.
     fn ask_others(&mut self, k: usize, tag: u32, context: &mut Context<Word>) {
-        let Some(Job { answers: Answers::Cell { troubles, .. }, .. }) = self.coordinators[k].jobs.get(&tag)
+        let Some(Job { answers: Answers::Cell { kind, troubles, .. }, .. }) =
+            self.coordinators[k].jobs.get(&tag)
         else {
             return;
         };
-        let troubles = troubles.clone();
+        let (kind, mut troubles) = (*kind, troubles.clone());
         self.end(k, tag, false, context);
-        if self.coordinators.len() > 1 {
-            let over = |host: &&HostId| self.coordinators[k].over.contains(host);
-            for host in troubles.iter().filter(over).copied().collect::<Vec<_>>() {
-                self.raise(k, host, context);
+        troubles.retain(|host| self.stands(k, kind, *host, context.now()));
+        for host in troubles {
+            if self.coordinators.len() > 1 {
+                self.raise(k, kind, host, context);
+            } else if !kind.is_thrift() {
+                self.wake_for(k, host, context);
             }
         }
     }
@@ -218,12 +273,13 @@ impl Dvms {
     /// A plan of the cell has ended; whether it did what it was for.
     fn end(&mut self, k: usize, tag: u32, helped: bool, context: &mut Context<Word>) {
         let it = &mut self.coordinators[k];
-        let Some(Job { answers: Answers::Cell { hosts, troubles, .. }, .. }) = it.jobs.remove(&tag) else {
+        let Some(Job { answers: Answers::Cell { kind, hosts, troubles, .. }, .. }) = it.jobs.remove(&tag)
+        else {
             return;
         };
         it.table.release(&tag.to_string());
         for host in troubles {
-            self.rest(k, host, helped, context.now());
+            self.rest(k, kind, host, helped, context.now());
         }
         for host in hosts {
             self.mind(k, host, context);
@@ -231,9 +287,10 @@ impl Dvms {
     }
 
     /// Nobody has a trouble in hand any more, and it rests.
-    pub(super) fn rest(&mut self, k: usize, host: HostId, helped: bool, now: f64) {
-        let cool_down = Duration::from_secs_f64(self.how.cool_down_s);
-        let trouble = &mut self.coordinators[k].kept_mut(host).trouble;
+    pub(super) fn rest(&mut self, k: usize, kind: Kind, host: HostId, helped: bool, now: f64) {
+        let seconds = if kind.is_thrift() { self.how.under_cool_down_s } else { self.how.cool_down_s };
+        let cool_down = Duration::from_secs_f64(seconds);
+        let trouble = self.coordinators[k].kept_mut(host).trouble_mut(kind);
         trouble.misses = if helped { 0 } else { (trouble.misses + 1).min(crate::partition::MOST_DOUBLINGS) };
         trouble.rests_until = now + rest(cool_down, trouble.misses).as_secs_f64();
         trouble.care = Care::Nobody;

@@ -2,11 +2,12 @@
 
 use super::picture::{Picture, host_of};
 use super::settings::Ringed;
+use crate::partition::relief;
 use crate::partition::sizing::{self, Receiver};
-use crate::partition::{Facts, Held, Host, Member, Node, PartitionId, Partitions};
+use crate::partition::{Facts, Held, Host, Kind, Member, Node, PartitionId, Partitions};
 use crate::simulator::decision::Move;
 use crate::simulator::engine::View;
-use crate::simulator::ids::{Agent, HostId};
+use crate::simulator::ids::{Agent, HostId, VmId};
 use crate::simulator::world::HostState;
 use dvms_solver::lack::Lack;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -52,10 +53,41 @@ pub(super) struct Kept {
     pub(super) heard: f64,
     /// What the protocol was told of it.
     pub(super) facts: Option<Facts>,
-    pub(super) trouble: Trouble,
+    /// Its overload.
+    pub(super) over: Trouble,
+    /// Its underload.
+    pub(super) under: Trouble,
+    /// Since when so little of it is used.
+    pub(super) calm_since: Option<f64>,
+    /// Since when it is empty.
+    pub(super) empty_since: Option<f64>,
+    /// How it was put to sleep, or is woken.
+    pub(super) rest: Rest,
 }
 
-/// The overload of a host.
+/// Whether a host sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Rest {
+    /// It does not.
+    #[default]
+    Awake,
+    /// It was told to, and is not counted on.
+    Asleep,
+    /// It was woken, and has not told anything since.
+    Waking,
+}
+
+impl Kept {
+    pub(super) fn trouble(&self, kind: Kind) -> &Trouble {
+        if kind.is_thrift() { &self.under } else { &self.over }
+    }
+
+    pub(super) fn trouble_mut(&mut self, kind: Kind) -> &mut Trouble {
+        if kind.is_thrift() { &mut self.under } else { &mut self.over }
+    }
+}
+
+/// An overload or underload of a host.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Trouble {
     pub(super) care: Care,
@@ -63,6 +95,8 @@ pub(super) struct Trouble {
     pub(super) rests_until: f64,
     /// Plans in a row that did not help.
     pub(super) misses: u32,
+    /// When a host was woken for it that is not there yet.
+    pub(super) woke_at: Option<f64>,
 }
 
 /// Who has a trouble in hand.
@@ -79,6 +113,8 @@ pub(super) enum Care {
         acted: bool,
         /// The last plan did not do what it was for.
         missed: bool,
+        /// The last plan found nothing to do.
+        idle: bool,
         /// Plans that have failed.
         failed: u32,
     },
@@ -102,12 +138,27 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) enum Answers {
     /// Troubles of the cell, on hosts of the cell.
-    Cell { hosts: BTreeSet<HostId>, troubles: Vec<HostId>, wider: u32, whole: bool },
+    Cell { kind: Kind, hosts: BTreeSet<HostId>, troubles: Vec<HostId>, wider: u32, whole: bool },
     /// A partition of the protocol, with what of its troubles is of this cell.
-    Ring { partition: PartitionId, version: u64, hosts: BTreeMap<Host, Held>, own: Vec<HostId>, whole: bool },
+    Ring {
+        partition: PartitionId,
+        version: u64,
+        hosts: BTreeMap<Host, Held>,
+        /// The most urgent of what it is for.
+        kind: Kind,
+        own: Vec<(Kind, HostId)>,
+        whole: bool,
+    },
 }
 
 impl Answers {
+    /// The most urgent of what it is for.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Cell { kind, .. } | Self::Ring { kind, .. } => *kind,
+        }
+    }
+
     /// Whose plan it is.
     pub(super) fn hosts(&self) -> Vec<HostId> {
         match self {
@@ -119,10 +170,13 @@ impl Answers {
 
 /// Hosts that a trouble needs.
 pub(super) struct Ask {
+    pub(super) kind: Kind,
     pub(super) hosts: BTreeSet<HostId>,
     pub(super) troubles: Vec<HostId>,
     pub(super) whole: bool,
     pub(super) short: bool,
+    /// The VM that is to leave, where one is enough: no other one is looked at.
+    pub(super) only: Option<VmId>,
 }
 
 impl Coordinator {
@@ -166,9 +220,9 @@ impl Coordinator {
     }
 
     /// Hosts of the cell that are known, and are heard.
-    fn known(&self, now: f64, lost_after: f64) -> impl Iterator<Item = (HostId, &Picture)> {
+    pub(super) fn known(&self, now: f64, lost_after: f64) -> impl Iterator<Item = (HostId, &Picture)> {
         (self.first..).map(HostId).zip(&self.cell).filter_map(move |(host, kept)| {
-            let heard = now <= kept.heard + lost_after;
+            let heard = now <= kept.heard + lost_after && kept.rest == Rest::Awake;
             Some((host, &**kept.picture.as_ref().filter(|_| heard)?))
         })
     }
@@ -179,13 +233,17 @@ impl Coordinator {
         let Some(picture) = &kept.picture else { return Facts::default() };
         Facts {
             room: picture.free(how.fill),
-            takes: now <= kept.heard + how.lost_after_s && picture.host.now.state == HostState::On,
+            takes: now <= kept.heard + how.lost_after_s
+                && picture.host.now.state == HostState::On
+                && kept.rest == Rest::Awake
+                // Where hosts are emptied, others are given empty ones only when all hosts are asked for.
+                && (how.under == 0.0 || picture.host.now.vms > 0),
             busy: picture.host.now.migrating || self.table.holder(name.as_str()).is_some(),
         }
     }
 
     /// Whether a host of the cell is not to be had for another plan of the cell than `but`.
-    fn is_busy(&self, host: HostId, name: &Host, but: Option<&str>) -> bool {
+    pub(super) fn is_busy(&self, host: HostId, name: &Host, but: Option<&str>) -> bool {
         let held = self.table.holder(name.as_str());
         if held.is_some() && held == but {
             return false;
@@ -199,8 +257,8 @@ impl Coordinator {
     }
 
     /// Whether a trouble can be worked on now.
-    pub(super) fn is_due(&self, host: HostId, now: f64) -> bool {
-        let trouble = &self.kept(host).trouble;
+    pub(super) fn is_due(&self, kind: Kind, host: HostId, now: f64) -> bool {
+        let trouble = self.kept(host).trouble(kind);
         trouble.care == Care::Nobody && trouble.rests_until <= now
     }
 
@@ -226,11 +284,32 @@ impl Coordinator {
                     waits = true;
                 } else {
                     let troubled = due.contains(&host);
-                    receivers.push(Receiver { host, free: other.free(how.fill), troubled, likely: false });
+                    let free = other.free(how.fill);
+                    receivers.push(Receiver { host, free, troubled, likely: false });
                 }
             }
             if receivers.is_empty() && waits {
                 return None;
+            }
+            if wider == 0 && how.roomy {
+                let usual = (how.usual_s > 0.0).then_some((now, how.usual_s));
+                let ends = receivers.iter().filter(|receiver| !receiver.troubled).filter_map(|receiver| {
+                    let picture = self.kept(receiver.host).picture.as_ref()?;
+                    Some((picture.host.now.vms > 0, picture.end(how.fill, usual)))
+                });
+                let (in_use, empty): (Vec<_>, Vec<_>) =
+                    ends.partition(|(in_use, _)| *in_use || how.under == 0.0);
+                let from = picture.end(how.fill, None);
+                // Where hosts are emptied, VMs go to empty ones only where no other one has room.
+                let found = [in_use, empty].iter().find_map(|ends| {
+                    let ends: Vec<_> = ends.iter().map(|(_, end)| *end).collect();
+                    relief::relieve(&picture.movable(), &from, &ends)
+                });
+                if let Some((vm, to)) = found {
+                    let (hosts, troubles) = (BTreeSet::from([*first, to]), vec![*first]);
+                    let (kind, only) = (Kind::Overload, Some(vm));
+                    return Some(Ask { kind, hosts, troubles, whole: false, short: false, only });
+                }
             }
             sizing::rank(&mut receivers, need);
             let least = sizing::least(picture.demands(), need);
@@ -239,20 +318,21 @@ impl Coordinator {
             hosts.extend(receivers.iter().take(size.count).map(|receiver| receiver.host));
             let others = due.iter().filter(|other| *other != first && hosts.contains(other));
             let troubles = std::iter::once(first).chain(others).copied().collect();
-            Some(Ask { hosts, troubles, whole: size.whole, short: size.short })
+            let (kind, only) = (Kind::Overload, None);
+            Some(Ask { kind, hosts, troubles, whole: size.whole, short: size.short, only })
         })
     }
 
     /// What is known of hosts, of whatever cell; of those that it knows nothing of nothing can be planned.
-    pub(super) fn view(&self, hosts: impl Iterator<Item = HostId>) -> View {
+    pub(super) fn pictures(&self, hosts: impl Iterator<Item = HostId>) -> Vec<Rc<Picture>> {
         let picture = |host: HostId| {
             if self.has(host) {
-                self.kept(host).picture.as_ref()
+                self.kept(host).picture.as_ref().filter(|_| self.kept(host).rest == Rest::Awake)
             } else {
                 self.neighbours.get(&host).map(|(picture, _)| picture)
             }
         };
-        super::picture::view(hosts.filter_map(picture))
+        hosts.filter_map(picture).cloned().collect()
     }
 
     /// Forgets hosts of others that no partition led here has, and that were not shown just now.

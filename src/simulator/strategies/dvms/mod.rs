@@ -9,6 +9,8 @@
 //!   gets. A plan that leaves something says what is lacking.
 //! * A partition is solved on what its leader was told. Its hosts are committed, but for those that the plan does not touch;
 //!   each is looked at once more at its owner when the plan begins. When it has ended, hosts are free again.
+//! * Where one VM is enough, the one is moved that leaves most room at both ends (`partition::relief`).
+//! * Hosts with little to do are emptied, where that is wanted (`under`); see [`thrift`].
 //! * A trouble rests after a plan, longer after one that did not help.
 //!
 //! Ours, that is, other than in production: the trigger is that of the other strategies (more expected than there is, at once,
@@ -24,12 +26,13 @@ mod ring;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod thrift;
 mod words;
 
 pub use settings::Ringed;
 pub use words::Word;
 
-use crate::partition::{self, Host, Millis, Place, Ring, Time};
+use crate::partition::{self, Host, Millis, Place, Ring, Time, Usual};
 use crate::simulator::decision::Decision;
 use crate::simulator::engine::{Context, Outcome, Strategy};
 use crate::simulator::ids::{Agent, HostId};
@@ -50,6 +53,8 @@ pub struct Dvms {
     coordinators: Vec<Coordinator>,
     /// What the agent of each host has told last.
     told: Vec<Option<Rc<Picture>>>,
+    /// What agents know of the past of each VM.
+    pasts: Vec<Option<Usual>>,
     jobs: u32,
 }
 
@@ -70,7 +75,7 @@ impl Dvms {
     #[must_use]
     pub fn new(how: Ringed) -> Self {
         let (names, coordinators, told) = (Vec::new(), Vec::new(), Vec::new());
-        Self { how, names, size: 1, ring: Ring::default(), coordinators, told, jobs: 0 }
+        Self { how, names, size: 1, ring: Ring::default(), coordinators, told, pasts: Vec::new(), jobs: 0 }
     }
 
     /// Which coordinator has a host in its cell.
@@ -155,8 +160,13 @@ impl Strategy for Dvms {
     }
 
     fn message(&mut self, to: Agent, from: Agent, word: Word, context: &mut Context<Word>) {
+        if matches!(word, Word::Sleep) {
+            return self.sleep(HostId(to.0), context);
+        }
         let Some(k) = self.at(to).filter(|k| self.coordinators[*k].node.is_some()) else { return };
         match word {
+            Word::Sleep => {}
+            Word::Wake(left) => self.wake(k, left, context),
             Word::Report(picture) => self.reported(k, picture, context),
             Word::Hosts(pictures) => self.shown(k, pictures, context),
             Word::Protocol(message) => {

@@ -4,11 +4,12 @@ use super::coordinator::Care;
 use super::picture::Picture;
 use super::words::{Word, picture_bytes, report_bytes};
 use super::{Dvms, LOOK, LOOK_S, SHOW, time};
-use crate::partition::{Host, Input, Member, Node};
+use crate::partition::{Host, Input, Kind, Member, Node, Usual};
 use crate::simulator::engine::{Context, ViewHost};
 use crate::simulator::ids::HostId;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Between two pictures of a host for the leader that has it.
 const SHOW_S: f64 = 0.5;
@@ -29,13 +30,30 @@ impl Dvms {
         self.follow(k, context);
     }
 
+    /// What the agent of a host sees; what it knows of the past of a VM goes along with the VM.
+    fn picture(&mut self, host: HostId, context: &mut Context<Word>) -> Picture {
+        let now = context.local(host.agent());
+        let mut vms = Vec::with_capacity(now.vms as usize);
+        context.local_vms(host.agent(), &mut vms);
+        let (time, over) =
+            (Duration::from_secs_f64(context.now()), Duration::from_secs_f64(self.how.usual_s));
+        let mut usual = Vec::with_capacity(vms.len());
+        for vm in &vms {
+            let at = vm.id.index();
+            if self.pasts.len() <= at {
+                self.pasts.resize(at + 1, None);
+            }
+            let past = self.pasts[at].get_or_insert_with(|| Usual::new(f64::from(vm.demand), time));
+            past.tell(f64::from(vm.demand), time, over);
+            usual.push(*past);
+        }
+        Picture { host: ViewHost { id: host, now, first_vm: 0 }, vms, usual }
+    }
+
     /// The agent of a host looks, and tells its coordinator.
     pub(super) fn report(&mut self, host: HostId, context: &mut Context<Word>) {
         let agent = host.agent();
-        let now = context.local(agent);
-        let mut vms = Vec::with_capacity(now.vms as usize);
-        context.local_vms(agent, &mut vms);
-        let picture = Picture { host: ViewHost { id: host, now, first_vm: 0 }, vms };
+        let picture = self.picture(host, context);
         let told = &mut self.told[host.index()];
         let bytes = report_bytes(told.as_deref(), &picture);
         let told = match told {
@@ -66,10 +84,7 @@ impl Dvms {
             }
             // What ends the plan tells it.
             let agent = host.agent();
-            let now = context.local(agent);
-            let mut vms = Vec::with_capacity(now.vms as usize);
-            context.local_vms(agent, &mut vms);
-            let picture = Rc::new(Picture { host: ViewHost { id: host, now, first_vm: 0 }, vms });
+            let picture = Rc::new(self.picture(host, context));
             let bytes = report_bytes(self.told[host.index()].as_deref(), &picture);
             self.told[host.index()] = Some(picture.clone());
             if self.coordinators[k].agent != agent {
@@ -100,22 +115,24 @@ impl Dvms {
         if over {
             it.over.insert(host);
         } else if it.over.remove(&host) {
-            self.calm(k, host, context);
+            self.calm(k, Kind::Overload, host, context);
         }
+        self.wakes_up(k, host, context);
         let lost = self.coordinators[k].kept(host).facts.is_none_or(|facts| !facts.takes);
         if !same || lost {
             self.mind(k, host, context);
         }
-        over && self.coordinators[k].is_due(host, now)
+        over && self.coordinators[k].is_due(Kind::Overload, host, now)
     }
 
-    /// An overload has ended. Half-way through a plan what is under way looks done already: that goes on.
-    fn calm(&mut self, k: usize, host: HostId, context: &mut Context<Word>) {
-        if !matches!(self.coordinators[k].kept(host).trouble.care, Care::Ring { acted: false, .. }) {
+    /// A trouble has ended. Half-way through a plan what is under way looks done already: that goes on.
+    pub(super) fn calm(&mut self, k: usize, kind: Kind, host: HostId, context: &mut Context<Word>) {
+        let care = self.coordinators[k].kept(host).trouble(kind).care;
+        if !matches!(care, Care::Ring { acted: false, .. }) {
             return;
         }
-        self.rest(k, host, true, context.now());
-        let event = self.event_of(host);
+        self.rest(k, kind, host, true, context.now());
+        let event = self.event_of(kind, host);
         self.happens(k, Input::Calmed { event }, context);
     }
 
@@ -151,18 +168,20 @@ impl Dvms {
             .collect();
         for host in silent {
             self.coordinators[k].over.remove(&host);
-            self.calm(k, host, context);
+            self.calm(k, Kind::Overload, host, context);
             self.mind(k, host, context);
         }
         self.answer(k, context);
+        if self.how.under > 0.0 {
+            self.look_for_thrift(k, context);
+        }
     }
 
     /// Shows a leader hosts that it gets.
     pub(super) fn show(&mut self, k: usize, leader: &Member, hosts: &[Host], context: &mut Context<Word>) {
         let it = &mut self.coordinators[k];
         let ids = hosts.iter().map(|host| super::picture::host_of(host.as_str()));
-        let pictures: Vec<_> =
-            ids.filter(|host| it.has(*host)).filter_map(|host| it.kept(host).picture.clone()).collect();
+        let pictures = it.pictures(ids.filter(|host| it.has(*host)));
         let from = it.agent;
         if !std::mem::replace(&mut it.shows, true) {
             context.timer(from, SHOW_S, SHOW);

@@ -15,11 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Plans in a row that are made for what failed ones left undone.
 const MOST_REPLANS: u32 = 3;
+const OVERLOAD: &str = "OVERLOAD";
+const UNDERLOAD: &str = "UNDERLOAD";
 
 impl Dvms {
-    /// What the protocol calls the overload of a host.
-    pub(super) fn event_of(&self, host: HostId) -> EventKey {
-        format!("OVERLOAD:{}", self.names[host.index()]).as_str().into()
+    /// What the protocol calls a trouble of a host.
+    pub(super) fn event_of(&self, kind: Kind, host: HostId) -> EventKey {
+        let what = if kind.is_thrift() { UNDERLOAD } else { OVERLOAD };
+        format!("{what}:{}", self.names[host.index()]).as_str().into()
     }
 
     /// The agent that a member runs at.
@@ -51,24 +54,31 @@ impl Dvms {
     }
 
     /// A trouble becomes an event, or is told as it is now.
-    pub(super) fn raise(&mut self, k: usize, host: HostId, context: &mut Context<Word>) {
+    pub(super) fn raise(&mut self, k: usize, kind: Kind, host: HostId, context: &mut Context<Word>) {
         let it = &mut self.coordinators[k];
         let Some(picture) = it.kept(host).picture.clone() else { return };
-        let failed = match it.kept(host).trouble.care {
+        let failed = match it.kept(host).trouble(kind).care {
             Care::Ring { failed, .. } => failed,
             Care::Nobody | Care::Cell => 0,
         };
-        it.kept_mut(host).trouble.care = Care::Ring { acted: false, missed: false, failed };
-        let excess = picture.excess(self.how.fill);
+        let care = Care::Ring { acted: false, missed: false, idle: false, failed };
+        it.kept_mut(host).trouble_mut(kind).care = care;
+        // An underload is answered only where little is enough.
+        let (excess, room) = if kind.is_thrift() {
+            let used = picture.used();
+            (used, used)
+        } else {
+            (picture.excess(self.how.fill), picture.wanted(self.how.fill))
+        };
         let event = Event {
-            key: self.event_of(host),
+            key: self.event_of(kind, host),
             owner: self.coordinators[k].member.clone(),
-            kind: Kind::Overload,
+            kind,
             hosts: BTreeSet::from([self.names[host.index()].clone()]),
             linked: BTreeSet::new(),
             near: BTreeSet::new(),
             need: Need {
-                room: picture.wanted(self.how.fill),
+                room,
                 hosts: u32::from(excess == [0, 0]),
                 least: sizing::least(picture.demands(), excess),
             },
@@ -149,17 +159,23 @@ impl Dvms {
         let before = it.led.insert(partition.clone(), tag).and_then(|tag| it.jobs.remove(&tag));
         let best = before.and_then(|job| job.best);
         let own = events.iter().filter(|event| event.owner == it.member);
-        let own = own.flat_map(|event| &event.hosts).map(|host| host_of(host.as_str())).collect();
-        let view = it.view(hosts.keys().map(|host| host_of(host.as_str())));
-        let answers = Answers::Ring { partition, version, hosts, own, whole };
+        let own = own
+            .flat_map(|event| event.hosts.iter().map(|host| (event.kind, host_of(host.as_str()))))
+            .collect();
+        let kind = events.iter().map(|event| event.kind).min().unwrap_or(Kind::Overload);
+        let view = hosts.keys().map(|host| host_of(host.as_str())).collect::<Vec<_>>();
+        let view = self.view_for(k, kind, view.into_iter(), context.now());
+        let answers = Answers::Ring { partition, version, hosts, kind, own, whole };
+        let it = &mut self.coordinators[k];
         it.jobs.insert(tag, Job { answers, lack: None, best, moves: Vec::new(), acts: false });
         self.search(k, tag, view, context);
     }
 
     /// A solver has returned for a partition.
     pub(super) fn found(&mut self, k: usize, tag: u32, verdict: Verdict, context: &mut Context<Word>) {
+        let strained = !self.coordinators[k].over.is_empty();
         let Some(job) = self.coordinators[k].jobs.get_mut(&tag) else { return };
-        let Answers::Ring { partition, version, hosts, whole, .. } = &job.answers else { return };
+        let Answers::Ring { partition, version, hosts, kind, own, whole } = &job.answers else { return };
         let (partition, version) = (partition.clone(), *version);
         let holds = |host: &HostId| hosts.contains_key(&self.names[host.index()]);
         if *whole
@@ -169,7 +185,14 @@ impl Dvms {
         {
             job.moves = best;
         }
-        let found = if verdict == Verdict::Nothing {
+        let found = if verdict == Verdict::Nothing || (kind.is_thrift() && strained) {
+            for (kind, host) in own.clone().into_iter().filter(|(kind, _)| kind.is_thrift()) {
+                if let Care::Ring { idle, .. } =
+                    &mut self.coordinators[k].kept_mut(host).trouble_mut(kind).care
+                {
+                    *idle = true;
+                }
+            }
             Found::Nothing
         } else if job.moves.is_empty() {
             let lack = job.lack.filter(|_| !*whole);
@@ -206,8 +229,8 @@ impl Dvms {
         }
         job.acts = true;
         let (moves, agent) = (job.moves.clone(), it.agent);
-        for host in own {
-            if let Care::Ring { acted, .. } = &mut it.kept_mut(host).trouble.care {
+        for (kind, host) in own {
+            if let Care::Ring { acted, .. } = &mut it.kept_mut(host).trouble_mut(kind).care {
                 *acted = true;
             }
         }
@@ -221,8 +244,8 @@ impl Dvms {
             return;
         };
         let (partition, own) = (partition.clone(), own.clone());
-        for host in own {
-            if let Care::Ring { acted, missed, failed } = &mut it.kept_mut(host).trouble.care {
+        for (kind, host) in own {
+            if let Care::Ring { acted, missed, failed, .. } = &mut it.kept_mut(host).trouble_mut(kind).care {
                 *acted = false;
                 *missed |= !well;
                 *failed += u32::from(!well);
@@ -233,21 +256,29 @@ impl Dvms {
 
     /// The partition that had a trouble of this cell in hand has ended.
     fn answered(&mut self, k: usize, event: &EventKey, outcome: Outcome, context: &mut Context<Word>) {
-        let host = host_of(event.as_str().split_once(':').map_or("", |(_, host)| host));
-        let it = &mut self.coordinators[k];
-        if !it.has(host) {
+        let (what, host) = event.as_str().split_once(':').unwrap_or_default();
+        let (kind, host) = (if what == UNDERLOAD { Kind::Underload } else { Kind::Overload }, host_of(host));
+        if !self.coordinators[k].has(host) {
             return;
         }
-        let Care::Ring { missed, failed, .. } = it.kept(host).trouble.care else { return };
+        let Care::Ring { missed, failed, idle, .. } = self.coordinators[k].kept(host).trouble(kind).care
+        else {
+            return;
+        };
         let again = match outcome {
             Outcome::Dropped => true,
             Outcome::Solved => missed && failed <= MOST_REPLANS,
             Outcome::Unsolved => false,
         };
-        if again && it.over.contains(&host) {
-            return self.raise(k, host, context);
+        let now = context.now();
+        if again && self.stands(k, kind, host, now) {
+            return self.raise(k, kind, host, context);
         }
-        self.rest(k, host, outcome == Outcome::Solved && !missed, context.now());
+        let helped = outcome == Outcome::Solved && !missed && !idle;
+        self.rest(k, kind, host, helped, now);
         self.happens(k, Input::Calmed { event: event.clone() }, context);
+        if outcome == Outcome::Unsolved && !kind.is_thrift() && self.stands(k, kind, host, now) {
+            self.wake_for(k, host, context);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! How it works.
 
 use crate::partition::sizing::FEWEST;
-use crate::simulator::decision::Repair;
+use crate::simulator::decision::{Consolidation, Repair};
 use serde::{Deserialize, Serialize};
 
 /// Settings. Times are in seconds.
@@ -28,6 +28,25 @@ pub struct Ringed {
     pub work_limit: u64,
     /// Share of a host's CPU up to which VMs are put there, and to which an overloaded one is brought: the target.
     pub fill: f64,
+    /// Seconds of their past by which hosts are told whose VMs usually need little; 0 = by what they need now only.
+    pub usual_s: f64,
+    /// Whether of the VMs that are enough alone the one leaves an overloaded host, and to where, that leaves most room at both
+    /// ends; where that is no plan, and at wider tries, the solver alone decides.
+    pub roomy: bool,
+    /// Below this share of both its CPU and memory a host is underloaded, and is emptied if others can take its VMs; 0 = never.
+    pub under: f64,
+    /// Seconds that an underload must last.
+    pub under_hold_s: f64,
+    /// After a plan an underload rests so long; twice as long after each plan in a row that did not help.
+    pub under_cool_down_s: f64,
+    /// Share of a host's CPU up to which it is packed.
+    pub pack_fill: f64,
+    /// Hosts that are packed together, at most, where a cell answers an underload alone.
+    pub pack_hosts: u32,
+    /// MiB that may be moved for each host that is emptied; 0 = however much.
+    pub pack_price_mib: f64,
+    /// Whether hosts that are empty are switched off, where hosts are emptied; they are woken when nobody has room.
+    pub sleep: bool,
     /// Whether among plans that move as little, one is preferred that spreads the load.
     pub spread: bool,
     /// Whether migrations of a plan begin in its order, or all at once.
@@ -48,6 +67,15 @@ impl Default for Ringed {
             concurrent: 2,
             work_limit: repair.work_limit,
             fill: repair.fill,
+            usual_s: 600.0,
+            roomy: true,
+            under: 0.0,
+            under_hold_s: 600.0,
+            under_cool_down_s: 30.0,
+            pack_fill: 0.8,
+            pack_hosts: 64,
+            pack_price_mib: 0.0,
+            sleep: true,
             spread: repair.spread,
             planned: true,
         }
@@ -62,6 +90,16 @@ impl Ringed {
             coordinators => hosts.div_ceil(coordinators as usize),
         };
         size.clamp(1, hosts.max(1))
+    }
+
+    /// How hosts are packed.
+    pub(super) fn consolidation(&self) -> Consolidation {
+        Consolidation { work_limit: self.work_limit, fill: self.pack_fill, price_mib: self.pack_price_mib }
+    }
+
+    /// Whether empty hosts are put to sleep.
+    pub(super) fn sleeps(&self) -> bool {
+        self.under > 0.0 && self.sleep
     }
 
     /// How plans are decided.

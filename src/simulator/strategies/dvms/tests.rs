@@ -13,17 +13,17 @@ use std::collections::BTreeSet;
 
 /// What was seen in a run.
 #[derive(Debug, Default)]
-struct Seen {
+pub(super) struct Seen {
     /// Plans that were carried out at the same time.
     together: usize,
     /// Members whose hosts one plan had.
-    members: usize,
+    pub(super) members: usize,
     /// Hosts of a partition of the protocol.
     hosts: usize,
 }
 
 /// Nobody is of two plans, and who is reserved by the cell's own plans is not reserved by the protocol.
-fn look_at(strategy: &Dvms, seen: &mut Seen) {
+pub(super) fn look_at(strategy: &Dvms, seen: &mut Seen) {
     let (mut busy, mut plans) = (BTreeSet::new(), 0);
     for it in &strategy.coordinators {
         for job in it.jobs.values() {
@@ -50,7 +50,7 @@ fn look_at(strategy: &Dvms, seen: &mut Seen) {
 }
 
 /// Lets everything happen, and looks after every event.
-fn watched(simulation: &mut Simulation<Dvms>) -> Seen {
+pub(super) fn watched(simulation: &mut Simulation<Dvms>) -> Seen {
     let mut seen = Seen::default();
     while simulation.step() {
         simulation.world().check().unwrap();
@@ -60,7 +60,7 @@ fn watched(simulation: &mut Simulation<Dvms>) -> Seen {
 }
 
 /// How many hosts are reserved, by whomever.
-fn reserved(strategy: &Dvms) -> usize {
+pub(super) fn reserved(strategy: &Dvms) -> usize {
     let of = |it: &Coordinator| {
         let lent = it.node.as_ref().map_or(0, |node| node.ledger().held().count());
         lent + it.table.partitions().map(|(_, hosts)| hosts.len()).sum::<usize>()
@@ -68,12 +68,12 @@ fn reserved(strategy: &Dvms) -> usize {
     strategy.coordinators.iter().map(of).sum()
 }
 
-fn total<S: Strategy>(simulation: &Simulation<S>) -> f64 {
+pub(super) fn total<S: Strategy>(simulation: &Simulation<S>) -> f64 {
     simulation.world().violations.report(simulation.world().now()).all.total
 }
 
 /// Hosts of ten cores with ten VMs each; demands change as told.
-fn told<S: Strategy>(
+pub(super) fn told<S: Strategy>(
     hosts: u32,
     seconds: f64,
     each: impl Fn(VmId) -> u32,
@@ -111,7 +111,7 @@ fn one_coordinator_with_all_hosts_decides_as_the_centralised_strategy() {
     };
     let mut central = told(16, 620.0, each, demands.clone(), centralised(centralised::vmplaces()));
     central.run(&mut |_| true);
-    let how = Ringed { coordinators: 1, fewest: 16, ..Ringed::default() };
+    let how = Ringed { coordinators: 1, fewest: 16, roomy: false, ..Ringed::default() };
     let mut ring = told(16, 620.0, each, demands, Dvms::new(how));
     let seen = watched(&mut ring);
     assert!(central.world().moves.count() >= 5);
@@ -212,5 +212,38 @@ fn whatever_is_lost_or_dies_nobody_is_of_two_plans_and_overloads_end() {
         let mut nothing = Simulation::new(&setup, conditions, story(), Nothing, 1000.0, 10.0);
         nothing.run(&mut |_| true);
         assert!(total(&simulation) < total(&nothing) / 2.0, "{} {}", total(&simulation), total(&nothing));
+    }
+}
+
+/// The host of an overload, and where its VM may go: one is full, one usually is, one is not.
+#[test]
+fn a_vm_goes_where_most_room_is_left_now_and_usually() {
+    let each = |vm: VmId| [800, 950, 900, 500][vm.index() / 10];
+    let demands = || -> Vec<Demand> {
+        // The third has a quiet moment when the first gets too full.
+        let quiet = (20..30).map(|vm| Demand { time: 300.0, vm: VmId(vm), cpu: 300 });
+        let rise = (0..10).map(|vm| Demand { time: 301.5, vm: VmId(vm), cpu: 1040 });
+        quiet.chain(rise).collect()
+    };
+    for (usual_s, place) in [(0.0, 2), (600.0, 3)] {
+        let how = Ringed { usual_s, ..Ringed::default() };
+        let mut simulation = told(4, 320.0, each, demands(), Dvms::new(how));
+        watched(&mut simulation);
+        let world = simulation.world();
+        assert_eq!((world.moves.count(), world.usage.over), (1, 0));
+        assert_eq!(world.host(HostId(place)).vms, 11, "usual_s {usual_s}");
+        assert_eq!(simulation.context().rounds.report().partition.mean, 2.0);
+    }
+}
+
+/// Where one VM is not enough the solver decides alone; and so it does where it is told to.
+#[test]
+fn several_vms_leave_where_one_is_not_enough() {
+    let each = |vm: VmId| if vm.0 < 10 { 1200 } else { 600 };
+    for roomy in [true, false] {
+        let how = Ringed { roomy, ..Ringed::default() };
+        let mut simulation = told(4, 60.0, each, Vec::new(), Dvms::new(how));
+        watched(&mut simulation);
+        assert_eq!((simulation.world().moves.count(), simulation.world().usage.over), (2, 0));
     }
 }

@@ -15,6 +15,10 @@ pub enum Word {
     Hosts(Vec<Rc<Picture>>),
     /// The protocol.
     Protocol(Box<Message>),
+    /// A coordinator tells an agent to switch its empty host off.
+    Sleep,
+    /// Nobody has room: wake a host, you or one of so many after you.
+    Wake(u32),
 }
 
 /// A message of the protocol, as it is on the wire between coordinators (docs/PROTOCOL.md).
