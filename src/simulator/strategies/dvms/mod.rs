@@ -10,7 +10,7 @@
 //! * A partition is solved on what its leader was told. Its hosts are committed, but for those that the plan does not touch;
 //!   each is looked at once more at its owner when the plan begins. When it has ended, hosts are free again.
 //! * Where one VM is enough, the one is moved that leaves most room at both ends (`partition::relief`).
-//! * Hosts with little to do are emptied, where that is wanted (`under`); see [`thrift`].
+//! * Hosts with little to do are emptied, where that is wanted (`under`); see `thrift`.
 //! * A trouble rests after a plan, longer after one that did not help.
 //!
 //! Ours, that is, other than in production: the trigger is that of the other strategies (more expected than there is, at once,
