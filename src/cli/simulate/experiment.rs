@@ -163,6 +163,7 @@ fn read(arguments: &Given) -> Result<(Input, Experiment), Failure> {
     experiment.seed = arguments.seed.unwrap_or(experiment.seed);
     experiment.seconds = arguments.seconds.unwrap_or(experiment.seconds);
     let file = arguments.file.as_deref().unwrap_or_default();
+    super::start::give(&mut experiment, file)?;
     super::traces::give(&mut experiment, file, arguments.traces.as_deref())?;
     if !arguments.run.is_empty() {
         let known: Vec<String> = experiment.runs.iter().map(|run| run.name.clone()).collect();

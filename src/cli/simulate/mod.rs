@@ -6,6 +6,7 @@ mod injector;
 mod page;
 mod sheets;
 mod show;
+mod start;
 mod traces;
 mod watch;
 

@@ -2,7 +2,7 @@
 
 use super::sheets::{Sheet, sheets};
 use crate::cli::bars::bar;
-use crate::cli::format::{count, duration, figure, seconds};
+use crate::cli::format::{count, duration, figure, safe, seconds};
 use crate::cli::paint::Tone;
 use crate::cli::table::{Column, Look, Table};
 use crate::simulator::experiment::{Measured, Progress, Report};
@@ -14,7 +14,7 @@ pub(super) fn text(look: Look, report: &Report, took: Duration) -> String {
     let it = &report.experiment;
     let mut text = String::new();
     if !it.title.is_empty() {
-        let _ = writeln!(text, "{}", look.paint.tone(Tone::Strong, &crate::cli::format::safe(&it.title)));
+        let _ = writeln!(text, "{}", look.paint.tone(Tone::Strong, &safe(&it.title)));
     }
     let (hosts, vms) = (count(it.hosts.count as usize, "host"), count(it.vms.count as usize, "VM"));
     let _ = writeln!(text, "{hosts}, {vms}, {}, seed {}\n", seconds(it.seconds), it.seed);
@@ -27,7 +27,7 @@ pub(super) fn text(look: Look, report: &Report, took: Duration) -> String {
     text
 }
 
-/// What is missing, where it was interrupted.
+/// What of a problem file is not meant, and what is missing where it was interrupted.
 pub(super) fn notes(report: &Report) -> Vec<String> {
     let cut = |run: &Measured| {
         let after = seconds(run.seconds);
@@ -35,7 +35,11 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
     };
     let missing = report.experiment.runs.len() - report.runs.len();
     let none = (missing > 0).then(|| format!("{} not begun.", count(missing, "run")));
-    report.runs.iter().filter(|run| !run.complete).map(cut).chain(none).collect()
+    let start = report.experiment.start.iter();
+    let ignored = start.flat_map(|start| {
+        start.ignored.iter().map(|what| format!("of {} is ignored: {what}.", safe(&start.problem)))
+    });
+    ignored.chain(report.runs.iter().filter(|run| !run.complete).map(cut)).chain(none).collect()
 }
 
 /// A table as terminals show it.

@@ -11,7 +11,7 @@ pub(super) fn give(experiment: &mut Experiment, file: &str, instead: Option<&Pat
     let Some(recorded) = experiment.load.recorded() else { return Ok(()) };
     let home = Path::new(file).parent().unwrap_or_else(|| Path::new(""));
     let folder = instead.map_or_else(|| home.join(&recorded.folder), Path::to_owned);
-    let files = files(&folder, recorded)?;
+    let files = files(&folder, &recorded)?;
     experiment.give(&files).map_err(|faults| {
         let fault = |it: crate::simulator::load::TextFault| Fault {
             line: it.line,

@@ -100,6 +100,8 @@ pub struct Story {
     pub lives: Box<dyn Iterator<Item = Life>>,
     /// Hosts that fail and come up again.
     pub faults: Box<dyn Iterator<Item = Fault>>,
+    /// Hosts that are off at the start; empty ones.
+    pub off: Vec<HostId>,
     /// Whether a host with a migration is spared, as in `VMPlaceS`.
     pub spare_migrating: bool,
 }
@@ -111,6 +113,7 @@ impl Default for Story {
             demands: Box::new(std::iter::empty()),
             lives: Box::new(std::iter::empty()),
             faults: Box::new(std::iter::empty()),
+            off: Vec::new(),
             spare_migrating: true,
         }
     }
@@ -146,6 +149,11 @@ impl<S: Strategy> Simulation<S> {
         let mut context = Context::new(World::new(setup), services, strategy.monitor_period(), conditions);
         context.queue.push(0.0, Event::Sample);
         strategy.start(&mut context);
+        for host in story.off.drain(..) {
+            if context.switch_off(host.agent()) {
+                strategy.went_down(host, &mut context);
+            }
+        }
         let (next_demand, next_fault) = (story.demands.next(), story.faults.next());
         let next_life = story.lives.next();
         let mut simulation = Self {

@@ -1,7 +1,7 @@
 //! The section `[load]`: which load, and its settings.
 
 use super::sections::{Wrong, within};
-use crate::simulator::load::{Arrivals, Crowd, Day, Gaussian, Poisson, Trace};
+use crate::simulator::load::{Arrivals, Azure, Constant, Crowd, Day, Gaussian, Poisson, Trace};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -29,17 +29,21 @@ pub enum What {
     DayNight(Day),
     /// A crowd comes at once.
     FlashCrowd(Crowd),
+    /// Nothing changes.
+    Constant(Constant),
     /// VMs come and go.
     Arrivals(Arrivals),
     /// A day of `PlanetLab`.
     Planetlab(Recorded),
     /// VMs of Bitbrains.
     Bitbrains(Recorded),
+    /// VMs of Azure come and go.
+    Azure(Azure),
 }
 
 /// Names of all loads.
 pub(super) const KINDS: &str =
-    "vmplaces, gaussian, poisson, day-night, flash-crowd, arrivals, planetlab, bitbrains";
+    "vmplaces, gaussian, poisson, day-night, flash-crowd, constant, arrivals, planetlab, bitbrains, azure";
 
 impl Default for What {
     fn default() -> Self {
@@ -114,32 +118,43 @@ impl Load {
                     within(seconds, 0.0, 1e9, &format!("load.{name}"), wrong);
                 }
             }
+            What::Constant(it) => within(it.percent, 0.0, 100.0, "load.percent", wrong),
             What::Arrivals(it) => {
                 steps(it.mean, it.sd, it.period_s);
                 within(it.life_s, 1e-3, 1e9, "load.life_s", wrong);
                 within(it.gap_s.unwrap_or(1.0), 1e-3, 1e9, "load.gap_s", wrong);
             }
-            What::Planetlab(it) | What::Bitbrains(it) => {
-                if it.folder.is_empty() {
-                    wrong("load.folder", "must say where the files are".to_owned());
-                }
+            What::Azure(it) => {
+                steps(it.mean, it.sd, it.period_s);
+                within(it.from_s, 0.0, 1e9, "load.from_s", wrong);
+                within(it.part, 0.0, 1.0, "load.part", wrong);
             }
+            What::Planetlab(_) | What::Bitbrains(_) => {}
+        }
+        if self.recorded().is_some_and(|it| it.folder.is_empty()) {
+            wrong("load.folder", "must say where the files are".to_owned());
         }
     }
 
     /// The recorded load, where it is one.
     #[must_use]
-    pub fn recorded(&self) -> Option<&Recorded> {
+    pub fn recorded(&self) -> Option<Recorded> {
         match &self.what {
-            What::Planetlab(it) | What::Bitbrains(it) => Some(it),
+            What::Planetlab(it) | What::Bitbrains(it) => Some(it.clone()),
+            // All its files are in one folder.
+            What::Azure(Azure { folder, trace, .. }) => {
+                Some(Recorded { folder: folder.clone(), day: String::new(), trace: trace.clone() })
+            }
             _ => None,
         }
     }
 
-    pub(super) fn recorded_mut(&mut self) -> Option<&mut Recorded> {
+    pub(super) fn take(&mut self, read: Trace) {
         match &mut self.what {
-            What::Planetlab(it) | What::Bitbrains(it) => Some(it),
-            _ => None,
+            What::Planetlab(Recorded { trace, .. })
+            | What::Bitbrains(Recorded { trace, .. })
+            | What::Azure(Azure { trace, .. }) => *trace = Arc::new(read),
+            _ => {}
         }
     }
 
@@ -151,9 +166,16 @@ impl Load {
             What::Poisson(it) => Some(it),
             What::DayNight(it) => Some(it),
             What::FlashCrowd(it) => Some(it),
+            What::Constant(it) => Some(it),
             What::Arrivals(it) => Some(it),
+            What::Azure(it) => Some(it),
             What::Planetlab(it) | What::Bitbrains(it) => Some(&*it.trace),
         }
+    }
+
+    /// Whether it says which VMs there are, and when.
+    pub(super) fn brings_vms(&self) -> bool {
+        matches!(self.what, What::Bitbrains(_) | What::Azure(_))
     }
 
     /// Who comes and goes.

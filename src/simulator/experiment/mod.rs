@@ -4,6 +4,7 @@ mod choice;
 mod csv;
 mod kinds;
 mod load;
+mod origin;
 mod read;
 mod report;
 mod ringed;
@@ -13,6 +14,8 @@ mod scene;
 mod sections;
 mod start;
 #[cfg(test)]
+mod start_tests;
+#[cfg(test)]
 mod tests;
 mod trace;
 
@@ -20,6 +23,7 @@ pub use choice::{Choice, Run};
 pub use csv::scalars;
 pub use kinds::{HostKind, Place, VmKind};
 pub use load::{Injected, Load, Recorded, What};
+pub use origin::Start;
 pub use read::Fault;
 pub use report::{Measured, Report};
 pub use run::{Progress, run, watch};
@@ -41,6 +45,9 @@ pub struct Experiment {
     pub seconds: f64,
     /// Seconds between two samples of the time series.
     pub sample_s: f64,
+    /// A problem that it starts with; `None` = the sections say what there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
     /// The hosts.
     pub hosts: Hosts,
     /// The VMs.

@@ -2,6 +2,7 @@
 
 use super::choice::NAMES;
 use super::load::{KINDS, What};
+use super::origin::{SAID, Start};
 use super::sections::compute_faults;
 use super::{Choice, Crashing, Experiment, Hosts, Load, Network, Run, Vms};
 use crate::lines::{line_at, place_of};
@@ -11,7 +12,8 @@ use std::fmt;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-const SECTIONS: &str = "title, seed, seconds, sample_s, hosts, vms, network, load, faults, compute, run";
+const SECTIONS: &str =
+    "title, seed, seconds, sample_s, start, hosts, vms, network, load, faults, compute, run";
 const LONGEST_S: f64 = 1e8;
 
 /// One fault of an experiment file.
@@ -55,6 +57,7 @@ pub(super) fn experiment(text: &str) -> Result<Experiment, Vec<Fault>> {
         seed: 23,
         seconds: 1800.0,
         sample_s: 10.0,
+        start: None,
         hosts: Hosts::default(),
         vms: Vms::default(),
         network: Network::default(),
@@ -70,6 +73,7 @@ pub(super) fn experiment(text: &str) -> Result<Experiment, Vec<Fault>> {
             "seed" => it.seed = reader.value("seed", value).unwrap_or(it.seed),
             "seconds" => it.seconds = reader.number("seconds", value).unwrap_or(it.seconds),
             "sample_s" => it.sample_s = reader.number("sample_s", value).unwrap_or(it.sample_s),
+            "start" => it.start = Some(reader.section::<Start>("start", value)),
             "hosts" => it.hosts = reader.section("hosts", value),
             "vms" => {
                 counted = value.get_ref().as_table().is_some_and(|table| table.contains_key("count"));
@@ -90,12 +94,23 @@ pub(super) fn experiment(text: &str) -> Result<Experiment, Vec<Fault>> {
         it.hosts.count = it.hosts.kinds.iter().fold(0, |sum, kind| sum.saturating_add(kind.count));
     }
     if !counted {
-        // A trace says itself how many it has.
-        it.vms.count = if it.load.recorded().is_some() { 0 } else { it.hosts.count.saturating_mul(10) };
+        // A trace or a problem says itself how many it has.
+        it.vms.count = if it.load.recorded().is_some() || it.start.is_some() {
+            0
+        } else {
+            it.hosts.count.saturating_mul(10)
+        };
     }
     let mut faults = reader.faults;
     // What could not be read is told; what follows from it is not.
     if faults.is_empty() {
+        let said = SAID.iter().filter(|_| it.start.is_some());
+        let said = said.filter_map(|path| Some((*path, place_of(text, path).filter(|place| place.whole)?)));
+        faults.extend(said.map(|(path, place)| Fault {
+            line: Some(place.line),
+            path: path.to_owned(),
+            message: "is what the problem says that [start] names".to_owned(),
+        }));
         it.judge(&mut |path, message| {
             faults.push(Fault {
                 line: place_of(text, path).map(|place| place.line),
@@ -117,7 +132,10 @@ impl Experiment {
             wrong("sample_s", format!("must be above 0, {LONGEST_S} at most"));
         }
         self.hosts.faults(wrong);
-        self.vms.faults(&self.hosts, self.load.recorded().is_some(), wrong);
+        self.vms.faults(&self.hosts, self.load.recorded().is_some() || self.start.is_some(), wrong);
+        if let Some(start) = &self.start {
+            start.faults(self, wrong);
+        }
         self.network.faults(wrong);
         self.load.faults(wrong);
         if let Some(faults) = &self.faults {
@@ -223,9 +241,11 @@ impl<'t> Reader<'t> {
             "poisson" => What::Poisson(self.settings("load", &rest, value)),
             "day-night" => What::DayNight(self.settings("load", &rest, value)),
             "flash-crowd" => What::FlashCrowd(self.settings("load", &rest, value)),
+            "constant" => What::Constant(self.settings("load", &rest, value)),
             "arrivals" => What::Arrivals(self.settings("load", &rest, value)),
             "planetlab" => What::Planetlab(self.settings("load", &rest, value)),
             "bitbrains" => What::Bitbrains(self.settings("load", &rest, value)),
+            "azure" => What::Azure(self.settings("load", &rest, value)),
             unknown => {
                 let at = kind.as_ref().map_or(value.span().start, |kind| kind.span().start);
                 self.fault("load.kind", format!("there is no load {unknown:?}; there are {KINDS}"), at);

@@ -1,11 +1,11 @@
 //! Runs one run of an experiment.
 
 use super::load::What;
-use super::start::{Refused, setup, sizes};
+use super::start::{Refused, lives, setup, sizes};
 use super::{Choice, Experiment, Measured, Run, Scene};
 use crate::simulator::engine::{Conditions, Demand, Simulation, Story, Strategy};
 use crate::simulator::ids::VmId;
-use crate::simulator::injector::{Crashes, Injector, LoadChange, Loads, Outages};
+use crate::simulator::injector::{Crashes, Fault, Injector, LoadChange, Loads, Outages};
 use crate::simulator::load::Need;
 use crate::simulator::strategies::Nothing;
 use crate::simulator::strategies::balancer::Balancer;
@@ -101,7 +101,8 @@ fn drive<S: Strategy>(
 
 fn story(it: &Experiment) -> Result<Story, Refused> {
     let seed = it.load_seed();
-    let lives = it.load.lives(it.vms.count, it.seconds, seed);
+    let lives = lives(it);
+    let given = it.start.as_ref().and_then(|start| start.given());
     let demands: Box<dyn Iterator<Item = Demand>> = if let What::Vmplaces(load) = &it.load.what {
         let loads = Loads { mean: load.mean, sd: load.sd, period_s: load.period_s, seed };
         let changes = Injector::new(it.vms.count, it.seconds, loads)?;
@@ -126,10 +127,13 @@ fn story(it: &Experiment) -> Result<Story, Refused> {
         let outages = Outages { period_s: faults.crash_period_s, down_s: faults.down_s, seed };
         Crashes::new(it.hosts.count, it.seconds, outages)
     });
+    let failed = given.map_or_else(Vec::new, |given| given.failed.clone());
+    let failed = failed.into_iter().map(|host| Fault { time: 0.0, host: host.0, up: false });
     Ok(Story {
         demands,
         lives: Box::new(lives.into_iter()),
-        faults: Box::new(crashes.into_iter().flatten()),
+        faults: Box::new(failed.chain(crashes.into_iter().flatten())),
+        off: given.map_or_else(Vec::new, |given| given.off.clone()),
         spare_migrating: it.faults.as_ref().is_some_and(|faults| faults.spare_migrating),
     })
 }

@@ -2,7 +2,8 @@
 
 use super::kinds::{Place, deal, power};
 use super::{Experiment, VmKind};
-use crate::simulator::ids::HostId;
+use crate::simulator::engine::Life;
+use crate::simulator::ids::{HostId, VmId};
 use crate::simulator::injector::{Seat, Unordered, classes, placement};
 use crate::simulator::world::{HostSetup, Links, MIB, MigrationModel, Power, Setup, VmSetup};
 
@@ -15,6 +16,9 @@ pub enum Refused {
     /// The trace was not read.
     #[error("the trace of the load was not read: it has no VM")]
     NoTrace,
+    /// The problem was not read.
+    #[error("the problem that it starts with was not read")]
+    NoProblem,
     /// VMs do not fit.
     #[error(
         "VM {vm} of {of} finds no host with {memory} MiB of memory for it at the start; let there be more memory, more \
@@ -33,7 +37,10 @@ pub enum Refused {
 /// What there is at the start.
 pub(super) fn setup(it: &Experiment) -> Result<Setup, Refused> {
     let network = &it.network;
-    let (hosts, powers) = hosts(it);
+    let (hosts, powers) = match it.start.as_ref().map(|start| start.given().ok_or(Refused::NoProblem)) {
+        Some(given) => given.map(|given| (given.hosts.clone(), given.powers.clone()))?,
+        None => hosts(it),
+    };
     let link = |mb_s: Option<f64>| mb_s.map_or(f64::INFINITY, |mb_s| mb_s * 1e6 * network.link_share);
     Ok(Setup {
         vms: vms(it, &hosts)?,
@@ -77,18 +84,30 @@ fn hosts(it: &Experiment) -> (Vec<HostSetup>, Vec<Power>) {
 
 /// What each VM has.
 pub(super) fn sizes(it: &Experiment, count: usize) -> Vec<VmKind> {
+    let given = it.start.as_ref().and_then(|start| start.given()).map_or(&[][..], |given| &given.vms);
     let kinds = &it.vms.kinds;
     let each = count.div_ceil(kinds.len().max(1)).max(1);
     let recorded = it.load.recorded();
     let size = |vm: usize| {
+        if let Some(VmSetup { cpu, memory, .. }) = given.get(vm) {
+            return VmKind { cpu: *cpu, memory: *memory };
+        }
         let kind = kinds.get(vm / each).copied();
         let kind = kind.unwrap_or(VmKind { cpu: it.vms.cpu, memory: it.vms.memory });
         VmKind {
-            cpu: recorded.and_then(|it| it.cpu(vm)).unwrap_or(kind.cpu),
-            memory: recorded.and_then(|it| it.memory(vm)).unwrap_or(kind.memory),
+            cpu: recorded.as_ref().and_then(|it| it.cpu(vm)).unwrap_or(kind.cpu),
+            memory: recorded.as_ref().and_then(|it| it.memory(vm)).unwrap_or(kind.memory),
         }
     };
     (0..count).map(size).collect()
+}
+
+/// Who comes and goes: those that wait at the start come then.
+pub(super) fn lives(it: &Experiment) -> Vec<Life> {
+    let given = it.start.as_ref().and_then(|start| start.given()).map_or(&[][..], |given| &given.vms);
+    let waits = |(_, vm): &(u32, &VmSetup)| vm.host == HostId::NOWHERE;
+    let waiting = (0..).zip(given).filter(waits).map(|(vm, _)| Life { time: 0.0, vm: VmId(vm), comes: true });
+    waiting.chain(it.load.lives(it.vms.count, it.seconds, it.load_seed())).collect()
 }
 
 fn vms(it: &Experiment, hosts: &[HostSetup]) -> Result<Vec<VmSetup>, Refused> {
@@ -96,9 +115,20 @@ fn vms(it: &Experiment, hosts: &[HostSetup]) -> Result<Vec<VmSetup>, Refused> {
     if it.vms.count == 0 {
         return Err(Refused::NoTrace);
     }
-    let lives = it.load.lives(it.vms.count, it.seconds, seed);
+    let lives = lives(it);
     let last = lives.iter().map(|life| life.vm.0 + 1).max().unwrap_or(0);
     let count = it.vms.count.max(last) as usize;
+    if let Some(given) = it.start.as_ref().and_then(|start| start.given()) {
+        let dirty = it.vms.dirty_percent;
+        let later = sizes(it, count).into_iter().zip(classes(count as u32, seed)).skip(given.vms.len());
+        let later = later.map(|(size, class)| VmSetup {
+            host: HostId::NOWHERE,
+            cpu: 0,
+            memory: size.memory,
+            dirty: f64::from(dirty.unwrap_or(class)) / 100.0,
+        });
+        return Ok(given.vms.iter().copied().chain(later).collect());
+    }
     let mut absent = vec![false; count];
     lives.iter().filter(|life| life.comes).for_each(|life| absent[life.vm.index()] = true);
     let sizes = sizes(it, count);

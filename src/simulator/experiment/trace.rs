@@ -2,8 +2,7 @@
 
 use super::Experiment;
 use super::load::What;
-use crate::simulator::load::{Text, TextFault, bitbrains, planetlab};
-use std::sync::Arc;
+use crate::simulator::load::{Text, TextFault, azure, bitbrains, planetlab};
 
 impl Experiment {
     /// Takes the files of its recorded load, in order; where it has none, there is nothing to give. There are then as many VMs
@@ -15,6 +14,7 @@ impl Experiment {
         let trace = match &self.load.what {
             What::Planetlab(_) => planetlab(files)?,
             What::Bitbrains(_) => bitbrains(files)?,
+            What::Azure(it) => azure(files, it, self.seconds, self.load_seed())?,
             _ => return Ok(()),
         };
         let have = trace.rows.len() as u32;
@@ -26,9 +26,7 @@ impl Experiment {
         if self.vms.count == 0 {
             self.vms.count = have;
         }
-        if let Some(recorded) = self.load.recorded_mut() {
-            recorded.trace = Arc::new(trace);
-        }
+        self.load.take(trace);
         Ok(())
     }
 }

@@ -4,7 +4,9 @@
 //! Needs are percent of the CPU of a VM: 100 = all that its kind has.
 
 mod arrivals;
+mod azure;
 mod bitbrains;
+mod constant;
 mod planetlab;
 mod poisson;
 mod steps;
@@ -13,7 +15,9 @@ mod tests;
 mod trace;
 
 pub use arrivals::Arrivals;
+pub use azure::{Azure, azure};
 pub use bitbrains::bitbrains;
+pub use constant::Constant;
 pub use planetlab::planetlab;
 pub use poisson::Poisson;
 pub use steps::{Crowd, Day, Gaussian};
