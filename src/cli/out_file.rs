@@ -54,9 +54,17 @@ impl OutFile {
     /// # Errors
     /// The disk is full, or the like.
     pub(crate) fn write(self, content: &str) -> Result<(), Failure> {
+        self.write_bytes(content.as_bytes())
+    }
+
+    /// The same, of what is no text.
+    ///
+    /// # Errors
+    /// The disk is full, or the like.
+    pub(crate) fn write_bytes(self, content: &[u8]) -> Result<(), Failure> {
         let written = match self.way {
             Way::Replace(mode) => beside(&self.path, mode).and_then(|mut file| {
-                file.write_all(content.as_bytes())?;
+                file.write_all(content)?;
                 file.as_file().sync_all()?;
                 file.persist(&self.path).map_err(|error| error.error)?;
                 Ok(())
@@ -64,7 +72,7 @@ impl OutFile {
             Way::InPlace(mut file) => file
                 .metadata()
                 .and_then(|metadata| if metadata.is_file() { file.set_len(0) } else { Ok(()) })
-                .and_then(|()| file.write_all(content.as_bytes())),
+                .and_then(|()| file.write_all(content)),
         };
         written
             .map_err(|error| Failure::new(format!("cannot write {}: {}", self.path.display(), plain(&error))))

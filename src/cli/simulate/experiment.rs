@@ -1,6 +1,8 @@
 //! `dvms simulate FILE`: runs an experiment.
 
+use super::checkpoint::Checkpoints;
 use super::page::{self, Source};
+use super::parquet;
 use super::show;
 use super::watch::Watch;
 use crate::cli::exit::Exit;
@@ -11,7 +13,9 @@ use crate::cli::output::Output;
 use crate::cli::progress::draw;
 use crate::cli::searching::stop_on_interrupt;
 use crate::simulator::experiment::Refused;
-use crate::simulator::experiment::{Experiment, Measured, Progress, Report, Run, run as simulate, watch};
+use crate::simulator::experiment::{
+    Around, Experiment, Measured, Progress, Report, Run, run as simulate, watch,
+};
 use crate::solving::Stop;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -42,6 +46,17 @@ pub(super) struct Given {
     /// Also write a page with tables and charts, and beside it CSV files with all measures and with the time series
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Keep each run in this folder as soon as it is complete
+    #[arg(long, value_name = "DIR")]
+    checkpoint: Option<PathBuf>,
+    /// Take the runs that are in the folder of --checkpoint, and go on with the others
+    #[arg(long, requires = "checkpoint")]
+    resume: bool,
+    /// Tell everything that happens around a violation (its number, from 1) or from one time to another (`600..660`), of one
+    /// run, instead of a report
+    #[arg(long, value_name = "WHAT", value_parser = super::replay::around,
+          conflicts_with_all = ["csv", "report", "watch", "checkpoint"])]
+    replay: Option<Around>,
     /// Draw the hosts, and who plans for them, on the terminal as it runs, so many virtual seconds a second
     #[arg(
         long,
@@ -80,8 +95,13 @@ fn quoted(word: &str) -> String {
 
 pub(super) fn run(arguments: &Given, output: Output) -> Result<Exit, Failure> {
     let (input, experiment) = read(arguments)?;
+    if let Some(around) = arguments.replay {
+        return super::replay::run(&experiment, around, output);
+    }
     let pages = arguments.report.as_deref().map(Pages::prepare).transpose()?;
     let files = arguments.csv.as_deref().map(|folder| prepare(folder, &experiment)).transpose()?;
+    let kept = arguments.checkpoint.as_deref();
+    let mut kept = kept.map(|folder| Checkpoints::open(folder, arguments.resume, &experiment)).transpose()?;
     let stop = Stop::default();
     stop_on_interrupt(&stop)?;
     let mut report = Report { version: env!("CARGO_PKG_VERSION").to_owned(), experiment, runs: Vec::new() };
@@ -91,16 +111,23 @@ pub(super) fn run(arguments: &Given, output: Output) -> Result<Exit, Failure> {
         if stop.is_asked() {
             break;
         }
-        report.runs.push(match &mut watch {
+        if let Some(measured) = kept.as_mut().and_then(|kept| kept.taken(run)) {
+            report.runs.push(measured);
+            continue;
+        }
+        let measured = match &mut watch {
             Some(watch) => watched(&report.experiment, run, &stop, watch)?,
             None => measured(&report.experiment, run, &stop, !output.is_json())?,
-        });
+        };
+        if let Some(kept) = &kept {
+            kept.keep(&report.experiment, run, &measured)?;
+        }
+        report.runs.push(measured);
     }
     drop(watch);
     let took = began.elapsed();
-    for (measured, [series, violations]) in report.runs.iter().zip(files.into_iter().flatten()) {
-        series.write(&measured.series_csv())?;
-        violations.write(&measured.violations_csv())?;
+    for (measured, files) in report.runs.iter().zip(files.into_iter().flatten()) {
+        files.write(measured)?;
     }
     if let Some(pages) = pages {
         let command = arguments.command();
@@ -180,6 +207,7 @@ struct Pages {
     page: OutFile,
     runs: OutFile,
     series: OutFile,
+    typed: [OutFile; 2],
 }
 
 impl Pages {
@@ -189,33 +217,61 @@ impl Pages {
         };
         let beside = |name: String| path.with_file_name(name);
         let (runs, series) = (beside(format!("{stem}.csv")), beside(format!("{stem}-series.csv")));
-        if runs == path {
-            let message =
-                format!("--report {}: the page is HTML, and its figures go to {stem}.csv", path.display());
+        let typed = [beside(format!("{stem}.parquet")), beside(format!("{stem}-series.parquet"))];
+        if runs == path || typed[0] == path {
+            let message = format!(
+                "--report {}: the page is HTML, and its figures go to {stem}.csv and {stem}.parquet",
+                path.display()
+            );
             return Err(Failure::bad_input(message).hint(format!("Name it {stem}.html.")));
         }
         let [page, runs, series] = [path, &runs, &series].map(OutFile::prepare);
-        Ok(Self { page: page?, runs: runs?, series: series? })
+        let [first, second] = typed.map(|path| OutFile::prepare(&path));
+        Ok(Self { page: page?, runs: runs?, series: series?, typed: [first?, second?] })
     }
 
     fn write(self, report: &Report, source: &Source) -> Result<(), Failure> {
         self.page.write(&page::page(report, source))?;
         self.runs.write(&report.runs_csv())?;
-        self.series.write(&report.series_csv())
+        self.series.write(&report.series_csv())?;
+        let [runs, series] = self.typed;
+        runs.write_bytes(&parquet::runs(report).bytes())?;
+        series.write_bytes(&parquet::series(&report.runs, true).bytes())
     }
 }
 
 /// That the files can be written is known before hours are simulated.
-fn prepare(folder: &Path, experiment: &Experiment) -> Result<Vec<[OutFile; 2]>, Failure> {
+fn prepare(folder: &Path, experiment: &Experiment) -> Result<Vec<Figures>, Failure> {
     std::fs::create_dir_all(folder)
         .map_err(|error| Failure::new(format!("cannot make the folder {}: {error}", folder.display())))?;
-    let file = |name: &str, what: &str| OutFile::prepare(&folder.join(format!("{name}-{what}.csv")));
-    let both = |name: &str| Ok([file(name, "series")?, file(name, "violations")?]);
-    experiment.runs.iter().map(|run| both(&run.name)).collect()
+    let file = |name: &str, what: &str| OutFile::prepare(&folder.join(format!("{name}-{what}")));
+    let all = |name: &str| {
+        Ok(Figures {
+            series: [file(name, "series.csv")?, file(name, "series.parquet")?],
+            violations: [file(name, "violations.csv")?, file(name, "violations.parquet")?],
+        })
+    };
+    experiment.runs.iter().map(|run| all(&run.name)).collect()
+}
+
+/// Where the figures of a run go, as CSV and as Parquet.
+struct Figures {
+    series: [OutFile; 2],
+    violations: [OutFile; 2],
+}
+
+impl Figures {
+    fn write(self, measured: &Measured) -> Result<(), Failure> {
+        let ([series, typed_series], [violations, typed_violations]) = (self.series, self.violations);
+        series.write(&measured.series_csv())?;
+        typed_series.write_bytes(&parquet::series(std::slice::from_ref(measured), false).bytes())?;
+        violations.write(&measured.violations_csv())?;
+        typed_violations.write_bytes(&parquet::violations(measured).bytes())
+    }
 }
 
 /// How far a run is, on a terminal.
-struct Line {
+pub(super) struct Line {
     name: String,
     until: f64,
     shown: bool,
@@ -224,12 +280,12 @@ struct Line {
 }
 
 impl Line {
-    fn new(name: &str, until: f64, wanted: bool) -> Self {
+    pub(super) fn new(name: &str, until: f64, wanted: bool) -> Self {
         let shown = wanted && std::io::stderr().is_terminal();
         Self { name: name.to_owned(), until, shown, began: Instant::now(), drawn: None }
     }
 
-    fn show(&mut self, progress: &Progress) {
+    pub(super) fn show(&mut self, progress: &Progress) {
         if !self.shown || self.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW) {
             return;
         }
@@ -237,7 +293,7 @@ impl Line {
         draw(&show::progress(&self.name, self.until, self.began.elapsed(), progress));
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         if self.drawn.take().is_some() {
             draw("");
         }
@@ -259,6 +315,9 @@ mod tests {
             traces: None,
             report: Some(PathBuf::from("x.html")),
             watch: None,
+            checkpoint: Some(PathBuf::from("kept")),
+            resume: true,
+            replay: None,
         };
         let expected = r"dvms simulate 'it'\''s mine.toml' --run none --run drs --seed 7 --seconds 60.5";
         assert_eq!(given.command(), expected);

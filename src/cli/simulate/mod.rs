@@ -1,9 +1,12 @@
 //! `dvms simulate`: the laboratory.
 
+mod checkpoint;
 mod compare;
 mod experiment;
 mod injector;
 mod page;
+mod parquet;
+mod replay;
 mod sheets;
 mod show;
 mod start;
@@ -36,6 +39,8 @@ Examples:
   dvms simulate experiments/calibration.toml --run dvms --watch
   dvms simulate experiments/calibration.toml --report report.html
   dvms simulate experiments/calibration.toml --csv figures
+  dvms simulate experiments/vmplaces-512.toml --checkpoint kept --resume
+  dvms simulate experiments/calibration.toml --run dvms --replay 3
   dvms simulate compare before.json after.json"
 )]
 pub(crate) struct Arguments {

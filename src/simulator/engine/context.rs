@@ -2,6 +2,7 @@
 
 use super::events::Event;
 use super::executor::Running;
+use super::log::{Happening, Log};
 use super::mail::Letter;
 use super::slab::Slab;
 use crate::simulator::decision::{Compute, Decision, Stopwatch};
@@ -102,6 +103,10 @@ pub struct Context<M> {
     randoms: Vec<Random>,
     monitor_period: Option<f64>,
     reporting: Vec<bool>,
+    /// What is noted, where that is wanted.
+    pub(super) log: Option<Log>,
+    /// A message in words.
+    pub(super) tell: fn(&M) -> String,
     /// Rounds of look, compute, apply.
     pub rounds: Rounds,
     /// Messages.
@@ -140,6 +145,8 @@ impl<M> Context<M> {
             randoms: (0..agents as u64).map(|agent| Random::new(conditions.seed, agent)).collect(),
             monitor_period,
             reporting: vec![false; hosts],
+            log: None,
+            tell: |_| String::new(),
             rounds: Rounds::new(agents),
             traffic: Traffic::new(agents),
         }
@@ -204,6 +211,7 @@ impl<M> Context<M> {
 
     /// Asks hosts how they are, a message and an answer each. Those that run answer.
     pub fn collect(&mut self, agent: Agent, tag: u32, hosts: Vec<HostId>) {
+        self.note(|_| Happening::Asks { agent: agent.0, hosts: hosts.iter().map(|host| host.0).collect() });
         let latency = hosts.first().map_or(0.0, |host| self.latency(agent, host.agent()));
         let look = Look { agent, tag, asked: self.now(), hosts, view: View::default() };
         let slot = self.looks.put(look);
@@ -237,6 +245,7 @@ impl<M> Context<M> {
     pub(super) fn collected(&mut self, slot: u32) -> Option<(Agent, u32, View)> {
         let Look { agent, tag, asked, view, .. } = self.looks.take(slot)?;
         self.rounds.looked(self.now() - asked);
+        self.note(|_| Happening::Answers { agent: agent.0, hosts: view.hosts.len(), vms: view.vms.len() });
         for host in view.hosts.iter().filter(|host| host.now.is_over()) {
             self.detected(host.id);
         }
@@ -255,19 +264,23 @@ impl<M> Context<M> {
         let decision = decide();
         let seconds = watch.seconds(&decision);
         self.rounds.computed(agent, decision.verdict, seconds, hosts);
+        self.note(|_| Happening::Computes { agent: agent.0, tag, hosts, took_s: seconds });
         let slot = self.answers.put((agent, tag, decision));
         self.queue.push(self.now() + seconds, Event::Decided { slot });
     }
 
     pub(super) fn decided(&mut self, slot: u32) -> Option<(Agent, u32, Decision)> {
-        let answer = self.answers.take(slot)?;
-        self.is_up(answer.0).then_some(answer)
+        let (agent, tag, decision) = self.answers.take(slot)?;
+        let verdict = decision.verdict.name();
+        self.note_moves(&decision.moves, |moves| Happening::Decides { agent: agent.0, tag, verdict, moves });
+        self.is_up(agent).then_some((agent, tag, decision))
     }
 
     /// Switches an agent's own host off, where it is empty and nothing is coming. Whether it is off.
     pub fn switch_off(&mut self, agent: Agent) -> bool {
         let off = self.host_of(agent).is_some_and(|host| self.world.switch_off(host));
         if off {
+            self.note(|_| Happening::HostOff { host: agent.0 });
             self.forget(agent);
         }
         off
@@ -276,6 +289,7 @@ impl<M> Context<M> {
     /// Wakes a host that is off, as a management board does; [`super::Strategy::came_up`] tells when it is up.
     pub fn switch_on(&mut self, host: HostId) {
         if self.world.switch_on(host) {
+            self.note(|_| Happening::HostWakes { host: host.0 });
             self.queue.push(self.now() + self.conditions.boot_s, Event::Booted { host });
         }
     }

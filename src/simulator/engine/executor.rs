@@ -2,9 +2,10 @@
 
 use super::context::Context;
 use super::events::Event;
+use super::log::Happening;
 use crate::simulator::decision::Move;
 use crate::simulator::ids::{Agent, HostId, VmId};
-use crate::simulator::world::Ended;
+use crate::simulator::world::{Ended, Migration};
 
 /// In which order the moves of a plan begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,7 @@ const NO_PLAN: u32 = u32::MAX;
 impl<M> Context<M> {
     /// Carries a plan out; [`super::Strategy::executed`] tells its end, also where there was nothing to do.
     pub fn execute(&mut self, agent: Agent, tag: u32, moves: Vec<Move>, ordering: Ordering) {
+        self.note_moves(&moves, |moves| Happening::Plan { agent: agent.0, tag, moves });
         let waits = |step: &Move| match ordering {
             Ordering::Planned => step.after.len() as u32,
             Ordering::AtOnce => 0,
@@ -85,6 +87,7 @@ impl<M> Context<M> {
     /// Begins what waits for nothing. Whether nothing of the plan is left.
     fn begin_ready(&mut self, plan: u32) -> bool {
         let Some(running) = self.plans.get_mut(plan) else { return false };
+        let mut begun = Vec::new();
         for index in 0..running.moves.len() {
             if running.waiting[index] != 0 {
                 continue;
@@ -99,21 +102,36 @@ impl<M> Context<M> {
                         self.owners.resize(slot as usize + 1, (NO_PLAN, 0));
                     }
                     self.owners[slot as usize] = (plan, index as u32);
+                    if self.log.is_some() {
+                        let (vm, from, to) = (step.vm, step.from, step.to);
+                        begun.push(Happening::Migration { vm: vm.0, from: from.0, to: to.0 });
+                    }
                 }
                 None => running.outcome.not_begun += 1,
             }
         }
-        if running.under_way > 0 {
-            return false;
+        let ended = running.under_way == 0;
+        if ended {
+            // What still waits, waits for something that did not come about.
+            running.outcome.not_begun +=
+                running.waiting.iter().filter(|waiting| **waiting != BEGUN).count() as u32;
         }
-        // What still waits, waits for something that did not come about.
-        running.outcome.not_begun +=
-            running.waiting.iter().filter(|waiting| **waiting != BEGUN).count() as u32;
-        true
+        for migration in begun {
+            self.note(|_| migration);
+        }
+        ended
     }
 
     /// A migration has ended. The plan that this was the last one of.
     pub(super) fn step_ended(&mut self, ended: &Ended) -> Option<u32> {
+        let Migration { vm, from, to, began } = ended.migration;
+        self.note(|it| Happening::MigrationEnds {
+            vm: vm.0,
+            from: from.0,
+            to: to.0,
+            well: ended.well,
+            took_s: it.now() - began,
+        });
         let owner = self.owners.get_mut(ended.slot as usize)?;
         let (plan, index) = std::mem::replace(owner, (NO_PLAN, 0));
         let running = self.plans.get_mut(plan)?;
@@ -135,6 +153,8 @@ impl<M> Context<M> {
     pub(super) fn close(&mut self, plan: u32) -> Option<(Agent, u32, Outcome)> {
         let Running { agent, tag, began, outcome, .. } = self.plans.take(plan)?;
         self.rounds.applied(self.now() - began, outcome.not_begun);
+        let Outcome { done, failed, not_begun } = outcome;
+        self.note(|_| Happening::PlanEnds { agent: agent.0, tag, done, failed, not_begun });
         self.is_up(agent).then_some((agent, tag, outcome))
     }
 }

@@ -1,5 +1,6 @@
 //! VMs that come and go: where they begin is the same for all strategies.
 
+use super::log::Happening;
 use super::{Simulation, Strategy};
 use crate::simulator::ids::VmId;
 use crate::simulator::world::Seat;
@@ -21,9 +22,12 @@ impl<S: Strategy> Simulation<S> {
         if life.comes {
             if !world.is_there(life.vm) && !self.waiting.contains(&life.vm) {
                 self.wait(life.vm);
+                self.context.note(|_| Happening::Arrival { vm: life.vm.0, host: None });
             }
         } else if world.is_there(life.vm) {
-            if let Some(ended) = world.leave(life.vm) {
+            let ended = world.leave(life.vm);
+            self.context.note(|_| Happening::Departure { vm: life.vm.0 });
+            if let Some(ended) = ended {
                 self.migration_ended(&ended);
             }
         } else {
@@ -45,6 +49,7 @@ impl<S: Strategy> Simulation<S> {
                 Seat::On(host) => {
                     self.waiting.pop_front();
                     self.context.world.come(vm, host);
+                    self.context.note(|_| Happening::Arrival { vm: vm.0, host: Some(host.0) });
                 }
                 Seat::Wake(host) => {
                     self.context.switch_on(host);

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::events::Event;
+use super::log::Happening;
 use crate::simulator::ids::Agent;
 use crate::simulator::measures::HEADER_BYTES;
 
@@ -19,9 +20,11 @@ impl<M> Context<M> {
         let loss = self.conditions.loss;
         if loss > 0.0 && self.chance.happens(loss) {
             self.traffic.lose();
+            self.note_message(from, to, HEADER_BYTES + bytes, None, &message);
             return;
         }
         let latency = self.latency(from, to);
+        self.note_message(from, to, HEADER_BYTES + bytes, Some(self.now() + latency), &message);
         let slot = self.letters.put(Letter { to, from, message });
         self.queue.push(self.now() + latency, Event::Mail { slot });
     }
@@ -29,6 +32,7 @@ impl<M> Context<M> {
     /// Counts a message that changes nothing but that it is sent: a heartbeat.
     pub fn count(&mut self, from: Agent, to: Agent, bytes: u64) {
         self.traffic.send(from, to, 1, HEADER_BYTES + bytes);
+        self.note(|_| Happening::Heartbeat { from: from.0, to: to.0, bytes: HEADER_BYTES + bytes });
     }
 
     /// Seconds that a message takes, drawn where they differ.
@@ -46,6 +50,7 @@ impl<M> Context<M> {
             return Some((to, from, message));
         }
         self.traffic.lose();
+        self.note(|it| Happening::Undelivered { from: from.0, to: to.0, says: (it.tell)(&message) });
         None
     }
 }

@@ -4,6 +4,7 @@ mod context;
 mod events;
 mod executor;
 mod lives;
+mod log;
 mod mail;
 mod slab;
 #[cfg(test)]
@@ -12,6 +13,7 @@ pub(in crate::simulator) mod tests;
 pub use context::{Conditions, Context, View, ViewHost, ViewVm};
 pub use executor::{Ordering, Outcome};
 pub use lives::Life;
+pub use log::{Entry, Happening, Step};
 
 use super::decision::Decision;
 use super::ids::{Agent, HostId, VmId};
@@ -28,7 +30,7 @@ use std::collections::VecDeque;
 #[expect(unused_variables, reason = "a strategy says what it reacts to")]
 pub trait Strategy {
     /// What its agents tell each other.
-    type Message;
+    type Message: std::fmt::Debug;
 
     /// How many services it runs besides the agents of the hosts.
     fn services(&self, hosts: usize) -> usize {
@@ -147,6 +149,7 @@ impl<S: Strategy> Simulation<S> {
     ) -> Self {
         let services = strategy.services(setup.hosts.len());
         let mut context = Context::new(World::new(setup), services, strategy.monitor_period(), conditions);
+        context.tell = |message| format!("{message:?}");
         context.queue.push(0.0, Event::Sample);
         strategy.start(&mut context);
         for host in story.off.drain(..) {
@@ -173,12 +176,23 @@ impl<S: Strategy> Simulation<S> {
         simulation
     }
 
-    /// Lets the next thing happen. Whether there was one before the end.
-    pub fn step(&mut self) -> bool {
+    /// When the next thing happens, of the load, of lives, of faults and of the rest.
+    fn due(&self) -> [f64; 4] {
         let demand = self.next_demand.map_or(f64::INFINITY, |demand| demand.time);
         let life = self.next_life.map_or(f64::INFINITY, |life| life.time);
         let fault = self.next_fault.map_or(f64::INFINITY, |fault| fault.time);
-        let queued = self.context.queue.next_time().unwrap_or(f64::INFINITY);
+        [demand, life, fault, self.context.queue.next_time().unwrap_or(f64::INFINITY)]
+    }
+
+    /// When the next thing happens, seconds.
+    #[must_use]
+    pub fn next_time(&self) -> f64 {
+        self.due().into_iter().fold(f64::INFINITY, f64::min)
+    }
+
+    /// Lets the next thing happen. Whether there was one before the end.
+    pub fn step(&mut self) -> bool {
+        let [demand, life, fault, queued] = self.due();
         let time = demand.min(life).min(fault).min(queued);
         if time >= self.until {
             self.context.world.advance(self.until.max(self.context.world.now()));
@@ -189,6 +203,11 @@ impl<S: Strategy> Simulation<S> {
         // At the same time: load, then who comes and goes, then faults, then the rest.
         if demand <= time {
             if let Some(demand) = self.next_demand.take() {
+                self.context.note(|it| {
+                    let now = it.world.vm(demand.vm);
+                    let host = log::somewhere(now.host);
+                    Happening::Demand { vm: demand.vm.0, host, before: now.demand, now: demand.cpu }
+                });
                 self.context.world.set_demand(demand.vm, demand.cpu);
             }
             self.next_demand = self.story.demands.next();
@@ -205,6 +224,7 @@ impl<S: Strategy> Simulation<S> {
         } else if let Some((_, event)) = self.context.queue.pop() {
             self.happen(event);
         }
+        self.context.note_violations();
         self.context.take_notice();
         true
     }
@@ -213,10 +233,12 @@ impl<S: Strategy> Simulation<S> {
         let host = HostId(fault.host);
         if fault.up {
             if self.context.world.recover(host) {
+                self.context.note(|_| Happening::HostUp { host: host.0 });
                 self.strategy.came_up(host, &mut self.context);
                 self.seat_waiting();
             }
         } else if !(self.story.spare_migrating && self.context.world.host(host).migrating) {
+            self.context.note(|_| Happening::HostDown { host: host.0 });
             let (ran, ended) = self.context.world.fail(host);
             if ran {
                 self.context.forget(host.agent());
@@ -264,6 +286,7 @@ impl<S: Strategy> Simulation<S> {
             }
             Event::Booted { host } => {
                 if context.world.booted(host) {
+                    context.note(|_| Happening::HostUp { host: host.0 });
                     strategy.came_up(host, context);
                     self.seat_waiting();
                 }

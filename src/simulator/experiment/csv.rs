@@ -27,17 +27,23 @@ pub fn scalars(value: &Value) -> Vec<(String, &Value)> {
 
 impl Measured {
     /// Everything of it that is one figure or word, with its path in the JSON form; the name first.
-    fn columns(&self) -> Vec<(String, String)> {
+    #[must_use]
+    pub fn columns(&self) -> Vec<(String, Value)> {
         let value = serde_json::to_value(self).unwrap_or_default();
+        let mut columns: Vec<(String, Value)> =
+            scalars(&value).into_iter().map(|(path, value)| (path, value.clone())).collect();
+        columns.sort_by_key(|(path, _)| path != "name");
+        columns
+    }
+
+    /// The same as text; what is not there is empty.
+    fn cells(&self) -> Vec<(String, String)> {
         let told = |value: &Value| match value {
             Value::String(text) => text.clone(),
             Value::Null => String::new(),
             other => other.to_string(),
         };
-        let mut columns: Vec<(String, String)> =
-            scalars(&value).into_iter().map(|(path, value)| (path, told(value))).collect();
-        columns.sort_by_key(|(path, _)| path != "name");
-        columns
+        self.columns().into_iter().map(|(path, value)| (path, told(&value))).collect()
     }
 }
 
@@ -49,7 +55,7 @@ impl Report {
         let common = format!("{},{},{},{}", self.version, it.seed, it.hosts.count, it.vms.count);
         let mut text = String::new();
         for run in &self.runs {
-            let columns = run.columns();
+            let columns = run.cells();
             if text.is_empty() {
                 let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
                 text = format!("version,seed,hosts,vms,{}\n", names.join(","));

@@ -2,10 +2,12 @@
 
 mod choice;
 mod csv;
+mod kept;
 mod kinds;
 mod load;
 mod origin;
 mod read;
+mod replay;
 mod report;
 mod ringed;
 mod rivals;
@@ -21,13 +23,15 @@ mod trace;
 
 pub use choice::{Choice, Run};
 pub use csv::scalars;
+pub use kept::Kept;
 pub use kinds::{HostKind, Place, VmKind};
 pub use load::{Injected, Load, Recorded, What};
 pub use origin::Start;
 pub use read::Fault;
+pub use replay::{Around, Missing, replay};
 pub use report::{Measured, Report};
 pub use run::{Progress, run, watch};
-pub use scene::Scene;
+pub use scene::{Played, Scene};
 pub use sections::{Crashing, Hosts, Network, Vms};
 pub use start::Refused;
 

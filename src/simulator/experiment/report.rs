@@ -6,7 +6,7 @@ use crate::simulator::engine::{Simulation, Strategy};
 use crate::simulator::measures::{
     MoveReport, RoundReport, Sample, TrafficReport, UsageReport, Violation, ViolationReport,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Of an experiment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,7 +20,7 @@ pub struct Report {
 }
 
 /// Of one run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// Its name.
     pub name: String,

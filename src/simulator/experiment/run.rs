@@ -2,7 +2,7 @@
 
 use super::load::What;
 use super::start::{Refused, lives, setup, sizes};
-use super::{Choice, Experiment, Measured, Run, Scene};
+use super::{Choice, Experiment, Measured, Played, Run, Scene};
 use crate::simulator::engine::{Conditions, Demand, Simulation, Story, Strategy};
 use crate::simulator::ids::VmId;
 use crate::simulator::injector::{Crashes, Fault, Injector, LoadChange, Loads, Outages};
@@ -44,7 +44,7 @@ pub fn run(
     run: &Run,
     go_on: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Measured, Refused> {
-    begin(experiment, run, None, &mut |scene| go_on(scene.progress()))
+    begin(experiment, run, &mut |played| played.play(&mut |scene| go_on(scene.progress())))
 }
 
 /// The same; `go_on` is asked, and sees how it is, each so many virtual seconds at most.
@@ -57,45 +57,42 @@ pub fn watch(
     every_s: f64,
     go_on: &mut dyn FnMut(&dyn Scene) -> bool,
 ) -> Result<Measured, Refused> {
-    begin(experiment, run, Some(every_s), go_on)
+    begin(experiment, run, &mut |played| played.show(every_s, go_on))
 }
 
-fn begin(
+/// Makes a run, and has it played; `play` says whether the end was reached.
+pub(super) fn begin(
     experiment: &Experiment,
     run: &Run,
-    every_s: Option<f64>,
-    go_on: &mut dyn FnMut(&dyn Scene) -> bool,
+    play: &mut dyn FnMut(&mut dyn Played) -> bool,
 ) -> Result<Measured, Refused> {
     let world = (setup(experiment)?, story(experiment)?);
     Ok(match &run.choice {
-        Choice::None => drive((experiment, run, every_s), world, Nothing, go_on),
-        Choice::Centralised(it) => drive((experiment, run, every_s), world, Managers::new(it.into()), go_on),
-        Choice::Hierarchical(it) => drive((experiment, run, every_s), world, Managers::new(it.into()), go_on),
-        Choice::Dvms(it) => drive((experiment, run, every_s), world, Dvms::new(*it), go_on),
-        Choice::DvmsClassic(it) => drive((experiment, run, every_s), world, DvmsClassic::new(*it), go_on),
-        Choice::Drs(it) => drive((experiment, run, every_s), world, Drs::new(*it), go_on),
-        Choice::Gossip(it) => drive((experiment, run, every_s), world, VMan::new(*it), go_on),
-        Choice::Ecocloud(it) => drive((experiment, run, every_s), world, EcoCloud::new(*it), go_on),
-        Choice::P2p(it) => drive((experiment, run, every_s), world, P2p::new(*it), go_on),
-        Choice::Scouts(it) => drive((experiment, run, every_s), world, Scouts::new(*it), go_on),
-        Choice::Mcda(it) => drive((experiment, run, every_s), world, Mcda::new(*it), go_on),
-        Choice::Balancer(it) => drive((experiment, run, every_s), world, Balancer::new(*it), go_on),
+        Choice::None => drive((experiment, run), world, Nothing, play),
+        Choice::Centralised(it) => drive((experiment, run), world, Managers::new(it.into()), play),
+        Choice::Hierarchical(it) => drive((experiment, run), world, Managers::new(it.into()), play),
+        Choice::Dvms(it) => drive((experiment, run), world, Dvms::new(*it), play),
+        Choice::DvmsClassic(it) => drive((experiment, run), world, DvmsClassic::new(*it), play),
+        Choice::Drs(it) => drive((experiment, run), world, Drs::new(*it), play),
+        Choice::Gossip(it) => drive((experiment, run), world, VMan::new(*it), play),
+        Choice::Ecocloud(it) => drive((experiment, run), world, EcoCloud::new(*it), play),
+        Choice::P2p(it) => drive((experiment, run), world, P2p::new(*it), play),
+        Choice::Scouts(it) => drive((experiment, run), world, Scouts::new(*it), play),
+        Choice::Mcda(it) => drive((experiment, run), world, Mcda::new(*it), play),
+        Choice::Balancer(it) => drive((experiment, run), world, Balancer::new(*it), play),
     })
 }
 
 fn drive<S: Strategy>(
-    (experiment, run, every_s): (&Experiment, &Run, Option<f64>),
+    (experiment, run): (&Experiment, &Run),
     (setup, story): (Setup, Story),
     strategy: S,
-    go_on: &mut dyn FnMut(&dyn Scene) -> bool,
+    play: &mut dyn FnMut(&mut dyn Played) -> bool,
 ) -> Measured {
     let conditions = conditions(experiment, run);
     let (until, sample_s) = (experiment.seconds, experiment.sample_s);
     let mut simulation = Simulation::new(&setup, conditions, story, strategy, until, sample_s);
-    let complete = match every_s {
-        Some(every_s) => simulation.watch(every_s, &mut |simulation| go_on(simulation)),
-        None => simulation.run(&mut |simulation| go_on(simulation)),
-    };
+    let complete = play(&mut simulation);
     Measured::of(&run.name, &simulation, complete)
 }
 

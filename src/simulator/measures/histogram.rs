@@ -1,6 +1,6 @@
 //! How figures are distributed, in a bounded number of steps and bytes, however many they are.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Bits of the fraction of a figure that tell its bucket: each power of two has eight.
@@ -15,7 +15,7 @@ pub struct Histogram {
 }
 
 /// What is told of a bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bucket {
     /// The least figure of it.
     pub from: f64,

@@ -1,7 +1,7 @@
 //! Migrations: how many, how long, and how many for nothing.
 
 use super::stats::{Spread, Tally};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Who is moved again within so many seconds plays ping-pong.
 pub const PING_PONG_S: f64 = 300.0;
@@ -19,7 +19,7 @@ pub struct Moves {
 }
 
 /// What is told of them.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MoveReport {
     /// Those that ended well, seconds.
     pub done: Spread,

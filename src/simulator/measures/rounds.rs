@@ -3,7 +3,7 @@
 use super::histogram::{Bucket, Histogram};
 use super::stats::{Spread, Tally};
 use crate::simulator::ids::Agent;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a computation came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,18 @@ pub enum Verdict {
     Plan,
     /// Something needs doing, and no plan was found.
     NoPlan,
+}
+
+impl Verdict {
+    /// What it is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Plan => "plan",
+            Self::NoPlan => "no-plan",
+        }
+    }
 }
 
 /// All rounds.
@@ -33,7 +45,7 @@ pub struct Rounds {
 }
 
 /// What is told of them. Seconds are those of the solver, without monitoring and applying.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RoundReport {
     /// Computations with nothing to do.
     pub nothing: Spread,

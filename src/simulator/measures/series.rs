@@ -1,9 +1,9 @@
 //! What was so at regular times.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Seconds.
     pub time_s: f64,

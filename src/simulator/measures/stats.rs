@@ -1,6 +1,6 @@
 //! Figures about many figures.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Count, mean and spread of many figures, kept up one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -12,7 +12,7 @@ pub struct Tally {
 }
 
 /// What is told of a [`Tally`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// How many.
     pub count: u64,

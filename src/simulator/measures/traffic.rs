@@ -1,7 +1,7 @@
 //! Messages between agents.
 
 use crate::simulator::ids::Agent;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Bytes of a message besides what it says.
 pub const HEADER_BYTES: u64 = 64;
@@ -22,7 +22,7 @@ pub struct Traffic {
 }
 
 /// What is told of them.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TrafficReport {
     /// How many were sent.
     pub messages: u64,

@@ -1,7 +1,7 @@
 //! How many hosts are in use over time, and the energy that they take.
 
 use crate::simulator::world::Draw;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 const MILLIWATT_SECONDS_PER_KWH: f64 = 3.6e9;
 
@@ -34,7 +34,7 @@ pub struct Usage {
 }
 
 /// What is told of it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct UsageReport {
     /// Mean number of hosts that ran a VM.
     pub active_hosts: f64,

@@ -2,10 +2,10 @@
 
 use super::stats::{Spread, Tally};
 use crate::simulator::ids::HostId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What brought a host over its capacity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
     /// VMs there need more.
     Load,
@@ -49,7 +49,7 @@ pub struct Violations {
 }
 
 /// What is told of them. Those that last at the end are cut there.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ViolationReport {
     /// Durations of all, seconds; `total` is in host-seconds.
     pub all: Spread,

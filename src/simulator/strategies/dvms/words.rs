@@ -4,10 +4,11 @@ use super::picture::Picture;
 use crate::partition::Message;
 use crate::simulator::measures::{HOST_BYTES, VM_BYTES};
 use serde::Serialize;
+use std::fmt;
 use std::rc::Rc;
 
 /// A message.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Word {
     /// An agent tells of its host.
     Report(Rc<Picture>),
@@ -19,6 +20,29 @@ pub enum Word {
     Sleep,
     /// Nobody has room: wake a host, you or one of so many after you.
     Wake(u32),
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Report(picture) => {
+                let now = picture.host.now;
+                let (host, vms) = (picture.host.id.0, now.vms);
+                write!(
+                    f,
+                    "report of host {host}: {vms} VMs need {}, {} expected, of {}",
+                    now.demand, now.expected, now.cpu
+                )
+            }
+            Self::Hosts(pictures) => {
+                let hosts: Vec<u32> = pictures.iter().map(|picture| picture.host.id.0).collect();
+                write!(f, "shows hosts {hosts:?}")
+            }
+            Self::Protocol(message) => {
+                f.write_str(&serde_json::to_string(message).unwrap_or_else(|_| format!("{message:?}")))
+            }
+        }
+    }
 }
 
 /// A message of the protocol, as it is on the wire between coordinators (docs/PROTOCOL.md).
