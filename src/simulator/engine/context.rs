@@ -203,10 +203,16 @@ impl<M> Context<M> {
         }
     }
 
+    /// A number that is another one whenever what [`Self::local`] and [`Self::local_vms`] tell may be something else.
+    #[must_use]
+    pub fn version(&self, agent: Agent) -> u32 {
+        self.host_of(agent).map_or(0, |host| self.world.version(host))
+    }
+
     /// Wakes the agent after so many seconds, unless its host fails.
     pub fn timer(&mut self, agent: Agent, seconds: f64, timer: u32) {
         let life = self.lives.get(agent.index()).copied().unwrap_or(0);
-        self.queue.push(self.now() + seconds, Event::Timer { agent, timer, life });
+        self.queue.push_after(self.world.now(), seconds, Event::Timer { agent, timer, life });
     }
 
     /// Asks hosts how they are, a message and an answer each. Those that run answer.

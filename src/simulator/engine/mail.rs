@@ -26,7 +26,7 @@ impl<M> Context<M> {
         let latency = self.latency(from, to);
         self.note_message(from, to, HEADER_BYTES + bytes, Some(self.now() + latency), &message);
         let slot = self.letters.put(Letter { to, from, message });
-        self.queue.push(self.now() + latency, Event::Mail { slot });
+        self.queue.push_after(self.world.now(), latency, Event::Mail { slot });
     }
 
     /// Counts a message that changes nothing but that it is sent: a heartbeat.

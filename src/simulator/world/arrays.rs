@@ -35,6 +35,8 @@ pub(super) struct Hosts {
     pub(super) leaving: Vec<u16>,
     pub(super) coming: Vec<u16>,
     pub(super) over: Vec<bool>,
+    /// Another number whenever something of it, or of its VMs, is another.
+    pub(super) version: Vec<u32>,
     pub(super) draw: Vec<super::Draw>,
 }
 
@@ -72,8 +74,14 @@ impl Hosts {
             leaving: vec![0; count],
             coming: vec![0; count],
             over: vec![false; count],
+            version: vec![0; count],
             draw: vec![super::Draw::default(); count],
         }
+    }
+
+    pub(super) fn touch(&mut self, host: HostId) {
+        let version = &mut self.version[host.index()];
+        *version = version.wrapping_add(1);
     }
 
     pub(super) fn is_migrating(&self, host: HostId) -> bool {

@@ -131,6 +131,7 @@ impl World {
         let (path, length) = self.path(from, to);
         self.network.add(number, &path[..length], self.model.limit);
         self.share();
+        self.hosts.touch(from);
         self.settle(to, Cause::Load);
         Ok(number)
     }
@@ -241,6 +242,8 @@ impl World {
         let Migration { vm, from, to, .. } = slot.migration;
         self.free_slots.push(number);
         self.vms.migration[vm.index()] = NONE;
+        self.hosts.touch(from);
+        self.hosts.touch(to);
         self.hosts.leaving[from.index()] -= 1;
         self.hosts.coming[to.index()] -= 1;
         self.moves.under_way -= 1;

@@ -199,6 +199,12 @@ impl World {
         }
     }
 
+    /// A number that is another one whenever the host, or one of its VMs, may be otherwise than before.
+    #[must_use]
+    pub fn version(&self, host: HostId) -> u32 {
+        self.hosts.version[host.index()]
+    }
+
     /// The VMs of a host.
     pub fn vms_of(&self, host: HostId) -> impl Iterator<Item = VmId> + '_ {
         self.members.of(host)
@@ -234,6 +240,9 @@ impl World {
         let end = self.destination(vm).unwrap_or(host);
         self.hosts.demand[host.index()] = self.hosts.demand[host.index()] - old + demand;
         self.hosts.expected[end.index()] = self.hosts.expected[end.index()] - old + demand;
+        if end != host {
+            self.hosts.touch(end);
+        }
         self.settle(host, Cause::Load);
     }
 
@@ -245,6 +254,7 @@ impl World {
 
     /// A host's demand or state has changed.
     fn settle(&mut self, host: HostId, cause: Cause) {
+        self.hosts.touch(host);
         let at = host.index();
         let on = self.hosts.state[at] == HostState::On;
         let (demand, capacity) = (self.hosts.demand[at], self.hosts.cpu[at]);

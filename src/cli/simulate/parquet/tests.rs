@@ -216,7 +216,10 @@ fn the_file_is_the_one_that_others_have_read() {
     if let Ok(path) = std::env::var("DVMS_PARQUET_SAMPLE") {
         std::fs::write(path, sample().bytes()).unwrap();
     }
-    assert_eq!(format!("{:x}", Sha256::digest(&file)), "99750b9dccaa5f96bd468b6d8fa4d3ac5aca179b83f86b3f01c9d7573c28bc9c");
+    assert_eq!(
+        format!("{:x}", Sha256::digest(&file)),
+        "99750b9dccaa5f96bd468b6d8fa4d3ac5aca179b83f86b3f01c9d7573c28bc9c"
+    );
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub struct Dvms {
     told: Vec<Option<Rc<Picture>>>,
     /// What agents know of the past of each VM.
     pasts: Vec<Option<Usual>>,
+    /// Of each host its version when its agent has told it last.
+    versions: Vec<u32>,
     jobs: u32,
 }
 
@@ -75,7 +77,8 @@ impl Dvms {
     #[must_use]
     pub fn new(how: Ringed) -> Self {
         let (names, coordinators, told) = (Vec::new(), Vec::new(), Vec::new());
-        Self { how, names, size: 1, ring: Ring::default(), coordinators, told, pasts: Vec::new(), jobs: 0 }
+        let (versions, pasts) = (Vec::new(), Vec::new());
+        Self { how, names, size: 1, ring: Ring::default(), coordinators, told, pasts, versions, jobs: 0 }
     }
 
     /// Which coordinator has a host in its cell.
@@ -120,7 +123,7 @@ impl Strategy for Dvms {
         let hosts = context.host_count();
         self.size = self.how.cell_size(hosts);
         self.names = (0..hosts as u32).map(|host| picture::name_of(HostId(host))).collect();
-        self.told = vec![None; hosts];
+        (self.told, self.versions) = (vec![None; hosts], vec![0; hosts]);
         let count = hosts.div_ceil(self.size);
         let mut members = BTreeMap::new();
         for k in 0..count {

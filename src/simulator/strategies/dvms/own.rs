@@ -7,6 +7,7 @@ use super::{Dvms, LOOK, LOOK_S, SHOW, time};
 use crate::partition::{Host, Input, Kind, Member, Node, Usual};
 use crate::simulator::engine::{Context, ViewHost};
 use crate::simulator::ids::HostId;
+use crate::simulator::measures::HOST_BYTES;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -53,12 +54,23 @@ impl Dvms {
     /// The agent of a host looks, and tells its coordinator.
     pub(super) fn report(&mut self, host: HostId, context: &mut Context<Word>) {
         let agent = host.agent();
-        let picture = self.picture(host, context);
-        let told = &mut self.told[host.index()];
-        let bytes = report_bytes(told.as_deref(), &picture);
-        let told = match told {
-            Some(told) if **told == picture => told.clone(),
-            _ => told.insert(Rc::new(picture)).clone(),
+        let before = std::mem::replace(&mut self.versions[host.index()], context.version(agent));
+        let same = before == self.versions[host.index()];
+        let (told, bytes) = match self.told[host.index()].clone() {
+            // Mostly nothing has changed within a second.
+            Some(told) if same => {
+                #[cfg(test)]
+                assert_eq!(*told, self.picture(host, context), "what has another version is another");
+                (told, HOST_BYTES)
+            }
+            told => {
+                let picture = self.picture(host, context);
+                let bytes = report_bytes(told.as_deref(), &picture);
+                match told {
+                    Some(told) if *told == picture => (told, bytes),
+                    _ => (self.told[host.index()].insert(Rc::new(picture)).clone(), bytes),
+                }
+            }
         };
         let k = self.owner(host);
         let to = self.coordinators[k].agent;
