@@ -13,6 +13,7 @@ mod fit;
 mod foreign;
 mod gantt;
 mod grpcurl;
+mod laboratory;
 mod live;
 mod migration;
 mod plans;
