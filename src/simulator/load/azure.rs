@@ -1,5 +1,5 @@
 //! VMs of Azure as they came and went in 2017 (`AzurePublicDatasetV1`; Cortez et al., SOSP 2017), in the form that
-//! huaweicloud/trace_generation_rnn has them: a line for each five minutes with the flavours that came, `|` after the VMs of
+//! `huaweicloud/trace_generation_rnn` has them: a line for each five minutes with the flavours that came, `|` after the VMs of
 //! one tenant, and a file that mirrors it with how long each stayed. What they needed is not told: Gaussian steps.
 
 use super::trace::{Row, Text, TextFault, Trace};

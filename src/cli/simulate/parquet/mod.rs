@@ -135,8 +135,8 @@ impl Table {
     }
 
     fn footer(&self, chunks: &[Chunk]) -> Vec<u8> {
-        let rows = self.rows() as i64;
-        let root = Struct::default().text(4, "table").int(5, Kind::I32, self.columns.len() as i64);
+        let rows = size(self.rows());
+        let root = Struct::default().text(4, "table").int(5, Kind::I32, size(self.columns.len()));
         let schema =
             std::iter::once(root).chain(self.columns.iter().map(|(name, values)| element(name, values)));
         let schema: Vec<Struct> = schema.collect();
@@ -144,7 +144,7 @@ impl Table {
             self.columns.iter().zip(chunks).map(|((name, values), at)| column(name, values, at)).collect();
         let total: usize = chunks.iter().map(|chunk| chunk.bytes).sum();
         let group =
-            Struct::default().structs(1, &columns).int(2, Kind::I64, total as i64).int(3, Kind::I64, rows);
+            Struct::default().structs(1, &columns).int(2, Kind::I64, size(total)).int(3, Kind::I64, rows);
         let groups = if rows == 0 { Vec::new() } else { vec![group] };
         Struct::default()
             .int(1, Kind::I32, 1)
@@ -156,19 +156,24 @@ impl Table {
     }
 }
 
+/// A number of things as the format has it.
+fn size(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 /// Writes a column as one page.
 fn chunk(values: &Values, file: &mut Vec<u8>) -> Chunk {
     let (offset, page) = (file.len(), values.page());
-    let size = page.len() as i64;
+    let bytes = size(page.len());
     let about = Struct::default()
-        .int(1, Kind::I32, values.len() as i64)
+        .int(1, Kind::I32, size(values.len()))
         .int(2, Kind::I32, PLAIN)
         .int(3, Kind::I32, RLE)
         .int(4, Kind::I32, RLE);
     let header = Struct::default()
         .int(1, Kind::I32, 0)
-        .int(2, Kind::I32, size)
-        .int(3, Kind::I32, size)
+        .int(2, Kind::I32, bytes)
+        .int(3, Kind::I32, bytes)
         .inner(5, about)
         .end();
     file.extend(header);
@@ -189,9 +194,9 @@ fn column(name: &str, values: &Values, at: &Chunk) -> Struct {
         .ints(2, &[PLAIN, RLE])
         .texts(3, &[name])
         .int(4, Kind::I32, 0)
-        .int(5, Kind::I64, values.len() as i64)
-        .int(6, Kind::I64, at.bytes as i64)
-        .int(7, Kind::I64, at.bytes as i64)
-        .int(9, Kind::I64, at.offset as i64);
-    Struct::default().int(2, Kind::I64, at.offset as i64).inner(3, about)
+        .int(5, Kind::I64, size(values.len()))
+        .int(6, Kind::I64, size(at.bytes))
+        .int(7, Kind::I64, size(at.bytes))
+        .int(9, Kind::I64, size(at.offset));
+    Struct::default().int(2, Kind::I64, size(at.offset)).inner(3, about)
 }

@@ -46,7 +46,8 @@ fn typed(values: &[Value]) -> Values {
 pub(crate) fn series(runs: &[Measured], named: bool) -> Table {
     let all = || runs.iter().flat_map(|run| run.series.iter().map(move |sample| (run, sample)));
     let real = |of: fn(&Sample) -> f64| Values::Real(all().map(|(_, it)| Some(of(it))).collect());
-    let whole = |of: fn(&Sample) -> u64| Values::Whole(all().map(|(_, it)| Some(of(it) as i64)).collect());
+    let whole =
+        |of: fn(&Sample) -> u64| Values::Whole(all().map(|(_, it)| i64::try_from(of(it)).ok()).collect());
     let name = Values::Text(all().map(|(run, _)| Some(run.name.clone())).collect());
     let columns = [
         ("run", name),

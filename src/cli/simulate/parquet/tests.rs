@@ -65,7 +65,7 @@ impl Reader<'_> {
 
     fn signed(&mut self) -> i64 {
         let value = self.varint();
-        (value >> 1) as i64 ^ -((value & 1) as i64)
+        (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
     }
 
     fn value(&mut self, kind: u8) -> Told {
@@ -199,7 +199,7 @@ fn a_table_is_read_again_as_it_was() {
     assert_eq!(read(&sample().bytes()), sample());
     let none = Table { columns: vec![("x".to_owned(), Values::Whole(Vec::new()))] };
     assert_eq!(read(&none.bytes()), Table::default());
-    let many = |i: usize| (format!("column {i}"), Values::Whole(vec![Some(i as i64); 3]));
+    let many = |i: usize| (format!("column {i}"), Values::Whole(vec![i64::try_from(i).ok(); 3]));
     let wide = Table { columns: (0..300).map(many).collect() };
     assert_eq!(read(&wide.bytes()), wide);
 }
