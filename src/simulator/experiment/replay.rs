@@ -64,11 +64,11 @@ pub fn replay(
             return false;
         }
         played.note(true);
-        let mut asked = 0;
+        let mut asked: u32 = 0;
         while played.next_time() <= to && played.step() {
             asked += 1;
             let told = played.noted().iter().all(&mut *tell);
-            if !told || (asked % OFTEN == 0 && !go_on(played.progress())) {
+            if !told || (asked.is_multiple_of(OFTEN) && !go_on(played.progress())) {
                 interrupted = true;
                 return false;
             }
@@ -80,10 +80,10 @@ pub fn replay(
 
 /// Plays until the next thing is not before this time. Whether nobody wanted it to end.
 fn on(played: &mut dyn Played, from: f64, go_on: &mut dyn FnMut(Progress) -> bool) -> bool {
-    let mut asked = 0;
+    let mut asked: u32 = 0;
     while played.next_time() < from && played.step() {
         asked += 1;
-        if asked % OFTEN == 0 && !go_on(played.progress()) {
+        if asked.is_multiple_of(OFTEN) && !go_on(played.progress()) {
             return false;
         }
     }
@@ -113,7 +113,7 @@ fn find(
                 return true;
             }
             asked += 1;
-            if asked % OFTEN == 0 && !go_on(played.progress()) {
+            if asked.is_multiple_of(OFTEN) && !go_on(played.progress()) {
                 interrupted = true;
                 return false;
             }

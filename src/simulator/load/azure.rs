@@ -160,11 +160,11 @@ impl Reading<'_> {
             let (other, text) = ends.next().ok_or_else(|| {
                 stayed.fault(None, format!("ends before line {line} of {}, which it mirrors", came.name))
             })?;
-            let (same, lives) = step(stayed, other, text)?;
-            if seconds != same {
+            let (mirrored, lives) = step(stayed, other, text)?;
+            if seconds.total_cmp(&mirrored).is_ne() {
                 return Err(stayed.fault(
                     Some(other),
-                    format!("is of second {same}, but line {line} of {} of {seconds}", came.name),
+                    format!("is of second {mirrored}, but line {line} of {} of {seconds}", came.name),
                 ));
             }
             if seconds <= before {
@@ -192,9 +192,9 @@ impl Reading<'_> {
         let mut lives = lives.split(',');
         let (mut taken, mut comes) = self.batch(begins);
         for flavour in flavours.split(',').map(str::trim) {
-            let life = lives.next().map(str::trim).unwrap_or_default();
-            if (flavour == "|") != (life == "|") || life.is_empty() {
-                let message = format!("{life:?} stands where line {line} of {} has {flavour:?}", came.name);
+            let stay = lives.next().map(str::trim).unwrap_or_default();
+            if (flavour == "|") != (stay == "|") || stay.is_empty() {
+                let message = format!("{stay:?} stands where line {line} of {} has {flavour:?}", came.name);
                 return Err(stayed.fault(Some(other), message));
             }
             if flavour == "|" {
@@ -205,9 +205,9 @@ impl Reading<'_> {
             let (cpu, memory) = size.ok_or_else(|| {
                 came.fault(Some(line), format!("{flavour:?} is no flavour that flav_map.txt names"))
             })?;
-            let stays = self.stays(life).ok_or_else(|| {
+            let stays = self.stays(stay).ok_or_else(|| {
                 let message =
-                    format!("{life:?} is not how long a VM stayed; `U4` has ended in bin 4, `C4` had not");
+                    format!("{stay:?} is not how long a VM stayed; `U4` has ended in bin 4, `C4` had not");
                 stayed.fault(Some(other), message)
             })?;
             let goes = comes + stays;

@@ -75,14 +75,18 @@ impl Struct {
     /// A list of texts.
     pub(super) fn texts(mut self, number: u8, texts: &[&str]) -> Self {
         self.list(number, Kind::Binary, texts.len());
-        texts.iter().for_each(|text| self.put(text));
+        for text in texts {
+            self.put(text);
+        }
         self
     }
 
     /// A list of numbers of 32 bits.
     pub(super) fn ints(mut self, number: u8, values: &[i64]) -> Self {
         self.list(number, Kind::I32, values.len());
-        values.iter().for_each(|value| varint(zigzag(*value), &mut self.bytes));
+        for value in values {
+            varint(zigzag(*value), &mut self.bytes);
+        }
         self
     }
 
@@ -96,7 +100,9 @@ impl Struct {
     /// A list of structures.
     pub(super) fn structs(mut self, number: u8, all: &[Self]) -> Self {
         self.list(number, Kind::Struct, all.len());
-        all.iter().for_each(|one| self.bytes.extend(one.clone().end()));
+        for one in all {
+            self.bytes.extend(one.clone().end());
+        }
         self
     }
 
