@@ -71,6 +71,9 @@ pub enum Frame {
         /// By which reservation of the destination it is to be begun.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<Hold>,
+        /// When it is asked: milliseconds of the sender's clock, given back with the answer. 0 = by an older version.
+        #[serde(default, skip_serializing_if = "is_none")]
+        asked: u64,
     },
     /// The answer: the destination is kept for the VM, so that it may be sent; or why it must not.
     Expected {
@@ -78,6 +81,9 @@ pub enum Frame {
         key: ActionKey,
         /// Why not; empty = it is expected.
         refused: String,
+        /// That of the question.
+        #[serde(default, skip_serializing_if = "is_none")]
+        asked: u64,
     },
     /// That has ended.
     Landed {

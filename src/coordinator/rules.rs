@@ -167,19 +167,17 @@ fn sets(rule: &Constraint) -> impl Iterator<Item = &Vms> {
     both.into_iter().flatten()
 }
 
-/// Why an action on a VM has to wait: one on a VM that has to come before it, or after it, is under way.
-pub(super) fn out_of_turn(cell: &Cell, rules: &[Constraint], vm: &str) -> Option<String> {
-    rules.iter().filter(|rule| rule.soft_weight.is_none()).find_map(|rule| {
-        let Some(Body::Before { first, second }) = &rule.body else { return None };
-        let flies = |set: &Vms, word: &str| {
-            let here = cell.flights().map(|(other, _)| other);
-            let afar = cell.afar.vms().filter(|(_, bound)| bound.moving).map(|(other, _)| other);
-            let other = here.chain(afar).find(|other| *other != vm && belongs(cell, set, other))?;
-            Some(format!("the rule {} wants it {word} {other}, which is on its way", rule.name))
-        };
-        let late = belongs(cell, second, vm).then(|| flies(first, "after")).flatten();
-        late.or_else(|| belongs(cell, first, vm).then(|| flies(second, "before")).flatten())
-    })
+/// Of some VMs the first that a rule wants to come before this one, or after it: VMs of both its sides are out of turn.
+pub(super) fn out_of_turn<'a>(
+    cell: &Cell,
+    rule: &Constraint,
+    vm: &str,
+    others: &BTreeSet<&'a str>,
+) -> Option<&'a str> {
+    let Some(Body::Before { first, second }) = &rule.body else { return None };
+    let of = |set: &Vms| others.iter().copied().find(|other| *other != vm && belongs(cell, set, other));
+    let late = belongs(cell, second, vm).then(|| of(first)).flatten();
+    late.or_else(|| belongs(cell, first, vm).then(|| of(second)).flatten())
 }
 
 /// The VMs of a rule about where they are; `None` = it is about when something is done with them.

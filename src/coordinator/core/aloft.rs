@@ -143,6 +143,11 @@ impl Core {
         aloft.abroad.is_none() && entry.is_none_or(|entry| entry.connection == Connection::Failed)
     }
 
+    /// Whether the host whose agent has an action has failed.
+    pub(super) fn is_with_failed(&self, key: &ActionKey) -> bool {
+        self.aloft.get(key).is_some_and(|aloft| self.has_failed(aloft))
+    }
+
     /// Actions of a plan that are waited for.
     pub(super) fn flying<'a>(&'a self, plan: &'a str) -> impl Iterator<Item = &'a ActionKey> + use<'a> {
         self.of_plan(plan).filter(|(_, aloft)| aloft.limit.is_some()).map(|(key, _)| key)
@@ -269,7 +274,9 @@ impl Core {
                 }
                 None if self.has_left_us(&key, &vm, flight) => {
                     let why = "its agent does not know it any more, and the VM has left the cell";
-                    self.conclude(&key, !flight.destination.is_empty(), why, now);
+                    // After a boot of its host it waits to be started again, unless it is found elsewhere.
+                    let left = !flight.destination.is_empty() && !self.cell.waiting.contains_key(&vm);
+                    self.conclude(&key, left, why, now);
                 }
                 None => {}
             }

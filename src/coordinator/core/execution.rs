@@ -7,7 +7,6 @@ use super::plans::{Cause, Stage};
 use super::{Core, Effect};
 use crate::coordinator::inventory::{Flight, Now};
 use crate::coordinator::planning;
-use crate::coordinator::rules;
 use crate::coordinator::settings::seconds;
 use crate::record::{
     ActionKey, ActionState, Connection, Event, EventKind, Kept, Order, OrderKind, PlanRecord, PlanState,
@@ -253,7 +252,7 @@ impl Core {
         if let Some(why) = self.limit_reached(record, action) {
             return Ready::Held(why);
         }
-        if let Some(why) = rules::out_of_turn(&self.cell, &self.settings.constraints, &action.vm) {
+        if let Some(why) = self.turns().why_not_yet(&action.vm) {
             return Ready::Later(why);
         }
         match planning::action_unsafe(&self.cell, &self.settings, plan, action) {

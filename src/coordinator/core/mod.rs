@@ -40,6 +40,7 @@ mod solves;
 #[cfg(test)]
 pub(super) mod tests;
 mod troubles;
+mod turns;
 mod verdict;
 
 pub(super) use effects::{Answer, Effect, Input, Ticket};

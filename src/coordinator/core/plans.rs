@@ -360,8 +360,10 @@ impl Core {
     ) -> impl Fn(&str) -> bool + 'a {
         let still = self.kept_still(hosts, shared);
         let down = self.cell.are_down();
+        let turns = self.turns();
         move |vm| {
             self.rests(vm, now)
+                || turns.why_not_yet(vm).is_some()
                 || still.iter().any(|rule| rules::is_about(&self.cell, rule, vm))
                 || (down.contains(vm) && self.is_being_asked_for(vm, now))
         }

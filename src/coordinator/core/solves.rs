@@ -62,7 +62,8 @@ pub(super) enum Haste {
     None,
     /// Soon after there is a plan that ends a trouble.
     Mend,
-    /// The same; and where there is none soon, more hosts are asked rather than waited for it.
+    /// The same; and where there is none soon, more hosts are asked rather than waited for it. Where there are none the same
+    /// hosts are solved once more without this.
     Try,
 }
 
@@ -77,6 +78,10 @@ pub(super) struct Search {
     pub(super) whole: bool,
     /// The VM that is to leave: the others stay.
     pub(super) only: Option<String>,
+    /// It is given all its time now: with less nothing was found, and no more hosts can be asked.
+    pub(super) long: bool,
+    /// Its answer is wanted soon.
+    pub(super) hurried: bool,
     /// Solves that were out of date when they were done.
     pub(super) stale: u32,
     /// The best so far, of those that do not solve all of it.
@@ -157,13 +162,14 @@ impl Core {
             } else {
                 !search.whole || !self.ring.is_alone()
             };
-            if more { Haste::Try } else { Haste::Mend }
+            if more && !search.long { Haste::Try } else { Haste::Mend }
         } else {
             Haste::None
         };
         let solve = self.ask_solver(Owner::Plan(id.to_owned()), problem, limits.as_ref(), haste);
         if let Some(stage) = self.stage(id) {
-            *stage = Stage::Solving(Search { solve, ..search });
+            let hurried = haste == Haste::Try;
+            *stage = Stage::Solving(Search { solve, hurried, long: false, ..search });
         }
         self.change_for_good(id, |record| record.state = PlanState::Solving);
         // The next look begins those of requests, after what troubles need.

@@ -4,6 +4,7 @@
 use super::journal::event;
 use super::migrations::too_fast;
 use super::plans::{Cause, Proposal, Stage};
+use super::solves::Search;
 use super::{Answer, Core, Effect, Ticket};
 use crate::coordinator::inventory::Now;
 use crate::record::{Connection, Event, EventKind, Mode, PlanRecord, PlanState, Severity};
@@ -39,17 +40,30 @@ impl Core {
         }
         if acts && let Some(Stage::Solving(search)) = self.stage(id) {
             let best = search.best.take().filter(|(_, best)| gain(best) > gain(&plan));
-            search.best = Some(best.unwrap_or((problem, plan.clone())));
+            search.best = Some(best.unwrap_or((problem.clone(), plan.clone())));
         }
         if self.is_shared(id) && !self.has_all_hosts(id) {
             let settled = plan.status == Status::NoChange && before(&plan) <= 0.0 && !self.held_back(id);
             if settled {
                 return self.end(id, PlanState::Succeeded, "nothing is worth moving", now);
             }
+            if plan.status == Status::Unknown && self.solve_longer(id, &problem, now) {
+                return;
+            }
             return self.found_none(id, lack, now);
         }
         if self.try_wider(id, now) {
             return;
+        }
+        if !is_proved(&plan) && self.is_hurried(id) {
+            // Others may have room that nobody has found here so soon; where they may not be asked it takes its time.
+            let partly = matches!(self.stage(id), Some(Stage::Solving(search)) if search.best.is_some());
+            if !partly && !self.is_shared(id) && self.ask_others(id, &self.why_blocked(id, &plan), now) {
+                return;
+            }
+            if self.solve_longer(id, &problem, now) {
+                return;
+            }
         }
         if let Some(Stage::Solving(search)) = self.stage(id)
             && let Some(best) = search.best.take()
@@ -175,6 +189,23 @@ impl Core {
         self.let_go(id, now);
         let said = event(EventKind::PlanCreated, Severity::Info, said);
         self.tell(Event { plan_id: id.to_owned(), ..said }, now);
+    }
+
+    /// Whether a plan is looked for with less time than there could be.
+    fn is_hurried(&self, id: &str) -> bool {
+        let stage = self.lives.get(id).map(|life| &life.stage);
+        matches!(stage, Some(Stage::Solving(search)) if search.hurried)
+    }
+
+    /// Solves the same hosts once more with all the time there may be; false where that was done.
+    fn solve_longer(&mut self, id: &str, problem: &Problem, now: Now) -> bool {
+        let Some(Stage::Solving(search)) = self.stage(id) else { return false };
+        if !search.hurried {
+            return false;
+        }
+        let search = Search { long: true, ..std::mem::take(search) };
+        self.search(id, &problem.objective, search, now);
+        true
     }
 
     /// The state has changed while it was solved.
@@ -306,6 +337,11 @@ impl Core {
 /// What a solver that could not even answer comes to.
 fn judged(outcome: Result<Plan, String>) -> Plan {
     outcome.unwrap_or_else(|reason| Plan { status: Status::Unknown, reason, ..Plan::default() })
+}
+
+/// Whether more time cannot change what it says.
+fn is_proved(plan: &Plan) -> bool {
+    matches!(plan.status, Status::Optimal | Status::Infeasible | Status::NoChange)
 }
 
 fn violations(plan: &Plan) -> Option<(f64, f64)> {

@@ -11,18 +11,23 @@ struct Told {
     known: Known,
     /// It is a member.
     present: bool,
+    /// Who has told later has a greater one.
+    turn: u64,
 }
 
 /// Hosts and VMs of other cells, by the member that has told of them.
 #[derive(Debug, Default)]
 pub(crate) struct Afar {
     members: BTreeMap<String, Told>,
+    /// The last one that was given.
+    turn: u64,
 }
 
 impl Afar {
     /// A member tells of its cell.
     pub(crate) fn told(&mut self, member: &str, known: Known) {
-        self.members.insert(member.to_owned(), Told { known, present: true });
+        self.turn += 1;
+        self.members.insert(member.to_owned(), Told { known, present: true, turn: self.turn });
     }
 
     /// These are the other members now. What those have told who went without a word is believed as long as nobody else
@@ -43,15 +48,15 @@ impl Afar {
     }
 
     /// A VM of another cell, and the member that tells of it: of several the one that has the host that it names, then one
-    /// that is a member, then the first by name.
+    /// that is a member, then the one that has told last, as the other one may have died.
     pub(crate) fn vm(&self, name: &str) -> Option<(&str, &BoundVm)> {
         let telling = self.members.iter().filter_map(|(member, told)| {
             let bound = told.known.vms.get(name)?;
-            let rank = (told.known.hosts.contains_key(&bound.host), told.present);
-            Some((rank, std::cmp::Reverse(member), bound))
+            let rank = (told.known.hosts.contains_key(&bound.host), told.present, told.turn);
+            Some((rank, member, bound))
         });
-        let (_, member, bound) = telling.max_by_key(|(rank, member, _)| (*rank, *member))?;
-        Some((member.0.as_str(), bound))
+        let (_, member, bound) = telling.max_by_key(|(rank, ..)| *rank)?;
+        Some((member.as_str(), bound))
     }
 
     /// Members that have some of these VMs.

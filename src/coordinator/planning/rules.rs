@@ -106,13 +106,15 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Of VMs that may move those of one set before those of another.
+    /// Of VMs that may move those of one set before those of another. One of both, as selectors may have it, is of the first:
+    /// it could never be moved otherwise.
     fn before(&mut self, rule: &Constraint, first: &Vms, second: &Vms) {
-        let movable = |set: &Vms| {
-            let inside = self.drafts.iter().filter(|draft| !draft.fixed && belongs(set, draft));
+        let movable = |chosen: &dyn Fn(&Draft<'_>) -> bool| {
+            let inside = self.drafts.iter().filter(|draft| !draft.fixed && chosen(draft));
             listed(inside.map(|draft| draft.name.to_owned()).collect())
         };
-        let (first, second) = (movable(first), movable(second));
+        let second = movable(&|draft| belongs(second, draft) && !belongs(first, draft));
+        let first = movable(&|draft| belongs(first, draft));
         if !first.vms.is_empty() && !second.vms.is_empty() {
             self.rules.push(Constraint { body: Some(Body::Before { first, second }), ..rule.clone() });
         }

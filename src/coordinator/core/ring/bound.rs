@@ -178,7 +178,7 @@ impl Core {
         for vm in living.chain(flying).chain(self.cell.waiting.keys()).filter(|vm| is_bound(vm)) {
             let host = rules::place_here(&self.cell, vm).unwrap_or("").to_owned();
             let labels = named(&rules::labels(&self.cell, vm), &keys);
-            let moving = self.cell.flight(vm).is_some();
+            let moving = self.is_under_way(vm);
             bound.insert(vm.clone(), BoundVm { host, labels, moving });
         }
         bound
@@ -210,7 +210,9 @@ impl Core {
         if own.any(|vm| here(vm) && rules::is_about(&self.cell, rule, vm)) {
             having.insert(me.to_owned());
         }
-        let about = |vm: &str, labels: &Labels| rules::is_about_labelled(rule, vm, labels);
+        // Of what lives here others may have told before they died.
+        let about =
+            |vm: &str, labels: &Labels| rules::is_about_labelled(rule, vm, labels) && self.is_elsewhere(vm);
         having.extend(self.cell.afar.having(about).map(str::to_owned));
         having
     }

@@ -27,6 +27,11 @@ use std::time::Duration;
 /// What is not answered is asked again so often.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
+/// Of a clock that begins with this life; never 0, which says nothing.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
 impl Core {
     /// What the owner of a destination is asked before an action begins; `None` where it is the member that gets the order, or
     /// this one.
@@ -42,7 +47,8 @@ impl Core {
         }
         let by = Some(Hold { partition: partition.clone(), fence: held.epoch });
         let (_, entry) = self.cell.vm(&action.vm)?;
-        let frame = Frame::Inbound { flight: self.told_of(record, action), vm: on_the_way(entry), by };
+        let asked = millis(self.looked);
+        let frame = Frame::Inbound { flight: self.told_of(record, action), vm: on_the_way(entry), by, asked };
         Some(Effect::Peer { to: to.to_string(), frame })
     }
 
@@ -81,12 +87,15 @@ impl Core {
     }
 
     /// The owner of a destination expects the VM, or does not.
-    pub(super) fn expected(&mut self, key: &ActionKey, refused: &str, now: Now) {
-        let Some(asked) = self.aloft.get(key).and_then(|aloft| aloft.asked) else { return };
+    pub(super) fn expected(&mut self, key: &ActionKey, refused: &str, asked: u64, now: Now) {
+        let Some(last) = self.aloft.get(key).and_then(|aloft| aloft.asked) else { return };
+        // To whichever question it answers; older versions do not say.
+        let asked = if asked == 0 { last } else { Duration::from_millis(asked) };
         if !refused.is_empty() {
             return self.never_begun(key, refused, now);
         }
-        if now.at > asked + self.good_for() {
+        // One of a life before this one is none either.
+        if now.at > asked + self.good_for() || asked > now.at {
             return self.ask_for_destination(key, now);
         }
         let why = self.why_not_begun(key, now);
@@ -108,7 +117,14 @@ impl Core {
     }
 
     /// A VM comes from another cell, or is about to.
-    pub(super) fn inbound(&mut self, from: &str, flight: &Flying, vm: VmReport, by: Option<&Hold>, now: Now) {
+    pub(super) fn inbound(
+        &mut self,
+        from: &str,
+        flight: &Flying,
+        vm: VmReport,
+        (by, asked): (Option<&Hold>, u64),
+        now: Now,
+    ) {
         let key = flight.key.clone();
         let known = self.aloft.contains_key(&key);
         let refused = match by {
@@ -121,14 +137,16 @@ impl Core {
             }
             _ => String::new(),
         };
-        if refused.is_empty() && !known {
+        // What comes late, when the VM has come already, is no news.
+        let is_there = self.cell.homes(&flight.vm).any(|home| home == flight.destination);
+        if refused.is_empty() && !known && !is_there {
             self.expect(flight, vm, now);
         }
         if by.is_some() {
             if let Some(abroad) = self.aloft.get_mut(&key).and_then(|aloft| aloft.abroad.as_mut()) {
                 abroad.kept_until = now.at + seconds(self.settings.ring.lease_s) * 2;
             }
-            self.tell_member(from, Frame::Expected { key, refused });
+            self.tell_member(from, Frame::Expected { key, refused, asked });
         }
     }
 

@@ -80,7 +80,7 @@ impl Core {
             Some((flying(&aloft.executor, &aloft.vm, flight, within), vm))
         });
         for (flight, vm) in arriving.collect::<Vec<_>>() {
-            self.tell_member(to, Frame::Inbound { flight, vm, by: None });
+            self.tell_member(to, Frame::Inbound { flight, vm, by: None, asked: 0 });
         }
     }
 

@@ -399,8 +399,10 @@ impl Core {
             Frame::Order { partition, fence, destination, flight, order } => {
                 self.order_came(from, (&partition, fence, destination), &flight, order, now);
             }
-            Frame::Inbound { flight, vm, by } => self.inbound(from, &flight, vm, by.as_ref(), now),
-            Frame::Expected { key, refused } => self.expected(&key, &refused, now),
+            Frame::Inbound { flight, vm, by, asked } => {
+                self.inbound(from, &flight, vm, (by.as_ref(), asked), now);
+            }
+            Frame::Expected { key, refused, asked } => self.expected(&key, &refused, asked, now),
             Frame::Landed { key, done } => self.landed(&key, done),
             Frame::Where { round, vms } => self.asked_where(from, round, vms, now),
             Frame::Seen { round, vms } => self.seen_at(from, round, vms, now),

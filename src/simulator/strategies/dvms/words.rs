@@ -41,6 +41,8 @@ impl fmt::Debug for Word {
             Self::Protocol(message) => {
                 f.write_str(&serde_json::to_string(message).unwrap_or_else(|_| format!("{message:?}")))
             }
+            Self::Sleep => f.write_str("sleep"),
+            Self::Wake(more) => write!(f, "wake a host, you or one of {more} after you"),
         }
     }
 }

@@ -117,3 +117,26 @@ fn vms_of_two_cells_are_never_under_way_at_once_where_a_rule_orders_them() {
     }
     assert!(overlaps > 0, "without a rule they never moved at once: nothing is shown");
 }
+
+#[test]
+fn nobody_waits_for_what_a_dead_coordinator_told_last() {
+    for seed in 0..10 {
+        let mut world = with(vec![before(&["a"], &["b"])], &["east", "north", "west"], seed);
+        world.host_of("east", "e1", &[("a", 3000), ("c", 7000)]);
+        world.host_of("west", "w1", &[]);
+        world.host_of("north", "n1", &[("b", 1000)]);
+        world.host_of("north", "n2", &[]);
+        let moves = |world: &World, vm: &str| {
+            world.hosts.values().any(|host| host.running().any(|(_, act)| act.vm == vm))
+        };
+        world.until("a is on its way", 60.0, |world| moves(world, "a"));
+        // Until the others have heard of it; then its leader dies for good.
+        let knows =
+            |world: &World| world.core_of("north").cell.afar.vm("a").is_some_and(|(_, bound)| bound.moving);
+        world.until("north knows", 5.0, knows);
+        world.kill("east", None);
+        world.run(1.0);
+        drain(&mut world, "north", "n1");
+        world.until("b is gone", 120.0, |world| host_of(world, "b") != "n1");
+    }
+}
