@@ -292,6 +292,81 @@ fn azure() -> [(&'static str, String); 4] {
     ]
 }
 
+/// Two sizes, two loads and two seeds.
+fn several(folder: &std::path::Path) -> String {
+    let path = folder.join("several.toml");
+    let text = "title = 'Several'\nseconds = 500\n[[vary]]\nhosts.count = [8, 16]\n[[vary]]\nload.mean = [60, 65]\n\
+                load.sd = [20, 25]\n[[vary]]\nseed = [1, 2]\n[[run]]\nstrategy = 'none'\n[[run]]\nstrategy = 'drs'\n";
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn settings_vary_and_what_comes_out_does_not_depend_on_how_many_run_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = several(folder.path());
+    let page = |name: &str| folder.path().join(name);
+    let tell = |jobs: &str, name: &str| {
+        let path = page(name);
+        let more = ["--jobs", jobs, "--report", path.to_str().unwrap(), "--output", "json"];
+        run(&[&["simulate", &file], &more[..]].concat()).expect(0)
+    };
+    let (one, four) = (tell("1", "one.html"), tell("4", "four.html"));
+    assert_eq!(one.stdout, four.stdout);
+    let read = |name: &str| std::fs::read_to_string(page(name)).unwrap();
+    for (a, b) in [("one.html", "four.html"), ("one.csv", "four.csv"), ("one-groups.csv", "four-groups.csv")]
+    {
+        assert_eq!(read(a), read(b));
+    }
+    let report = one.json();
+    assert_eq!(
+        (report["points"].as_array().unwrap().len(), report["groups"].as_array().unwrap().len()),
+        (8, 8)
+    );
+    assert_eq!(
+        report["points"][3]["at"],
+        serde_json::json!({"hosts.count": 8, "load.mean": 65, "load.sd": 25, "seed": 2})
+    );
+    assert_eq!(report["groups"][7]["at"]["hosts.count"], 16);
+    assert_eq!(report["groups"][7]["measures"]["events"]["count"], 2);
+    assert_eq!(
+        (read("one.csv").lines().count(), read("one.html").matches("<h2>By hosts; ").count()),
+        (17, 2)
+    );
+    let xml = read("one.html").replacen("<!DOCTYPE html>", "", 1);
+    let document = roxmltree::Document::parse(&xml).unwrap();
+    let ids: Vec<_> = document.descendants().filter_map(|node| node.attribute("id")).collect();
+    let unique: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert!(ids.contains(&"charts-2-migrations") && unique.len() == ids.len(), "{ids:?}");
+    // A table for each size and load, over both seeds; or for what is asked for.
+    let text = run(&["simulate", &file]).expect(0).stdout;
+    assert_eq!((text.matches("\nRUN").count(), text.matches("\nnone ").count()), (4, 4), "{text}");
+    assert!(
+        text.contains("hosts.count = 16; load.mean, load.sd = 65, 25\n") && text.contains(" ± "),
+        "{text}"
+    );
+    let csv = folder.path().join("csv");
+    let some = ["--at", "hosts.count=8", "--at", "seed=2", "--run", "drs", "--csv", csv.to_str().unwrap()];
+    let text = run(&[&["simulate", &file], &some[..]].concat()).expect(0).stdout;
+    assert!(text.contains("\n2 runs, ") && csv.join("2-drs-series.csv").is_file(), "{text}");
+}
+
+#[test]
+fn what_is_asked_of_what_varies_and_is_not_there_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = several(folder.path());
+    for (arguments, says) in [
+        (&["--at", "hosts.count=9"][..], "load.mean, load.sd: 60, 20 | 65, 25"),
+        (&["--at", "hosts.count"][..], "must be SETTING=VALUE"),
+        (&["--seed", "2"][..], "--at seed=NUMBER"),
+        (&["--watch"][..], "--watch draws one"),
+        (&["--jobs", "0"][..], "--jobs"),
+    ] {
+        let done = run(&[&["simulate", &file], arguments].concat()).expect(2);
+        assert!(done.stderr.contains(says), "{}", done.stderr);
+    }
+}
+
 /// What is in the repository can be read and begun.
 #[test]
 fn the_experiments_of_the_repository_run() {
@@ -313,6 +388,64 @@ fn the_experiments_of_the_repository_run() {
     }
 }
 
+/// Of each file of results, every line is a whole run of a set-up of its experiment, once, by this version; a set-up that is there
+/// is there with all its runs.
+#[test]
+fn results_are_of_the_experiments_in_the_repository() {
+    use dvms::simulator::experiment::Study;
+    use std::collections::{BTreeMap, BTreeSet};
+    let mut files: Vec<_> =
+        std::fs::read_dir(in_root("experiments/results")).unwrap().map(|it| it.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "csv"));
+    assert!(!files.is_empty());
+    let mut bytes = 0;
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap();
+        bytes += text.len();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let file = std::fs::read_to_string(in_root(&format!("experiments/{name}.toml"))).unwrap();
+        let study = Study::from_toml(&file).unwrap();
+        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let heading = lines.next().unwrap();
+        let settings: Vec<_> = study.axes.iter().flat_map(|axis| axis.settings.clone()).collect();
+        let named = heading.iter().position(|column| *column == "name").unwrap();
+        assert_eq!(
+            (heading[0], &heading[1..named]),
+            ("version", &settings.iter().map(String::as_str).collect::<Vec<_>>()[..])
+        );
+        let complete = heading.iter().position(|column| *column == "complete").unwrap();
+        let mut seen: BTreeMap<Vec<String>, BTreeSet<String>> = BTreeMap::new();
+        for cells in lines {
+            assert_eq!(
+                (cells.len(), cells[0], cells[complete]),
+                (heading.len(), env!("CARGO_PKG_VERSION"), "true"),
+                "{name}"
+            );
+            let at: Vec<String> = cells[1..named].iter().map(|cell| (*cell).to_owned()).collect();
+            assert!(
+                seen.entry(at).or_default().insert(cells[named].to_owned()),
+                "{name}: {} twice",
+                cells[named]
+            );
+            assert!(
+                cells[complete + 1..].iter().all(|cell| cell.parse::<f64>().is_ok()),
+                "{name}: {cells:?}"
+            );
+        }
+        for (at, runs) in seen {
+            let mut some = study.clone();
+            assert!(
+                settings.iter().zip(&at).all(|(setting, value)| some.keep(setting, value)),
+                "{name} has no {at:?}"
+            );
+            let wanted: BTreeSet<_> =
+                some.points[0].experiment.runs.iter().map(|run| run.name.clone()).collect();
+            assert_eq!((some.points.len(), runs), (1, wanted), "{name}: {at:?}");
+        }
+    }
+    assert!(bytes < 300_000, "{bytes} bytes of results");
+}
+
 #[test]
 fn an_interrupt_ends_a_run_with_what_is_there() {
     let folder = tempfile::tempdir().unwrap();
@@ -326,6 +459,8 @@ fn an_interrupt_ends_a_run_with_what_is_there() {
         path.to_str().unwrap(),
         "--output",
         "json",
+        "--jobs",
+        "1",
         "--report",
         page.to_str().unwrap(),
     ]);

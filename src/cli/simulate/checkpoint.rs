@@ -4,73 +4,75 @@ use crate::cli::failure::{Failure, Fault};
 use crate::cli::input::Input;
 use crate::cli::out_file::OutFile;
 use crate::simulator::experiment::{Experiment, Kept, Measured, Run};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A folder with a file for each complete run.
 pub(super) struct Checkpoints {
     folder: PathBuf,
-    version: &'static str,
-    /// Runs that are there already, by name.
-    taken: BTreeMap<String, Measured>,
+    resume: bool,
 }
 
+/// The file of a run.
+pub(super) struct Checkpoint {
+    path: PathBuf,
+    /// What is in it: the run need not be made again.
+    pub(super) taken: Option<Measured>,
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 impl Checkpoints {
-    /// Makes the folder, and reads what is in it where that is to be taken.
+    /// Makes the folder.
     ///
     /// # Errors
-    /// It cannot be made or read, holds runs that are not to be taken, or such of another experiment.
-    pub(super) fn open(folder: &Path, resume: bool, experiment: &Experiment) -> Result<Self, Failure> {
+    /// It cannot be made.
+    pub(super) fn open(folder: &Path, resume: bool) -> Result<Self, Failure> {
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure::new(format!("cannot make the folder {}: {error}", folder.display())))?;
-        let (folder, version) = (folder.to_owned(), env!("CARGO_PKG_VERSION"));
-        let mut all = Self { folder, version, taken: BTreeMap::new() };
-        for run in &experiment.runs {
-            let path = all.path(run);
-            if !path.exists() {
-                continue;
-            }
-            if !resume {
-                let message = format!("{} is there already", path.display());
-                return Err(Failure::bad_input(message)
-                    .hint("--resume goes on with what is there; or remove it, or take another folder."));
-            }
-            let measured = all.read(&path, experiment, run)?;
-            all.taken.insert(run.name.clone(), measured);
+        Ok(Self { folder: folder.to_owned(), resume })
+    }
+
+    /// The file of the run of this name; it is read where that is to be taken.
+    ///
+    /// # Errors
+    /// It is there and not to be taken, cannot be read, or is of another experiment.
+    pub(super) fn of(&self, name: &str, experiment: &Experiment, run: &Run) -> Result<Checkpoint, Failure> {
+        let path = self.folder.join(format!("{name}.run.json"));
+        if !path.exists() {
+            return Ok(Checkpoint { path, taken: None });
         }
-        Ok(all)
+        if !self.resume {
+            let message = format!("{} is there already", path.display());
+            return Err(Failure::bad_input(message)
+                .hint("--resume goes on with what is there; or remove it, or take another folder."));
+        }
+        let taken = Some(read(&path, experiment, run)?);
+        Ok(Checkpoint { path, taken })
     }
+}
 
-    fn path(&self, run: &Run) -> PathBuf {
-        self.folder.join(format!("{}.run.json", run.name))
-    }
+fn read(path: &Path, experiment: &Experiment, run: &Run) -> Result<Measured, Failure> {
+    let input = Input::read(&path.display().to_string())?;
+    let kept: Kept = serde_json::from_str(input.text()).map_err(|error| {
+        let fault = Fault {
+            line: Some(error.line()),
+            column: Some(error.column().max(1)),
+            path: String::new(),
+            message: error.to_string(),
+        };
+        Failure::bad_input(format!("{} is no run that was kept:", path.display()))
+            .faults(vec![fault])
+            .hint("Remove it, and the run is made again.")
+    })?;
+    kept.measured(VERSION, experiment, run).map_err(|differs| {
+        let fault = |message: String| Fault { message, ..Fault::default() };
+        Failure::bad_input(format!("{} is of another experiment:", path.display()))
+            .faults(differs.into_iter().map(fault).collect())
+            .hint("Take another folder, or remove the file, and the run is made again.")
+    })
+}
 
-    fn read(&self, path: &Path, experiment: &Experiment, run: &Run) -> Result<Measured, Failure> {
-        let input = Input::read(&path.display().to_string())?;
-        let kept: Kept = serde_json::from_str(input.text()).map_err(|error| {
-            let fault = Fault {
-                line: Some(error.line()),
-                column: Some(error.column().max(1)),
-                path: String::new(),
-                message: error.to_string(),
-            };
-            Failure::bad_input(format!("{} is no run that was kept:", path.display()))
-                .faults(vec![fault])
-                .hint("Remove it, and the run is made again.")
-        })?;
-        kept.measured(self.version, experiment, run).map_err(|differs| {
-            let fault = |message: String| Fault { message, ..Fault::default() };
-            Failure::bad_input(format!("{} is of another experiment:", path.display()))
-                .faults(differs.into_iter().map(fault).collect())
-                .hint("Take another folder, or remove the file, and the run is made again.")
-        })
-    }
-
-    /// A run that need not be made again.
-    pub(super) fn taken(&mut self, run: &Run) -> Option<Measured> {
-        self.taken.remove(&run.name)
-    }
-
+impl Checkpoint {
     /// Keeps a run, if it is complete.
     ///
     /// # Errors
@@ -84,9 +86,9 @@ impl Checkpoints {
         if !measured.complete {
             return Ok(());
         }
-        let kept = Kept::new(self.version, experiment, run, measured);
+        let kept = Kept::new(VERSION, experiment, run, measured);
         let text =
             serde_json::to_string(&kept).map_err(|error| Failure::new(format!("cannot keep: {error}")))?;
-        OutFile::prepare(&self.path(run))?.write(&text)
+        OutFile::prepare(&self.path)?.write(&text)
     }
 }

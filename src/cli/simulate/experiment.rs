@@ -1,27 +1,23 @@
 //! `dvms simulate FILE`: runs an experiment.
 
+use super::batch::{self, Job};
 use super::checkpoint::Checkpoints;
 use super::page::{self, Source};
 use super::parquet;
-use super::show;
 use super::watch::Watch;
+use super::{show, study};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Fault};
 use crate::cli::input::Input;
 use crate::cli::out_file::OutFile;
 use crate::cli::output::Output;
-use crate::cli::progress::draw;
 use crate::cli::searching::stop_on_interrupt;
 use crate::simulator::experiment::Refused;
-use crate::simulator::experiment::{
-    Around, Experiment, Measured, Progress, Report, Run, run as simulate, watch,
-};
+use crate::simulator::experiment::{Around, Axis, Experiment, Measured, Report, Run, Study, watch};
 use crate::solving::Stop;
-use std::io::IsTerminal as _;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-const REDRAW: Duration = Duration::from_millis(100);
+use std::time::Instant;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Given {
@@ -39,16 +35,22 @@ pub(super) struct Given {
     seconds: Option<f64>,
     /// Also write the time series and the violations of each run to this folder
     #[arg(long, value_name = "DIR")]
-    csv: Option<PathBuf>,
+    pub(super) csv: Option<PathBuf>,
+    /// Only where a setting that varies has this value (repeat for more) [default: all]
+    #[arg(long, value_name = "SETTING=VALUE")]
+    at: Vec<String>,
+    /// Runs at a time [default: as many as there are cores; 1 where computing is measured]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "watch")]
+    jobs: Option<NonZeroUsize>,
     /// Where the traces of a recorded load are, instead of the folder that the file says
     #[arg(long, value_name = "DIR")]
     traces: Option<PathBuf>,
     /// Also write a page with tables and charts, and beside it CSV files with all measures and with the time series
     #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
+    pub(super) report: Option<PathBuf>,
     /// Keep each run in this folder as soon as it is complete
-    #[arg(long, value_name = "DIR")]
-    checkpoint: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", conflicts_with = "watch")]
+    pub(super) checkpoint: Option<PathBuf>,
     /// Take the runs that are in the folder of --checkpoint, and go on with the others
     #[arg(long, requires = "checkpoint")]
     resume: bool,
@@ -71,15 +73,28 @@ pub(super) struct Given {
 
 impl Given {
     /// The command that does the same again, but for where files go.
-    fn command(&self) -> String {
+    pub(super) fn command(&self) -> String {
         let mut words =
             vec!["dvms".to_owned(), "simulate".to_owned(), quoted(self.file.as_deref().unwrap_or_default())];
         words.extend(self.run.iter().flat_map(|name| ["--run".to_owned(), quoted(name)]));
+        words.extend(self.at.iter().flat_map(|at| ["--at".to_owned(), quoted(at)]));
         words.extend(self.seed.iter().flat_map(|seed| ["--seed".to_owned(), seed.to_string()]));
         words.extend(self.seconds.iter().flat_map(|seconds| ["--seconds".to_owned(), seconds.to_string()]));
         let traces = self.traces.iter().map(|folder| folder.display().to_string());
         words.extend(traces.flat_map(|folder| ["--traces".to_owned(), quoted(&folder)]));
         words.join(" ")
+    }
+
+    /// Where complete runs are kept.
+    pub(super) fn checkpoints(&self) -> Result<Option<Checkpoints>, Failure> {
+        let folder = self.checkpoint.as_deref();
+        folder.map(|folder| Checkpoints::open(folder, self.resume)).transpose()
+    }
+
+    /// How many runs at a time.
+    pub(super) fn at_once(&self, measured: bool) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.jobs.map_or_else(|| if measured { 1 } else { cores() }, NonZeroUsize::get)
     }
 }
 
@@ -94,41 +109,66 @@ fn quoted(word: &str) -> String {
 }
 
 pub(super) fn run(arguments: &Given, output: Output) -> Result<Exit, Failure> {
-    let (input, experiment) = read(arguments)?;
-    if let Some(around) = arguments.replay {
-        return super::replay::run(&experiment, around, output);
-    }
-    let pages = arguments.report.as_deref().map(Pages::prepare).transpose()?;
-    let files = arguments.csv.as_deref().map(|folder| prepare(folder, &experiment)).transpose()?;
-    let kept = arguments.checkpoint.as_deref();
-    let mut kept = kept.map(|folder| Checkpoints::open(folder, arguments.resume, &experiment)).transpose()?;
+    let (input, mut study) = read(arguments)?;
     let stop = Stop::default();
-    stop_on_interrupt(&stop)?;
+    if !study.axes.is_empty() {
+        if arguments.watch.is_some() {
+            let message = format!("{} makes several experiments, and --watch draws one", input.name);
+            return Err(Failure::bad_input(message)
+                .hint("Write a file without [[vary]] for what is to be looked at."));
+        }
+        if arguments.replay.is_some() {
+            let message = format!("{} makes several experiments, and --replay tells of one", input.name);
+            return Err(
+                Failure::bad_input(message).hint("Write a file without [[vary]] for what is to be told.")
+            );
+        }
+        stop_on_interrupt(&stop)?;
+        return study::run(arguments, &input, study, &stop, output);
+    }
+    let Some(point) = study.points.pop() else { return Ok(Exit::Success) };
+    if let Some(around) = arguments.replay {
+        return super::replay::run(&point.experiment, around, output);
+    }
+    one(arguments, &input, point.experiment, &stop, output)
+}
+
+/// Runs one experiment.
+fn one(
+    arguments: &Given,
+    input: &Input,
+    experiment: Experiment,
+    stop: &Stop,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let pages = arguments.report.as_deref().map(Pages::prepare).transpose()?;
+    let names = || experiment.runs.iter().map(|run| run.name.clone());
+    let files = arguments.csv.as_deref().map(|folder| series_files(folder, names())).transpose()?;
+    let kept = arguments.checkpoints()?;
+    stop_on_interrupt(stop)?;
     let mut report = Report { version: env!("CARGO_PKG_VERSION").to_owned(), experiment, runs: Vec::new() };
     let began = Instant::now();
-    let mut watch = arguments.watch.map(|speed| Watch::open(output, speed, &stop)).transpose()?;
-    for run in &report.experiment.runs {
-        if stop.is_asked() {
-            break;
+    let mut watch = arguments.watch.map(|speed| Watch::open(output, speed, stop)).transpose()?;
+    let done = if let Some(watch) = &mut watch {
+        looked_at(&report.experiment, stop, watch)?
+    } else {
+        let experiment = &report.experiment;
+        let mut jobs = Vec::new();
+        for run in &experiment.runs {
+            let kept = kept.as_ref().map(|kept| kept.of(&run.name, experiment, run)).transpose()?;
+            jobs.push(Job { name: run.name.clone(), experiment, run, whole: true, kept });
         }
-        if let Some(measured) = kept.as_mut().and_then(|kept| kept.taken(run)) {
-            report.runs.push(measured);
-            continue;
-        }
-        let measured = match &mut watch {
-            Some(watch) => watched(&report.experiment, run, &stop, watch)?,
-            None => measured(&report.experiment, run, &stop, !output.is_json())?,
-        };
-        if let Some(kept) = &kept {
-            kept.keep(&report.experiment, run, &measured)?;
-        }
-        report.runs.push(measured);
-    }
+        let at_once = arguments.at_once(page::is_measured(experiment));
+        batch::all(&jobs, at_once, stop, !output.is_json())?
+    };
     drop(watch);
     let took = began.elapsed();
-    for (measured, files) in report.runs.iter().zip(files.into_iter().flatten()) {
-        files.write(measured)?;
+    for (measured, files) in done.iter().zip(files.into_iter().flatten()) {
+        if let Some(measured) = measured {
+            files.write(measured)?;
+        }
     }
+    report.runs = done.into_iter().flatten().collect();
     if let Some(pages) = pages {
         let command = arguments.command();
         pages.write(&report, &Source { command: &command, file: &input.name, text: input.text() })?;
@@ -149,15 +189,14 @@ fn refused(error: &Refused) -> Failure {
     Failure::bad_input(error.to_string())
 }
 
-/// Runs a run with a line that tells how far it is.
-fn measured(experiment: &Experiment, run: &Run, stop: &Stop, shown: bool) -> Result<Measured, Failure> {
-    let mut line = Line::new(&run.name, experiment.seconds, shown);
-    let measured = simulate(experiment, run, &mut |progress| {
-        line.show(&progress);
-        !stop.is_asked()
-    });
-    line.clear();
-    measured.map_err(|error| refused(&error))
+/// Runs runs that are looked at, one after the other.
+fn looked_at(
+    experiment: &Experiment,
+    stop: &Stop,
+    screen: &mut Watch,
+) -> Result<Vec<Option<Measured>>, Failure> {
+    let runs = experiment.runs.iter();
+    runs.map(|run| (!stop.is_asked()).then(|| watched(experiment, run, stop, screen)).transpose()).collect()
 }
 
 /// Runs a run that is looked at.
@@ -174,9 +213,9 @@ fn watched(experiment: &Experiment, run: &Run, stop: &Stop, screen: &mut Watch) 
     }
 }
 
-fn read(arguments: &Given) -> Result<(Input, Experiment), Failure> {
+fn read(arguments: &Given) -> Result<(Input, Study), Failure> {
     let input = Input::read(arguments.file.as_deref().unwrap_or_default())?;
-    let mut experiment = Experiment::from_toml(input.text()).map_err(|faults| {
+    let mut study = Study::from_toml(input.text()).map_err(|faults| {
         let fault = |it: crate::simulator::experiment::Fault| Fault {
             line: it.line,
             path: it.path,
@@ -187,19 +226,80 @@ fn read(arguments: &Given) -> Result<(Input, Experiment), Failure> {
             .faults(faults.into_iter().map(fault).collect())
             .hint("docs/EXPERIMENTS.md says what there may be.")
     })?;
-    experiment.seed = arguments.seed.unwrap_or(experiment.seed);
-    experiment.seconds = arguments.seconds.unwrap_or(experiment.seconds);
-    let file = arguments.file.as_deref().unwrap_or_default();
-    super::start::give(&mut experiment, file)?;
-    super::traces::give(&mut experiment, file, arguments.traces.as_deref())?;
-    if !arguments.run.is_empty() {
-        let known: Vec<String> = experiment.runs.iter().map(|run| run.name.clone()).collect();
-        if let Some(unknown) = arguments.run.iter().find(|name| !known.contains(name)) {
-            return Err(Failure::bad_input(format!("{unknown} is no run; there are {}", known.join(", "))));
-        }
-        experiment.runs.retain(|run| arguments.run.contains(&run.name));
+    for at in &arguments.at {
+        keep(&mut study, at)?;
     }
-    Ok((input, experiment))
+    if arguments.seed.is_some() && study.axes.iter().any(|axis| axis.settings.contains(&"seed".to_owned())) {
+        let message = format!("--seed: {} says several seeds itself", input.name);
+        return Err(Failure::bad_input(message).hint("--at seed=NUMBER takes one of them."));
+    }
+    let file = arguments.file.as_deref().unwrap_or_default();
+    for experiment in study.points.iter_mut().map(|point| &mut point.experiment) {
+        experiment.seed = arguments.seed.unwrap_or(experiment.seed);
+        experiment.seconds = arguments.seconds.unwrap_or(experiment.seconds);
+        super::start::give(experiment, file)?;
+        super::traces::give(experiment, file, arguments.traces.as_deref())?;
+        if !arguments.run.is_empty() {
+            let known: Vec<String> = experiment.runs.iter().map(|run| run.name.clone()).collect();
+            if let Some(unknown) = arguments.run.iter().find(|name| !known.contains(name)) {
+                return Err(Failure::bad_input(format!(
+                    "{unknown} is no run; there are {}",
+                    known.join(", ")
+                )));
+            }
+            experiment.runs.retain(|run| arguments.run.contains(&run.name));
+        }
+    }
+    Ok((input, study))
+}
+
+/// Keeps what `--at` says.
+fn keep(study: &mut Study, at: &str) -> Result<(), Failure> {
+    let Some((setting, value)) = at.split_once('=') else {
+        return Err(Failure::bad_input(format!("--at {at}: must be SETTING=VALUE")));
+    };
+    if study.keep(setting, value) {
+        return Ok(());
+    }
+    let refused = Failure::bad_input(format!("--at {at}: nothing that is left has this value"));
+    if study.axes.is_empty() {
+        return Err(refused.hint("Nothing varies in the file ([[vary]])."));
+    }
+    let all = |axis: &Axis| {
+        let labels: Vec<String> = (0..axis.values.len()).map(|place| axis.label(place)).collect();
+        format!("{}: {}", axis.settings.join(", "), labels.join(" | "))
+    };
+    Err(refused.hint(study.axes.iter().map(all).collect::<Vec<_>>().join("; ")))
+}
+
+/// The page that is asked for, and beside it CSV of the runs and another one that is called so.
+pub(super) fn beside(path: &Path, other: &str) -> Result<[OutFile; 3], Failure> {
+    let Some(stem) = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()) else {
+        return Err(Failure::bad_input(format!("--report {}: this names no file", path.display())));
+    };
+    let beside = |name: String| path.with_file_name(name);
+    let (runs, other) = (beside(format!("{stem}.csv")), beside(format!("{stem}-{other}.csv")));
+    if runs == path {
+        let message =
+            format!("--report {}: the page is HTML, and its figures go to {stem}.csv", path.display());
+        return Err(Failure::bad_input(message).hint(format!("Name it {stem}.html.")));
+    }
+    let [page, runs, other] = [path, &runs, &other].map(OutFile::prepare);
+    Ok([page?, runs?, other?])
+}
+
+/// The same two as Parquet.
+pub(super) fn typed_beside(path: &Path, other: &str) -> Result<[OutFile; 2], Failure> {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let typed =
+        [format!("{stem}.parquet"), format!("{stem}-{other}.parquet")].map(|name| path.with_file_name(name));
+    if typed[0] == path {
+        let message =
+            format!("--report {}: the page is HTML, and its figures go to {stem}.parquet", path.display());
+        return Err(Failure::bad_input(message).hint(format!("Name it {stem}.html.")));
+    }
+    let [first, second] = typed.map(|path| OutFile::prepare(&path));
+    Ok([first?, second?])
 }
 
 /// The page, and what is beside it.
@@ -212,22 +312,9 @@ struct Pages {
 
 impl Pages {
     fn prepare(path: &Path) -> Result<Self, Failure> {
-        let Some(stem) = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()) else {
-            return Err(Failure::bad_input(format!("--report {}: this names no file", path.display())));
-        };
-        let beside = |name: String| path.with_file_name(name);
-        let (runs, series) = (beside(format!("{stem}.csv")), beside(format!("{stem}-series.csv")));
-        let typed = [beside(format!("{stem}.parquet")), beside(format!("{stem}-series.parquet"))];
-        if runs == path || typed[0] == path {
-            let message = format!(
-                "--report {}: the page is HTML, and its figures go to {stem}.csv and {stem}.parquet",
-                path.display()
-            );
-            return Err(Failure::bad_input(message).hint(format!("Name it {stem}.html.")));
-        }
-        let [page, runs, series] = [path, &runs, &series].map(OutFile::prepare);
-        let [first, second] = typed.map(|path| OutFile::prepare(&path));
-        Ok(Self { page: page?, runs: runs?, series: series?, typed: [first?, second?] })
+        let [page, runs, series] = beside(path, "series")?;
+        let typed = typed_beside(path, "series")?;
+        Ok(Self { page, runs, series, typed })
     }
 
     fn write(self, report: &Report, source: &Source) -> Result<(), Failure> {
@@ -240,63 +327,36 @@ impl Pages {
     }
 }
 
-/// That the files can be written is known before hours are simulated.
-fn prepare(folder: &Path, experiment: &Experiment) -> Result<Vec<Figures>, Failure> {
+/// Files for the time series and the violations of each run. That they can be written is known before hours are simulated.
+pub(super) fn series_files(
+    folder: &Path,
+    names: impl Iterator<Item = String>,
+) -> Result<Vec<Figures>, Failure> {
     std::fs::create_dir_all(folder)
         .map_err(|error| Failure::new(format!("cannot make the folder {}: {error}", folder.display())))?;
     let file = |name: &str, what: &str| OutFile::prepare(&folder.join(format!("{name}-{what}")));
-    let all = |name: &str| {
+    let all = |name: String| {
         Ok(Figures {
-            series: [file(name, "series.csv")?, file(name, "series.parquet")?],
-            violations: [file(name, "violations.csv")?, file(name, "violations.parquet")?],
+            series: [file(&name, "series.csv")?, file(&name, "series.parquet")?],
+            violations: [file(&name, "violations.csv")?, file(&name, "violations.parquet")?],
         })
     };
-    experiment.runs.iter().map(|run| all(&run.name)).collect()
+    names.map(all).collect()
 }
 
 /// Where the figures of a run go, as CSV and as Parquet.
-struct Figures {
+pub(super) struct Figures {
     series: [OutFile; 2],
     violations: [OutFile; 2],
 }
 
 impl Figures {
-    fn write(self, measured: &Measured) -> Result<(), Failure> {
+    pub(super) fn write(self, measured: &Measured) -> Result<(), Failure> {
         let ([series, typed_series], [violations, typed_violations]) = (self.series, self.violations);
         series.write(&measured.series_csv())?;
         typed_series.write_bytes(&parquet::series(std::slice::from_ref(measured), false).bytes())?;
         violations.write(&measured.violations_csv())?;
         typed_violations.write_bytes(&parquet::violations(measured).bytes())
-    }
-}
-
-/// How far a run is, on a terminal.
-pub(super) struct Line {
-    name: String,
-    until: f64,
-    shown: bool,
-    began: Instant,
-    drawn: Option<Instant>,
-}
-
-impl Line {
-    pub(super) fn new(name: &str, until: f64, wanted: bool) -> Self {
-        let shown = wanted && std::io::stderr().is_terminal();
-        Self { name: name.to_owned(), until, shown, began: Instant::now(), drawn: None }
-    }
-
-    pub(super) fn show(&mut self, progress: &Progress) {
-        if !self.shown || self.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW) {
-            return;
-        }
-        self.drawn = Some(Instant::now());
-        draw(&show::progress(&self.name, self.until, self.began.elapsed(), progress));
-    }
-
-    pub(super) fn clear(&mut self) {
-        if self.drawn.take().is_some() {
-            draw("");
-        }
     }
 }
 
@@ -312,6 +372,8 @@ mod tests {
             seed: Some(7),
             seconds: Some(60.5),
             csv: None,
+            at: vec!["hosts.count=64".to_owned()],
+            jobs: None,
             traces: None,
             report: Some(PathBuf::from("x.html")),
             watch: None,
@@ -319,7 +381,7 @@ mod tests {
             resume: true,
             replay: None,
         };
-        let expected = r"dvms simulate 'it'\''s mine.toml' --run none --run drs --seed 7 --seconds 60.5";
+        let expected = r"dvms simulate 'it'\''s mine.toml' --run none --run drs --at hosts.count=64 --seed 7 --seconds 60.5";
         assert_eq!(given.command(), expected);
     }
 }

@@ -1,15 +1,18 @@
 //! `dvms simulate`: the laboratory.
 
+mod batch;
 mod checkpoint;
 mod compare;
 mod experiment;
 mod injector;
+mod measures;
 mod page;
 mod parquet;
 mod replay;
 mod sheets;
 mod show;
 mod start;
+mod study;
 mod traces;
 mod watch;
 
@@ -41,6 +44,7 @@ Examples:
   dvms simulate experiments/calibration.toml --csv figures
   dvms simulate experiments/vmplaces-512.toml --checkpoint kept --resume
   dvms simulate experiments/calibration.toml --run dvms --replay 3
+  dvms simulate experiments/vmplaces.toml --at hosts.count=512 --at seed=23
   dvms simulate compare before.json after.json"
 )]
 pub(crate) struct Arguments {

@@ -1,6 +1,6 @@
 //! `dvms simulate FILE --replay WHAT`: a run once more, and all that happens in a part of it.
 
-use super::experiment::Line;
+use super::batch::Line;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -9,6 +9,7 @@ use crate::simulator::engine::{Entry, Happening, Step};
 use crate::simulator::experiment::{Around, Experiment, Missing, replay};
 use crate::solving::Stop;
 use std::cell::RefCell;
+use std::time::Instant;
 
 /// Reads what is to be looked at.
 pub(super) fn around(text: &str) -> Result<Around, String> {
@@ -36,12 +37,12 @@ pub(super) fn run(experiment: &Experiment, around: Around, output: Output) -> Re
     };
     let stop = Stop::default();
     stop_on_interrupt(&stop)?;
-    let line = RefCell::new(Line::new(&run.name, experiment.seconds, !output.is_json()));
-    let mut broken = None;
+    let line = RefCell::new(Line::new(1, !output.is_json()));
+    let (mut broken, began) = (None, Instant::now());
     let hosts = experiment.hosts.count;
     let mut go_on = |progress| {
         // What is told takes the place of the line.
-        line.borrow_mut().show(&progress);
+        line.borrow_mut().show(&run.name, experiment.seconds, began.elapsed(), &progress);
         !stop.is_asked()
     };
     let told = replay(experiment, run, around, &mut go_on, &mut |entry| {

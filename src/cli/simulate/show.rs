@@ -65,6 +65,11 @@ fn speed(report: &Report, took: Duration) -> String {
     )
 }
 
+/// Before the line of a run, where there are several.
+pub(super) fn which(done: usize, of: usize) -> String {
+    if of > 1 { format!("{done} of {of} done; ") } else { String::new() }
+}
+
 /// How far a run is, in a line.
 pub(super) fn progress(name: &str, until: f64, took: Duration, it: &Progress) -> String {
     let speed = it.now / took.as_secs_f64().max(1e-9);

@@ -7,7 +7,7 @@ use super::mail::Letter;
 use super::slab::Slab;
 use crate::simulator::decision::{Compute, Decision, Stopwatch};
 use crate::simulator::ids::{Agent, HostId, VmId};
-use crate::simulator::measures::{HEADER_BYTES, HOST_BYTES, Rounds, Traffic, VM_BYTES};
+use crate::simulator::measures::{HEADER_BYTES, HOST_BYTES, Memory, Rounds, Traffic, VM_BYTES, bytes_of};
 use crate::simulator::queue::Queue;
 use crate::simulator::random::Random;
 use crate::simulator::world::{HostNow, HostState, World};
@@ -79,6 +79,12 @@ pub struct ViewVm {
 }
 
 impl View {
+    /// What it takes in memory, bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        bytes_of::<ViewHost>(self.hosts.len()) + bytes_of::<ViewVm>(self.vms.len())
+    }
+
     /// The VMs of one of its hosts.
     #[must_use]
     pub fn vms_of(&self, host: &ViewHost) -> &[ViewVm] {
@@ -111,6 +117,8 @@ pub struct Context<M> {
     pub rounds: Rounds,
     /// Messages.
     pub traffic: Traffic,
+    /// What members keep.
+    pub memory: Memory,
 }
 
 #[derive(Debug, Clone)]
@@ -149,6 +157,7 @@ impl<M> Context<M> {
             tell: |_| String::new(),
             rounds: Rounds::new(agents),
             traffic: Traffic::new(agents),
+            memory: Memory::new(agents),
         }
     }
 
@@ -162,6 +171,12 @@ impl<M> Context<M> {
     #[must_use]
     pub fn host_count(&self) -> usize {
         self.world.host_count()
+    }
+
+    /// How many agents there are, services among them.
+    #[must_use]
+    pub fn agent_count(&self) -> usize {
+        self.randoms.len()
     }
 
     /// A service of the strategy, from 0.
@@ -255,6 +270,7 @@ impl<M> Context<M> {
         for host in view.hosts.iter().filter(|host| host.now.is_over()) {
             self.detected(host.id);
         }
+        self.memory.views(agent, view.bytes());
         self.is_up(agent).then_some((agent, tag, view))
     }
 

@@ -76,6 +76,12 @@ pub trait Strategy {
         Vec::new()
     }
 
+    /// Bytes that an agent keeps now: an estimate by what its collections hold. What it has only while it decides, a
+    /// [`View`], is counted besides. 0 where it keeps nothing.
+    fn state_bytes(&self, agent: Agent) -> u64 {
+        0
+    }
+
     /// A host is up after it was down or switched off; its agent has forgotten its timers.
     fn came_up(&mut self, host: HostId, context: &mut Context<Self::Message>) {}
 
@@ -322,8 +328,12 @@ impl<S: Strategy> Simulation<S> {
             migrating: world.moves.under_way,
             migrated: world.moves.count(),
             messages: self.context.traffic.count(),
+            fairness: world.load_fairness(),
         });
         self.context.queue.push(world.now() + self.sample_s, Event::Sample);
+        for agent in (0..self.context.agent_count() as u32).map(Agent) {
+            self.context.memory.keeps(agent, self.strategy.state_bytes(agent));
+        }
     }
 
     /// Lets everything happen; asks each some thousand events whether to go on. Whether the end was reached.

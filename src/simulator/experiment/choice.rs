@@ -89,6 +89,16 @@ pub enum Order {
     Planned,
 }
 
+/// Where managers run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// On machines of their own, which do not fail.
+    Apart,
+    /// On hosts, with which they fail.
+    OnHosts,
+}
+
 /// Settings of the centralised strategy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -105,6 +115,8 @@ pub struct Centralised {
     pub fill: f64,
     /// In which order migrations begin.
     pub order: Order,
+    /// Where its manager runs.
+    pub managers: Place,
 }
 
 impl Default for Centralised {
@@ -117,6 +129,7 @@ impl Default for Centralised {
             work_limit: repair.work_limit,
             fill: repair.fill,
             order: Order::AtOnce,
+            managers: Place::Apart,
         }
     }
 }
@@ -157,6 +170,10 @@ pub struct Hierarchical {
     pub fill: f64,
     /// In which order migrations begin.
     pub order: Order,
+    /// Where managers run.
+    pub managers: Place,
+    /// Who was not heard of for so many seconds is gone, where managers fail.
+    pub silence_s: f64,
 }
 
 impl Default for Hierarchical {
@@ -174,6 +191,8 @@ impl Default for Hierarchical {
             work_limit: repair.work_limit,
             fill: repair.fill,
             order: Order::AtOnce,
+            managers: Place::Apart,
+            silence_s: 10.0,
         }
     }
 }
@@ -247,6 +266,7 @@ impl Choice {
                 within(it.report_s, 0.001, 1e5, &at("report_s"), wrong);
                 within(it.pause_s, 0.0, 1e5, &at("pause_s"), wrong);
                 within(it.heartbeat_s, 0.0, 1e5, &at("heartbeat_s"), wrong);
+                within(it.silence_s, it.heartbeat_s, 1e6, &at("silence_s"), wrong);
             }
             Self::Dvms(it) => it.faults(path, wrong),
             Self::DvmsClassic(it) => {

@@ -37,7 +37,7 @@ impl Measured {
     }
 
     /// The same as text; what is not there is empty.
-    fn cells(&self) -> Vec<(String, String)> {
+    pub(super) fn cells(&self) -> Vec<(String, String)> {
         let told = |value: &Value| match value {
             Value::String(text) => text.clone(),
             Value::Null => String::new(),

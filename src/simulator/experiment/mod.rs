@@ -17,9 +17,11 @@ mod sections;
 mod start;
 #[cfg(test)]
 mod start_tests;
+mod study;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod vary;
 
 pub use choice::{Choice, Run};
 pub use csv::scalars;
@@ -34,6 +36,8 @@ pub use run::{Progress, run, watch};
 pub use scene::{Played, Scene};
 pub use sections::{Crashing, Hosts, Network, Vms};
 pub use start::Refused;
+pub use study::{Group, Over, Point, PointReport, Study, StudyReport};
+pub use vary::Axis;
 
 use crate::simulator::decision::Compute;
 use serde::Serialize;
@@ -74,7 +78,14 @@ impl Experiment {
     /// # Errors
     /// Every fault of the text, in order of lines.
     pub fn from_toml(text: &str) -> Result<Self, Vec<Fault>> {
-        read::experiment(text)
+        let mut points = Study::from_toml(text)?.points;
+        match points.pop() {
+            Some(point) if points.is_empty() => Ok(point.experiment),
+            _ => {
+                let message = "makes several experiments of it, where one is wanted".to_owned();
+                Err(vec![Fault { line: None, path: "vary".to_owned(), message }])
+            }
+        }
     }
 
     /// Of all randomness of the load.

@@ -4,6 +4,8 @@ use super::choice::NAMES;
 use super::load::{KINDS, What};
 use super::origin::{SAID, Start};
 use super::sections::compute_faults;
+use super::study::{Point, Study};
+use super::vary::{Varied, at_point, axes, points};
 use super::{Choice, Crashing, Experiment, Hosts, Load, Network, Run, Vms};
 use crate::lines::{line_at, place_of};
 use crate::simulator::decision::Compute;
@@ -13,7 +15,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 const SECTIONS: &str =
-    "title, seed, seconds, sample_s, start, hosts, vms, network, load, faults, compute, run";
+    "title, seed, seconds, sample_s, start, hosts, vms, network, load, faults, compute, vary, run";
 const LONGEST_S: f64 = 1e8;
 
 /// One fault of an experiment file.
@@ -40,10 +42,10 @@ impl fmt::Display for Fault {
     }
 }
 
-type Item<'t> = Spanned<DeValue<'t>>;
+pub(super) type Item<'t> = Spanned<DeValue<'t>>;
 
-/// Reads and validates.
-pub(super) fn experiment(text: &str) -> Result<Experiment, Vec<Fault>> {
+/// Reads and validates a file: one experiment, or several where settings vary.
+pub(super) fn study(text: &str) -> Result<Study, Vec<Fault>> {
     let mut reader = Reader { text, faults: Vec::new() };
     let (document, syntax) = DeTable::parse_recoverable(text);
     for error in &syntax {
@@ -52,6 +54,37 @@ pub(super) fn experiment(text: &str) -> Result<Experiment, Vec<Fault>> {
     if !syntax.is_empty() {
         return Err(reader.faults);
     }
+    let document = document.get_ref();
+    let (axes, varied) =
+        document.get("vary").map(|told| axes(&mut reader, document, told)).unwrap_or_default();
+    if !reader.faults.is_empty() {
+        return Err(reader.faults);
+    }
+    let (mut all, mut faults) = (Vec::new(), Vec::new());
+    for at in points(&axes) {
+        match experiment(text, &at_point(document, &varied, &at), &varied, &at) {
+            Ok(experiment) => all.push(Point { at, experiment }),
+            // What is wrong at many points is told once.
+            Err(more) => more.into_iter().for_each(|fault| {
+                if !faults.contains(&fault) {
+                    faults.push(fault);
+                }
+            }),
+        }
+    }
+    faults.sort_by_key(|fault| fault.line);
+    let title = all.first().map(|point| point.experiment.title.clone()).unwrap_or_default();
+    if faults.is_empty() { Ok(Study { title, axes, points: all }) } else { Err(faults) }
+}
+
+/// Reads one experiment.
+fn experiment(
+    text: &str,
+    document: &DeTable,
+    varied: &[Varied],
+    at: &[usize],
+) -> Result<Experiment, Vec<Fault>> {
+    let mut reader = Reader { text, faults: Vec::new() };
     let mut it = Experiment {
         title: String::new(),
         seed: 23,
@@ -67,7 +100,7 @@ pub(super) fn experiment(text: &str) -> Result<Experiment, Vec<Fault>> {
         runs: Vec::new(),
     };
     let mut counted = false;
-    for (key, value) in document.get_ref() {
+    for (key, value) in document {
         match key.get_ref().as_ref() {
             "title" => it.title = reader.value("title", value).unwrap_or_default(),
             "seed" => it.seed = reader.value("seed", value).unwrap_or(it.seed),
@@ -113,7 +146,11 @@ pub(super) fn experiment(text: &str) -> Result<Experiment, Vec<Fault>> {
         }));
         it.judge(&mut |path, message| {
             faults.push(Fault {
-                line: place_of(text, path).map(|place| place.line),
+                line: place_of(
+                    text,
+                    &varied.iter().find_map(|it| it.place(path, at)).unwrap_or(path.to_owned()),
+                )
+                .map(|place| place.line),
                 path: path.to_owned(),
                 message,
             });
@@ -164,19 +201,29 @@ impl Experiment {
     }
 }
 
-struct Reader<'t> {
+pub(super) struct Reader<'t> {
     text: &'t str,
     faults: Vec<Fault>,
 }
 
 impl<'t> Reader<'t> {
-    fn fault(&mut self, path: &str, message: String, offset: usize) {
+    pub(super) fn fault(&mut self, path: &str, message: String, offset: usize) {
         self.faults.push(Fault { line: Some(line_at(self.text, offset)), path: path.to_owned(), message });
     }
 
     fn refuse(&mut self, path: &str, error: &toml::de::Error, offset: usize) {
         let offset = error.span().map_or(offset, |span| span.start);
         self.fault(path, error.message().trim().to_owned(), offset);
+    }
+
+    /// How many faults there are so far.
+    pub(super) fn count(&self) -> usize {
+        self.faults.len()
+    }
+
+    /// A value for what it is; what cannot be said in JSON is told when it is read for what it means.
+    pub(super) fn plain(value: &Item<'t>) -> Option<serde_json::Value> {
+        serde::Deserialize::deserialize(toml::de::ValueDeserializer::from(value.clone())).ok()
     }
 
     fn value<T: DeserializeOwned>(&mut self, path: &str, value: &Item<'t>) -> Option<T> {

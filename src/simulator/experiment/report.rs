@@ -4,7 +4,8 @@
 use super::Experiment;
 use crate::simulator::engine::{Simulation, Strategy};
 use crate::simulator::measures::{
-    MoveReport, RoundReport, Sample, TrafficReport, UsageReport, Violation, ViolationReport,
+    FairnessReport, MemoryReport, MoveReport, RoundReport, Sample, TrafficReport, UsageReport, Violation,
+    ViolationReport,
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,10 @@ pub struct Measured {
     pub rounds: RoundReport,
     /// Messages.
     pub traffic: TrafficReport,
+    /// How evenly load, and what is lacking, is shared.
+    pub fairness: FairnessReport,
+    /// What members of the strategy keep.
+    pub memory: MemoryReport,
     /// What migrations have cost VMs, as a share of what they asked for: PDM of CloudSim.
     pub pdm: f64,
     /// SLATAH × PDM.
@@ -73,6 +78,8 @@ impl Measured {
             migrations: world.moves.report(),
             rounds: context.rounds.report(),
             traffic: context.traffic.report(world.host_count(), seconds),
+            fairness: world.fairness(simulation.series()),
+            memory: context.memory.report(),
             pdm,
             slav,
             esv: usage.energy_kwh * slav,

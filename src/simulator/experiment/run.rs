@@ -1,5 +1,6 @@
 //! Runs one run of an experiment.
 
+use super::choice::Place;
 use super::load::What;
 use super::start::{Refused, lives, setup, sizes};
 use super::{Choice, Experiment, Measured, Played, Run, Scene};
@@ -18,6 +19,7 @@ use crate::simulator::strategies::manager::Managers;
 use crate::simulator::strategies::mcda::Mcda;
 use crate::simulator::strategies::p2p::P2p;
 use crate::simulator::strategies::scouts::Scouts;
+use crate::simulator::strategies::snooze::Snooze;
 use crate::simulator::world::Setup;
 
 /// How far a run is.
@@ -69,8 +71,20 @@ pub(super) fn begin(
     let world = (setup(experiment)?, story(experiment)?);
     Ok(match &run.choice {
         Choice::None => drive((experiment, run), world, Nothing, play),
-        Choice::Centralised(it) => drive((experiment, run), world, Managers::new(it.into()), play),
-        Choice::Hierarchical(it) => drive((experiment, run), world, Managers::new(it.into()), play),
+        Choice::Centralised(it) if it.managers == Place::Apart => {
+            drive((experiment, run), world, Managers::new(it.into()), play)
+        }
+        Choice::Hierarchical(it) if it.managers == Place::Apart => {
+            drive((experiment, run), world, Managers::new(it.into()), play)
+        }
+        Choice::Centralised(it) => {
+            let strategy = Snooze::new(it.into(), f64::INFINITY);
+            drive((experiment, run), world, strategy, play)
+        }
+        Choice::Hierarchical(it) => {
+            let strategy = Snooze::new(it.into(), it.silence_s);
+            drive((experiment, run), world, strategy, play)
+        }
         Choice::Dvms(it) => drive((experiment, run), world, Dvms::new(*it), play),
         Choice::DvmsClassic(it) => drive((experiment, run), world, DvmsClassic::new(*it), play),
         Choice::Drs(it) => drive((experiment, run), world, Drs::new(*it), play),

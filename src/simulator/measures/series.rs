@@ -25,18 +25,33 @@ pub struct Sample {
     pub migrated: u64,
     /// Messages so far.
     pub messages: u64,
+    /// How evenly hosts are loaded: Jain's index.
+    pub fairness: f64,
 }
 
 impl Sample {
     /// Names of the columns, in order.
-    pub const COLUMNS: &str = "time_s,load,over,over_host_s,active,on,watts,migrating,migrated,messages";
+    pub const COLUMNS: &str =
+        "time_s,load,over,over_host_s,active,on,watts,migrating,migrated,messages,fairness";
 
     /// Its values, by commas.
     #[must_use]
     pub fn row(&self) -> String {
-        let Self { time_s, load, over, over_host_s, active, on, watts, migrating, migrated, messages } = self;
+        let Self {
+            time_s,
+            load,
+            over,
+            over_host_s,
+            active,
+            on,
+            watts,
+            migrating,
+            migrated,
+            messages,
+            fairness,
+        } = self;
         format!(
-            "{time_s},{load},{over},{over_host_s},{active},{on},{watts},{migrating},{migrated},{messages}"
+            "{time_s},{load},{over},{over_host_s},{active},{on},{watts},{migrating},{migrated},{messages},{fairness}"
         )
     }
 }

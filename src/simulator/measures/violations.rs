@@ -1,5 +1,6 @@
 //! Hosts of which more is asked than they have: from when to when, why, and when a strategy first knew.
 
+use super::settling::settling;
 use super::stats::{Spread, Tally};
 use crate::simulator::ids::HostId;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,8 @@ pub struct Violations {
     log: Vec<Violation>,
     /// Of each host, its violation that lasts.
     open: Vec<u32>,
+    /// When hosts have failed and were up again.
+    faults: Vec<f64>,
 }
 
 /// What is told of them. Those that last at the end are cut there.
@@ -65,6 +68,8 @@ pub struct ViolationReport {
     pub detected: Spread,
     /// That a strategy knew of: until it knew, seconds.
     pub to_detect: Spread,
+    /// After faults, until none was late any more: see [`settling`].
+    pub settling: Spread,
     /// That last at the end.
     pub open: u64,
 }
@@ -73,7 +78,7 @@ impl Violations {
     /// None yet.
     #[must_use]
     pub fn new(hosts: usize) -> Self {
-        Self { log: Vec::new(), open: vec![NONE; hosts] }
+        Self { log: Vec::new(), open: vec![NONE; hosts], faults: Vec::new() }
     }
 
     pub(in crate::simulator) fn begin(&mut self, host: HostId, now: f64, cause: Cause) {
@@ -94,6 +99,11 @@ impl Violations {
         if let Some(violation) = self.log.get_mut(at as usize).filter(|it| it.detected.is_nan()) {
             violation.detected = now;
         }
+    }
+
+    /// A host has failed, or is up again.
+    pub(in crate::simulator) fn fault(&mut self, now: f64) {
+        self.faults.push(now);
     }
 
     /// All of them, in the order in which they began.
@@ -121,6 +131,7 @@ impl Violations {
             by_recovery: of(Some(Cause::Recovery)),
             detected: known().map(after).collect::<Tally>().spread(),
             to_detect: known().map(|it| it.detected - it.began).collect::<Tally>().spread(),
+            settling: settling(&self.faults, &self.log, now),
             open: self.open.iter().filter(|at| **at != NONE).count() as u64,
         }
     }

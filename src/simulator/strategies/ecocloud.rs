@@ -10,7 +10,7 @@
 
 use crate::simulator::engine::{Context, Outcome, Strategy, ViewVm};
 use crate::simulator::ids::{Agent, HostId};
-use crate::simulator::measures::VM_BYTES;
+use crate::simulator::measures::{VM_BYTES, bytes_of};
 use crate::simulator::world::HostNow;
 use serde::{Deserialize, Serialize};
 
@@ -289,6 +289,17 @@ impl Strategy for EcoCloud {
 
     fn services(&self, _: usize) -> usize {
         1
+    }
+
+    fn state_bytes(&self, agent: Agent) -> u64 {
+        if self.placing.get(agent.index()).is_some() {
+            return bytes_of::<(bool, f64)>(1);
+        }
+        let available = self.searches.values().map(|search| search.available.len()).sum();
+        bytes_of::<(u32, Search)>(self.searches.len())
+            + bytes_of::<Agent>(available)
+            + bytes_of::<HostId>(self.asleep.len())
+            + bytes_of::<(HostId, Agent, ViewVm)>(self.waking.len())
     }
 
     fn start(&mut self, context: &mut Context<Word>) {

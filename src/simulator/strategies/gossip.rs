@@ -9,7 +9,7 @@
 use crate::simulator::decision::Move;
 use crate::simulator::engine::{Context, Ordering, Outcome, Strategy, ViewVm};
 use crate::simulator::ids::{Agent, HostId};
-use crate::simulator::measures::{HOST_BYTES, VM_BYTES};
+use crate::simulator::measures::{HOST_BYTES, VM_BYTES, bytes_of};
 use crate::simulator::world::HostNow;
 use serde::{Deserialize, Serialize};
 
@@ -178,6 +178,11 @@ const LOST_S: f64 = 1.0;
 
 impl Strategy for VMan {
     type Message = Gossip;
+
+    fn state_bytes(&self, agent: Agent) -> u64 {
+        // The number of its exchange; others are drawn of all hosts anew each time.
+        self.exchange.get(agent.index()).map_or(0, |_| bytes_of::<u32>(1))
+    }
 
     fn start(&mut self, context: &mut Context<Gossip>) {
         self.exchange = vec![0; context.host_count()];

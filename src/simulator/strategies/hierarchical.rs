@@ -3,7 +3,8 @@
 //!
 //! A host that joins goes to the manager with the fewest. A manager decides on its own hosts only; while it is busy, what hosts
 //! tell it is dropped. Ours: in the periodic mode a round begins a period after the one before began (VMPlaceS: after it ended),
-//! so that one group of all hosts is the centralised strategy; managers do not fail.
+//! so that one group of all hosts is the centralised strategy. These managers
+//! do not fail; those of [`super::snooze`] do.
 
 use super::manager::{Management, Managers, Rule, Trigger};
 use crate::simulator::decision::Repair;

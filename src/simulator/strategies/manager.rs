@@ -5,7 +5,7 @@ use super::relocation::relocate;
 use crate::simulator::decision::{Decision, Packing, Repair, pack, repair};
 use crate::simulator::engine::{Context, Ordering, Outcome, Strategy, View};
 use crate::simulator::ids::{Agent, HostId};
-use crate::simulator::measures::Verdict;
+use crate::simulator::measures::{Verdict, bytes_of};
 
 /// When a manager begins a round.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -128,11 +128,29 @@ impl Managers {
     }
 }
 
+/// Decides about the hosts of a group.
+pub(super) fn decide(view: &View, rule: Rule) -> Decision {
+    match rule {
+        Rule::Repair(how) => repair(view, how),
+        Rule::Greedy { fill } => relocate(view, fill),
+        Rule::Pack(how) => pack(view, how),
+    }
+}
+
 impl Strategy for Managers {
     type Message = Overloaded;
 
     fn services(&self, hosts: usize) -> usize {
         self.group_count(hosts)
+    }
+
+    fn state_bytes(&self, agent: Agent) -> u64 {
+        // The agent of a host keeps nothing. A manager knows its hosts.
+        let hosts = self.groups.iter().map(|group| group.hosts.len()).sum::<usize>();
+        match agent.index().checked_sub(hosts).and_then(|number| self.groups.get(number)) {
+            Some(group) => bytes_of::<Group>(1) + bytes_of::<HostId>(group.hosts.len()),
+            None => 0,
+        }
     }
 
     fn monitor_period(&self) -> Option<f64> {
@@ -188,11 +206,7 @@ impl Strategy for Managers {
 
     fn collected(&mut self, agent: Agent, tag: u32, view: View, context: &mut Context<Overloaded>) {
         let rule = self.how.rule;
-        context.compute(agent, tag, view.hosts.len(), || match rule {
-            Rule::Repair(how) => repair(&view, how),
-            Rule::Greedy { fill } => relocate(&view, fill),
-            Rule::Pack(how) => pack(&view, how),
-        });
+        context.compute(agent, tag, view.hosts.len(), || decide(&view, rule));
     }
 
     fn decided(&mut self, agent: Agent, tag: u32, decision: Decision, context: &mut Context<Overloaded>) {

@@ -16,6 +16,7 @@ pub mod overlay;
 pub mod p2p;
 mod relocation;
 pub mod scouts;
+pub mod snooze;
 #[cfg(test)]
 mod tests;
 

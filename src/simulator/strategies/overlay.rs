@@ -8,6 +8,7 @@
 //! as if somebody told it.
 
 use crate::simulator::ids::HostId;
+use crate::simulator::measures::bytes_of;
 use crate::simulator::random::Random;
 
 /// Bytes of an entry on the wire.
@@ -65,6 +66,12 @@ impl Overlay {
                 view.push(Entry { host, age: 0 });
             }
         }
+    }
+
+    /// Bytes that a host keeps of it.
+    #[must_use]
+    pub fn state_bytes(&self, me: HostId) -> u64 {
+        bytes_of::<Entry>(self.views[me.index()].len()) + bytes_of::<HostId>(self.sent[me.index()].len())
     }
 
     /// Whom a host knows.

@@ -8,9 +8,10 @@ use super::gossip::{Gossiping, VMan};
 use super::hierarchical::{self, hierarchical};
 use super::manager::{Management, Rule, Trigger};
 use crate::simulator::engine::tests::{checked, vmplaces_run};
-use crate::simulator::engine::{Conditions, Demand, Simulation, Story, Strategy};
+use crate::simulator::engine::{Conditions, Demand, Simulation, Story, Strategy, ViewHost, ViewVm};
 use crate::simulator::ids::{HostId, VmId};
 use crate::simulator::injector::{Crashes, Loads, Outages};
+use crate::simulator::measures::bytes_of;
 use crate::simulator::vmplaces;
 use crate::simulator::world::Setup;
 
@@ -249,4 +250,21 @@ fn the_same_seed_gives_the_same_run_and_another_one_another() {
     assert!(lost > 10);
     assert_eq!(first, run(1).0);
     assert_ne!(first, run(2).0);
+}
+
+#[test]
+fn who_decides_on_more_hosts_keeps_more() {
+    let memory = |how: Management| {
+        let mut simulation = vmplaces_run(32, 900.0, Loads::default(), 680, hierarchical(how));
+        simulation.run(&mut |_| true);
+        simulation.context().memory.report()
+    };
+    let all = memory(centralised::vmplaces());
+    let groups = memory(Management { group: Some(8), ..centralised::vmplaces() });
+    // 32 hosts and 320 VMs of a view, and the numbers of the hosts.
+    let view = bytes_of::<ViewHost>(32) + bytes_of::<ViewVm>(320) + bytes_of::<HostId>(32);
+    assert!((view..view + 100).contains(&all.busiest_bytes), "{all:?} {view}");
+    assert_eq!(all.mean_bytes, all.busiest_bytes as f64 / 33.0);
+    let ratio = all.busiest_bytes as f64 / groups.busiest_bytes as f64;
+    assert!((3.0..4.2).contains(&ratio), "{ratio}");
 }

@@ -38,6 +38,10 @@ pub(super) struct Hosts {
     /// Another number whenever something of it, or of its VMs, is another.
     pub(super) version: Vec<u32>,
     pub(super) draw: Vec<super::Draw>,
+    /// Seconds of what its VMs ask for that it has not given, until `lacked_at`; and by how much a second that grows.
+    pub(super) lacked: Vec<f64>,
+    pub(super) lacked_at: Vec<f64>,
+    pub(super) lacks: Vec<f64>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +58,9 @@ pub(super) struct Vms {
     pub(super) asked: Vec<f64>,
     pub(super) asked_at: Vec<f64>,
     pub(super) lost: Vec<f64>,
+    /// Milli-core-seconds that it has not got, until its host had lacked so much.
+    pub(super) lacked: Vec<f64>,
+    pub(super) lacked_from: Vec<f64>,
     /// Whether it has ever run.
     pub(super) came: Vec<bool>,
 }
@@ -76,6 +83,9 @@ impl Hosts {
             over: vec![false; count],
             version: vec![0; count],
             draw: vec![super::Draw::default(); count],
+            lacked: vec![0.0; count],
+            lacked_at: vec![0.0; count],
+            lacks: vec![0.0; count],
         }
     }
 
@@ -102,6 +112,8 @@ impl Vms {
             asked: vec![0.0; count],
             asked_at: vec![0.0; count],
             lost: vec![0.0; count],
+            lacked: vec![0.0; count],
+            lacked_from: vec![0.0; count],
             came: setup.vms.iter().map(|vm| vm.host != HostId::NOWHERE).collect(),
         }
     }

@@ -23,6 +23,7 @@ impl World {
         }
         self.hosts.state[host.index()] = HostState::Failed;
         self.usage.vms_down += self.hosts.count[host.index()];
+        self.violations.fault(self.now);
         self.settle(host, Cause::Load);
         (before == HostState::On, ended)
     }
@@ -33,6 +34,7 @@ impl World {
             return false;
         }
         self.usage.vms_down -= self.hosts.count[host.index()];
+        self.violations.fault(self.now);
         self.turn_on(host, Cause::Recovery);
         true
     }

@@ -53,6 +53,7 @@ impl World {
         self.vms.host[vm_at] = host.0;
         self.vms.asked_at[vm_at] = self.now;
         self.vms.came[vm_at] = true;
+        self.stays(vm);
         self.members.enter(host, vm);
         self.hosts.count[at] += 1;
         self.hosts.demand[at] += self.vms.demand[vm_at];
@@ -69,6 +70,7 @@ impl World {
         let ended = (slot != NONE).then(|| self.abort(slot));
         let (vm_at, host) = (vm.index(), HostId(self.vms.host[vm.index()]));
         let at = host.index();
+        self.note_lack(vm);
         self.vms.asked[vm_at] = self.vms.asked_until(vm, self.now);
         self.vms.asked_at[vm_at] = self.now;
         self.vms.host[vm_at] = NONE;

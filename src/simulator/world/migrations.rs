@@ -199,10 +199,12 @@ impl World {
         let Migration { vm, from, to, began } = slot.migration;
         let (sent, asked) = (slot.sent, slot.asked);
         self.let_go(number);
+        self.note_lack(vm);
         let demand = self.vms.demand[vm.index()];
         self.members.leave(from, vm);
         self.members.enter(to, vm);
         self.vms.host[vm.index()] = to.0;
+        self.stays(vm);
         self.hosts.demand[from.index()] -= demand;
         self.hosts.demand[to.index()] += demand;
         self.hosts.held[from.index()] -= self.vms.memory[vm.index()];

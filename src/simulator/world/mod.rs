@@ -6,6 +6,7 @@
 mod arrays;
 mod check;
 mod faults;
+mod lacking;
 mod lives;
 mod members;
 mod migrations;
@@ -230,6 +231,7 @@ impl World {
         if old == demand {
             return;
         }
+        self.note_lack(vm);
         self.vms.asked[at] = self.vms.asked_until(vm, self.now);
         self.vms.asked_at[at] = self.now;
         self.vms.demand[at] = demand;
@@ -259,6 +261,9 @@ impl World {
         let on = self.hosts.state[at] == HostState::On;
         let (demand, capacity) = (self.hosts.demand[at], self.hosts.cpu[at]);
         let over = on && demand > capacity;
+        if over || self.hosts.over[at] {
+            self.lacks_now(host, over);
+        }
         if over != self.hosts.over[at] {
             self.hosts.over[at] = over;
             if over {

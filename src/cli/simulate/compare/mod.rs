@@ -1,6 +1,5 @@
 //! `dvms simulate compare`: what several reports say, side by side.
 
-mod measures;
 mod read;
 mod sheet;
 mod sizes;

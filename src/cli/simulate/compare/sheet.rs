@@ -1,10 +1,10 @@
 //! Reports side by side: for people, and for programs.
 
 use super::LETTERS;
-use super::measures::{MEASURES, change, signed};
 use super::read::{Run, Told};
 use crate::cli::format::safe;
 use crate::cli::paint::Tone;
+use crate::cli::simulate::measures::{MEASURES, Measure, change, signed};
 use crate::cli::table::{Column, Look, Table};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -76,9 +76,9 @@ fn settings(told: &[Told]) -> Beside {
 }
 
 fn group(group: &Group) -> Beside {
-    let row = |measure: &super::measures::Measure| {
+    let row = |measure: &Measure| {
         let values: Vec<Option<f64>> =
-            group.runs.iter().map(|run| run.and_then(|run| measure.of(run))).collect();
+            group.runs.iter().map(|run| run.and_then(|run| run.figure(measure.path))).collect();
         let cell = |(i, value): (usize, &Option<f64>)| {
             let Some(value) = value else { return "-".to_owned() };
             let change = values[0].filter(|_| i > 0).and_then(|first| change(first, *value));

@@ -3,9 +3,8 @@
 use super::LETTERS;
 use super::read::Told;
 use super::sheet::{Group, letters, notes, tables};
-use crate::cli::plot::chart::{self, Along, Line};
 use crate::cli::plot::svg::escaped;
-use crate::cli::simulate::page::{Figure, document, framed, table};
+use crate::cli::simulate::page::{along, document, table};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -33,32 +32,17 @@ fn by_size(told: &[Told], groups: &[Group]) -> String {
     if told.iter().all(|it| it.hosts == told[0].hosts) {
         return String::new();
     }
-    let chart = |id: &'static str, title: &'static str, said: &str, path: &str, factor: f64| {
-        let line = |(number, group): (usize, &Group)| {
-            // Of as many files of one size as there are, the mean.
-            let mut sizes: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-            for (it, run) in told.iter().zip(&group.runs) {
-                let value = run.and_then(|run| run.figure(path));
-                sizes.entry(it.hosts).or_default().extend(value);
-            }
-            let mean = |all: Vec<f64>| all.iter().sum::<f64>() / all.len() as f64 * factor;
-            let known = sizes.into_iter().filter(|(_, values)| !values.is_empty());
-            let points = known.map(|(hosts, values)| (hosts as f64, mean(values))).collect();
-            Line { number, name: group.name.clone(), points }
-        };
-        let lines: Vec<Line> = groups.iter().enumerate().map(line).collect();
-        let drawn = chart::lines(&lines, Along::Amounts, "hosts", None);
-        framed(&Figure { id, title, said: said.to_owned(), drawn })
+    let points = |group: &Group, path: &str| {
+        // Of as many files of one size as there are, the mean.
+        let mut sizes: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+        for (it, run) in told.iter().zip(&group.runs) {
+            let value = run.and_then(|run| run.figure(path));
+            sizes.entry(it.hosts).or_default().extend(value);
+        }
+        let known = sizes.into_iter().filter(|(_, values)| !values.is_empty());
+        let mean = |all: Vec<f64>| all.iter().sum::<f64>() / all.len() as f64;
+        known.map(|(hosts, values)| (hosts as f64, mean(values))).collect()
     };
-    [
-        "<section id=\"charts\">\n<h2>By size</h2>\n".to_owned(),
-        chart::key(groups.iter().map(|group| group.name.as_str())),
-        "<div class=\"charts\">\n".to_owned(),
-        chart("violation-time", "Violation time", "host-seconds", "violations.all.total", 1.0),
-        chart("time-to-solve", "Time to solve", "mean, ms", "rounds.plan.mean", 1e3),
-        chart("migrations", "Migrations", "that ended well", "migrations.done.count", 1.0),
-        chart("messages", "Messages", "a minute and host", "traffic.messages_per_host_s", 60.0),
-        "</div>\n</section>\n".to_owned(),
-    ]
-    .concat()
+    let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+    along::section("charts", "By size", "hosts", &names, &|number, path| points(&groups[number], path))
 }

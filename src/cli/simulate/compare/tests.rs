@@ -1,8 +1,8 @@
 //! Tables of small reports.
 
-use super::measures::change;
 use super::read::{Run, Told};
 use super::{sheet, sizes};
+use crate::cli::simulate::measures::change;
 use crate::cli::table::Look;
 use serde_json::json;
 use std::collections::BTreeMap;

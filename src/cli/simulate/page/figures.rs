@@ -10,24 +10,24 @@ use crate::simulator::measures::{Bucket, Sample};
 const MOST_POINTS: usize = 180;
 
 /// A picture with what is said of it.
-pub(in crate::cli::simulate) struct Figure {
+pub(super) struct Figure {
     /// Of its element.
-    pub(in crate::cli::simulate) id: &'static str,
-    pub(in crate::cli::simulate) title: &'static str,
-    pub(in crate::cli::simulate) said: String,
+    pub(super) id: String,
+    pub(super) title: &'static str,
+    pub(super) said: String,
     /// SVG.
-    pub(in crate::cli::simulate) drawn: String,
+    pub(super) drawn: String,
 }
 
 /// All pictures of a report: a figure for each run, then lines; what matters most is first.
 pub(super) fn all(report: &Report) -> Vec<Figure> {
     let runs = &report.runs[..];
-    let bars = |id, title, said: &str, value: fn(&Measured) -> f64| {
+    let bars = |id: &str, title, said: &str, value: fn(&Measured) -> f64| {
         let bar = |run: &Measured| Bar { name: run.name.clone(), value: value(run), text: brief(value(run)) };
         let drawn = chart::bars(&runs.iter().map(bar).collect::<Vec<_>>());
-        Figure { id, title, said: said.to_owned(), drawn }
+        Figure { id: id.to_owned(), title, said: said.to_owned(), drawn }
     };
-    let over_time = |id, title, said: &str, value: fn(&Sample) -> f64| {
+    let over_time = |id: &str, title, said: &str, value: fn(&Sample) -> f64| {
         let longest = runs.iter().map(|run| run.series.len()).max().unwrap_or(0);
         let each = longest.div_ceil(MOST_POINTS).max(1);
         let line = |(number, run): (usize, &Measured)| thinned(number, run, each, value);
@@ -38,13 +38,18 @@ pub(super) fn all(report: &Report) -> Vec<Figure> {
             String::new()
         };
         let drawn = chart::lines(&lines, Along::Clock, "time, {unit}", None);
-        Figure { id, title, said: format!("{said}{means}"), drawn }
+        Figure { id: id.to_owned(), title, said: format!("{said}{means}"), drawn }
     };
-    let shares = |id, title, said: &str, along, label, points: fn(&Measured) -> Vec<(f64, f64)>| {
+    let shares = |id: &str, title, said: &str, along, label, points: fn(&Measured) -> Vec<(f64, f64)>| {
         let line =
             |(number, run): (usize, &Measured)| Line { number, name: run.name.clone(), points: points(run) };
         let lines: Vec<Line> = runs.iter().enumerate().map(line).collect();
-        Figure { id, title, said: said.to_owned(), drawn: chart::lines(&lines, along, label, Some(100.0)) }
+        Figure {
+            id: id.to_owned(),
+            title,
+            said: said.to_owned(),
+            drawn: chart::lines(&lines, along, label, Some(100.0)),
+        }
     };
     vec![
         bars(

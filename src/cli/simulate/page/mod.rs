@@ -1,6 +1,7 @@
 //! A report as one page that needs nothing else. It holds figures of virtual time only: the same file, seed and version give the
 //! same page, byte for byte.
 
+pub(super) mod along;
 mod figures;
 #[cfg(test)]
 mod tests;
@@ -11,8 +12,8 @@ use crate::cli::format::{count, seconds};
 use crate::cli::plot::chart;
 use crate::cli::plot::svg::escaped;
 use crate::simulator::decision::Compute;
-use crate::simulator::experiment::Report;
-pub(super) use figures::Figure;
+use crate::simulator::experiment::{Experiment, Report};
+use figures::Figure;
 use std::fmt::Write as _;
 
 /// Where a report comes from, so that anyone can repeat it.
@@ -44,7 +45,7 @@ pub(super) fn page(report: &Report, source: &Source) -> String {
         body += &framed(&figure);
     }
     body += "</div>\n</section>\n";
-    body += &repeated(report, source);
+    body += &repeated(&report.experiment, is_measured(&report.experiment), source);
     document(title, &body)
 }
 
@@ -84,7 +85,7 @@ pub(super) fn table(title: &str, headings: &[&str], rows: &[Vec<String>]) -> Str
 }
 
 /// A picture under what is said of it.
-pub(super) fn framed(figure: &Figure) -> String {
+fn framed(figure: &Figure) -> String {
     let Figure { id, title, said, drawn } = figure;
     let (title, said) = (escaped(title), escaped(said));
     format!(
@@ -92,17 +93,20 @@ pub(super) fn framed(figure: &Figure) -> String {
     )
 }
 
-/// Everything that is needed to have the same again.
-fn repeated(report: &Report, source: &Source) -> String {
-    let it = &report.experiment;
+/// Whether computing takes what it takes on this machine.
+pub(super) fn is_measured(it: &Experiment) -> bool {
     let measured = Compute::Measured;
-    let varies = it.compute == measured || it.runs.iter().any(|run| run.compute == Some(measured));
+    it.compute == measured || it.runs.iter().any(|run| run.compute == Some(measured))
+}
+
+/// Everything that is needed to have the same again: what settings came to, and whether it is the same each time.
+pub(super) fn repeated(settings: &impl serde::Serialize, varies: bool, source: &Source) -> String {
     let same = if varies {
         "Computing took what it took on that machine (compute model “measured”), so that figures differ a little each time."
     } else {
         "The same file, seed and version give the same figures, byte for byte."
     };
-    let settings = serde_json::to_string_pretty(it).unwrap_or_default();
+    let settings = serde_json::to_string_pretty(settings).unwrap_or_default();
     format!(
         "<section id=\"repeat\">\n<h2>To repeat it</h2>\n<p>{same}</p>\n<pre id=\"command\">{}</pre>\n\
          <p>{}:</p>\n<pre id=\"experiment\">{}</pre>\n\

@@ -7,7 +7,7 @@ mod tables;
 mod tests;
 mod thrift;
 
-pub(super) use tables::{runs, series, violations};
+pub(super) use tables::{rows, runs, series, violations};
 
 use thrift::{Kind, Struct};
 

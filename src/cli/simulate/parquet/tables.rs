@@ -7,9 +7,8 @@ use serde_json::Value;
 
 /// A row for each run, with all measures.
 pub(crate) fn runs(report: &Report) -> Table {
-    let mut columns: Vec<(String, Vec<Value>)> = Vec::new();
     let it = &report.experiment;
-    for run in &report.runs {
+    let row = |run: &Measured| {
         let common = [
             ("version", Value::from(report.version.as_str())),
             ("seed", Value::from(it.seed)),
@@ -17,7 +16,16 @@ pub(crate) fn runs(report: &Report) -> Table {
             ("vms", Value::from(it.vms.count)),
         ];
         let common = common.into_iter().map(|(name, value)| (name.to_owned(), value));
-        for (at, (name, value)) in common.chain(run.columns()).enumerate() {
+        common.chain(run.columns()).collect()
+    };
+    rows(report.runs.iter().map(row))
+}
+
+/// Rows, all with the same columns.
+pub(crate) fn rows(rows: impl Iterator<Item = Vec<(String, Value)>>) -> Table {
+    let mut columns: Vec<(String, Vec<Value>)> = Vec::new();
+    for row in rows {
+        for (at, (name, value)) in row.into_iter().enumerate() {
             if columns.len() <= at {
                 columns.push((name, Vec::new()));
             }
@@ -61,6 +69,7 @@ pub(crate) fn series(runs: &[Measured], named: bool) -> Table {
         ("migrating", whole(|it| it.migrating.into())),
         ("migrated", whole(|it| it.migrated)),
         ("messages", whole(|it| it.messages)),
+        ("fairness", real(|it| it.fairness)),
     ];
     let columns = columns.into_iter().skip(usize::from(!named));
     Table { columns: columns.map(|(name, values)| (name.to_owned(), values)).collect() }

@@ -17,7 +17,7 @@ mod tests;
 
 use crate::simulator::engine::{Context, Strategy, ViewVm};
 use crate::simulator::ids::{Agent, HostId, VmId};
-use crate::simulator::measures::{HOST_BYTES, VM_BYTES};
+use crate::simulator::measures::{HOST_BYTES, VM_BYTES, bytes_of};
 use crate::simulator::world::HostNow;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -247,6 +247,15 @@ impl Strategy for Balancer {
 
     fn monitor_period(&self) -> Option<f64> {
         Some(self.how.monitor_s)
+    }
+
+    fn state_bytes(&self, agent: Agent) -> u64 {
+        let search = self.searches.get(&agent).map_or(0, |search| {
+            bytes_of::<Search>(1)
+                + bytes_of::<HostId>(search.waiting.len())
+                + bytes_of::<(HostId, HostNow)>(search.answers.len())
+        });
+        bytes_of::<(u32, f64)>(1) + bytes_of::<Option<(Agent, f64)>>(1) + search
     }
 
     fn start(&mut self, context: &mut Context<Word>) {

@@ -20,6 +20,7 @@
 
 mod cell;
 mod coordinator;
+mod memory;
 mod own;
 mod picture;
 mod ring;
@@ -114,6 +115,10 @@ impl Dvms {
 
 impl Strategy for Dvms {
     type Message = Word;
+
+    fn state_bytes(&self, agent: Agent) -> u64 {
+        self.bytes(agent)
+    }
 
     fn groups(&self) -> Vec<Vec<HostId>> {
         self.coordinators.iter().flat_map(|it| it.jobs.values()).map(|job| job.answers.hosts()).collect()

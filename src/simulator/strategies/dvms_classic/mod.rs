@@ -19,7 +19,7 @@ mod token;
 use super::super::decision::{Decision, Repair, repair};
 use super::super::engine::{Context, Ordering, Outcome, Strategy, View};
 use super::super::ids::{Agent, HostId};
-use super::super::measures::Verdict;
+use super::super::measures::{Verdict, bytes_of};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use token::{Node, Partition, State};
@@ -214,6 +214,15 @@ impl DvmsClassic {
 
 impl Strategy for DvmsClassic {
     type Message = Word;
+
+    fn state_bytes(&self, agent: Agent) -> u64 {
+        let Some(node) = self.nodes.get(agent.index()) else { return 0 };
+        let partition = node.mine.as_ref().map_or(0, |mine| {
+            bytes_of::<Partition>(1) + bytes_of::<HostId>(mine.initiators.len() + mine.hosts.len())
+        });
+        // And the next one of the ring.
+        bytes_of::<Node>(1) + bytes_of::<HostId>(1) + partition
+    }
 
     fn groups(&self) -> Vec<Vec<HostId>> {
         let mut groups: BTreeMap<u64, Vec<HostId>> = BTreeMap::new();

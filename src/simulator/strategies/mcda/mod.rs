@@ -21,7 +21,7 @@ mod tests;
 use crate::simulator::decision::{Decision, Effort, Move};
 use crate::simulator::engine::{Context, Ordering, Outcome, Strategy, ViewVm};
 use crate::simulator::ids::{Agent, HostId};
-use crate::simulator::measures::{HOST_BYTES, VM_BYTES, Verdict};
+use crate::simulator::measures::{HOST_BYTES, VM_BYTES, Verdict, bytes_of};
 use crate::simulator::world::{HostNow, HostState};
 use choice::Leaver;
 use serde::{Deserialize, Serialize};
@@ -375,6 +375,20 @@ impl Strategy for Mcda {
 
     fn monitor_period(&self) -> Option<f64> {
         Some(self.how.monitor_s)
+    }
+
+    fn state_bytes(&self, agent: Agent) -> u64 {
+        let Some(node) = self.nodes.get(agent.index()) else {
+            return bytes_of::<(HostId, Known)>(self.store.iter().flatten().count());
+        };
+        let task = node.task.as_ref().map_or(0, |task| {
+            bytes_of::<Move>(task.moves.len())
+                + bytes_of::<(u32, ViewVm)>(task.vms.len())
+                + bytes_of::<HostId>(task.reserved.len())
+        });
+        // What is known of a VM goes along with it: each host is taken to have as many as the mean has.
+        let pasts = self.pasts.len().div_ceil(self.nodes.len().max(1));
+        bytes_of::<Node>(1) + bytes_of::<Past>(pasts) + task
     }
 
     fn start(&mut self, context: &mut Context<Word>) {

@@ -18,7 +18,7 @@ use super::overlay::{Overlay, Shuffle};
 use crate::simulator::decision::{Algorithm, Colony, Decision, Packing, Repair, pack, repair};
 use crate::simulator::engine::{Context, Ordering, Outcome, Strategy, View, ViewHost, ViewVm};
 use crate::simulator::ids::{Agent, HostId};
-use crate::simulator::measures::{HOST_BYTES, VM_BYTES, Verdict};
+use crate::simulator::measures::{HOST_BYTES, VM_BYTES, Verdict, bytes_of};
 use crate::simulator::world::HostNow;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -291,6 +291,18 @@ impl Strategy for P2p {
 
     fn monitor_period(&self) -> Option<f64> {
         (self.how.when != When::Periodic).then_some(self.how.monitor_s)
+    }
+
+    fn state_bytes(&self, agent: Agent) -> u64 {
+        let round = self.rounds.get(&agent).map_or(0, |round| {
+            let vms = round.answers.values().map(|(_, vms)| vms.len()).sum();
+            bytes_of::<Round>(1)
+                + bytes_of::<HostId>(round.waiting.as_ref().map_or(0, BTreeSet::len))
+                + bytes_of::<(HostId, HostNow, Vec<ViewVm>)>(round.answers.len())
+                + bytes_of::<ViewVm>(vms)
+        });
+        // Whom it is locked for, and until when.
+        self.overlay.state_bytes(HostId(agent.0)) + bytes_of::<(u32, f64)>(1) + round
     }
 
     fn start(&mut self, context: &mut Context<Word>) {

@@ -20,7 +20,7 @@ use super::overlay::{Overlay, Shuffle};
 use crate::simulator::decision::Move;
 use crate::simulator::engine::{Context, Ordering, Outcome, Strategy, ViewVm};
 use crate::simulator::ids::{Agent, HostId, VmId};
-use crate::simulator::measures::{HOST_BYTES, VM_BYTES};
+use crate::simulator::measures::{HOST_BYTES, VM_BYTES, bytes_of};
 use crate::simulator::world::HostNow;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -372,6 +372,14 @@ impl Strategy for Scouts {
 
     fn monitor_period(&self) -> Option<f64> {
         Some(self.how.monitor_s)
+    }
+
+    fn state_bytes(&self, agent: Agent) -> u64 {
+        let Some(colony) = self.colonies.get(agent.index()) else { return 0 };
+        bytes_of::<Colony>(1)
+            + bytes_of::<(HostId, Seen)>(colony.known.len())
+            + bytes_of::<HostId>(colony.sleepers.len())
+            + self.overlay.state_bytes(HostId(agent.0))
     }
 
     fn start(&mut self, context: &mut Context<Word>) {

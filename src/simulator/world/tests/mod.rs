@@ -1,5 +1,6 @@
 //! The world against what VMPlaceS has recorded, and by itself.
 
 mod chaos;
+mod lacking;
 mod replay;
 mod transfers;

@@ -1,6 +1,5 @@
-//! What is compared in tables: the measures that people look at, and how they are written. The JSON form has all.
+//! What is in tables of several experiments: the measures that people look at, and how they are written. The JSON form has all.
 
-use super::read::Run;
 use crate::cli::format::figure;
 
 /// A measure.
@@ -8,7 +7,7 @@ pub(super) struct Measure {
     /// As it is called in tables.
     pub(super) name: &'static str,
     /// In the JSON form of a report.
-    path: &'static str,
+    pub(super) path: &'static str,
     factor: f64,
     form: Form,
 }
@@ -25,7 +24,7 @@ const fn measure(name: &'static str, path: &'static str, form: Form) -> Measure 
 }
 
 /// In the order of the tables of a report.
-pub(super) const MEASURES: [Measure; 22] = [
+pub(super) static MEASURES: [Measure; 29] = [
     measure("violations", "violations.all.count", Form::Whole),
     measure("violation time, host-s", "violations.all.total", Form::Figure),
     measure("each, s", "violations.all.mean", Form::Figure),
@@ -46,14 +45,24 @@ pub(super) const MEASURES: [Measure; 22] = [
     Measure { factor: 100.0, ..measure("PDM, %", "pdm", Form::Fine) },
     measure("ESV", "esv", Form::Scientific),
     measure("lost VM-s", "usage.lost_vm_s", Form::Figure),
+    measure("lack, core-s", "fairness.lack_core_s", Form::Figure),
+    measure("fairness of lack", "fairness.vms_lack", Form::Fine),
+    measure("fairness of load", "fairness.hosts_load", Form::Fine),
+    measure("late after faults, s", "violations.settling.mean", Form::Figure),
+    Measure { factor: 1.0 / 1024.0, ..measure("most state, KiB", "memory.busiest_bytes", Form::Figure) },
+    Measure { factor: 1.0 / 1024.0, ..measure("state, KiB", "memory.mean_bytes", Form::Figure) },
+    measure("messages a host and s", "traffic.messages_per_host_s", Form::Figure),
     measure("messages", "traffic.messages", Form::Whole),
     measure("at the busiest", "traffic.busiest_messages", Form::Whole),
 ];
 
 impl Measure {
-    /// What a run tells of it.
-    pub(super) fn of(&self, run: &Run) -> Option<f64> {
-        run.figure(self.path)
+    /// The same of a mean or a deviation: of whole numbers that is none.
+    pub(super) fn mean_text(&self, value: f64) -> String {
+        match self.form {
+            Form::Whole => figure(value * self.factor),
+            _ => self.text(value),
+        }
     }
 
     /// As it is written.
@@ -66,6 +75,11 @@ impl Measure {
             Form::Scientific => format!("{value:.3e}"),
         }
     }
+}
+
+/// The one with this path.
+pub(super) fn called(path: &str) -> Option<&'static Measure> {
+    MEASURES.iter().find(|measure| measure.path == path)
 }
 
 /// How much more, or less, in per cent; `None` where that is no number.
