@@ -52,7 +52,7 @@ fn decay(passed: Duration, over: Duration) -> f64 {
 mod tests {
     use super::*;
 
-    const OVER: Duration = Duration::from_secs(600);
+    const OVER: Duration = Duration::from_mins(10);
 
     fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

@@ -140,7 +140,6 @@ async fn time_to_a_plan() {
         settings.detection.hold_s = 0.0;
         // Some hosts are hit twice.
         settings.detection.cool_down_s = 1.0;
-        settings.planning.time_limit_s = 0.3;
         settings.ring.lease_s = 10.0;
     })
     .await;

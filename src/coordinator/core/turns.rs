@@ -2,6 +2,7 @@
 //! VM of one side while one of the other side is under way, be it by a plan whose leader has died.
 
 use super::Core;
+use crate::coordinator::inventory::HostEntry;
 use crate::coordinator::rules;
 use crate::record::Connection;
 use dvms_solver::file::{Body, Constraint};
@@ -58,6 +59,6 @@ impl Core {
 
     /// Whether a VM lives on no host of this cell that is known about.
     pub(super) fn is_elsewhere(&self, vm: &str) -> bool {
-        !self.cell.homes(vm).any(|host| self.cell.hosts.get(host).is_some_and(|entry| entry.is_known()))
+        !self.cell.homes(vm).any(|host| self.cell.hosts.get(host).is_some_and(HostEntry::is_known))
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Settings. Times are in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of an experiment file")]
 pub struct Ringed {
     /// Hosts of a coordinator's cell.
     pub hosts_per_cell: u32,

@@ -64,7 +64,7 @@ fn a_host_is_drained_in_the_order_that_a_rule_wants() {
             match rules.first().map(|rule| rule.body.clone()) {
                 None => overlaps += usize::from(a.0 < b.1 && b.0 < a.1),
                 Some(Some(Body::Before { first, .. })) if first.vms == ["a"] => {
-                    assert!(a.1 <= b.0, "{}", world.story())
+                    assert!(a.1 <= b.0, "{}", world.story());
                 }
                 Some(_) => assert!(b.1 <= a.0, "{}", world.story()),
             }
