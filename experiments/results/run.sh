@@ -42,7 +42,7 @@ for experiment in "$@"; do
     case $experiment in
         vmplaces-load) setting=load.mean; values='41.1 48.9 56.7 60.6 64.6 67' ;;
         chapter8) setting=hosts.count; values='512 1024 2048 4096 8192'; seeds=none ;;
-        chapter8-pack) setting=hosts.count; values='512 1024 2048'; seeds=none ;;
+        chapter8-pack) setting=hosts.count; values='512 1024'; seeds=none ;;
         *) setting=hosts.count; values='128 256 512 1024' ;;
     esac
     for seed in $seeds; do

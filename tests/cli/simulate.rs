@@ -376,7 +376,10 @@ fn the_experiments_of_the_repository_run() {
     assert!(!files.is_empty());
     // Real traces are not in it; these do for a second.
     let traces = tempfile::tempdir().unwrap();
-    std::fs::write(traces.path().join("20110303.csv"), "a,10,20\nb,30,40\n").unwrap();
+    for day in ["03", "06", "09", "22", "25"] {
+        let path = traces.path().join(format!("201103{day}.csv"));
+        std::fs::write(path, "a,10,20\nb,30,40\n").unwrap();
+    }
     for (name, text) in azure() {
         std::fs::write(traces.path().join(name), text).unwrap();
     }
