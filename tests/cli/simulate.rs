@@ -355,11 +355,29 @@ fn settings_vary_and_what_comes_out_does_not_depend_on_how_many_run_at_a_time() 
 fn what_is_asked_of_what_varies_and_is_not_there_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = several(folder.path());
+    let one = [
+        "--at",
+        "hosts.count=8",
+        "--at",
+        "load.mean=60",
+        "--at",
+        "seed=1",
+        "--run",
+        "drs",
+        "--replay",
+        "0..400",
+    ];
+    let told = run(&[&["simulate", &file], &one[..]].concat()).expect(0).stdout;
+    assert!(told.lines().count() > 10 && told.contains("needs"), "{told}");
     for (arguments, says) in [
         (&["--at", "hosts.count=9"][..], "load.mean, load.sd: 60, 20 | 65, 25"),
         (&["--at", "hosts.count"][..], "must be SETTING=VALUE"),
         (&["--seed", "2"][..], "--at seed=NUMBER"),
-        (&["--watch"][..], "--watch draws one"),
+        (&["--watch"][..], "makes 8 experiments, and --watch draws one"),
+        (
+            &["--replay", "1"][..],
+            "--at hosts.count=VALUE --at load.mean=VALUE --at seed=VALUE takes one of them",
+        ),
         (&["--jobs", "0"][..], "--jobs"),
     ] {
         let done = run(&[&["simulate", &file], arguments].concat()).expect(2);

@@ -111,20 +111,21 @@ fn quoted(word: &str) -> String {
 pub(super) fn run(arguments: &Given, output: Output) -> Result<Exit, Failure> {
     let (input, mut study) = read(arguments)?;
     let stop = Stop::default();
-    if !study.axes.is_empty() {
-        if arguments.watch.is_some() {
-            let message = format!("{} makes several experiments, and --watch draws one", input.name);
-            return Err(Failure::bad_input(message)
-                .hint("Write a file without [[vary]] for what is to be looked at."));
+    let of_one =
+        [(arguments.watch.is_some(), "--watch draws"), (arguments.replay.is_some(), "--replay tells of")];
+    let of_one = of_one.into_iter().find(|(asked, _)| *asked).map(|(_, what)| what);
+    match of_one {
+        Some(what) if study.points.len() > 1 => {
+            let message = format!("{} makes {} experiments, and {what} one", input.name, study.points.len());
+            let each = study.axes.iter().filter_map(|axis| axis.settings.first());
+            let at: Vec<String> = each.map(|setting| format!("--at {setting}=VALUE")).collect();
+            return Err(Failure::bad_input(message).hint(format!("{} takes one of them.", at.join(" "))));
         }
-        if arguments.replay.is_some() {
-            let message = format!("{} makes several experiments, and --replay tells of one", input.name);
-            return Err(
-                Failure::bad_input(message).hint("Write a file without [[vary]] for what is to be told.")
-            );
+        None if !study.axes.is_empty() => {
+            stop_on_interrupt(&stop)?;
+            return study::run(arguments, &input, study, &stop, output);
         }
-        stop_on_interrupt(&stop)?;
-        return study::run(arguments, &input, study, &stop, output);
+        _ => {}
     }
     let Some(point) = study.points.pop() else { return Ok(Exit::Success) };
     if let Some(around) = arguments.replay {
