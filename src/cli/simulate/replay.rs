@@ -92,6 +92,18 @@ fn sentence(entry: &Entry, hosts: u32) -> String {
         H::Departure { vm } => format!("VM {vm} leaves"),
         H::HostDown { host } => format!("host {host} fails"),
         H::HostUp { host } => format!("host {host} is up"),
+        H::AgentDown { host } => format!("the agent of host {host} fails"),
+        H::AgentUp { host } => format!("the agent of host {host} runs again"),
+        H::LinkDown { host } => format!("the link of host {host} fails"),
+        H::LinkUp { host } => format!("the link of host {host} carries again"),
+        H::SiteDown { site } => format!("the link of site {site} to others fails"),
+        H::SiteUp { site } => format!("the link of site {site} to others carries again"),
+        H::CoordinatorDown { coordinator, agent } => {
+            format!("coordinator {coordinator} fails, at {}", who(agent))
+        }
+        H::CoordinatorUp { coordinator, agent } => {
+            format!("coordinator {coordinator} runs again, at {}", who(agent))
+        }
         H::HostOff { host } => format!("host {host} is switched off"),
         H::HostWakes { host } => format!("host {host} is switched on"),
         H::Over { violation, host, demand, cpu } => {
@@ -108,7 +120,7 @@ fn sentence(entry: &Entry, hosts: u32) -> String {
             format!("{} to {}, {bytes} bytes, {arrives}: {says}", who(from), who(to))
         }
         H::Undelivered { from, to, says } => {
-            format!("{} does not run, and what {} sent is lost: {says}", who(to), who(from))
+            format!("{} does not run or is cut off, and what {} sent is lost: {says}", who(to), who(from))
         }
         H::Heartbeat { from, to, bytes } => {
             format!("{} to {}, {bytes} bytes, nothing new", who(from), who(to))

@@ -2,6 +2,7 @@
 
 use super::events::Event;
 use super::executor::Running;
+use super::faults::Absent;
 use super::log::{Happening, Log};
 use super::mail::Letter;
 use super::slab::Slab;
@@ -10,7 +11,7 @@ use crate::simulator::ids::{Agent, HostId, VmId};
 use crate::simulator::measures::{HEADER_BYTES, HOST_BYTES, Memory, Rounds, Traffic, VM_BYTES, bytes_of};
 use crate::simulator::queue::Queue;
 use crate::simulator::random::Random;
-use crate::simulator::world::{HostNow, HostState, World};
+use crate::simulator::world::{HostNow, World};
 
 /// What messages and computations cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,8 +105,9 @@ pub struct Context<M> {
     pub(super) owners: Vec<(u32, u32)>,
     looks: Slab<Look>,
     answers: Slab<(Agent, u32, Decision)>,
-    /// How often the agent of each host has begun anew.
+    /// How often each agent has begun anew.
     lives: Vec<u32>,
+    pub(super) absent: Absent,
     randoms: Vec<Random>,
     monitor_period: Option<f64>,
     reporting: Vec<bool>,
@@ -149,7 +151,8 @@ impl<M> Context<M> {
             owners: Vec::new(),
             looks: Slab::default(),
             answers: Slab::default(),
-            lives: vec![0; hosts],
+            lives: vec![0; agents],
+            absent: Absent::new(hosts, agents),
             randoms: (0..agents as u64).map(|agent| Random::new(conditions.seed, agent)).collect(),
             monitor_period,
             reporting: vec![false; hosts],
@@ -224,13 +227,13 @@ impl<M> Context<M> {
         self.host_of(agent).map_or(0, |host| self.world.version(host))
     }
 
-    /// Wakes the agent after so many seconds, unless its host fails.
+    /// Wakes the agent after so many seconds, unless it or its host fails.
     pub fn timer(&mut self, agent: Agent, seconds: f64, timer: u32) {
-        let life = self.lives.get(agent.index()).copied().unwrap_or(0);
+        let life = self.lives[agent.index()];
         self.queue.push_after(self.world.now(), seconds, Event::Timer { agent, timer, life });
     }
 
-    /// Asks hosts how they are, a message and an answer each. Those that run answer.
+    /// Asks hosts how they are, a message and an answer each. Those whose agents run and can be reached answer.
     pub fn collect(&mut self, agent: Agent, tag: u32, hosts: Vec<HostId>) {
         self.note(|_| Happening::Asks { agent: agent.0, hosts: hosts.iter().map(|host| host.0).collect() });
         let latency = hosts.first().map_or(0.0, |host| self.latency(agent, host.agent()));
@@ -241,25 +244,27 @@ impl<M> Context<M> {
 
     pub(super) fn look(&mut self, slot: u32) {
         let Some(look) = self.looks.get_mut(slot) else { return };
+        let (agent, hosts) = (look.agent, std::mem::take(&mut look.hosts));
         let mut view = View::default();
-        for host in &look.hosts {
-            let now = self.world.host(*host);
-            self.traffic.send(look.agent, host.agent(), 1, HEADER_BYTES);
-            if now.state != HostState::On {
+        for host in &hosts {
+            self.traffic.send(agent, host.agent(), 1, HEADER_BYTES);
+            if !self.reaches(agent, *host) {
                 continue;
             }
+            let now = self.world.host(*host);
             self.traffic.send(
                 host.agent(),
-                look.agent,
+                agent,
                 1,
                 HEADER_BYTES + HOST_BYTES + VM_BYTES * u64::from(now.vms),
             );
             view.hosts.push(ViewHost { id: *host, now, first_vm: view.vms.len() as u32 });
             view.vms.extend(self.world.vms_of(*host).map(|vm| view_of(&self.world, vm)));
         }
-        let (agent, far) = (look.agent, look.hosts.last().map(|host| host.agent()));
-        look.view = view;
-        let latency = far.map_or(0.0, |far| self.latency(agent, far));
+        if let Some(look) = self.looks.get_mut(slot) {
+            look.view = view;
+        }
+        let latency = hosts.last().map_or(0.0, |far| self.latency(agent, far.agent()));
         self.queue.push(self.now() + latency, Event::Collected { slot });
     }
 
@@ -300,7 +305,8 @@ impl<M> Context<M> {
 
     /// Switches an agent's own host off, where it is empty and nothing is coming. Whether it is off.
     pub fn switch_off(&mut self, agent: Agent) -> bool {
-        let off = self.host_of(agent).is_some_and(|host| self.world.switch_off(host));
+        let own = self.host_of(agent).filter(|host| self.agent_runs(*host));
+        let off = own.is_some_and(|host| self.world.switch_off(host));
         if off {
             self.note(|_| Happening::HostOff { host: agent.0 });
             self.forget(agent);
@@ -322,13 +328,7 @@ impl<M> Context<M> {
     }
 
     pub(super) fn is_alive(&self, agent: Agent, life: u32) -> bool {
-        self.lives.get(agent.index()).copied().unwrap_or(0) == life
-    }
-
-    /// Whether an agent runs: only one that does acts.
-    #[must_use]
-    pub fn is_up(&self, agent: Agent) -> bool {
-        self.host_of(agent).is_none_or(|host| self.world.host(host).state == HostState::On)
+        self.lives[agent.index()] == life
     }
 
     /// Puts into the queue what the world says of the future.
@@ -350,14 +350,16 @@ impl<M> Context<M> {
 
     /// The agent of a host looks. Whether it finds an overload.
     pub(super) fn reports(&mut self, host: HostId) -> bool {
-        let over = self.world.is_over(host);
+        let (over, runs) = (self.world.is_over(host), self.agent_runs(host));
         self.reporting[host.index()] = over;
-        if over {
+        if over && runs {
             self.detected(host);
+        }
+        if over {
             let next = self.now() + self.monitor_period.unwrap_or(f64::INFINITY);
             self.queue.push(next, Event::Report { host });
         }
-        over
+        over && runs
     }
 }
 

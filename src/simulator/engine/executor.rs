@@ -39,6 +39,15 @@ pub(super) struct Running {
     outcome: Outcome,
 }
 
+impl Running {
+    fn halt(&mut self) {
+        for waiting in self.waiting.iter_mut().filter(|waiting| **waiting != BEGUN) {
+            *waiting = BEGUN;
+            self.outcome.not_begun += 1;
+        }
+    }
+}
+
 const BEGUN: u32 = u32::MAX;
 /// Of slots that no plan has begun.
 const NO_PLAN: u32 = u32::MAX;
@@ -76,48 +85,51 @@ impl<M> Context<M> {
 
     /// Begins nothing more of a plan; what is under way goes on, and the plan ends with it.
     pub fn halt(&mut self, agent: Agent, tag: u32) {
-        for running in self.plans.iter_mut().filter(|plan| (plan.agent, plan.tag) == (agent, tag)) {
-            for waiting in running.waiting.iter_mut().filter(|waiting| **waiting != BEGUN) {
-                *waiting = BEGUN;
-                running.outcome.not_begun += 1;
-            }
-        }
+        let those = self.plans.iter_mut().filter(|plan| (plan.agent, plan.tag) == (agent, tag));
+        those.for_each(Running::halt);
+    }
+
+    /// The same of all plans of an agent.
+    pub(super) fn halt_all(&mut self, agent: Agent) {
+        self.plans.iter_mut().filter(|plan| plan.agent == agent).for_each(Running::halt);
+    }
+
+    /// Whether an agent can have a migration begin: it runs, and reaches the agents at both ends.
+    fn reach(&self, agent: Agent, from: HostId, to: HostId) -> bool {
+        self.is_up(agent) && self.reaches(agent, from) && self.reaches(agent, to)
     }
 
     /// Begins what waits for nothing. Whether nothing of the plan is left.
     fn begin_ready(&mut self, plan: u32) -> bool {
         let Some(running) = self.plans.get_mut(plan) else { return false };
-        let mut begun = Vec::new();
-        for index in 0..running.moves.len() {
-            if running.waiting[index] != 0 {
-                continue;
-            }
-            running.waiting[index] = BEGUN;
-            let step = &running.moves[index];
-            let is_there = self.world.vm(step.vm).host == step.from;
-            match if is_there { self.world.migrate(step.vm, step.to).ok() } else { None } {
-                Some(slot) => {
-                    running.under_way += 1;
-                    if self.owners.len() <= slot as usize {
-                        self.owners.resize(slot as usize + 1, (NO_PLAN, 0));
-                    }
-                    self.owners[slot as usize] = (plan, index as u32);
-                    if self.log.is_some() {
-                        let (vm, from, to) = (step.vm, step.from, step.to);
-                        begun.push(Happening::Migration { vm: vm.0, from: from.0, to: to.0 });
-                    }
-                }
-                None => running.outcome.not_begun += 1,
+        let (agent, mut ready) = (running.agent, Vec::new());
+        for (index, (waiting, step)) in running.waiting.iter_mut().zip(&running.moves).enumerate() {
+            if *waiting == 0 {
+                *waiting = BEGUN;
+                ready.push((index as u32, step.vm, step.from, step.to));
             }
         }
+        let (mut under_way, mut not_begun) = (0, 0);
+        for (index, vm, from, to) in ready {
+            let can_begin = self.world.vm(vm).host == from && self.reach(agent, from, to);
+            let Some(slot) = can_begin.then(|| self.world.migrate(vm, to).ok()).flatten() else {
+                not_begun += 1;
+                continue;
+            };
+            under_way += 1;
+            if self.owners.len() <= slot as usize {
+                self.owners.resize(slot as usize + 1, (NO_PLAN, 0));
+            }
+            self.owners[slot as usize] = (plan, index);
+            self.note(|_| Happening::Migration { vm: vm.0, from: from.0, to: to.0 });
+        }
+        let Some(running) = self.plans.get_mut(plan) else { return false };
+        running.under_way += under_way;
+        running.outcome.not_begun += not_begun;
         let ended = running.under_way == 0;
         if ended {
             // What still waits, waits for something that did not come about.
-            running.outcome.not_begun +=
-                running.waiting.iter().filter(|waiting| **waiting != BEGUN).count() as u32;
-        }
-        for migration in begun {
-            self.note(|_| migration);
+            running.halt();
         }
         ended
     }

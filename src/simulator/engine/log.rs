@@ -41,6 +41,22 @@ pub enum Happening {
     HostDown { host: u32 },
     /// A host runs.
     HostUp { host: u32 },
+    /// The agent of a host fails; the host goes on.
+    AgentDown { host: u32 },
+    /// It runs again.
+    AgentUp { host: u32 },
+    /// The link of a host fails.
+    LinkDown { host: u32 },
+    /// It carries again.
+    LinkUp { host: u32 },
+    /// The link of a site to others fails.
+    SiteDown { site: u16 },
+    /// It carries again.
+    SiteUp { site: u16 },
+    /// A coordinator fails; where it runs at the agent of a host, the host goes on.
+    CoordinatorDown { coordinator: u32, agent: u32 },
+    /// It runs again.
+    CoordinatorUp { coordinator: u32, agent: u32 },
     /// A host is switched off.
     HostOff { host: u32 },
     /// A host is switched on, and will run later.
@@ -53,7 +69,7 @@ pub enum Happening {
     Known { violation: usize, host: u32, after_s: f64 },
     /// An agent sends a message; one that is lost never arrives.
     Message { from: u32, to: u32, bytes: u64, arrives_s: Option<f64>, says: String },
-    /// A message arrives where nobody runs any more.
+    /// A message arrives where nobody runs any more, or a link has failed.
     Undelivered { from: u32, to: u32, says: String },
     /// A message that changes nothing but that it is sent.
     Heartbeat { from: u32, to: u32, bytes: u64 },

@@ -46,7 +46,7 @@ impl<M> Context<M> {
 
     pub(super) fn deliver(&mut self, slot: u32) -> Option<(Agent, Agent, M)> {
         let Letter { to, from, message } = self.letters.take(slot)?;
-        if self.is_up(to) {
+        if self.is_up(to) && self.connected(from, to) {
             return Some((to, from, message));
         }
         self.traffic.lose();

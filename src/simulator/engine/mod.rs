@@ -3,6 +3,7 @@
 mod context;
 mod events;
 mod executor;
+mod faults;
 mod lives;
 mod log;
 mod mail;
@@ -12,6 +13,7 @@ pub(in crate::simulator) mod tests;
 
 pub use context::{Conditions, Context, View, ViewHost, ViewVm};
 pub use executor::{Ordering, Outcome};
+pub use faults::Failing;
 pub use lives::Life;
 pub use log::{Entry, Happening, Step};
 
@@ -21,12 +23,14 @@ use super::injector::Fault;
 use super::measures::Sample;
 use super::world::{Setup, World};
 use events::Event;
+use faults::Changes;
 use std::collections::VecDeque;
 
 /// A strategy: who decides when on what. It learns of the world, and acts on it, through the context only.
 ///
 /// An agent is whoever decides. Agents of hosts have the numbers of their hosts and go down with them; services come after
-/// all hosts and do not fail.
+/// all hosts. A strategy may have coordinators, which are services or run where the agent of a host runs, as a process of their
+/// own, and can fail alone; other services do not fail.
 #[expect(unused_variables, reason = "a strategy says what it reacts to")]
 pub trait Strategy {
     /// What its agents tell each other.
@@ -82,11 +86,32 @@ pub trait Strategy {
         0
     }
 
-    /// A host is up after it was down or switched off; its agent has forgotten its timers.
+    /// A host is up after it was down or switched off, and all that runs there; its agent has forgotten its timers.
     fn came_up(&mut self, host: HostId, context: &mut Context<Self::Message>) {}
 
-    /// A host has failed. No agent is told: a strategy may only forget what the agent of that host knew.
+    /// A host has failed. No agent is told: a strategy may only forget what the agent of that host knew, and the coordinator there.
     fn went_down(&mut self, host: HostId, context: &mut Context<Self::Message>) {}
+
+    /// The agent of a host that goes on runs again. Where a coordinator is beside it, timers of the agent were not forgotten.
+    fn agent_came_up(&mut self, host: HostId, context: &mut Context<Self::Message>) {
+        self.came_up(host, context);
+    }
+
+    /// The agent of a host has failed, but the host goes on. As little is told as of a host.
+    fn agent_went_down(&mut self, host: HostId, context: &mut Context<Self::Message>) {
+        self.went_down(host, context);
+    }
+
+    /// Once it has begun: the agents at which its coordinators run, one each.
+    fn coordinators(&self, context: &Context<Self::Message>) -> Vec<Agent> {
+        Vec::new()
+    }
+
+    /// A coordinator has failed, and with it what it knew. Its plans begin nothing more.
+    fn coordinator_went_down(&mut self, number: u32, context: &mut Context<Self::Message>) {}
+
+    /// It runs again. Where it is not a service, its timers were not forgotten.
+    fn coordinator_came_up(&mut self, number: u32, context: &mut Context<Self::Message>) {}
 }
 
 /// From now on a VM needs so many milli-cores.
@@ -108,6 +133,8 @@ pub struct Story {
     pub lives: Box<dyn Iterator<Item = Life>>,
     /// Hosts that fail and come up again.
     pub faults: Box<dyn Iterator<Item = Fault>>,
+    /// What else fails.
+    pub failing: Failing,
     /// Hosts that are off at the start; empty ones.
     pub off: Vec<HostId>,
     /// Whether a host with a migration is spared, as in `VMPlaceS`.
@@ -121,6 +148,7 @@ impl Default for Story {
             demands: Box::new(std::iter::empty()),
             lives: Box::new(std::iter::empty()),
             faults: Box::new(std::iter::empty()),
+            failing: Failing::default(),
             off: Vec::new(),
             spare_migrating: true,
         }
@@ -134,7 +162,7 @@ pub struct Simulation<S: Strategy> {
     story: Story,
     next_demand: Option<Demand>,
     next_life: Option<Life>,
-    next_fault: Option<Fault>,
+    changes: Changes,
     /// VMs that are to run and have no host.
     waiting: VecDeque<VmId>,
     events: u64,
@@ -163,15 +191,19 @@ impl<S: Strategy> Simulation<S> {
                 strategy.went_down(host, &mut context);
             }
         }
-        let (next_demand, next_fault) = (story.demands.next(), story.faults.next());
-        let next_life = story.lives.next();
+        let coordinators = strategy.coordinators(&context);
+        let counts = (setup.hosts.len() as u32, context.world.site_count(), coordinators.len() as u32);
+        context.absent.coordinate(coordinators);
+        let faults = std::mem::replace(&mut story.faults, Box::new(std::iter::empty()));
+        let changes = Changes::new(faults, story.failing, counts, until);
+        let (next_demand, next_life) = (story.demands.next(), story.lives.next());
         let mut simulation = Self {
             strategy,
             context,
             story,
             next_demand,
             next_life,
-            next_fault,
+            changes,
             waiting: VecDeque::new(),
             events: 0,
             series: Vec::new(),
@@ -186,8 +218,7 @@ impl<S: Strategy> Simulation<S> {
     fn due(&self) -> [f64; 4] {
         let demand = self.next_demand.map_or(f64::INFINITY, |demand| demand.time);
         let life = self.next_life.map_or(f64::INFINITY, |life| life.time);
-        let fault = self.next_fault.map_or(f64::INFINITY, |fault| fault.time);
-        [demand, life, fault, self.context.queue.next_time().unwrap_or(f64::INFINITY)]
+        [demand, life, self.changes.next_time(), self.context.queue.next_time().unwrap_or(f64::INFINITY)]
     }
 
     /// When the next thing happens, seconds.
@@ -223,37 +254,15 @@ impl<S: Strategy> Simulation<S> {
             }
             self.next_life = self.story.lives.next();
         } else if fault <= time {
-            if let Some(fault) = self.next_fault.take() {
-                self.fault(fault);
+            if let Some(change) = self.changes.next() {
+                self.change(change);
             }
-            self.next_fault = self.story.faults.next();
         } else if let Some((_, event)) = self.context.queue.pop() {
             self.happen(event);
         }
         self.context.note_violations();
         self.context.take_notice();
         true
-    }
-
-    fn fault(&mut self, fault: Fault) {
-        let host = HostId(fault.host);
-        if fault.up {
-            if self.context.world.recover(host) {
-                self.context.note(|_| Happening::HostUp { host: host.0 });
-                self.strategy.came_up(host, &mut self.context);
-                self.seat_waiting();
-            }
-        } else if !(self.story.spare_migrating && self.context.world.host(host).migrating) {
-            self.context.note(|_| Happening::HostDown { host: host.0 });
-            let (ran, ended) = self.context.world.fail(host);
-            if ran {
-                self.context.forget(host.agent());
-                self.strategy.went_down(host, &mut self.context);
-            }
-            for ended in ended {
-                self.migration_ended(&ended);
-            }
-        }
     }
 
     fn happen(&mut self, event: Event) {
@@ -292,9 +301,7 @@ impl<S: Strategy> Simulation<S> {
             }
             Event::Booted { host } => {
                 if context.world.booted(host) {
-                    context.note(|_| Happening::HostUp { host: host.0 });
-                    strategy.came_up(host, context);
-                    self.seat_waiting();
+                    self.host_runs(host);
                 }
             }
             Event::Empty { plan } => self.plan_ended(plan),

@@ -2,6 +2,7 @@
 
 mod choice;
 mod csv;
+mod failures;
 mod kept;
 mod kinds;
 mod load;
@@ -25,6 +26,7 @@ mod vary;
 
 pub use choice::{Choice, Run};
 pub use csv::scalars;
+pub use failures::{Failures, Faults};
 pub use kept::Kept;
 pub use kinds::{HostKind, Place, VmKind};
 pub use load::{Injected, Load, Recorded, What};
@@ -34,7 +36,7 @@ pub use replay::{Around, Missing, replay};
 pub use report::{Measured, Report};
 pub use run::{Progress, run, watch};
 pub use scene::{Played, Scene};
-pub use sections::{Crashing, Hosts, Network, Vms};
+pub use sections::{Hosts, Network, Vms};
 pub use start::Refused;
 pub use study::{Group, Over, Point, PointReport, Study, StudyReport};
 pub use vary::Axis;
@@ -64,8 +66,8 @@ pub struct Experiment {
     pub network: Network,
     /// What VMs need.
     pub load: Load,
-    /// Hosts that crash; `None` = none does.
-    pub faults: Option<Crashing>,
+    /// What fails; `None` = nothing does.
+    pub faults: Option<Faults>,
     /// What computing takes.
     pub compute: Compute,
     /// What is compared.

@@ -6,7 +6,7 @@ use super::origin::{SAID, Start};
 use super::sections::compute_faults;
 use super::study::{Point, Study};
 use super::vary::{Varied, at_point, axes, points};
-use super::{Choice, Crashing, Experiment, Hosts, Load, Network, Run, Vms};
+use super::{Choice, Experiment, Faults, Hosts, Load, Network, Run, Vms};
 use crate::lines::{line_at, place_of};
 use crate::simulator::decision::Compute;
 use serde::de::DeserializeOwned;
@@ -114,7 +114,7 @@ fn experiment(
             }
             "network" => it.network = reader.section("network", value),
             "load" => it.load = reader.load(value),
-            "faults" => it.faults = Some(reader.section::<Crashing>("faults", value)),
+            "faults" => it.faults = Some(reader.section::<Faults>("faults", value)),
             "compute" => it.compute = reader.value("compute", value).unwrap_or_default(),
             "run" => it.runs = reader.runs(value),
             unknown => {

@@ -6,7 +6,7 @@ use super::start::{Refused, lives, setup, sizes};
 use super::{Choice, Experiment, Measured, Played, Run, Scene};
 use crate::simulator::engine::{Conditions, Demand, Simulation, Story, Strategy};
 use crate::simulator::ids::VmId;
-use crate::simulator::injector::{Crashes, Fault, Injector, LoadChange, Loads, Outages};
+use crate::simulator::injector::{Crashes, Fault, Injector, LoadChange, Loads};
 use crate::simulator::load::Need;
 use crate::simulator::strategies::Nothing;
 use crate::simulator::strategies::balancer::Balancer;
@@ -133,17 +133,15 @@ fn story(it: &Experiment) -> Result<Story, Refused> {
         let needs = it.load.load().map(|load| load.needs(it.vms.count, it.seconds, seed));
         Box::new(needs.into_iter().flatten().map(demand))
     };
-    let crashes = it.faults.as_ref().map(|faults| {
-        let seed = faults.seed.unwrap_or(it.seed);
-        let outages = Outages { period_s: faults.crash_period_s, down_s: faults.down_s, seed };
-        Crashes::new(it.hosts.count, it.seconds, outages)
-    });
+    let crashes = it.faults.as_ref().and_then(|faults| faults.crashes(it.seed));
+    let crashes = crashes.map(|outages| Crashes::new(it.hosts.count, it.seconds, outages));
     let failed = given.map_or_else(Vec::new, |given| given.failed.clone());
     let failed = failed.into_iter().map(|host| Fault { time: 0.0, host: host.0, up: false });
     Ok(Story {
         demands,
         lives: Box::new(lives.into_iter()),
         faults: Box::new(failed.chain(crashes.into_iter().flatten())),
+        failing: it.faults.as_ref().map(|faults| faults.failing(it.seed)).unwrap_or_default(),
         off: given.map_or_else(Vec::new, |given| given.off.clone()),
         spare_migrating: it.faults.as_ref().is_some_and(|faults| faults.spare_migrating),
     })

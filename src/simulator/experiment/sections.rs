@@ -192,33 +192,6 @@ impl Network {
     }
 }
 
-/// Hosts that crash.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Crashing {
-    /// Mean seconds between two crashes of one host.
-    pub crash_period_s: f64,
-    /// Seconds until it is up again.
-    pub down_s: f64,
-    /// Whether a host with a migration does not crash, as in VMPlaceS.
-    pub spare_migrating: bool,
-    /// Absent = that of the experiment.
-    pub seed: Option<u64>,
-}
-
-impl Default for Crashing {
-    fn default() -> Self {
-        Self { crash_period_s: 1_661_000.0, down_s: 300.0, spare_migrating: true, seed: None }
-    }
-}
-
-impl Crashing {
-    pub(super) fn faults(&self, wrong: &mut Wrong) {
-        within(self.crash_period_s, 1.0, 1e12, "faults.crash_period_s", wrong);
-        within(self.down_s, 0.0, 1e9, "faults.down_s", wrong);
-    }
-}
-
 /// Faults of what is said of computing.
 pub(super) fn compute_faults(compute: Compute, path: &str, wrong: &mut Wrong) {
     if let Compute::Fixed { plan_s, nothing_s } = compute {

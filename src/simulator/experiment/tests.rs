@@ -16,7 +16,7 @@ fn what_is_not_said_is_as_in_vmplaces() {
     let text = "seconds = 60\n[hosts]\ncount = 128\n[faults]\n[[run]]\nstrategy = \"centralised\"\nname = \"a\"\n\
                 compute = { model = \"fixed\", plan_s = 12, nothing_s = 0.1 }\nperiod_s = 5\n";
     let it = Experiment::from_toml(text).unwrap();
-    assert_eq!((it.vms.count, it.faults), (1280, Some(Crashing::default())));
+    assert_eq!((it.vms.count, it.faults), (1280, Some(Faults::default())));
     assert_eq!(it.runs[0].compute, Some(Compute::Fixed { plan_s: 12.0, nothing_s: 0.1 }));
     assert!(matches!(&it.runs[0].choice, Choice::Centralised(how) if how.period_s == 5.0));
 }
@@ -120,12 +120,58 @@ fn values_that_make_no_sense_are_refused_where_they_are() {
             "hosts.kind[0].watts",
             "11",
         ),
+        (
+            "[faults]\nagents = { down_s = 60 }\n[[run]]\nstrategy = \"none\"",
+            2,
+            "faults.agents",
+            "missing field `period_s`",
+        ),
+        (
+            "[faults.links]\nperiod_s = 0.5\n[[run]]\nstrategy = \"none\"",
+            2,
+            "faults.links.period_s",
+            "between 1",
+        ),
+        ("[faults.hosts]\nperiod_s = 5\n[[run]]\nstrategy = \"none\"", 1, "faults.hosts", "unknown field"),
+        (
+            "[faults]\ncrash_period_s = 0.5\n[[run]]\nstrategy = \"none\"",
+            2,
+            "faults.crash_period_s",
+            "between",
+        ),
         ("[vms]\nplace = \"best\"\n[[run]]\nstrategy = \"none\"", 2, "vms.place", "unknown variant"),
         ("[[run]\n", 1, "", ""),
     ] {
         let told = faults(text);
         let (at, name, message) = &told[0];
         assert!(*at == line && name == path && message.contains(says), "{text}: {told:?}");
+    }
+}
+
+/// Each kind of fault of a file comes about, and what does not fail is as it is without faults.
+#[test]
+fn parts_fail_as_the_file_says() {
+    let text = |faults: &str| {
+        let text = format!(
+            "seconds = 900\n[hosts]\ncount = 32\ncpu = 6600\nsites = 2\n{faults}[[run]]\nstrategy = \"centralised\"\n"
+        );
+        Experiment::from_toml(&text).unwrap()
+    };
+    let told = |faults: &str| {
+        let it = text(faults);
+        let told = run(&it, &it.runs[0], &mut |_| true).unwrap();
+        (serde_json::to_string(&told).unwrap(), told.violations.settling.count)
+    };
+    let well = told("");
+    assert_eq!(well, told("[faults]\ncrash_period_s = 0\n"));
+    for (part, often) in [("agents", 400), ("links", 400), ("site_links", 400), ("coordinators", 100)] {
+        let section = |period_s: u32| {
+            format!("[faults]\ncrash_period_s = 0\n[faults.{part}]\nperiod_s = {period_s}\ndown_s = 90\n")
+        };
+        let (failed, seldom) = (told(&section(often)), told(&section(1_000_000_000)));
+        assert!(failed.0 != well.0 && failed.1 > 1, "{part}: {}", failed.1);
+        assert_eq!(seldom, well, "{part}");
+        assert_eq!(failed, told(&section(often)), "{part}");
     }
 }
 

@@ -101,7 +101,13 @@ impl Violations {
         }
     }
 
-    /// A host has failed, or is up again.
+    /// When something failed or was there again.
+    #[cfg(test)]
+    pub(in crate::simulator) fn faults(&self) -> &[f64] {
+        &self.faults
+    }
+
+    /// Something has failed, or is there again.
     pub(in crate::simulator) fn fault(&mut self, now: f64) {
         self.faults.push(now);
     }

@@ -5,7 +5,7 @@
 //! and the manager takes one of these. Who is left without VMs sleeps. Where nobody is available for a VM of a host that is
 //! used too much, a sleeping host is woken. Of CPU and memory the one that is used more counts.
 //!
-//! Ours: the manager waits a tenth of a second for answers; a host that has just been woken accepts unconditionally for half an
+//! Ours: which hosts sleep outlasts a failure of the manager; the manager waits a tenth of a second for answers; a host that has just been woken accepts unconditionally for half an
 //! hour; one migration of a host at a time. Where `invited` is set, so many hosts are drawn instead of a broadcast.
 
 use crate::simulator::engine::{Context, Outcome, Strategy, ViewVm};
@@ -343,6 +343,14 @@ impl Strategy for EcoCloud {
 
     fn executed(&mut self, agent: Agent, _: u32, _: Outcome, _: &mut Context<Word>) {
         self.placing[agent.index()] = false;
+    }
+
+    fn coordinators(&self, context: &Context<Word>) -> Vec<Agent> {
+        vec![context.service(0)]
+    }
+
+    fn coordinator_went_down(&mut self, _: u32, _: &mut Context<Word>) {
+        self.searches.clear();
     }
 
     fn came_up(&mut self, host: HostId, context: &mut Context<Word>) {

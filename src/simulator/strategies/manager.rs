@@ -71,6 +71,8 @@ struct Group {
     /// When its plan began.
     applied: f64,
     busy: bool,
+    /// How often its manager has begun anew: no answer is taken for that of another life.
+    life: u32,
 }
 
 const ROUND: u32 = 0;
@@ -102,7 +104,22 @@ impl Managers {
         let group = &mut self.groups[Self::number(agent, context)];
         group.busy = true;
         group.began = context.now();
-        context.collect(agent, ROUND, group.hosts.clone());
+        context.collect(agent, group.life, group.hosts.clone());
+    }
+
+    /// A manager begins.
+    fn wind_up(&self, number: u32, context: &mut Context<Overloaded>) {
+        let agent = context.service(number);
+        if let Trigger::Periodic { period_s } = self.how.trigger {
+            context.timer(agent, period_s, ROUND);
+        }
+        if let Some(seconds) = self.how.heartbeat_s {
+            context.timer(agent, seconds, HEARTBEAT);
+        }
+    }
+
+    fn is_of_now(&self, agent: Agent, life: u32, context: &Context<Overloaded>) -> bool {
+        self.groups[Self::number(agent, context)].life == life
     }
 
     fn end(&mut self, agent: Agent, context: &mut Context<Overloaded>) {
@@ -162,21 +179,25 @@ impl Strategy for Managers {
 
     fn start(&mut self, context: &mut Context<Overloaded>) {
         let count = self.group_count(context.host_count());
-        let none = Group { hosts: Vec::new(), began: f64::NEG_INFINITY, applied: 0.0, busy: false };
+        let none = Group { hosts: Vec::new(), began: f64::NEG_INFINITY, applied: 0.0, busy: false, life: 0 };
         self.groups = vec![none; count];
         // Each host that joins goes to the manager with the fewest.
         for host in 0..context.host_count() as u32 {
             self.groups[host as usize % count].hosts.push(HostId(host));
         }
         for number in 0..count as u32 {
-            let agent = context.service(number);
-            if let Trigger::Periodic { period_s } = self.how.trigger {
-                context.timer(agent, period_s, ROUND);
-            }
-            if let Some(seconds) = self.how.heartbeat_s {
-                context.timer(agent, seconds, HEARTBEAT);
-            }
+            self.wind_up(number, context);
         }
+    }
+
+    fn coordinators(&self, context: &Context<Overloaded>) -> Vec<Agent> {
+        (0..self.groups.len() as u32).map(|number| context.service(number)).collect()
+    }
+
+    fn coordinator_came_up(&mut self, number: u32, context: &mut Context<Overloaded>) {
+        let group = &mut self.groups[number as usize];
+        (group.busy, group.life, group.began) = (false, group.life + 1, f64::NEG_INFINITY);
+        self.wind_up(number, context);
     }
 
     fn timer(&mut self, agent: Agent, timer: u32, context: &mut Context<Overloaded>) {
@@ -205,11 +226,16 @@ impl Strategy for Managers {
     }
 
     fn collected(&mut self, agent: Agent, tag: u32, view: View, context: &mut Context<Overloaded>) {
-        let rule = self.how.rule;
-        context.compute(agent, tag, view.hosts.len(), || decide(&view, rule));
+        if self.is_of_now(agent, tag, context) {
+            let rule = self.how.rule;
+            context.compute(agent, tag, view.hosts.len(), || decide(&view, rule));
+        }
     }
 
     fn decided(&mut self, agent: Agent, tag: u32, decision: Decision, context: &mut Context<Overloaded>) {
+        if !self.is_of_now(agent, tag, context) {
+            return;
+        }
         if decision.verdict != Verdict::Plan {
             self.end(agent, context);
             return;
@@ -218,7 +244,10 @@ impl Strategy for Managers {
         context.execute(agent, tag, decision.moves, self.how.ordering);
     }
 
-    fn executed(&mut self, agent: Agent, _: u32, _: Outcome, context: &mut Context<Overloaded>) {
+    fn executed(&mut self, agent: Agent, tag: u32, _: Outcome, context: &mut Context<Overloaded>) {
+        if !self.is_of_now(agent, tag, context) {
+            return;
+        }
         let passed = context.now() - self.groups[Self::number(agent, context)].applied;
         if self.how.poll_s > 0.0 {
             let polled = (passed / self.how.poll_s).ceil() * self.how.poll_s;

@@ -8,7 +8,7 @@ use super::gossip::{Gossiping, VMan};
 use super::hierarchical::{self, hierarchical};
 use super::manager::{Management, Rule, Trigger};
 use crate::simulator::engine::tests::{checked, vmplaces_run};
-use crate::simulator::engine::{Conditions, Demand, Simulation, Story, Strategy, ViewHost, ViewVm};
+use crate::simulator::engine::{Conditions, Demand, Failing, Simulation, Story, Strategy, ViewHost, ViewVm};
 use crate::simulator::ids::{HostId, VmId};
 use crate::simulator::injector::{Crashes, Loads, Outages};
 use crate::simulator::measures::bytes_of;
@@ -85,14 +85,30 @@ fn the_rule_of_snooze_repairs_as_well() {
     assert!(violation_time(&greedy) < nothing / 2.0);
 }
 
-/// Hosts that crash, messages that are lost, and no load in the last hundred seconds; `look` after every event.
+/// All that can fail fails now and then.
+pub(super) fn failing(seed: u64) -> Failing {
+    let outages = |kind: u64, period_s: f64| {
+        Some(Outages { period_s, down_s: 40.0, seed: seed.wrapping_add(kind << 20) })
+    };
+    Failing {
+        agents: outages(1, 6000.0),
+        links: outages(2, 6000.0),
+        sites: outages(3, 1000.0),
+        coordinators: outages(4, 2000.0),
+    }
+}
+
+/// Two sites; hosts, agents, links and coordinators that fail, messages that are lost, and no load in the last hundred seconds;
+/// `look` after every event.
 pub(super) fn rough<S: Strategy>(
     seed: u64,
     strategy: S,
     look: &mut dyn FnMut(&Simulation<S>),
 ) -> Simulation<S> {
-    let setup = vmplaces::setup(24, 240, 640, 23).unwrap();
+    let mut setup = vmplaces::setup(24, 240, 640, 23).unwrap();
+    setup.hosts[12..].iter_mut().for_each(|host| host.site = 1);
     let mut story = vmplaces::story(240, 900.0, Loads { seed, ..Loads::default() }).unwrap();
+    story.failing = failing(seed);
     story.faults = Box::new(Crashes::new(24, 900.0, Outages { period_s: 3000.0, down_s: 60.0, seed }));
     story.spare_migrating = false;
     let calm = (0..240).map(|vm| Demand { time: 900.0, vm: VmId(vm), cpu: 0 });
@@ -267,4 +283,43 @@ fn who_decides_on_more_hosts_keeps_more() {
     assert_eq!(all.mean_bytes, all.busiest_bytes as f64 / 33.0);
     let ratio = all.busiest_bytes as f64 / groups.busiest_bytes as f64;
     assert!((3.0..4.2).contains(&ratio), "{ratio}");
+}
+
+/// Of one whose manager is a service; those of others are with the strategies.
+#[test]
+fn whatever_fails_managers_go_on() {
+    for seed in 1..4 {
+        let over = |simulation: u32| assert_eq!(simulation, 0, "seed {seed}");
+        let groups = Management { group: Some(8), ..hierarchical::vmplaces() };
+        over(rough(seed, hierarchical(groups), &mut |_| {}).world().usage.over);
+        over(rough(seed, centralised(centralised::vmplaces()), &mut |_| {}).world().usage.over);
+        over(
+            rough(seed, Drs::new(Evening { period_s: 60.0, ..Evening::default() }), &mut |_| {})
+                .world()
+                .usage
+                .over,
+        );
+        over(rough(seed, EcoCloud::new(Trials::default()), &mut |_| {}).world().usage.over);
+        over(rough(seed, VMan::new(Gossiping::default()), &mut |_| {}).world().usage.over);
+    }
+}
+
+/// A manager that is a service begins its rounds anew, and an answer to the one before is not taken.
+#[test]
+fn a_manager_alone_fails_and_plans_again_when_it_is_back() {
+    let outages = |down_s: f64| Outages { period_s: 700.0, down_s, seed: 5 };
+    let run = |down_s: Option<f64>| {
+        let setup = vmplaces::setup(32, 320, 660, 23).unwrap();
+        let mut story = vmplaces::story(320, 3000.0, Loads::default()).unwrap();
+        story.failing = Failing { coordinators: down_s.map(outages), ..Failing::default() };
+        let strategy = centralised(centralised::vmplaces());
+        let mut simulation = Simulation::new(&setup, Conditions::default(), story, strategy, 3000.0, 60.0);
+        while simulation.step() {
+            simulation.world().check().unwrap();
+        }
+        (simulation.context().rounds.report().plan.count, violation_time(&simulation))
+    };
+    let (well, short, long) = (run(None), run(Some(0.001)), run(Some(300.0)));
+    assert!(short.0 > well.0 / 2 && long.0 > 0 && long.0 < short.0, "{well:?} {short:?} {long:?}");
+    assert!(long.1 > 1.2 * well.1, "{well:?} {long:?}");
 }

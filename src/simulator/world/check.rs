@@ -40,6 +40,10 @@ impl World {
         if let Some(vm) = (0..seen.len()).find(lost) {
             return Err(Broken(format!("vm {vm} is on no host")));
         }
+        for slot in self.slots.iter().filter(|slot| slot.alive) {
+            let (from, to) = (slot.migration.from, slot.migration.to);
+            same(from, "reaches where its VM goes", true, self.connected(from, to))?;
+        }
         let counted = (active, on, over, down, draw);
         let kept = (self.usage.active, self.usage.on, self.usage.over, self.usage.vms_down, self.usage.draw);
         same(HostId(0), "active, on, over, VMs down and watts of all", counted, kept)?;

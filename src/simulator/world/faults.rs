@@ -5,6 +5,12 @@ use crate::simulator::ids::HostId;
 use crate::simulator::measures::Cause;
 
 impl World {
+    /// Whether a host runs.
+    #[must_use]
+    pub fn runs(&self, host: HostId) -> bool {
+        self.hosts.state[host.index()] == HostState::On
+    }
+
     /// A host fails: its migrations end without effect, its VMs are down. Whether it ran until now, and the migrations that
     /// have ended.
     pub(in crate::simulator) fn fail(&mut self, host: HostId) -> (bool, Vec<Ended>) {

@@ -59,6 +59,9 @@ pub enum Refusal {
     /// It has not come yet, or has left.
     #[error("the VM is not there")]
     Gone,
+    /// A link between them has failed.
+    #[error("the destination cannot be reached")]
+    Unreachable,
     /// The destination has no memory for it.
     #[error("the destination has no memory for the VM")]
     Memory,
@@ -91,6 +94,8 @@ impl World {
             Some(Refusal::There)
         } else if [from, to].iter().any(|host| self.hosts.state[host.index()] != HostState::On) {
             Some(Refusal::HostDown)
+        } else if !self.connected(from, to) {
+            Some(Refusal::Unreachable)
         } else if self.hosts.held[to.index()] + memory > self.hosts.memory[to.index()] {
             Some(Refusal::Memory)
         } else {

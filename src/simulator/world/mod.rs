@@ -7,6 +7,7 @@ mod arrays;
 mod check;
 mod faults;
 mod lacking;
+mod links;
 mod lives;
 mod members;
 mod migrations;
@@ -26,6 +27,7 @@ pub use setup::{HostSetup, Links, MIB, MigrationModel, Setup, VmSetup};
 use super::ids::{HostId, VmId};
 use super::measures::{Cause, Moves, Usage, Violations};
 use arrays::{Hosts, NONE, Vms};
+use links::Cuts;
 use members::Members;
 use migrations::Slot;
 use network::Network;
@@ -43,6 +45,7 @@ pub struct World {
     powers: Vec<Power>,
     model: MigrationModel,
     sites: u32,
+    cuts: Cuts,
     has_backbone: bool,
     /// How long each violation lasted.
     pub violations: Violations,
@@ -123,6 +126,7 @@ impl World {
             powers: setup.powers.clone(),
             model: setup.migration,
             sites,
+            cuts: Cuts::new(count, sites as usize),
             has_backbone: setup.links.backbone.is_finite(),
             violations: Violations::new(count),
             usage: Usage::default(),

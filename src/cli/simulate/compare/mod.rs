@@ -18,7 +18,8 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Reports are what `dvms simulate FILE --output json` prints, of this or another version. Runs are compared that have
-the same name; where no two files share a name and each holds one run, these.
+the same name; where no two files share a name and each holds one run, these. Where settings vary, runs of the same
+name and settings are compared, each as its mean over seeds.
 
 Exit status: 0 done; 2 a file cannot be used; 1 anything else.
 

@@ -1,5 +1,5 @@
 //! From a report's JSON form to what can be compared. What another version tells more, or no more, is no fault; what is no
-//! report is.
+//! report is. Of a report of an experiment whose settings vary, runs at each combination are compared, on average over seeds.
 
 use crate::cli::failure::{Failure, Fault};
 use crate::cli::input::Input;
@@ -66,6 +66,10 @@ pub(super) fn told(input: &Input) -> Result<Told, Failure> {
         .hint("`dvms simulate FILE --output json` prints one."))
 }
 
+fn object(value: &Value) -> Option<&Value> {
+    Some(value).filter(|value| value.is_object())
+}
+
 struct Reader<'t> {
     text: &'t str,
     faults: Vec<Fault>,
@@ -113,20 +117,12 @@ impl Reader<'_> {
             return it;
         }
         it.version = self.part(value, "version", "a text", text).unwrap_or_default();
-        let object = |value| Some(value).filter(|value: &&Value| value.is_object());
+        if value.get("vary").is_some() {
+            self.study(value, &mut it);
+            return it;
+        }
         if let Some(experiment) = self.part(value, "experiment", "an object", object) {
-            it.title = self.part(experiment, "experiment.title", "a text", text).unwrap_or_default();
-            if let Some(hosts) = self.part(experiment, "experiment.hosts", "an object", object) {
-                let count = self.part(hosts, "experiment.hosts.count", "a whole number", Value::as_u64);
-                it.hosts = count.unwrap_or_default();
-            }
-            let settings = scalars(experiment).into_iter().filter(|(path, _)| path != "title");
-            it.settings = settings.map(|(path, value)| (path, value.clone())).collect();
-            for run in experiment.get("runs").and_then(Value::as_array).into_iter().flatten() {
-                let name = run.get("name").and_then(Value::as_str).unwrap_or_default();
-                let settings = scalars(run).into_iter().filter(|(path, _)| path != "name");
-                it.settings.extend(settings.map(|(path, value)| (format!("{name}: {path}"), value.clone())));
-            }
+            self.experiment("experiment", experiment, &mut it);
         }
         for (i, run) in self.part(value, "runs", "a list", Value::as_array).into_iter().flatten().enumerate()
         {
@@ -142,11 +138,53 @@ impl Reader<'_> {
         it
     }
 
+    /// What there is, and its settings.
+    fn experiment(&mut self, path: &str, value: &Value, it: &mut Told) {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        it.title = self.part(value, &format!("{path}.title"), "a text", text).unwrap_or_default();
+        if let Some(hosts) = self.part(value, &format!("{path}.hosts"), "an object", object) {
+            let count = self.part(hosts, &format!("{path}.hosts.count"), "a whole number", Value::as_u64);
+            it.hosts = count.unwrap_or_default();
+        }
+        let settings = scalars(value).into_iter().filter(|(path, _)| path != "title");
+        it.settings = settings.map(|(path, value)| (path, value.clone())).collect();
+        for run in value.get("runs").and_then(Value::as_array).into_iter().flatten() {
+            let name = run.get("name").and_then(Value::as_str).unwrap_or_default();
+            let settings = scalars(run).into_iter().filter(|(path, _)| path != "name");
+            it.settings.extend(settings.map(|(path, value)| (format!("{name}: {path}"), value.clone())));
+        }
+    }
+
+    /// The same of several experiments that a file makes: what varies is of the names of runs, not of the settings.
+    fn study(&mut self, value: &Value, it: &mut Told) {
+        let list = |value: &Value| value.as_array().cloned();
+        let points = self.part(value, "points", "a list", list).unwrap_or_default();
+        if let Some(experiment) = points.first().and_then(|point| point.get("experiment")) {
+            self.experiment("points[0].experiment", experiment, it);
+        }
+        for (path, _) in points.iter().filter_map(|point| point.get("at")).flat_map(scalars) {
+            it.settings.remove(&path);
+        }
+        let groups = self.part(value, "groups", "a list", list).unwrap_or_default();
+        for (i, group) in groups.iter().enumerate() {
+            let at = |key: &str| format!("groups[{i}].{key}");
+            let text = |value: &Value| value.as_str().map(str::to_owned);
+            let run = self.part(group, &at("run"), "a text", text).unwrap_or_default();
+            let varied = self.part(group, &at("at"), "an object", |value| value.as_object().cloned());
+            let words = varied.into_iter().flatten().map(|(setting, value)| format!("{setting}={value}"));
+            let name = std::iter::once(run).chain(words).collect::<Vec<_>>().join(" ");
+            let measures = self.part(group, &at("measures"), "an object", |value| value.as_object().cloned());
+            let mean = |(path, over): (String, Value)| Some((path, over.get("mean")?.as_f64()?));
+            let figures: BTreeMap<String, f64> = measures.into_iter().flatten().filter_map(mean).collect();
+            // One that was interrupted is in no group.
+            it.runs.push(Run { name, complete: !figures.is_empty(), figures });
+        }
+    }
+
     fn run(&mut self, path: &str, value: &Value) -> Run {
         let at = |key: &str| format!("{path}.{key}");
         let name = self.part(value, &at("name"), "a text", |value| value.as_str().map(str::to_owned));
         let complete = self.part(value, &at("complete"), "true or false", Value::as_bool);
-        let object = |value| Some(value).filter(|value: &&Value| value.is_object());
         let violations = self.part(value, &at("violations"), "an object", object);
         let mut figures = BTreeMap::new();
         for (key, value) in scalars(value) {

@@ -2,6 +2,7 @@
 
 mod alone;
 mod cloudsim;
+mod faults;
 
 use super::*;
 use crate::simulator::injector::Loads;

@@ -1,12 +1,14 @@
 //! A coordinator: what it knows, and what it is doing.
 
+use super::KINDS;
 use super::picture::{Picture, host_of};
 use super::settings::Ringed;
+use super::words::Word;
 use crate::partition::relief;
 use crate::partition::sizing::{self, Receiver};
 use crate::partition::{Facts, Held, Host, Kind, Member, Node, PartitionId, Partitions};
 use crate::simulator::decision::Move;
-use crate::simulator::engine::View;
+use crate::simulator::engine::{Context, View};
 use crate::simulator::ids::{Agent, HostId, VmId};
 use crate::simulator::world::HostState;
 use dvms_solver::lack::Lack;
@@ -23,6 +25,8 @@ pub(super) struct Coordinator {
     pub(super) node: Option<Node>,
     /// How often it has begun anew.
     pub(super) life: u64,
+    /// How often the agent that it runs beside has begun anew alone.
+    pub(super) agent_life: u32,
     /// The hosts of its cell: `first`, and as many on as there are.
     pub(super) first: u32,
     pub(super) cell: Vec<Kept>,
@@ -186,6 +190,7 @@ impl Coordinator {
             member,
             node: None,
             life: 0,
+            agent_life: 0,
             first: hosts.start,
             cell: vec![Kept::default(); hosts.len()],
             over: BTreeSet::new(),
@@ -203,7 +208,18 @@ impl Coordinator {
     /// It is down, and forgets all.
     pub(super) fn forget(&mut self) {
         let hosts = self.first..self.first + self.cell.len() as u32;
-        *self = Self { life: self.life, ..Self::new(self.agent, self.member.clone(), hosts) };
+        let (life, agent_life) = (self.life, self.agent_life);
+        *self = Self { life, agent_life, ..Self::new(self.agent, self.member.clone(), hosts) };
+    }
+
+    /// Whether it runs, and has not begun anew since.
+    pub(super) fn lives(&self, life: u32) -> bool {
+        self.node.is_some() && self.life as u32 == life
+    }
+
+    /// Wakes it after so many seconds, unless it fails.
+    pub(super) fn timer(&self, seconds: f64, kind: u32, context: &mut Context<Word>) {
+        context.timer(self.agent, seconds, kind + KINDS * self.life as u32);
     }
 
     /// Whether a host is of its cell.

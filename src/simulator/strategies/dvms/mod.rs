@@ -15,7 +15,7 @@
 //!
 //! Ours, that is, other than in production: the trigger is that of the other strategies (more expected than there is, at once,
 //! no hysteresis); a coordinator looks when an agent has told of an overload, not at its next look; it runs on the first host of
-//! its cell, and fails with it; VMs of failed hosts wait for their host, as here nothing starts them elsewhere; an action is
+//! its cell, and fails with it, or alone: its hosts wait for it, where in production their agents go to other coordinators; VMs of failed hosts wait for their host, as here nothing starts them elsewhere; an action is
 //! not a message of its own; of what coordinators tell each other beside the protocol only hosts of partitions are sent.
 
 mod cell;
@@ -65,6 +65,8 @@ const REPORT: u32 = 0;
 const LOOK: u32 = 1;
 const WAKE: u32 = 2;
 const SHOW: u32 = 3;
+/// What a timer is for is in its last bits; above is in which life it was set.
+const KINDS: u32 = 4;
 /// Between two looks of a coordinator.
 const LOOK_S: f64 = 1.0;
 
@@ -91,6 +93,12 @@ impl Dvms {
     fn at(&self, agent: Agent) -> Option<usize> {
         let owner = self.owner(HostId(agent.0));
         (self.coordinators.get(owner)?.agent == agent).then_some(owner)
+    }
+
+    /// The next report of a host's agent.
+    fn report_later(&self, host: HostId, seconds: f64, context: &mut Context<Word>) {
+        let life = self.at(host.agent()).map_or(0, |k| self.coordinators[k].agent_life);
+        context.timer(host.agent(), seconds, REPORT + KINDS * life);
     }
 
     /// What a call of the protocol is told.
@@ -146,20 +154,29 @@ impl Strategy for Dvms {
         }
         for host in 0..hosts as u32 {
             let phase = context.random(HostId(host).agent()).fraction() * self.how.report_s;
-            context.timer(HostId(host).agent(), phase, REPORT);
+            self.report_later(HostId(host), phase, context);
         }
     }
 
+    fn coordinators(&self, _: &Context<Word>) -> Vec<Agent> {
+        self.coordinators.iter().map(|it| it.agent).collect()
+    }
+
     fn timer(&mut self, agent: Agent, timer: u32, context: &mut Context<Word>) {
-        if timer == REPORT {
-            context.timer(agent, self.how.report_s, REPORT);
-            self.report(HostId(agent.0), context);
+        let (kind, life) = (timer % KINDS, timer / KINDS);
+        if kind == REPORT {
+            let host = HostId(agent.0);
+            let is_of_now = self.at(agent).is_none_or(|k| self.coordinators[k].agent_life == life);
+            if is_of_now && context.agent_runs(host) {
+                self.report_later(host, self.how.report_s, context);
+                self.report(host, context);
+            }
             return;
         }
-        let Some(k) = self.at(agent).filter(|k| self.coordinators[*k].node.is_some()) else { return };
-        match timer {
+        let Some(k) = self.at(agent).filter(|k| self.coordinators[*k].lives(life)) else { return };
+        match kind {
             LOOK => {
-                context.timer(agent, LOOK_S, LOOK);
+                self.coordinators[k].timer(LOOK_S, LOOK, context);
                 self.look(k, context);
             }
             WAKE => self.awake(k, context),
@@ -169,7 +186,10 @@ impl Strategy for Dvms {
 
     fn message(&mut self, to: Agent, from: Agent, word: Word, context: &mut Context<Word>) {
         if matches!(word, Word::Sleep) {
-            return self.sleep(HostId(to.0), context);
+            if context.agent_runs(HostId(to.0)) {
+                self.sleep(HostId(to.0), context);
+            }
+            return;
         }
         let Some(k) = self.at(to).filter(|k| self.coordinators[*k].node.is_some()) else { return };
         match word {
@@ -207,7 +227,7 @@ impl Strategy for Dvms {
 
     fn came_up(&mut self, host: HostId, context: &mut Context<Word>) {
         self.told[host.index()] = None;
-        context.timer(host.agent(), self.how.report_s, REPORT);
+        self.report_later(host, self.how.report_s, context);
         if let Some(k) = self.at(host.agent()) {
             self.begin_life(k, context);
         }
@@ -217,5 +237,23 @@ impl Strategy for Dvms {
         if let Some(k) = self.at(host.agent()) {
             self.coordinators[k].forget();
         }
+    }
+
+    fn agent_came_up(&mut self, host: HostId, context: &mut Context<Word>) {
+        self.told[host.index()] = None;
+        if let Some(k) = self.at(host.agent()) {
+            self.coordinators[k].agent_life += 1;
+        }
+        self.report_later(host, self.how.report_s, context);
+    }
+
+    fn agent_went_down(&mut self, _: HostId, _: &mut Context<Word>) {}
+
+    fn coordinator_went_down(&mut self, number: u32, _: &mut Context<Word>) {
+        self.coordinators[number as usize].forget();
+    }
+
+    fn coordinator_came_up(&mut self, number: u32, context: &mut Context<Word>) {
+        self.begin_life(number as usize, context);
     }
 }

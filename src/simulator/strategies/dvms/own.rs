@@ -27,7 +27,7 @@ impl Dvms {
         node.handle_event(now, Input::Ring { ring });
         it.node = Some(node);
         let phase = context.random(agent).fraction() * LOOK_S;
-        context.timer(agent, phase, LOOK);
+        self.coordinators[k].timer(phase, LOOK, context);
         self.follow(k, context);
     }
 
@@ -89,9 +89,12 @@ impl Dvms {
         hosts: impl Iterator<Item = HostId>,
         context: &mut Context<Word>,
     ) {
-        for host in hosts.filter(|host| context.is_up(host.agent())).collect::<Vec<_>>() {
+        for host in hosts.filter(|host| context.agent_runs(*host)).collect::<Vec<_>>() {
             if self.owner(host) != k {
                 self.report(host, context);
+                continue;
+            }
+            if !context.connected(host.agent(), self.coordinators[k].agent) {
                 continue;
             }
             // What ends the plan tells it.
@@ -108,7 +111,8 @@ impl Dvms {
 
     /// An agent of the cell has told.
     pub(super) fn reported(&mut self, k: usize, picture: Rc<Picture>, context: &mut Context<Word>) {
-        if self.heard(k, picture, context) {
+        // It may have failed alone, beside the agent that tells.
+        if self.coordinators[k].node.is_some() && self.heard(k, picture, context) {
             self.answer(k, context);
         }
     }
@@ -196,7 +200,7 @@ impl Dvms {
         let pictures = it.pictures(ids.filter(|host| it.has(*host)));
         let from = it.agent;
         if !std::mem::replace(&mut it.shows, true) {
-            context.timer(from, SHOW_S, SHOW);
+            it.timer(SHOW_S, SHOW, context);
         }
         let Some(to) = self.agent_of(leader) else { return };
         let bytes = picture_bytes(&pictures);

@@ -138,7 +138,7 @@ impl Dvms {
         let due = due.0.max(time(context.now()).0 + 1);
         if due < it.wake {
             it.wake = due;
-            context.timer(it.agent, due as f64 / 1000.0 - context.now() + 1e-7, WAKE);
+            it.timer(due as f64 / 1000.0 - context.now() + 1e-7, WAKE, context);
         }
     }
 
@@ -214,8 +214,12 @@ impl Dvms {
         context: &mut Context<Word>,
     ) {
         let now = context.now();
-        let through =
-            held.iter().all(|(host, it)| self.lets_through(host_of(host.as_str()), partition, it.epoch, now));
+        let leader = self.coordinators[k].agent;
+        let through = held.iter().all(|(host, it)| {
+            let host = host_of(host.as_str());
+            context.connected(leader, self.coordinators[self.owner(host)].agent)
+                && self.lets_through(host, partition, it.epoch, now)
+        });
         let it = &mut self.coordinators[k];
         let tag = it.led.get(partition).copied();
         let Some((tag, job)) = tag.and_then(|tag| Some((tag, it.jobs.get_mut(&tag)?))) else {

@@ -8,6 +8,7 @@ use crate::simulator::ids::VmId;
 use crate::simulator::injector::{Crashes, Loads, Outages};
 use crate::simulator::strategies::Nothing;
 use crate::simulator::strategies::centralised::{self, centralised};
+use crate::simulator::strategies::tests::failing;
 use crate::simulator::vmplaces;
 use std::collections::BTreeSet;
 
@@ -197,11 +198,13 @@ fn whatever_is_lost_or_dies_nobody_is_of_two_plans_and_overloads_end() {
             let outages = Outages { period_s: 3000.0, down_s: 60.0, seed };
             story.faults = Box::new(Crashes::new(24, 900.0, outages));
             story.spare_migrating = false;
+            story.failing = failing(seed);
             let calm = (0..240).map(|vm| Demand { time: 900.0, vm: VmId(vm), cpu: 0 });
             story.demands = Box::new(story.demands.chain(calm));
             story
         };
-        let setup = vmplaces::setup(24, 240, 640, 23).unwrap();
+        let mut setup = vmplaces::setup(24, 240, 640, 23).unwrap();
+        setup.hosts[12..].iter_mut().for_each(|host| host.site = 1);
         let conditions = Conditions { seed, loss: 0.05, jitter: 0.5, ..Conditions::default() };
         let how = Ringed { hosts_per_cell, ..Ringed::default() };
         let mut simulation = Simulation::new(&setup, conditions, story(), Dvms::new(how), 1000.0, 10.0);

@@ -471,6 +471,14 @@ impl Strategy for Mcda {
         self.nodes[agent.index()].not_before = 0.0;
     }
 
+    fn coordinators(&self, context: &Context<Word>) -> Vec<Agent> {
+        vec![context.service(0)]
+    }
+
+    fn coordinator_went_down(&mut self, _: u32, _: &mut Context<Word>) {
+        self.store.fill(None);
+    }
+
     fn came_up(&mut self, host: HostId, context: &mut Context<Word>) {
         self.nodes[host.index()] = Node::default();
         let phase = self.how.period_s * context.random(host.agent()).fraction();

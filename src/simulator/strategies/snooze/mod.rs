@@ -8,7 +8,8 @@
 //! any more the next one does. A manager whose host is up again is the youngest, and has no hosts until some join.
 //!
 //! Ours: who leads has a group, too; a new leader lets those that join wait until managers have told how many hosts they have; a
-//! host that is told of by a manager that it has left says so. Without heartbeats groups stay as they are, and a manager goes on
+//! host that is told of by a manager that it has left says so; managers are processes of their own beside the agents of their
+//! hosts, which can fail alone. Without heartbeats groups stay as they are, and a manager goes on
 //! with its hosts when it is up again: so is the one of the centralised strategy.
 
 #[cfg(test)]
@@ -72,12 +73,17 @@ struct Manager {
     began: f64,
     applied: f64,
     busy: bool,
+    runs: bool,
+    /// How often it has begun.
+    life: u32,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Member {
     manager: Option<u32>,
     heard: f64,
+    /// How often the agent has begun anew alone.
+    life: u32,
 }
 
 const ROUND: u32 = 0;
@@ -85,6 +91,8 @@ const POLL: u32 = 1;
 const HOST_BEAT: u32 = 2;
 const MANAGER_BEAT: u32 = 3;
 const CHECK: u32 = 4;
+/// What a timer is for is in its last bits; above is in which life it was set.
+const KINDS: u32 = 8;
 /// How often the directory looks who is gone, seconds.
 const CHECK_S: f64 = 1.0;
 /// Bytes of each of these messages besides the header.
@@ -103,6 +111,31 @@ impl Snooze {
         (agent.index() < self.managers.len()).then_some(agent.index())
     }
 
+    /// The manager that runs at an agent.
+    fn running(&self, agent: Agent) -> Option<usize> {
+        self.at(agent).filter(|k| self.managers[*k].runs)
+    }
+
+    /// Wakes a manager, unless it fails.
+    fn manager_timer(&self, k: usize, seconds: f64, kind: u32, context: &mut Context<Word>) {
+        context.timer(Agent(k as u32), seconds, kind + KINDS * self.managers[k].life);
+    }
+
+    /// The next time that a host tells its manager that it is there.
+    fn host_timer(&self, host: HostId, seconds: f64, context: &mut Context<Word>) {
+        context.timer(host.agent(), seconds, HOST_BEAT + KINDS * self.members[host.index()].life);
+    }
+
+    /// The agent of a host begins: it has no manager yet.
+    fn join(&mut self, host: HostId, context: &mut Context<Word>) {
+        if let Some(beat_s) = self.how.heartbeat_s {
+            let member = &mut self.members[host.index()];
+            *member = Member { manager: None, heard: f64::NEG_INFINITY, life: member.life + 1 };
+            // A manager there is known again by then.
+            self.host_timer(host, 2.0 * beat_s, context);
+        }
+    }
+
     /// Says something; what an agent says to itself is no message.
     fn say(&mut self, from: Agent, to: Agent, word: Word, context: &mut Context<Word>) {
         if from == to {
@@ -114,17 +147,17 @@ impl Snooze {
 
     /// A manager begins, for the first time or again.
     fn begin_life(&mut self, k: usize, context: &mut Context<Word>) {
-        let round = self.managers[k].round + 1;
+        let (round, life) = (self.managers[k].round + 1, self.managers[k].life + 1);
         let (began, leads_since) = (f64::NEG_INFINITY, f64::INFINITY);
-        self.managers[k] = Manager { leads_since, round, began, ..Manager::default() };
+        self.managers[k] = Manager { leads_since, round, began, runs: true, life, ..Manager::default() };
         let agent = Agent(k as u32);
         if let Trigger::Periodic { period_s } = self.how.trigger {
-            context.timer(agent, period_s, ROUND);
+            self.manager_timer(k, period_s, ROUND, context);
         }
         match self.how.heartbeat_s {
             Some(beat_s) => {
                 let phase = context.random(agent).fraction() * beat_s;
-                context.timer(agent, phase, MANAGER_BEAT);
+                self.manager_timer(k, phase, MANAGER_BEAT, context);
             }
             None => self.take_group(k, context.now()),
         }
@@ -153,7 +186,7 @@ impl Snooze {
         manager.round += 1;
         if let Trigger::Periodic { period_s } = self.how.trigger {
             let passed = context.now() - manager.began;
-            context.timer(Agent(k as u32), (period_s - passed).max(0.0), ROUND);
+            self.manager_timer(k, (period_s - passed).max(0.0), ROUND, context);
         }
     }
 
@@ -275,8 +308,9 @@ impl Strategy for Snooze {
     fn start(&mut self, context: &mut Context<Word>) {
         let hosts = context.host_count();
         let count = self.how.group.map_or(1, |size| hosts.div_ceil(size.max(1) as usize)).max(1);
-        self.members =
-            (0..hosts).map(|host| Member { manager: Some((host % count) as u32), heard: 0.0 }).collect();
+        self.members = (0..hosts)
+            .map(|host| Member { manager: Some((host % count) as u32), ..Member::default() })
+            .collect();
         self.managers = vec![Manager::default(); count];
         (self.order, self.heard) = ((0..count as u32).collect(), vec![0.0; count]);
         for k in 0..count {
@@ -289,27 +323,32 @@ impl Strategy for Snooze {
         self.managers[0].leads_since = f64::NEG_INFINITY;
         if let Some(beat_s) = self.how.heartbeat_s {
             context.timer(context.service(0), CHECK_S, CHECK);
-            for agent in (0..hosts as u32).map(Agent) {
-                let phase = context.random(agent).fraction() * beat_s;
-                context.timer(agent, phase, HOST_BEAT);
+            for host in (0..hosts as u32).map(HostId) {
+                let phase = context.random(host.agent()).fraction() * beat_s;
+                self.host_timer(host, phase, context);
             }
         }
     }
 
     fn timer(&mut self, agent: Agent, timer: u32, context: &mut Context<Word>) {
         let beat_s = self.how.heartbeat_s.unwrap_or(f64::INFINITY);
-        match (timer, self.at(agent)) {
+        let (kind, life) = (timer % KINDS, timer / KINDS);
+        let manager = self.running(agent).filter(|k| self.managers[*k].life == life);
+        match (kind, manager) {
             (CHECK, _) => {
                 let (now, silence_s, heard) = (context.now(), self.silence_s, &self.heard);
                 self.order.retain(|k| now - heard[*k as usize] <= silence_s);
                 context.timer(agent, CHECK_S, CHECK);
             }
             (HOST_BEAT, _) => {
-                context.timer(agent, beat_s, HOST_BEAT);
-                self.host_beat(HostId(agent.0), context);
+                let host = HostId(agent.0);
+                if self.members[host.index()].life == life && context.agent_runs(host) {
+                    self.host_timer(host, beat_s, context);
+                    self.host_beat(host, context);
+                }
             }
             (MANAGER_BEAT, Some(k)) => {
-                context.timer(agent, beat_s, MANAGER_BEAT);
+                self.manager_timer(k, beat_s, MANAGER_BEAT, context);
                 self.manager_beat(k, context);
             }
             (ROUND, Some(k)) => self.begin(k, context),
@@ -332,6 +371,7 @@ impl Strategy for Snooze {
                     self.say(to, Agent(leader), Word::Join(host), context);
                 }
             }
+            Word::Here | Word::Assign(_) if !context.agent_runs(HostId(to.0)) => {}
             Word::Here => {
                 let member = &mut self.members[to.index()];
                 if member.manager == Some(from.0) {
@@ -341,11 +381,12 @@ impl Strategy for Snooze {
                 }
             }
             Word::Assign(manager) => {
-                self.members[to.index()] = Member { manager: Some(manager), heard: context.now() };
+                let member = &mut self.members[to.index()];
+                (member.manager, member.heard) = (Some(manager), context.now());
                 self.say(to, Agent(manager), Word::Beat, context);
             }
             _ => {
-                if let Some(k) = self.at(to) {
+                if let Some(k) = self.running(to) {
                     self.manager_told(k, from, word, context);
                 }
             }
@@ -353,7 +394,7 @@ impl Strategy for Snooze {
     }
 
     fn collected(&mut self, agent: Agent, tag: u32, view: View, context: &mut Context<Word>) {
-        if self.at(agent).is_some_and(|k| self.managers[k].round == tag) {
+        if self.running(agent).is_some_and(|k| self.managers[k].round == tag) {
             let rule = self.how.rule;
             context.compute(agent, tag, view.hosts.len(), || decide(&view, rule));
         }
@@ -361,7 +402,7 @@ impl Strategy for Snooze {
 
     fn decided(&mut self, agent: Agent, tag: u32, decision: Decision, context: &mut Context<Word>) {
         // Of a life before it knows nothing.
-        let Some(k) = self.at(agent).filter(|k| self.managers[*k].round == tag) else { return };
+        let Some(k) = self.running(agent).filter(|k| self.managers[*k].round == tag) else { return };
         if decision.verdict == Verdict::Plan {
             self.managers[k].applied = context.now();
             context.execute(agent, tag, decision.moves, self.how.ordering);
@@ -371,11 +412,11 @@ impl Strategy for Snooze {
     }
 
     fn executed(&mut self, agent: Agent, tag: u32, _: Outcome, context: &mut Context<Word>) {
-        let Some(k) = self.at(agent).filter(|k| self.managers[*k].round == tag) else { return };
+        let Some(k) = self.running(agent).filter(|k| self.managers[*k].round == tag) else { return };
         let passed = context.now() - self.managers[k].applied;
         if self.how.poll_s > 0.0 {
             let polled = (passed / self.how.poll_s).ceil() * self.how.poll_s;
-            context.timer(agent, polled - passed, POLL);
+            self.manager_timer(k, polled - passed, POLL, context);
         } else {
             self.end(k, context);
         }
@@ -385,10 +426,22 @@ impl Strategy for Snooze {
         if let Some(k) = self.at(host.agent()) {
             self.begin_life(k, context);
         }
-        if let Some(beat_s) = self.how.heartbeat_s {
-            self.members[host.index()] = Member { manager: None, heard: f64::NEG_INFINITY };
-            // A manager there is known again by then.
-            context.timer(host.agent(), 2.0 * beat_s, HOST_BEAT);
-        }
+        self.join(host, context);
+    }
+
+    fn agent_came_up(&mut self, host: HostId, context: &mut Context<Word>) {
+        self.join(host, context);
+    }
+
+    fn coordinators(&self, _: &Context<Word>) -> Vec<Agent> {
+        (0..self.managers.len() as u32).map(Agent).collect()
+    }
+
+    fn coordinator_went_down(&mut self, number: u32, _: &mut Context<Word>) {
+        self.managers[number as usize].runs = false;
+    }
+
+    fn coordinator_came_up(&mut self, number: u32, context: &mut Context<Word>) {
+        self.begin_life(number as usize, context);
     }
 }

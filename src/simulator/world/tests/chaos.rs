@@ -30,12 +30,16 @@ fn after_every_event_all_is_as_counted_anew() {
             }
             world.advance(next);
             let host = HostId(random.below(12));
-            match random.below(24) {
+            match random.below(36) {
                 0 => failed += world.fail(host).1.len(),
                 1..=3 => _ = world.recover(host),
                 4 => _ = world.switch_off(host),
                 5 => _ = world.switch_on(host) && world.booted(host),
-                6..=10 => _ = world.migrate(VmId(random.below(96)), host),
+                6..=10 | 30..=35 => _ = world.migrate(VmId(random.below(96)), host),
+                24 => failed += world.cut(host).map_or(0, |ended| ended.len()),
+                25 | 26 => _ = world.mend(host),
+                27 => failed += world.cut_site(random.below(3) as u16).map_or(0, |ended| ended.len()),
+                28 | 29 => _ = world.mend_site(random.below(3) as u16),
                 20 | 21 => {
                     let vm = VmId(random.below(96));
                     failed += if world.is_there(vm) { usize::from(world.leave(vm).is_some()) } else { 0 };

@@ -6,6 +6,7 @@ use super::*;
 use crate::simulator::engine::{Conditions, Demand, Simulation};
 use crate::simulator::ids::VmId;
 use crate::simulator::injector::{Crashes, Loads, Outages};
+use crate::simulator::strategies::tests::failing;
 use crate::simulator::vmplaces;
 use std::collections::BTreeSet;
 
@@ -72,6 +73,7 @@ fn hosts_are_emptied_under_faults_too() {
         let outages = Outages { period_s: 3000.0, down_s: 60.0, seed };
         story.faults = Box::new(Crashes::new(24, 1500.0, outages));
         story.spare_migrating = false;
+        story.failing = failing(seed);
         let calm = (0..240).map(|vm| Demand { time: 1500.0, vm: VmId(vm), cpu: 100 });
         story.demands = Box::new(story.demands.chain(calm));
         let setup = vmplaces::setup(24, 240, 1000, 23).unwrap();
