@@ -8,7 +8,7 @@ use crate::simulator::world::Ended;
 
 /// What can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(in crate::simulator) enum Part {
     /// A host with all that runs there.
     Host(HostId),
     /// The agent of a host alone: nobody tells of the host or acts there; VMs and migrations go on.
@@ -74,7 +74,7 @@ impl Changes {
 
     /// Just these.
     #[cfg(test)]
-    pub(super) fn listed(changes: &[(f64, Part, bool)]) -> Self {
+    fn listed(changes: &[(f64, Part, bool)]) -> Self {
         let none = || Box::new(std::iter::empty()) as Box<dyn Iterator<Item = Change>>;
         let all: Vec<Change> =
             changes.iter().map(|(time, part, up)| Change { time: *time, part: *part, up: *up }).collect();
@@ -186,9 +186,31 @@ impl<M> Context<M> {
         self.agent_runs(host) && self.connected(from, host.agent())
     }
 
+    /// Whether who calls another agent is told at once that nobody runs there, instead of hearing nothing: its host runs.
+    #[must_use]
+    pub fn refuses(&self, from: Agent, to: Agent) -> bool {
+        let runs = self.host_of(to).is_none_or(|host| self.world.runs(host));
+        runs && self.connected(from, to)
+    }
+
     fn fault(&mut self, what: Happening) {
         self.note(|_| what);
         self.world.violations.fault(self.world.now());
+    }
+}
+
+#[cfg(test)]
+impl<S: Strategy> Simulation<S> {
+    /// Just these parts fail and are there again.
+    pub(in crate::simulator) fn with_changes(mut self, changes: &[(f64, Part, bool)]) -> Self {
+        self.changes = Changes::listed(changes);
+        self
+    }
+
+    /// Has the strategy do something.
+    pub(in crate::simulator) fn with_strategy(&mut self, act: impl FnOnce(&mut S, &mut Context<S::Message>)) {
+        act(&mut self.strategy, &mut self.context);
+        self.context.take_notice();
     }
 }
 

@@ -14,6 +14,8 @@ pub(in crate::simulator) mod tests;
 pub use context::{Conditions, Context, View, ViewHost, ViewVm};
 pub use executor::{Ordering, Outcome};
 pub use faults::Failing;
+#[cfg(test)]
+pub(in crate::simulator) use faults::Part;
 pub use lives::Life;
 pub use log::{Entry, Happening, Step};
 

@@ -131,9 +131,8 @@ fn setup() -> Setup {
 fn played(sends_at: u32, changes: &[(f64, Part, bool)], demands: Vec<Demand>) -> Simulation<Asks> {
     let story = Story { demands: Box::new(demands.into_iter()), ..Story::default() };
     let strategy = Asks { sends_at, ..Asks::default() };
-    let mut simulation = Simulation::new(&setup(), Conditions::default(), story, strategy, 60.0, 10.0);
-    let changes: Vec<_> = changes.iter().map(|(time, part, up)| (*time, *part, *up)).collect();
-    simulation.changes = Changes::listed(&changes);
+    let simulation = Simulation::new(&setup(), Conditions::default(), story, strategy, 60.0, 10.0);
+    let mut simulation = simulation.with_changes(changes);
     while simulation.step() {
         simulation.world().check().unwrap();
     }

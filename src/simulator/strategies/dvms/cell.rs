@@ -226,10 +226,15 @@ impl Dvms {
 
     /// Begins to carry a plan out; of the cell's hosts those that it does not touch are free again.
     fn carry_out(&mut self, k: usize, tag: u32, context: &mut Context<Word>) {
-        let it = &mut self.coordinators[k];
-        let Some(job) = it.jobs.get_mut(&tag) else { return };
-        job.acts = true;
+        let it = &self.coordinators[k];
+        let Some(job) = it.jobs.get(&tag) else { return };
         let (moves, agent) = (job.moves.clone(), it.agent);
+        // Agents take orders of their own coordinator only.
+        if touched(&moves).iter().any(|host| self.owner(*host) != k) {
+            return self.end(k, tag, false, context);
+        }
+        let Some(job) = self.coordinators[k].jobs.get_mut(&tag) else { return };
+        job.acts = true;
         if let Answers::Cell { hosts, .. } = &mut job.answers {
             let kept = touched(&moves);
             let leaving: BTreeSet<HostId> = hosts.difference(&kept).copied().collect();

@@ -27,9 +27,12 @@ pub(super) struct Coordinator {
     pub(super) life: u64,
     /// How often the agent that it runs beside has begun anew alone.
     pub(super) agent_life: u32,
-    /// The hosts of its cell: `first`, and as many on as there are.
-    pub(super) first: u32,
-    pub(super) cell: Vec<Kept>,
+    /// The hosts of its cell.
+    pub(super) cell: BTreeMap<HostId, Kept>,
+    /// What it knows of any other.
+    nothing: Kept,
+    /// Hosts that have come from other coordinators, which are to be told: whose they were.
+    pub(super) claims: BTreeMap<HostId, usize>,
     /// Hosts of the cell that are over, by what was told last.
     pub(super) over: BTreeSet<HostId>,
     /// Hosts of others that partitions led here have, or get, and when they were shown.
@@ -57,6 +60,8 @@ pub(super) struct Kept {
     pub(super) heard: f64,
     /// What the protocol was told of it.
     pub(super) facts: Option<Facts>,
+    /// Whether it was another coordinator's before.
+    pub(super) came: bool,
     /// Its overload.
     pub(super) over: Trouble,
     /// Its underload.
@@ -184,15 +189,16 @@ pub(super) struct Ask {
 }
 
 impl Coordinator {
-    pub(super) fn new(agent: Agent, member: Member, hosts: std::ops::Range<u32>) -> Self {
+    pub(super) fn new(agent: Agent, member: Member, hosts: impl Iterator<Item = HostId>) -> Self {
         Self {
             agent,
             member,
             node: None,
             life: 0,
             agent_life: 0,
-            first: hosts.start,
-            cell: vec![Kept::default(); hosts.len()],
+            cell: hosts.map(|host| (host, Kept::default())).collect(),
+            nothing: Kept::default(),
+            claims: BTreeMap::new(),
             over: BTreeSet::new(),
             neighbours: BTreeMap::new(),
             table: Partitions::new(),
@@ -205,9 +211,9 @@ impl Coordinator {
         }
     }
 
-    /// It is down, and forgets all.
+    /// It is down, and forgets all but which hosts it has.
     pub(super) fn forget(&mut self) {
-        let hosts = self.first..self.first + self.cell.len() as u32;
+        let hosts = std::mem::take(&mut self.cell).into_keys();
         let (life, agent_life) = (self.life, self.agent_life);
         *self = Self { life, agent_life, ..Self::new(self.agent, self.member.clone(), hosts) };
     }
@@ -224,22 +230,28 @@ impl Coordinator {
 
     /// Whether a host is of its cell.
     pub(super) fn has(&self, host: HostId) -> bool {
-        host.0 >= self.first && ((host.0 - self.first) as usize) < self.cell.len()
+        self.cell.contains_key(&host)
     }
 
     pub(super) fn kept(&self, host: HostId) -> &Kept {
-        &self.cell[(host.0 - self.first) as usize]
+        self.cell.get(&host).unwrap_or(&self.nothing)
     }
 
+    /// Of a host that is not of the cell something that is forgotten.
+
     pub(super) fn kept_mut(&mut self, host: HostId) -> &mut Kept {
-        &mut self.cell[(host.0 - self.first) as usize]
+        if let Some(kept) = self.cell.get_mut(&host) {
+            return kept;
+        }
+        self.nothing = Kept::default();
+        &mut self.nothing
     }
 
     /// Hosts of the cell that are known, and are heard.
     pub(super) fn known(&self, now: f64, lost_after: f64) -> impl Iterator<Item = (HostId, &Picture)> {
-        (self.first..).map(HostId).zip(&self.cell).filter_map(move |(host, kept)| {
+        self.cell.iter().filter_map(move |(host, kept)| {
             let heard = now <= kept.heard + lost_after && kept.rest == Rest::Awake;
-            Some((host, &**kept.picture.as_ref().filter(|_| heard)?))
+            Some((*host, &**kept.picture.as_ref().filter(|_| heard)?))
         })
     }
 

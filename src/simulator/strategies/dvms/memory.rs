@@ -17,7 +17,7 @@ impl Coordinator {
     /// Of what the protocol keeps, the ledger's facts of each host and the reservations of what it leads are counted, and the
     /// ring; its events and what it says next are few and small.
     fn bytes(&self, ring: usize) -> u64 {
-        let cell = self.cell.iter().filter_map(|kept| kept.picture.as_deref()).map(picture);
+        let cell = self.cell.values().filter_map(|kept| kept.picture.as_deref()).map(picture);
         let others = self.neighbours.values().map(|(it, _)| picture(it) + bytes_of::<(HostId, f64)>(1));
         let job = |job: &Job| {
             let hosts = match &job.answers {

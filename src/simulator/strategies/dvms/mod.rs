@@ -15,11 +15,14 @@
 //!
 //! Ours, that is, other than in production: the trigger is that of the other strategies (more expected than there is, at once,
 //! no hysteresis); a coordinator looks when an agent has told of an overload, not at its next look; it runs on the first host of
-//! its cell, and fails with it, or alone: its hosts wait for it, where in production their agents go to other coordinators; VMs of failed hosts wait for their host, as here nothing starts them elsewhere; an action is
+//! its cell, and fails with it, or alone; where agents go then is in `homes`; VMs of failed hosts wait for their host, as here nothing starts them elsewhere; an action is
 //! not a message of its own; of what coordinators tell each other beside the protocol only hosts of partitions are sent.
 
 mod cell;
 mod coordinator;
+mod homes;
+#[cfg(test)]
+mod homes_tests;
 mod memory;
 mod own;
 mod picture;
@@ -52,6 +55,10 @@ pub struct Dvms {
     size: usize,
     ring: Ring,
     coordinators: Vec<Coordinator>,
+    /// Of each host, the coordinator that it reports to.
+    owners: Vec<u32>,
+    /// Hosts that do not reach theirs, and since when.
+    apart: BTreeMap<HostId, f64>,
     /// What the agent of each host has told last.
     told: Vec<Option<Rc<Picture>>>,
     /// What agents know of the past of each VM.
@@ -80,19 +87,20 @@ impl Dvms {
     #[must_use]
     pub fn new(how: Ringed) -> Self {
         let (names, coordinators, told) = (Vec::new(), Vec::new(), Vec::new());
-        let (versions, pasts) = (Vec::new(), Vec::new());
-        Self { how, names, size: 1, ring: Ring::default(), coordinators, told, pasts, versions, jobs: 0 }
+        let (versions, pasts, owners, apart) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
+        let ring = Ring::default();
+        Self { how, names, size: 1, ring, coordinators, owners, apart, told, pasts, versions, jobs: 0 }
     }
 
     /// Which coordinator has a host in its cell.
     fn owner(&self, host: HostId) -> usize {
-        host.index() / self.size
+        self.owners[host.index()] as usize
     }
 
-    /// The coordinator that runs at an agent.
+    /// The coordinator that runs at an agent: on the first of those hosts that it has at the start.
     fn at(&self, agent: Agent) -> Option<usize> {
-        let owner = self.owner(HostId(agent.0));
-        (self.coordinators.get(owner)?.agent == agent).then_some(owner)
+        let first = agent.index() / self.size;
+        (self.coordinators.get(first)?.agent == agent).then_some(first)
     }
 
     /// The next report of a host's agent.
@@ -137,6 +145,7 @@ impl Strategy for Dvms {
         self.size = self.how.cell_size(hosts);
         self.names = (0..hosts as u32).map(|host| picture::name_of(HostId(host))).collect();
         (self.told, self.versions) = (vec![None; hosts], vec![0; hosts]);
+        self.owners = (0..hosts).map(|host| (host / self.size) as u32).collect();
         let count = hosts.div_ceil(self.size);
         let mut members = BTreeMap::new();
         for k in 0..count {
@@ -146,7 +155,7 @@ impl Strategy for Dvms {
             let agent = HostId(first).agent();
             let site = format!("site{}", context.local(agent).site);
             members.insert(member.clone(), Place { site, distance: Millis(0) });
-            self.coordinators.push(Coordinator::new(agent, member, first..last));
+            self.coordinators.push(Coordinator::new(agent, member, (first..last).map(HostId)));
         }
         self.ring = Ring::new(members);
         for k in 0..count {
@@ -196,6 +205,12 @@ impl Strategy for Dvms {
             Word::Sleep => {}
             Word::Wake(left) => self.wake(k, left, context),
             Word::Report(picture) => self.reported(k, picture, context),
+            Word::Taken(host) => {
+                if let Some(by) = self.at(from) {
+                    self.taken(k, host, by, context);
+                }
+            }
+            Word::Gone { host, free } => self.gone(k, host, free, context),
             Word::Hosts(pictures) => self.shown(k, pictures, context),
             Word::Protocol(message) => {
                 let Some(sender) = self.at(from) else { return };

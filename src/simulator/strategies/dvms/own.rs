@@ -53,6 +53,7 @@ impl Dvms {
 
     /// The agent of a host looks, and tells its coordinator.
     pub(super) fn report(&mut self, host: HostId, context: &mut Context<Word>) {
+        let Some(k) = self.reached(host, context) else { return };
         let agent = host.agent();
         let before = std::mem::replace(&mut self.versions[host.index()], context.version(agent));
         let same = before == self.versions[host.index()];
@@ -72,7 +73,6 @@ impl Dvms {
                 }
             }
         };
-        let k = self.owner(host);
         let to = self.coordinators[k].agent;
         if to == agent {
             // They are on the same host.
@@ -111,8 +111,8 @@ impl Dvms {
 
     /// An agent of the cell has told.
     pub(super) fn reported(&mut self, k: usize, picture: Rc<Picture>, context: &mut Context<Word>) {
-        // It may have failed alone, beside the agent that tells.
-        if self.coordinators[k].node.is_some() && self.heard(k, picture, context) {
+        // The agent may have gone to another one since it said so.
+        if self.owner(picture.host.id) == k && self.heard(k, picture, context) {
             self.answer(k, context);
         }
     }
@@ -162,7 +162,7 @@ impl Dvms {
             return;
         }
         // Of a host that no coordinator ever had nothing can be reserved.
-        let fresh = before.is_none() && it.life == 1;
+        let fresh = before.is_none() && it.life == 1 && !it.kept(host).came;
         let input = Input::Host { host: name.clone(), facts, fresh };
         self.coordinators[k].kept_mut(host).facts = Some(facts);
         self.happens(k, input, context);
@@ -173,15 +173,13 @@ impl Dvms {
         let now = context.now();
         let it = &mut self.coordinators[k];
         it.forget_neighbours(now);
+        self.claim(k, context);
+        let it = &mut self.coordinators[k];
         let lost = |kept: &super::coordinator::Kept| {
             kept.facts.is_some_and(|facts| facts.takes) && now > kept.heard + self.how.lost_after_s
         };
-        let silent: Vec<HostId> = (it.first..)
-            .map(HostId)
-            .zip(&it.cell)
-            .filter(|(_, kept)| lost(kept))
-            .map(|(host, _)| host)
-            .collect();
+        let silent: Vec<HostId> =
+            it.cell.iter().filter(|(_, kept)| lost(kept)).map(|(host, _)| *host).collect();
         for host in silent {
             self.coordinators[k].over.remove(&host);
             self.calm(k, Kind::Overload, host, context);

@@ -9,7 +9,7 @@
 mod tests;
 
 use super::Dvms;
-use super::coordinator::{Ask, Care, Coordinator, Rest};
+use super::coordinator::{Ask, Care, Kept, Rest};
 use super::picture::Picture;
 use super::words::Word;
 use crate::partition::{Kind, thrift};
@@ -57,7 +57,7 @@ impl Dvms {
         let it = &mut self.coordinators[k];
         let strained = !it.over.is_empty();
         let mut ended = Vec::new();
-        for (at, kept) in it.cell.iter_mut().enumerate() {
+        for (host, kept) in &mut it.cell {
             let below = |picture: &Rc<Picture>, share| {
                 let on = picture.host.now.state == HostState::On && picture.host.now.vms > 0;
                 on && thrift::is_below(picture.used(), picture.capacity(), share)
@@ -67,7 +67,7 @@ impl Dvms {
             if kept.calm_since.is_some() && !goes_on {
                 kept.calm_since = None;
                 kept.under.misses = 0;
-                ended.push(HostId(it.first + at as u32));
+                ended.push(*host);
             } else if kept.calm_since.is_none() && !strained && picture.is_some_and(|p| below(p, share)) {
                 kept.calm_since = Some(now);
             }
@@ -81,7 +81,7 @@ impl Dvms {
     fn ask_for_thrift(&self, k: usize, now: f64) -> Option<Ask> {
         let (it, kind) = (&self.coordinators[k], Kind::Underload);
         let busy = |host: HostId| it.is_busy(host, &self.names[host.index()], None);
-        let hosts = (it.first..it.first + it.cell.len() as u32).map(HostId);
+        let hosts = it.cell.keys().copied();
         let due = |host: &HostId| it.is_due(kind, *host, now) && self.stands(k, kind, *host, now);
         let due: Vec<HostId> = hosts.filter(due).collect();
         if due.is_empty() {
@@ -110,10 +110,12 @@ impl Dvms {
     /// Hosts that have been empty for a while are switched off.
     fn put_to_sleep(&mut self, k: usize, context: &mut Context<Word>) {
         let now = context.now();
+        // Coordinators run on their hosts whatever is moved.
+        let hosts = self.coordinators[k].cell.keys().copied();
+        let hosts: Vec<HostId> = hosts.filter(|host| self.at(host.agent()).is_none()).collect();
         let it = &mut self.coordinators[k];
         let mut tired = Vec::new();
-        for at in 1..it.cell.len() {
-            let host = HostId(it.first + at as u32);
+        for host in hosts {
             let kept = it.kept(host);
             let empty = kept.rest == Rest::Awake
                 && now <= kept.heard + self.how.lost_after_s
@@ -181,17 +183,17 @@ impl Dvms {
 
     /// Wakes a host of a cell, or of one of the `left` next ones.
     pub(super) fn wake(&mut self, k: usize, left: u32, context: &mut Context<Word>) {
-        let now = context.now();
-        let it = &mut self.coordinators[k];
-        let sleeper = |it: &Coordinator, rest: Rest| it.cell.iter().position(|kept| kept.rest == rest);
+        let (now, it) = (context.now(), &self.coordinators[k]);
+        let mut cell = it.cell.iter();
+        let sleeper = cell.find(|(_, kept)| kept.rest == Rest::Asleep);
         // Of what went before its last start a coordinator knows nothing: who is silent may be asleep.
-        let silent = |it: &Coordinator| {
-            let mut unheard = (1..it.cell.len()).filter(|at| it.cell[*at].rest == Rest::Awake);
-            unheard.find(|at| it.life > 1 && now > it.cell[*at].heard + self.how.lost_after_s)
+        let silent = |(host, kept): &(&HostId, &Kept)| {
+            let unheard = it.life > 1 && now > kept.heard + self.how.lost_after_s;
+            unheard && kept.rest == Rest::Awake && self.at(host.agent()).is_none()
         };
-        if let Some(at) = sleeper(it, Rest::Asleep).or_else(|| silent(it)) {
-            it.cell[at].rest = Rest::Waking;
-            context.switch_on(HostId(it.first + at as u32));
+        if let Some(host) = sleeper.or_else(|| it.cell.iter().find(silent)).map(|(host, _)| *host) {
+            self.coordinators[k].kept_mut(host).rest = Rest::Waking;
+            context.switch_on(host);
         } else if left > 1 {
             let next = (k + 1) % self.coordinators.len();
             let (from, to) = (self.coordinators[k].agent, self.coordinators[next].agent);

@@ -2,6 +2,7 @@
 
 use super::picture::Picture;
 use crate::partition::Message;
+use crate::simulator::ids::HostId;
 use crate::simulator::measures::{HOST_BYTES, VM_BYTES};
 use serde::Serialize;
 use std::fmt;
@@ -20,6 +21,15 @@ pub enum Word {
     Sleep,
     /// Nobody has room: wake a host, you or one of so many after you.
     Wake(u32),
+    /// A coordinator to that which had a host: it has come here.
+    Taken(HostId),
+    /// The answer: it is not mine any more, and nobody has it if it is free.
+    Gone {
+        /// Which.
+        host: HostId,
+        /// Whether it is.
+        free: bool,
+    },
 }
 
 impl fmt::Debug for Word {
@@ -42,6 +52,10 @@ impl fmt::Debug for Word {
                 f.write_str(&serde_json::to_string(message).unwrap_or_else(|_| format!("{message:?}")))
             }
             Self::Sleep => f.write_str("sleep"),
+            Self::Taken(host) => write!(f, "host {} has come here", host.0),
+            Self::Gone { host, free } => {
+                write!(f, "host {} is yours{}", host.0, if *free { ", and free" } else { "" })
+            }
             Self::Wake(more) => write!(f, "wake a host, you or one of {more} after you"),
         }
     }
