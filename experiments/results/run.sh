@@ -1,13 +1,14 @@
 #!/bin/sh
-# Does experiments 2 and 3 again: one part for each seed and size or load, so that what is done stays when it is interrupted.
+# Does experiments 2 and 3, and that of parts that fail, again: one part for each seed and size or load, so that what is done stays when it is interrupted.
 # Usage: sh experiments/results/run.sh [DVMS [EXPERIMENT...]]; DVMS is the binary (optimised), EXPERIMENT vmplaces,
-# vmplaces-load, vmplaces-faults, chapter8 or chapter8-pack (default: all); SEEDS says which seeds (default: those of the file). What was interrupted goes on after
-# the last part that was done (EXPERIMENT.csv.done says which are); else all is done anew.
+# vmplaces-load, vmplaces-faults, vmplaces-parts, chapter8 or chapter8-pack (default: all); SEEDS says which seeds (default: those
+# of the file). What was interrupted goes on after the last part that was done (EXPERIMENT.csv.done says which are); else all is
+# done anew.
 set -eu
 cd "$(dirname "$0")/../.."
 dvms=${1:-target/release/dvms}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- vmplaces vmplaces-load vmplaces-faults chapter8 chapter8-pack
+[ $# -gt 0 ] || set -- vmplaces vmplaces-load vmplaces-faults vmplaces-parts chapter8 chapter8-pack
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -38,17 +39,19 @@ for experiment in "$@"; do
     out=experiments/results/$experiment.csv
     [ -s "$out" ] && [ -s "$out.done" ] || rm -f "$out" "$out.done"
     touch "$out.done"
-    seeds=${SEEDS:-23 1 2 3 4}
+    seeds=${SEEDS:-23 1 2 3 4 5 6 7 8 9}
     case $experiment in
         vmplaces-load) setting=load.mean; values='41.1 48.9 56.7 60.6 64.6 67' ;;
+        vmplaces-parts) setting=all; values=all ;;
         chapter8) setting=hosts.count; values='512 1024 2048 4096 8192'; seeds=none ;;
         chapter8-pack) setting=hosts.count; values='512 1024'; seeds=none ;;
         *) setting=hosts.count; values='128 256 512 1024' ;;
     esac
     for seed in $seeds; do
         for value in $values; do
-            where=$setting=$value
-            [ "$seed" = none ] || where="$where seed=$seed"
+            where=
+            [ "$value" = all ] || where=$setting=$value
+            [ "$seed" = none ] || where="$where${where:+ }seed=$seed"
             # shellcheck disable=SC2086
             grep -qx "$where" "$out.done" || part "$experiment" $where
         done

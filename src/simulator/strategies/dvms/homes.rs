@@ -6,6 +6,9 @@
 //! same. The new coordinator counts the host as unsettled until the old one says that nobody has it, or a reservation of before has
 //! ended. What was not begun on the host for others is not begun any more: its agent takes no orders but of its own coordinator.
 
+#[cfg(test)]
+mod tests;
+
 use super::Dvms;
 use super::coordinator::{Kept, touched};
 use super::words::Word;

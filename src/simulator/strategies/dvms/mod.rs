@@ -21,8 +21,6 @@
 mod cell;
 mod coordinator;
 mod homes;
-#[cfg(test)]
-mod homes_tests;
 mod memory;
 mod own;
 mod picture;

@@ -1,6 +1,7 @@
 //! Agents whose coordinator fails, or cannot be reached.
 
-use super::tests::{Seen, look_at, told};
+use super::super::tests::{Seen, look_at, told};
+use super::super::{Ringed, picture};
 use super::*;
 use crate::simulator::engine::{Conditions, Demand, Part, Simulation, Story};
 use crate::simulator::ids::VmId;
