@@ -52,7 +52,7 @@ impl Input {
         }
         let text = String::from_utf8(bytes).map_err(|error| not_text(&name, &error))?;
         if text.trim().is_empty() {
-            return Err(Failure::bad_input(format!("{name} is empty; a JSON document was expected")));
+            return Err(Failure::bad_input(format!("{name} is empty")));
         }
         Ok(Self { name, text })
     }

@@ -220,6 +220,53 @@ fn reports_of_what_varies_are_compared_as_means_over_seeds() {
     assert!(done.stderr.contains("groups[1].run: must be a text"), "{}", done.stderr);
 }
 
+/// What is read is not written over, and what cannot be written costs nobody the figures.
+#[test]
+fn a_report_is_written_over_nothing_that_is_read_and_figures_are_told_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = small(folder.path());
+    let text = std::fs::read_to_string(&file).unwrap();
+    let refused = |arguments: &[&str], says: &str| {
+        let done = run(arguments).expect(2);
+        assert!(done.stderr.contains(says) && done.stdout.is_empty(), "{}", done.stderr);
+    };
+    refused(&["simulate", &file, "--report", &file], "would be written over");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    refused(&["simulate", &file, "--report", "/dev/full"], "is no file");
+    let report = folder.path().join("a.json");
+    std::fs::write(&report, run(&["simulate", &file, "-o", "json"]).expect(0).stdout).unwrap();
+    let report = report.to_str().unwrap();
+    refused(&["simulate", "compare", report, report, "--report", report], "would be written over");
+    let vary = folder.path().join("vary.toml");
+    std::fs::write(&vary, "[[vary]]\nseconds = [1, 2]\n[[run]]\nstrategy = \"none\"\n").unwrap();
+    refused(&["simulate", vary.to_str().unwrap(), "--seconds", "1"], "--seconds");
+}
+
+/// Means over as many seeds as there are: where these are not as many, that is told.
+#[test]
+fn means_over_other_numbers_of_seeds_are_compared_with_a_note() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let text =
+        "seconds = 100\n[hosts]\ncount = 4\n[[vary]]\nseed = [1, 2, 3]\n[[run]]\nstrategy = \"none\"\n";
+    std::fs::write(path("vary.toml"), text).unwrap();
+    for (name, more) in [("all.json", &[][..]), ("one.json", &["--at", "seed=2"][..])] {
+        let told = run(&[&["simulate", &path("vary.toml"), "-o", "json"], more].concat()).expect(0).stdout;
+        std::fs::write(path(name), told).unwrap();
+    }
+    let done = run(&["simulate", "compare", &path("all.json"), &path("one.json")]).expect(0);
+    assert!(
+        done.stdout.contains("Note: none is the mean over 3 seeds in A, 1 seed in B."),
+        "{}",
+        done.stdout
+    );
+    assert!(
+        done.stdout.lines().any(|line| line.starts_with("seed") && line.contains("1, 2, 3")),
+        "{}",
+        done.stdout
+    );
+}
+
 #[test]
 fn what_is_no_report_is_not_compared() {
     let folder = tempfile::tempdir().unwrap();

@@ -33,7 +33,7 @@ impl Job<'_> {
         if let Some(measured) = self.kept.as_ref().and_then(|kept| kept.taken.clone()) {
             return Ok(measured);
         }
-        let refused = |error: Refused| Failure::bad_input(format!("{}: {error}", self.name));
+        let refused = |error: Refused| Failure::bad_input(format!("run {}: {error}", self.name));
         let measured = simulate(self.experiment, self.run, go_on).map_err(refused)?;
         if let Some(kept) = &self.kept {
             kept.keep(self.experiment, self.run, &measured)?;

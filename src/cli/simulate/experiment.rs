@@ -91,6 +91,11 @@ impl Given {
         folder.map(|folder| Checkpoints::open(folder, self.resume)).transpose()
     }
 
+    /// The files that are read.
+    pub(super) fn read(&self) -> Vec<&str> {
+        self.file.iter().map(String::as_str).collect()
+    }
+
     /// How many runs at a time.
     pub(super) fn at_once(&self, measured: bool) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -142,7 +147,7 @@ fn one(
     stop: &Stop,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let pages = arguments.report.as_deref().map(Pages::prepare).transpose()?;
+    let pages = arguments.report.as_deref().map(|path| Pages::prepare(path, arguments)).transpose()?;
     let names = || experiment.runs.iter().map(|run| run.name.clone());
     let files = arguments.csv.as_deref().map(|folder| series_files(folder, names())).transpose()?;
     let kept = arguments.checkpoints()?;
@@ -164,26 +169,44 @@ fn one(
     };
     drop(watch);
     let took = began.elapsed();
+    let missing = report.experiment.runs.iter().zip(&done).filter(|(_, done)| done.is_none());
+    let missing: Vec<String> = missing.map(|(run, _)| run.name.clone()).collect();
+    let mut series = Ok(());
     for (measured, files) in done.iter().zip(files.into_iter().flatten()) {
         if let Some(measured) = measured {
-            files.write(measured)?;
+            series = series.and(files.write(measured));
         }
     }
     report.runs = done.into_iter().flatten().collect();
+    // What cannot be told in one way is told in the others.
+    let told = if output.is_json() {
+        told_as_json(output, &report, "not_begun", &missing)
+    } else {
+        output.text(&show::text(output.look, &report, took)).map_err(Failure::from)
+    };
     if let Some(pages) = pages {
         let command = arguments.command();
         pages.write(&report, &Source { command: &command, file: &input.name, text: input.text() })?;
     }
-    if output.is_json() {
-        let value =
-            serde_json::to_value(&report).map_err(|error| Failure::new(format!("cannot tell: {error}")))?;
-        output.value(&value)?;
-    } else {
-        output.text(&show::text(output.look, &report, took))?;
-    }
+    told.and(series)?;
     let whole =
         report.runs.len() == report.experiment.runs.len() && report.runs.iter().all(|run| run.complete);
     Ok(if whole { Exit::Success } else { Exit::Failure })
+}
+
+/// Tells a report for programs; where something is missing, with what.
+pub(super) fn told_as_json(
+    output: Output,
+    report: &impl serde::Serialize,
+    name: &str,
+    missing: &[String],
+) -> Result<(), Failure> {
+    let told = serde_json::to_value(report);
+    let mut value = told.map_err(|error| Failure::new(format!("cannot tell: {error}")))?;
+    if !missing.is_empty() {
+        value[name] = missing.into();
+    }
+    Ok(output.value(&value)?)
 }
 
 fn refused(error: &Refused) -> Failure {
@@ -230,9 +253,12 @@ fn read(arguments: &Given) -> Result<(Input, Study), Failure> {
     for at in &arguments.at {
         keep(&mut study, at)?;
     }
-    if arguments.seed.is_some() && study.axes.iter().any(|axis| axis.settings.contains(&"seed".to_owned())) {
-        let message = format!("--seed: {} says several seeds itself", input.name);
-        return Err(Failure::bad_input(message).hint("--at seed=NUMBER takes one of them."));
+    for (given, setting) in [(arguments.seed.is_some(), "seed"), (arguments.seconds.is_some(), "seconds")] {
+        if given && study.axes.iter().any(|axis| axis.settings.iter().any(|it| it == setting)) {
+            let message = format!("--{setting}: {} says several {setting} itself", input.name);
+            let hint = format!("--at {setting}=NUMBER takes one of them.");
+            return Err(Failure::bad_input(message).hint(hint));
+        }
     }
     let file = arguments.file.as_deref().unwrap_or_default();
     for experiment in study.points.iter_mut().map(|point| &mut point.experiment) {
@@ -274,7 +300,14 @@ fn keep(study: &mut Study, at: &str) -> Result<(), Failure> {
 }
 
 /// The page that is asked for, and beside it CSV of the runs and another one that is called so.
-pub(super) fn beside(path: &Path, other: &str) -> Result<[OutFile; 3], Failure> {
+///
+/// # Errors
+/// They cannot be written, or one of them is one of `read`.
+pub(super) fn beside(path: &Path, other: &str, read: &[&str]) -> Result<[OutFile; 3], Failure> {
+    if path.metadata().is_ok_and(|present| !present.is_file() && !present.is_dir()) {
+        let message = format!("--report {}: is no file, and figures go to files beside it", path.display());
+        return Err(Failure::bad_input(message));
+    }
     let Some(stem) = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()) else {
         return Err(Failure::bad_input(format!("--report {}: this names no file", path.display())));
     };
@@ -284,6 +317,15 @@ pub(super) fn beside(path: &Path, other: &str) -> Result<[OutFile; 3], Failure> 
         let message =
             format!("--report {}: the page is HTML, and its figures go to {stem}.csv", path.display());
         return Err(Failure::bad_input(message).hint(format!("Name it {stem}.html.")));
+    }
+    let whole = |path: &Path| path.canonicalize().ok();
+    let is_read = |file: &&&str| {
+        let file = whole(Path::new(file));
+        file.is_some() && [path, &runs, &other].iter().any(|written| whole(written) == file)
+    };
+    if let Some(file) = read.iter().find(is_read) {
+        let message = format!("--report {}: would be written over {file}, which is read", path.display());
+        return Err(Failure::bad_input(message));
     }
     let [page, runs, other] = [path, &runs, &other].map(OutFile::prepare);
     Ok([page?, runs?, other?])
@@ -312,8 +354,8 @@ struct Pages {
 }
 
 impl Pages {
-    fn prepare(path: &Path) -> Result<Self, Failure> {
-        let [page, runs, series] = beside(path, "series")?;
+    fn prepare(path: &Path, arguments: &Given) -> Result<Self, Failure> {
+        let [page, runs, series] = beside(path, "series", &arguments.read())?;
         let typed = typed_beside(path, "series")?;
         Ok(Self { page, runs, series, typed })
     }

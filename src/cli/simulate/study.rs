@@ -1,7 +1,7 @@
 //! An experiment whose settings vary: its runs, and what is told of them for people.
 
 use super::batch::{self, Job};
-use super::experiment::{Given, beside, series_files, typed_beside};
+use super::experiment::{Given, beside, series_files, told_as_json, typed_beside};
 use super::measures;
 use super::page::{self, Source, along, is_measured};
 use super::parquet;
@@ -27,7 +27,7 @@ pub(super) fn run(
     output: Output,
 ) -> Result<Exit, Failure> {
     let report_file = arguments.report.as_deref();
-    let files = report_file.map(|path| beside(path, "groups")).transpose()?;
+    let files = report_file.map(|path| beside(path, "groups", &arguments.read())).transpose()?;
     let typed = report_file.map(|path| typed_beside(path, "groups")).transpose()?;
     let kept = arguments.checkpoints()?;
     let digits = study.points.len().to_string().len();
@@ -52,9 +52,10 @@ pub(super) fn run(
     let done = batch::all(&jobs, at_once, stop, !output.is_json())?;
     let took = began.elapsed();
     let whole = done.iter().all(|run| run.as_ref().is_some_and(|run| run.complete));
+    let mut written = Ok(());
     for (measured, files) in done.iter().zip(series.into_iter().flatten()) {
         if let Some(measured) = measured {
-            files.write(measured)?;
+            written = written.and(files.write(measured));
         }
     }
     let notes = notes(&jobs, &done);
@@ -66,6 +67,12 @@ pub(super) fn run(
         .map(|point| done.by_ref().take(point.experiment.runs.len()).flatten().collect::<Vec<_>>());
     let runs = runs.collect();
     let report = StudyReport::new(env!("CARGO_PKG_VERSION"), study, runs);
+    // What cannot be told in one way is told in the others.
+    let told = if output.is_json() {
+        told_as_json(output, &report, "notes", &notes)
+    } else {
+        output.text(&text(output.look, &report, &notes, took)).map_err(Failure::from)
+    };
     if let Some([page_file, runs_file, groups_file]) = files {
         let command = arguments.command();
         let source = Source { command: &command, file: &input.name, text: input.text() };
@@ -77,13 +84,7 @@ pub(super) fn run(
         runs_file.write_bytes(&parquet::rows(report.rows()).bytes())?;
         groups_file.write_bytes(&parquet::rows(report.group_rows()).bytes())?;
     }
-    if output.is_json() {
-        let value =
-            serde_json::to_value(&report).map_err(|error| Failure::new(format!("cannot tell: {error}")))?;
-        output.value(&value)?;
-    } else {
-        output.text(&text(output.look, &report, &notes, took))?;
-    }
+    told.and(written)?;
     Ok(if whole { Exit::Success } else { Exit::Failure })
 }
 

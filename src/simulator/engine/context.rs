@@ -229,14 +229,15 @@ impl<M> Context<M> {
 
     /// Wakes the agent after so many seconds, unless it or its host fails.
     pub fn timer(&mut self, agent: Agent, seconds: f64, timer: u32) {
-        let life = self.lives[agent.index()];
+        let life = self.life(agent);
         self.queue.push_after(self.world.now(), seconds, Event::Timer { agent, timer, life });
     }
 
-    /// Asks hosts how they are, a message and an answer each. Those whose agents run and can be reached answer.
+    /// Asks hosts how they are, a message and an answer each, which may be lost. Those whose agents run and can be reached answer;
+    /// the others are not waited for.
     pub fn collect(&mut self, agent: Agent, tag: u32, hosts: Vec<HostId>) {
         self.note(|_| Happening::Asks { agent: agent.0, hosts: hosts.iter().map(|host| host.0).collect() });
-        let latency = hosts.first().map_or(0.0, |host| self.latency(agent, host.agent()));
+        let latency = self.latency_to_all(agent, &hosts);
         let look = Look { agent, tag, asked: self.now(), hosts, view: View::default() };
         let slot = self.looks.put(look);
         self.queue.push(self.now() + latency, Event::Look { slot });
@@ -248,7 +249,8 @@ impl<M> Context<M> {
         let mut view = View::default();
         for host in &hosts {
             self.traffic.send(agent, host.agent(), 1, HEADER_BYTES);
-            if !self.reaches(agent, *host) {
+            if !self.reaches(agent, *host) || self.is_lost() {
+                self.traffic.lose();
                 continue;
             }
             let now = self.world.host(*host);
@@ -258,13 +260,17 @@ impl<M> Context<M> {
                 1,
                 HEADER_BYTES + HOST_BYTES + VM_BYTES * u64::from(now.vms),
             );
+            if self.is_lost() {
+                self.traffic.lose();
+                continue;
+            }
             view.hosts.push(ViewHost { id: *host, now, first_vm: view.vms.len() as u32 });
             view.vms.extend(self.world.vms_of(*host).map(|vm| view_of(&self.world, vm)));
         }
         if let Some(look) = self.looks.get_mut(slot) {
             look.view = view;
         }
-        let latency = hosts.last().map_or(0.0, |far| self.latency(agent, far.agent()));
+        let latency = self.latency_to_all(agent, &hosts);
         self.queue.push(self.now() + latency, Event::Collected { slot });
     }
 
@@ -272,11 +278,14 @@ impl<M> Context<M> {
         let Look { agent, tag, asked, view, .. } = self.looks.take(slot)?;
         self.rounds.looked(self.now() - asked);
         self.note(|_| Happening::Answers { agent: agent.0, hosts: view.hosts.len(), vms: view.vms.len() });
+        if !self.is_up(agent) {
+            return None;
+        }
         for host in view.hosts.iter().filter(|host| host.now.is_over()) {
             self.detected(host.id);
         }
         self.memory.views(agent, view.bytes());
-        self.is_up(agent).then_some((agent, tag, view))
+        Some((agent, tag, view))
     }
 
     /// Somebody knows that a host is overloaded.
@@ -325,6 +334,10 @@ impl<M> Context<M> {
     /// The agent of a host that goes down forgets its timers.
     pub(super) fn forget(&mut self, agent: Agent) {
         self.lives[agent.index()] += 1;
+    }
+
+    pub(super) fn life(&self, agent: Agent) -> u32 {
+        self.lives[agent.index()]
     }
 
     pub(super) fn is_alive(&self, agent: Agent, life: u32) -> bool {

@@ -71,6 +71,25 @@ impl<M> Context<M> {
         }
     }
 
+    /// Compares what is kept of plans with the migrations that are under way.
+    ///
+    /// # Panics
+    /// They differ, or who is not there has something begun.
+    #[cfg(test)]
+    pub(in crate::simulator) fn check(&self) {
+        let mut under_way: std::collections::BTreeMap<u32, u32> = std::collections::BTreeMap::new();
+        for (plan, _) in self.owners.iter().filter(|(plan, _)| *plan != NO_PLAN) {
+            *under_way.entry(*plan).or_default() += 1;
+        }
+        let all: u32 = self.plans.iter().map(|plan| plan.under_way).sum();
+        assert_eq!(under_way.values().sum::<u32>(), all);
+        assert_eq!(self.world.moves.under_way, all, "each migration is of a plan");
+        for plan in self.plans.iter() {
+            let waits = plan.waiting.iter().any(|waiting| *waiting != BEGUN);
+            assert!(!waits || self.is_up(plan.agent), "who is not there begins nothing: {plan:?}");
+        }
+    }
+
     /// The hosts of each plan that is carried out.
     pub(in crate::simulator) fn groups(&self) -> Vec<Vec<HostId>> {
         let hosts = |plan: &Running| plan.moves.iter().flat_map(|step| [step.from, step.to]).collect();

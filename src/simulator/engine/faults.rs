@@ -261,10 +261,11 @@ impl<S: Strategy> Simulation<S> {
         if self.story.spare_migrating && self.context.world.host(host).migrating {
             return;
         }
+        let Some((ran, ended)) = self.context.world.fail(host) else { return };
         self.context.note(|_| Happening::HostDown { host: host.0 });
-        let (ran, ended) = self.context.world.fail(host);
         if ran {
             self.context.forget(host.agent());
+            self.context.halt_all(host.agent());
             self.strategy.went_down(host, &mut self.context);
         }
         for ended in ended {
@@ -281,6 +282,7 @@ impl<S: Strategy> Simulation<S> {
         context.absent.agents[host.index()] = true;
         if context.absent.coordinates(host.agent()).is_none() {
             context.forget(host.agent());
+            context.halt_all(host.agent());
         }
         self.strategy.agent_went_down(host, context);
     }

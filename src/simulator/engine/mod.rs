@@ -345,12 +345,18 @@ impl<S: Strategy> Simulation<S> {
         }
     }
 
-    /// Lets everything happen; asks each some thousand events whether to go on. Whether the end was reached.
+    /// Lets everything happen; asks each some thousand events, and after each computation, whether to go on. Whether the end was
+    /// reached.
     pub fn run(&mut self, go_on: &mut dyn FnMut(&Self) -> bool) -> bool {
         loop {
+            let computed = self.context.rounds.count();
             for _ in 0..4096 {
                 if !self.step() {
                     return true;
+                }
+                // One takes as long as very many other events.
+                if self.context.rounds.count() != computed {
+                    break;
                 }
             }
             if !go_on(self) {

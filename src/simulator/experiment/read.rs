@@ -17,6 +17,7 @@ use toml::de::{DeTable, DeValue};
 const SECTIONS: &str =
     "title, seed, seconds, sample_s, start, hosts, vms, network, load, faults, compute, vary, run";
 const LONGEST_S: f64 = 1e8;
+const MOST_SAMPLES: f64 = 1e7;
 
 /// One fault of an experiment file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,6 +138,7 @@ fn experiment(
     let mut faults = reader.faults;
     // What could not be read is told; what follows from it is not.
     if faults.is_empty() {
+        faults.extend(said_twice(document, text));
         let said = SAID.iter().filter(|_| it.start.is_some());
         let said = said.filter_map(|path| Some((*path, place_of(text, path).filter(|place| place.whole)?)));
         faults.extend(said.map(|(path, place)| Fault {
@@ -160,13 +162,33 @@ fn experiment(
     if faults.is_empty() { Ok(it) } else { Err(faults) }
 }
 
+/// What a section says of all, and each of its kinds says, too.
+fn said_twice(document: &DeTable, text: &str) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (section, keys) in [("hosts", &["count", "cpu", "memory"][..]), ("vms", &["cpu", "memory"][..])] {
+        let Some(DeValue::Table(table)) = document.get(section).map(Spanned::get_ref) else { continue };
+        if !table.contains_key("kind") {
+            continue;
+        }
+        for (key, _) in table.iter().filter(|(key, _)| keys.contains(&key.get_ref().as_ref())) {
+            let path = format!("{section}.{}", key.get_ref());
+            let message = format!("is what each [[{section}.kind]] says");
+            faults.push(Fault { line: Some(line_at(text, key.span().start)), path, message });
+        }
+    }
+    faults
+}
+
 impl Experiment {
     fn judge(&self, wrong: &mut super::sections::Wrong) {
         if !(self.seconds > 0.0 && self.seconds <= LONGEST_S) {
-            wrong("seconds", format!("must be above 0, {LONGEST_S} at most"));
+            wrong("seconds", format!("must be above 0, {LONGEST_S} at most, not {}", self.seconds));
         }
         if !(self.sample_s > 0.0 && self.sample_s <= LONGEST_S) {
-            wrong("sample_s", format!("must be above 0, {LONGEST_S} at most"));
+            wrong("sample_s", format!("must be above 0, {LONGEST_S} at most, not {}", self.sample_s));
+        } else if self.seconds / self.sample_s > MOST_SAMPLES {
+            let least = self.seconds / MOST_SAMPLES;
+            wrong("sample_s", format!("makes more than {MOST_SAMPLES} samples; {least} at least"));
         }
         self.hosts.faults(wrong);
         self.vms.faults(&self.hosts, self.load.recorded().is_some() || self.start.is_some(), wrong);

@@ -10,7 +10,9 @@ pub(super) type Wrong<'w> = dyn FnMut(&str, String) + 'w;
 
 /// Tells where a figure is not within bounds.
 pub(super) fn within(value: f64, low: f64, high: f64, path: &str, wrong: &mut Wrong) {
-    if !(low..=high).contains(&value) {
+    // A bound that is another setting, and makes no sense itself, is told there.
+    let bounded = low <= high;
+    if bounded && !(low..=high).contains(&value) {
         wrong(path, format!("must be between {low} and {high}, not {value}"));
     }
 }

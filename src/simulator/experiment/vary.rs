@@ -106,8 +106,14 @@ pub(super) fn axes<'t>(
         }
         let value =
             |it: &Varied, place: usize| it.values.get(place).and_then(Reader::plain).unwrap_or_default();
-        let values =
-            (0..length).map(|place| found.iter().map(|it| value(it, place)).collect::<Vec<_>>()).collect();
+        let values: Vec<Vec<Value>> =
+            (0..length).map(|place| found.iter().map(|it| value(it, place)).collect()).collect();
+        if let Some(place) = (1..length).find(|place| values[..*place].contains(&values[*place])) {
+            let told = values[place].iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
+            let message = format!("says {told} twice");
+            let at = found[0].values.get(place).map_or(found[0].start(), |value| value.span().start);
+            reader.fault(&format!("{path}.{}", found[0].name()), message, at);
+        }
         axes.push(Axis { settings: found.iter().map(Varied::name).collect(), values });
         all.extend(found);
     }

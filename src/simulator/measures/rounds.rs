@@ -72,6 +72,12 @@ pub struct RoundReport {
 }
 
 impl Rounds {
+    /// How many computations there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.nothing.count() + self.plan.count() + self.no_plan.count()
+    }
+
     /// None yet.
     #[must_use]
     pub fn new(agents: usize) -> Self {

@@ -35,6 +35,12 @@ impl Tally {
         self.max = self.max.max(value);
     }
 
+    /// How many there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
     /// What is told of it.
     #[must_use]
     pub fn spread(&self) -> Spread {

@@ -226,7 +226,7 @@ impl EcoCloud {
                 }
             }
         } else {
-            for _ in 0..self.how.invited {
+            for _ in 0..self.how.invited.min(hosts) {
                 let host = HostId(context.random(manager).below(hosts));
                 if host.agent() != from && !self.asleep.contains(&host) {
                     context.send(manager, host.agent(), invite, VM_BYTES);

@@ -117,6 +117,7 @@ pub(super) fn rough<S: Strategy>(
     let mut simulation = Simulation::new(&setup, conditions, story, strategy, 1000.0, 10.0);
     while simulation.step() {
         simulation.world().check().unwrap();
+        simulation.context().check();
         look(&simulation);
     }
     assert!(simulation.world().moves.report().done.count > 5);
@@ -156,6 +157,7 @@ fn gossip_ends_at_the_bound_of_packing_and_empties_hosts_only() {
     assert!(active > 30);
     while simulation.step() {
         simulation.world().check().unwrap();
+        simulation.context().check();
         let now = simulation.world().usage.active;
         assert!(now <= active, "a host that was empty is in use again");
         active = now;
@@ -188,6 +190,7 @@ fn ecocloud_empties_hosts_and_puts_them_to_sleep() {
     let before = simulation.world().usage.active;
     while simulation.step() {
         simulation.world().check().unwrap();
+        simulation.context().check();
     }
     let usage = simulation.world().usage;
     assert!(usage.active < before * 2 / 3 && usage.over == 0, "{} of {before}", usage.active);
@@ -209,6 +212,7 @@ pub(super) fn sleeps_and_is_woken<S: Strategy>(setup: &Setup, demands: Vec<Deman
     let mut least = 3;
     while simulation.step() {
         simulation.world().check().unwrap();
+        simulation.context().check();
         least = least.min(simulation.world().usage.on);
     }
     assert_eq!(least, 2, "an empty host sleeps");
@@ -242,6 +246,7 @@ fn drs_evens_out_and_stops_at_its_target() {
     let before = spread(&simulation);
     while simulation.step() {
         simulation.world().check().unwrap();
+        simulation.context().check();
     }
     assert!(before > 0.15 && spread(&simulation) <= 0.05, "{before} {}", spread(&simulation));
     let moved = simulation.world().moves.report();
@@ -259,6 +264,7 @@ fn the_same_seed_gives_the_same_run_and_another_one_another() {
         let mut simulation = Simulation::new(&setup, conditions, story, strategy, 900.0, 60.0);
         while simulation.step() {
             simulation.world().check().unwrap();
+            simulation.context().check();
         }
         (told(&simulation), simulation.context().traffic.report(24, 900.0).lost)
     };
@@ -316,6 +322,7 @@ fn a_manager_alone_fails_and_plans_again_when_it_is_back() {
         let mut simulation = Simulation::new(&setup, Conditions::default(), story, strategy, 3000.0, 60.0);
         while simulation.step() {
             simulation.world().check().unwrap();
+            simulation.context().check();
         }
         (simulation.context().rounds.report().plan.count, violation_time(&simulation))
     };

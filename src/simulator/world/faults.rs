@@ -12,11 +12,11 @@ impl World {
     }
 
     /// A host fails: its migrations end without effect, its VMs are down. Whether it ran until now, and the migrations that
-    /// have ended.
-    pub(in crate::simulator) fn fail(&mut self, host: HostId) -> (bool, Vec<Ended>) {
+    /// have ended; `None` where it has failed already, or is off, so that nothing changes.
+    pub(in crate::simulator) fn fail(&mut self, host: HostId) -> Option<(bool, Vec<Ended>)> {
         let before = self.hosts.state[host.index()];
-        if before == HostState::Failed {
-            return (false, Vec::new());
+        if matches!(before, HostState::Failed | HostState::Off) {
+            return None;
         }
         let ended = if self.hosts.is_migrating(host) {
             self.touching(host).into_iter().map(|number| self.abort(number)).collect()
@@ -31,7 +31,7 @@ impl World {
         self.usage.vms_down += self.hosts.count[host.index()];
         self.violations.fault(self.now);
         self.settle(host, Cause::Load);
-        (before == HostState::On, ended)
+        Some((before == HostState::On, ended))
     }
 
     /// A host that has failed is up again. Whether it was down.

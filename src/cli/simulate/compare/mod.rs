@@ -12,7 +12,7 @@ use crate::cli::input::Input;
 use crate::cli::out_file::OutFile;
 use crate::cli::output::Output;
 use read::Told;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Compares reports of experiments, side by side, with the differences to the first
 #[derive(Debug, clap::Args)]
@@ -43,20 +43,36 @@ const LETTERS: [&str; 26] = [
     "V", "W", "X", "Y", "Z",
 ];
 
+/// The page, which is none of the reports.
+fn prepared(path: &Path, reports: &[String]) -> Result<OutFile, Failure> {
+    let page = OutFile::prepare(path)?;
+    let whole = path.canonicalize().ok();
+    let over = |file: &&String| whole.is_some() && Path::new(file.as_str()).canonicalize().ok() == whole;
+    match reports.iter().find(over) {
+        None => Ok(page),
+        Some(file) => {
+            let message = format!("--report {}: would be written over {file}, which is read", path.display());
+            Err(Failure::bad_input(message))
+        }
+    }
+}
+
 pub(super) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure> {
     if arguments.files.iter().filter(|file| *file == "-").count() > 1 {
         return Err(Failure::bad_input("only one of the files can be standard input"));
     }
-    let page = arguments.report.as_deref().map(OutFile::prepare).transpose()?;
+    let page = arguments.report.as_deref().map(|path| prepared(path, &arguments.files)).transpose()?;
     let told: Vec<Told> =
         arguments.files.iter().map(|file| read::told(&Input::read(file)?)).collect::<Result<_, _>>()?;
-    let groups = sheet::groups(&told);
+    let mut groups = sheet::groups(&told);
     if groups.iter().all(|group| group.runs.iter().flatten().count() < 2) {
         let hint =
             told.iter().map(|it| format!("{} has {}", it.file, it.names())).collect::<Vec<_>>().join("; ");
         return Err(Failure::bad_input("no run is in two of the files, so that there is nothing to compare")
             .hint(hint));
     }
+    // What only one file has is not compared.
+    groups.retain(|group| group.runs.iter().flatten().count() > 1);
     if let Some(page) = page {
         page.write(&sizes::page(&told, &groups))?;
     }

@@ -29,6 +29,8 @@ pub(super) struct Run {
     pub(super) name: String,
     /// Whether it came to its end.
     pub(super) complete: bool,
+    /// Over how many seeds its figures are means; 1 of a single run.
+    pub(super) seeds: u64,
     /// All figures, by their paths.
     pub(super) figures: BTreeMap<String, f64>,
 }
@@ -162,9 +164,15 @@ impl Reader<'_> {
         if let Some(experiment) = points.first().and_then(|point| point.get("experiment")) {
             self.experiment("points[0].experiment", experiment, it);
         }
-        for (path, _) in points.iter().filter_map(|point| point.get("at")).flat_map(scalars) {
-            it.settings.remove(&path);
+        let mut varied: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (path, value) in points.iter().filter_map(|point| point.get("at")).flat_map(scalars) {
+            let (values, value) = (varied.entry(path).or_default(), value.to_string());
+            if !values.contains(&value) {
+                values.push(value);
+            }
         }
+        let varied = varied.into_iter().map(|(path, values)| (path, Value::from(values.join(", "))));
+        it.settings.extend(varied);
         let groups = self.part(value, "groups", "a list", list).unwrap_or_default();
         for (i, group) in groups.iter().enumerate() {
             let at = |key: &str| format!("groups[{i}].{key}");
@@ -174,10 +182,12 @@ impl Reader<'_> {
             let words = varied.into_iter().flatten().map(|(setting, value)| format!("{setting}={value}"));
             let name = std::iter::once(run).chain(words).collect::<Vec<_>>().join(" ");
             let measures = self.part(group, &at("measures"), "an object", |value| value.as_object().cloned());
+            let counts = || measures.iter().flatten().filter_map(|(_, over)| over.get("count")?.as_u64());
+            let seeds = counts().max().unwrap_or(0);
             let mean = |(path, over): (String, Value)| Some((path, over.get("mean")?.as_f64()?));
             let figures: BTreeMap<String, f64> = measures.into_iter().flatten().filter_map(mean).collect();
             // One that was interrupted is in no group.
-            it.runs.push(Run { name, complete: !figures.is_empty(), figures });
+            it.runs.push(Run { name, complete: true, seeds, figures });
         }
     }
 
@@ -202,6 +212,6 @@ impl Reader<'_> {
         if violations.is_some() && !told {
             self.fault(&at(total), "is not there");
         }
-        Run { name: name.unwrap_or_default(), complete: complete.unwrap_or_default(), figures }
+        Run { name: name.unwrap_or_default(), complete: complete.unwrap_or_default(), seeds: 1, figures }
     }
 }

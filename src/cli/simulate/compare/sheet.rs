@@ -2,7 +2,7 @@
 
 use super::LETTERS;
 use super::read::{Run, Told};
-use crate::cli::format::safe;
+use crate::cli::format::{count, safe};
 use crate::cli::paint::Tone;
 use crate::cli::simulate::measures::{MEASURES, Measure, change, signed};
 use crate::cli::table::{Column, Look, Table};
@@ -92,13 +92,25 @@ fn group(group: &Group) -> Beside {
 }
 
 /// What a reader has to know.
-pub(super) fn notes(told: &[Told]) -> Vec<String> {
+pub(super) fn notes(told: &[Told], groups: &[Group]) -> Vec<String> {
     let cut = |it: &Told| {
         let runs = it.runs.iter().filter(|run| !run.complete);
         runs.map(|run| format!("{} of {} was interrupted; its figures are up to then.", run.name, it.file))
             .collect::<Vec<_>>()
     };
-    told.iter().flat_map(cut).collect()
+    told.iter().flat_map(cut).chain(groups.iter().filter_map(seeds)).collect()
+}
+
+/// Means over different numbers of seeds, which chance may tell apart.
+fn seeds(group: &Group) -> Option<String> {
+    let seeds = || group.runs.iter().flatten().map(|run| run.seeds);
+    if seeds().all(|count| Some(count) == seeds().next()) {
+        return None;
+    }
+    let each = LETTERS.iter().zip(&group.runs).filter_map(|(letter, run)| {
+        Some(format!("{} in {letter}", count(usize::try_from((*run)?.seeds).ok()?, "seed")))
+    });
+    Some(format!("{} is the mean over {}.", group.name, each.collect::<Vec<_>>().join(", ")))
 }
 
 /// What each letter stands for.
@@ -121,7 +133,7 @@ pub(super) fn text(look: Look, told: &[Told], groups: &[Group]) -> String {
         it.rows.into_iter().for_each(|row| table.row(row));
         text += &table.render();
     }
-    for note in notes(told) {
+    for note in notes(told, groups) {
         let _ = writeln!(text, "\n{} {}", look.paint.tone(Tone::Warning, "Note:"), safe(&note));
     }
     text

@@ -15,7 +15,7 @@ pub(super) fn page(told: &[Told], groups: &[Group]) -> String {
         let _ = writeln!(body, "<li>{}</li>", escaped(&line));
     }
     body += "</ul>\n";
-    for note in notes(told) {
+    for note in notes(told, groups) {
         let _ = writeln!(body, "<p class=\"note\">{}</p>", escaped(&note));
     }
     body += &by_size(told, groups);

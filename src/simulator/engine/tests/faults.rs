@@ -135,6 +135,7 @@ fn played(sends_at: u32, changes: &[(f64, Part, bool)], demands: Vec<Demand>) ->
     let mut simulation = simulation.with_changes(changes);
     while simulation.step() {
         simulation.world().check().unwrap();
+        simulation.context().check();
     }
     simulation
 }
@@ -250,4 +251,43 @@ fn what_fails_is_merged_in_order_of_time_and_one_site_has_no_link() {
     assert!(count(&several, |part| matches!(part, Part::Site(_))) > 1);
     assert!(count(&several, |part| matches!(part, Part::Coordinator(_))) > 1);
     assert_eq!(count(&one, |part| matches!(part, Part::Site(_))), 0);
+}
+
+/// A plan of two steps, one after the other, of an agent whose host fails in between and is back before the first one has ended.
+struct TwoSteps;
+
+impl Strategy for TwoSteps {
+    type Message = ();
+
+    fn start(&mut self, context: &mut Context<()>) {
+        context.timer(Agent(1), 5.0, 0);
+    }
+
+    fn timer(&mut self, agent: Agent, _: u32, context: &mut Context<()>) {
+        let step = |vm, after| crate::simulator::decision::Move {
+            vm: VmId(vm),
+            from: HostId(0),
+            to: HostId(2),
+            after,
+        };
+        context.execute(agent, 0, vec![step(0, Vec::new()), step(1, vec![0])], Ordering::Planned);
+    }
+}
+
+#[test]
+fn a_plan_ends_with_the_life_of_who_decided_it() {
+    for (part, done) in [(None, 2), (Some(Part::Host(HostId(1))), 1), (Some(Part::Agent(HostId(1))), 1)] {
+        let mut setup = setup();
+        setup.vms.push(setup.vms[0]);
+        let simulation =
+            Simulation::new(&setup, Conditions::default(), Story::default(), TwoSteps, 90.0, 10.0);
+        let changes: Vec<_> =
+            part.into_iter().flat_map(|part| [(10.0, part, false), (12.0, part, true)]).collect();
+        let mut simulation = simulation.with_changes(&changes);
+        while simulation.step() {
+            simulation.world().check().unwrap();
+            simulation.context().check();
+        }
+        assert_eq!(simulation.world().moves.report().done.count, done, "{part:?}");
+    }
 }

@@ -19,6 +19,7 @@ pub(in crate::simulator) fn checked<S: Strategy>(
     let mut simulation = vmplaces_run(hosts, seconds, loads, capacity, strategy);
     while simulation.step() {
         simulation.world().check().unwrap();
+        simulation.context().check();
     }
     simulation
 }

@@ -211,11 +211,16 @@ impl Coordinator {
         }
     }
 
-    /// It is down, and forgets all but which hosts it has.
+    /// It is down, and forgets all but which hosts it has, and whose they were.
     pub(super) fn forget(&mut self) {
-        let hosts = std::mem::take(&mut self.cell).into_keys();
+        let (hosts, claims) = (std::mem::take(&mut self.cell), std::mem::take(&mut self.claims));
         let (life, agent_life) = (self.life, self.agent_life);
-        *self = Self { life, agent_life, ..Self::new(self.agent, self.member.clone(), hosts) };
+        *self = Self {
+            life,
+            agent_life,
+            claims,
+            ..Self::new(self.agent, self.member.clone(), hosts.into_keys())
+        };
     }
 
     /// Whether it runs, and has not begun anew since.

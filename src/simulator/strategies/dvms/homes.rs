@@ -4,7 +4,11 @@
 //! Where the coordinator alone has failed the connection breaks, and the agent goes at its next report; where its host or a link has
 //! failed, when it has heard nothing for some seconds. It takes those of its site first, and among these not all agents of a cell the
 //! same. The new coordinator counts the host as unsettled until the old one says that nobody has it, or a reservation of before has
-//! ended. What was not begun on the host for others is not begun any more: its agent takes no orders but of its own coordinator.
+//! ended. Of plans that still were to do something on the host nothing more is begun: its agent takes no orders but of its own
+//! coordinator.
+//!
+//! Ours: an agent that looks for another coordinator finds the next one that runs and is reached in no time, and with plans that are
+//! halted the agents that refuse them are not asked one by one.
 
 #[cfg(test)]
 mod tests;
@@ -81,28 +85,47 @@ impl Dvms {
             return;
         }
         let it = &mut self.coordinators[k];
+        let name = &self.names[host.index()];
+        let held = |node: &crate::partition::Node| {
+            node.ledger().holder(name).is_some() || node.ledger().unsettled(name).is_some()
+        };
+        // Of what went before its last start it knows nothing, nor does it of what others do while they have not answered.
+        let before = it.claims.remove(&host);
+        let free = before.is_none()
+            && it.life == 1
+            && it.table.holder(name.as_str()).is_none()
+            && !it.node.as_ref().is_none_or(held);
         if it.has(host) {
             it.over.remove(&host);
             self.calm(k, Kind::Overload, host, context);
             self.calm(k, Kind::Underload, host, context);
-            let it = &mut self.coordinators[k];
-            it.claims.remove(&host);
-            it.cell.remove(&host);
+            self.coordinators[k].cell.remove(&host);
             self.happens(k, Input::HostGone { host: self.names[host.index()].clone() }, context);
         }
-        let it = &self.coordinators[k];
-        let name = &self.names[host.index()];
-        let free = it.table.holder(name.as_str()).is_none()
-            && it.node.as_ref().is_some_and(|node| node.ledger().holder(name).is_none());
-        // Of what went before its last start it knows nothing.
-        let free = free && it.life == 1;
-        context.send(it.agent, self.coordinators[by].agent, Word::Gone { host, free }, 5);
+        let from = self.coordinators[k].agent;
+        context.send(from, self.coordinators[by].agent, Word::Gone { host, free, before }, 9);
     }
 
     /// A host is not the other coordinator's any more.
-    pub(super) fn gone(&mut self, k: usize, host: HostId, free: bool, context: &mut Context<Word>) {
-        if self.coordinators[k].claims.remove(&host).is_some() && free && self.owner(host) == k {
-            self.happens(k, Input::Settled { host: self.names[host.index()].clone() }, context);
+    pub(super) fn gone(
+        &mut self,
+        k: usize,
+        host: HostId,
+        (free, before): (bool, Option<usize>),
+        context: &mut Context<Word>,
+    ) {
+        let claims = &mut self.coordinators[k].claims;
+        if claims.remove(&host).is_none() {
+            return;
+        }
+        match before.filter(|before| *before != k) {
+            // Whose it was before that is to be told, too.
+            Some(before) => _ = claims.insert(host, before),
+            None if free && self.owner(host) == k => {
+                let host = self.names[host.index()].clone();
+                self.happens(k, Input::Settled { host }, context);
+            }
+            None => {}
         }
     }
 }

@@ -208,7 +208,7 @@ impl Strategy for Dvms {
                     self.taken(k, host, by, context);
                 }
             }
-            Word::Gone { host, free } => self.gone(k, host, free, context),
+            Word::Gone { host, free, before } => self.gone(k, host, (free, before), context),
             Word::Hosts(pictures) => self.shown(k, pictures, context),
             Word::Protocol(message) => {
                 let Some(sender) = self.at(from) else { return };
@@ -240,6 +240,7 @@ impl Strategy for Dvms {
 
     fn came_up(&mut self, host: HostId, context: &mut Context<Word>) {
         self.told[host.index()] = None;
+        self.apart.remove(&host);
         self.report_later(host, self.how.report_s, context);
         if let Some(k) = self.at(host.agent()) {
             self.begin_life(k, context);
@@ -254,6 +255,7 @@ impl Strategy for Dvms {
 
     fn agent_came_up(&mut self, host: HostId, context: &mut Context<Word>) {
         self.told[host.index()] = None;
+        self.apart.remove(&host);
         if let Some(k) = self.at(host.agent()) {
             self.coordinators[k].agent_life += 1;
         }

@@ -55,6 +55,7 @@ pub(super) fn watched(simulation: &mut Simulation<Dvms>) -> Seen {
     let mut seen = Seen::default();
     while simulation.step() {
         simulation.world().check().unwrap();
+        simulation.context().check();
         look_at(simulation.strategy(), &mut seen);
     }
     seen

@@ -29,6 +29,8 @@ pub enum Word {
         host: HostId,
         /// Whether it is.
         free: bool,
+        /// Who had it before and has not said yet that it is free.
+        before: Option<usize>,
     },
 }
 
@@ -53,7 +55,7 @@ impl fmt::Debug for Word {
             }
             Self::Sleep => f.write_str("sleep"),
             Self::Taken(host) => write!(f, "host {} has come here", host.0),
-            Self::Gone { host, free } => {
+            Self::Gone { host, free, .. } => {
                 write!(f, "host {} is yours{}", host.0, if *free { ", and free" } else { "" })
             }
             Self::Wake(more) => write!(f, "wake a host, you or one of {more} after you"),

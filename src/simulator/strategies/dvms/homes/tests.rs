@@ -27,6 +27,7 @@ fn play(simulation: &mut Simulation<Dvms>, look: &mut dyn FnMut(f64, &Dvms)) {
     let mut seen = Seen::default();
     while simulation.step() {
         simulation.world().check().unwrap();
+        simulation.context().check();
         look_at(simulation.strategy(), &mut seen);
         look(simulation.world().now(), simulation.strategy());
     }
@@ -130,4 +131,35 @@ fn who_goes_over_from_a_coordinator_that_lives_is_settled_at_once() {
     let (first, last) = (unsettled[0], unsettled[unsettled.len() - 1]);
     assert!(first > 20.0 && last < 22.5, "{first} to {last}");
     assert!(!simulation.strategy().coordinators[1].has(host));
+}
+
+/// A host that goes on before the one that had it first has answered: that one is asked, too, and nobody says that it is free.
+#[test]
+fn who_goes_on_at_once_is_free_only_when_all_who_had_it_have_said_so() {
+    let host = HostId(1);
+    let first = Part::Coordinator(0);
+    let how = Ringed { hosts_per_cell: 4, ..Ringed::default() };
+    let simulation = told(12, 60.0, |_| 500, Vec::new(), Dvms::new(how));
+    let mut simulation = simulation.with_changes(&[(10.2, first, false), (40.2, first, true)]);
+    let (mut moved, mut claimed) = (false, Vec::new());
+    while simulation.step() {
+        let now = simulation.world().now();
+        let it = simulation.strategy();
+        if now > 13.0 && !moved {
+            moved = true;
+            assert_eq!(it.coordinators[it.owner(host)].claims.get(&host), Some(&0));
+            let other = if it.owner(host) == 1 { 2 } else { 1 };
+            simulation.with_strategy(|it, context| it.go_over(host, other, context));
+        } else if now > 16.0 {
+            claimed.push((now, it.coordinators[it.owner(host)].claims.get(&host).copied()));
+        }
+    }
+    // The one in between had no word from the first, which is asked until it is back.
+    assert!(claimed.iter().all(|(now, of)| if *now < 40.0 {
+        *of == Some(0)
+    } else {
+        *now < 43.0 || of.is_none()
+    }));
+    let it = simulation.strategy();
+    assert!(!it.coordinators[0].has(host) && it.coordinators.iter().all(|it| it.claims.is_empty()));
 }
