@@ -4,12 +4,12 @@
 //! every step is an attempt that is kept if the [`Score`] does not get worse, and undone otherwise.
 
 mod balance;
+mod board;
 mod chain;
 mod evacuate;
 mod hasten;
 mod home;
 mod insert;
-mod level;
 mod merge;
 mod neighbours;
 mod numa;
@@ -127,7 +127,7 @@ pub(crate) fn rebuild(
 }
 
 /// Makes a state better until nothing helps any more or the budget is spent; `enough` hosts in use are
-/// known to be the least. Returns whether it got better.
+/// known to be the least. Returns whether it got better, at once where loads did.
 pub(crate) fn improve(state: &mut State<'_>, enough: u64, random: &mut Random, budget: &Budget) -> bool {
     let before = state.score();
     let direct = Means::direct(budget, Fit::Tight);
@@ -142,7 +142,10 @@ pub(crate) fn improve(state: &mut State<'_>, enough: u64, random: &mut Random, b
     }
     if state.homeless() == 0 {
         state.polish(random, budget);
-        balance::balance(state, random, budget);
+        if balance::balance(state, random, budget) {
+            state.settle();
+            return true;
+        }
     }
     if state.may_reroute() {
         if !state.is_clean() {
