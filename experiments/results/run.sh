@@ -1,14 +1,14 @@
 #!/bin/sh
-# Does experiments 2 and 3, and that of parts that fail, again: one part for each seed and size or load, so that what is done stays when it is interrupted.
-# Usage: sh experiments/results/run.sh [DVMS [EXPERIMENT...]]; DVMS is the binary (optimised), EXPERIMENT vmplaces,
-# vmplaces-load, vmplaces-faults, vmplaces-parts, chapter8 or chapter8-pack (default: all); SEEDS says which seeds (default: those
-# of the file). What was interrupted goes on after the last part that was done (EXPERIMENT.csv.done says which are); else all is
+# Does the experiments again whose data is kept here: one part for each seed and size or load, so that what is done stays when it is interrupted.
+# Usage: sh experiments/results/run.sh [DVMS [EXPERIMENT...]]; DVMS is the binary (optimised), EXPERIMENT the name of a file in
+# experiments (default: those that need no traces, but for beyond); SEEDS says which seeds (default: those of the file), TRACES where
+# the traces are that an experiment needs. What was interrupted goes on after the last part that was done (EXPERIMENT.csv.done says which are); else all is
 # done anew.
 set -eu
 cd "$(dirname "$0")/../.."
 dvms=${1:-target/release/dvms}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- vmplaces vmplaces-load vmplaces-faults vmplaces-parts chapter8 chapter8-pack
+[ $# -gt 0 ] || set -- calibration flash-crowd wan rack chapter7 vmplaces vmplaces-load vmplaces-faults vmplaces-parts chapter8 chapter8-pack
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -22,12 +22,13 @@ part() { # experiment, then what it is at
     name=$1
     shift
     told=$*
+    [ "$told" = 'all of it' ] && set --
     at=
     for it in "$@"; do at="$at --at $it"; done
     # shellcheck disable=SC2086 # Words on purpose.
-    nice "$dvms" simulate "experiments/$name.toml" $at --report "$work/part.html" --output json \
+    nice "$dvms" simulate "experiments/$name.toml" $at ${TRACES:+--traces "$TRACES"} --report "$work/part.html" --output json \
         > "$work/part.json"
-    awk -F, -v OFS=, -v keep="^($keep)\$" '
+    awk -F, -v OFS=, -v keep="^($keep$more)\$" '
         NR == 1 { varied = 1
             for (i = 1; i <= NF; i++) { if ($i == "name") varied = 0; if (varied || $i ~ keep) want[++n] = i } }
         { for (i = 1; i <= n; i++) printf "%s%s", $want[i], i < n ? OFS : ORS }' "$work/part.csv" > "$work/kept.csv"
@@ -40,18 +41,21 @@ for experiment in "$@"; do
     [ -s "$out" ] && [ -s "$out.done" ] || rm -f "$out" "$out.done"
     touch "$out.done"
     seeds=${SEEDS:-23 1 2 3 4 5 6 7 8 9}
+    more=
     case $experiment in
         vmplaces-load) setting=load.mean; values='41.1 48.9 56.7 60.6 64.6 67' ;;
         vmplaces-parts) setting=all; values=all ;;
         chapter8) setting=hosts.count; values='512 1024 2048 4096 8192'; seeds=none ;;
         chapter8-pack) setting=hosts.count; values='512 1024'; seeds=none ;;
-        *) setting=hosts.count; values='128 256 512 1024' ;;
+        vmplaces | vmplaces-faults) setting=hosts.count; values='128 256 512 1024' ;;
+        *) setting=all; values=all; seeds=none; more='|esv|slav|pdm|usage\.slatah' ;;
     esac
     for seed in $seeds; do
         for value in $values; do
             where=
             [ "$value" = all ] || where=$setting=$value
             [ "$seed" = none ] || where="$where${where:+ }seed=$seed"
+            where=${where:-all of it}
             # shellcheck disable=SC2086
             grep -qx "$where" "$out.done" || part "$experiment" $where
         done

@@ -169,8 +169,13 @@ impl<'a> Model<'a> {
             }
             if self.ends.may_move(vm) && each {
                 for &host in entered.iter().filter(|host| self.ends.may_enter(vm, **host)) {
+                    // Who is on the host and goes to other nodes of it may be more than could come from elsewhere: the host
+                    // may be over with what all nodes share.
+                    let repins = self.ends.may_repin(vm) && shape.arrivals == Arrivals::Each;
+                    let own = if repins { class.on(host) } else { 0 };
                     for site in self.problem.sites(vm, host) {
-                        self.cell(c, site, false, self.arrivals(c, site));
+                        let most = self.arrivals(c, site).max(own - class.here(site));
+                        self.cell(c, site, false, most);
                     }
                 }
             }

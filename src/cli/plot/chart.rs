@@ -88,6 +88,10 @@ pub(in crate::cli) fn lines(lines: &[Line], along: Along, label: &str, most: Opt
     for line in lines.iter().filter(|line| !line.points.is_empty()) {
         let points: Vec<_> = line.points.iter().map(|(at, value)| (axis.x(*at), y(*value))).collect();
         svg.trace(&points, &stroke(line.number), &line.name);
+        // A line of one point is nothing to see.
+        if let [only] = points[..] {
+            svg.dot(only, stroke(line.number).colour, &line.name);
+        }
     }
     svg.finish_on(HEIGHT, "none")
 }

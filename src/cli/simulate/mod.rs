@@ -30,7 +30,18 @@ use clap::Subcommand;
 Strategies: none, centralised, hierarchical, dvms, dvms-classic, drs, gossip, ecocloud, p2p, scouts,
 mcda, balancer.
 
-What an experiment file may say is in docs/EXPERIMENTS.md. The same file, seed and version give the
+An experiment is a few lines of TOML; what it does not say is as in VMPlaceS:
+  seconds = 600
+  [hosts]
+  count = 32
+  [[vary]]
+  seed = [1, 2, 3]
+  [[run]]
+  strategy = \"centralised\"
+  [[run]]
+  strategy = \"dvms\"
+
+What else it may say is in docs/EXPERIMENTS.md. The same file, seed and version give the
 same report, byte for byte, unless computing is to take what it takes on this machine.
 
 Exit status: 0 done; 2 the file cannot be used; 1 interrupted, with what was there by then, or

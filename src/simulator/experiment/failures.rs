@@ -3,6 +3,7 @@
 use super::sections::{Wrong, within};
 use crate::simulator::engine::Failing;
 use crate::simulator::injector::Outages;
+use crate::simulator::random::Random;
 use serde::{Deserialize, Serialize};
 
 /// What fails, and is there again some time later.
@@ -87,12 +88,12 @@ impl Faults {
         (self.crash_period_s > 0.0).then_some(crash)
     }
 
-    /// What else fails. Each kind has a seed of its own, so that not the same numbers are drawn for all.
+    /// What else fails. Each kind has a seed of its own, drawn, as those of Java give nearly the same first numbers for numbers
+    /// that are near each other.
     pub(super) fn failing(&self, seed: u64) -> Failing {
-        const APART: u64 = 0x9e37_79b9_7f4a_7c15;
         let seed = self.seed.unwrap_or(seed);
         let outages = |kind: u64, failures: Option<Failures>| {
-            let seed = seed.wrapping_add(APART.wrapping_mul(kind));
+            let seed = Random::new(seed, kind).bits();
             failures.map(|Failures { period_s, down_s }| Outages { period_s, down_s, seed })
         };
         Failing {
