@@ -243,7 +243,6 @@ impl Coordinator {
     }
 
     /// Of a host that is not of the cell something that is forgotten.
-
     pub(super) fn kept_mut(&mut self, host: HostId) -> &mut Kept {
         if let Some(kept) = self.cell.get_mut(&host) {
             return kept;
