@@ -546,7 +546,9 @@ fn results_are_of_the_experiments_in_the_repository() {
             let mut some = study.clone();
             let only = &study.points[0].experiment;
             let is_of_it = if is_one {
-                at[..2] == [only.seed.to_string(), only.hosts.count.to_string()]
+                // A problem says itself how many hosts there are.
+                let hosts = only.start.is_some() || at[1] == only.hosts.count.to_string();
+                at[0] == only.seed.to_string() && hosts
             } else {
                 settings.iter().zip(&at).all(|(setting, value)| some.keep(setting, value))
             };
