@@ -291,3 +291,29 @@ fn a_plan_ends_with_the_life_of_who_decided_it() {
         assert_eq!(simulation.world().moves.report().done.count, done, "{part:?}");
     }
 }
+
+/// What was on its way to somebody who has begun anew since is lost, as is every second question and answer where so many are.
+#[test]
+fn mail_to_an_earlier_life_and_questions_are_lost() {
+    let agent = Part::Agent(HostId(1));
+    let setup = setup();
+    let conditions = Conditions { latency_s: 1.0, ..Conditions::default() };
+    let run = |conditions: Conditions, changes: &[(f64, Part, bool)]| {
+        let strategy = Asks { sends_at: 100, ..Asks::default() };
+        let simulation = Simulation::new(&setup, conditions, Story::default(), strategy, 60.0, 10.0);
+        let mut simulation = simulation.with_changes(changes);
+        simulation.run(&mut |_| true);
+        simulation
+    };
+    let heard = |it: &Simulation<Asks>| seconds_of(&it.strategy().pongs, 1).len();
+    let well = run(conditions, &[]);
+    // Of a question each second, on its way for one, the one is lost that was on its way when its receiver began anew.
+    let again = run(conditions, &[(10.2, agent, false), (10.3, agent, true)]);
+    assert_eq!(heard(&again), heard(&well) - 1);
+    let lossy = run(Conditions { loss: 0.5, ..Conditions::default() }, &[]);
+    let seen: usize = lossy.strategy().seen.iter().map(|(_, hosts)| hosts).sum();
+    // Two hosts each second, a question and an answer of which half are lost each.
+    assert!((15..45).contains(&seen), "{seen} of 120");
+    let none = run(Conditions { loss: 1.0, ..Conditions::default() }, &[]);
+    assert!(none.strategy().seen.iter().all(|(_, hosts)| *hosts == 0) && none.strategy().pongs.is_empty());
+}

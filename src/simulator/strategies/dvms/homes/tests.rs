@@ -163,3 +163,23 @@ fn who_goes_on_at_once_is_free_only_when_all_who_had_it_have_said_so() {
     let it = simulation.strategy();
     assert!(!it.coordinators[0].has(host) && it.coordinators.iter().all(|it| it.claims.is_empty()));
 }
+
+/// A coordinator that has taken hosts over and begins anew still tells whose they were.
+#[test]
+fn whose_hosts_were_is_told_after_a_restart_too() {
+    let (first, second, third) = (Part::Coordinator(0), Part::Coordinator(1), Part::Coordinator(2));
+    let changes = [
+        (10.2, first, false),
+        (20.2, second, false),
+        (20.4, second, true),
+        (20.6, third, false),
+        (20.8, third, true),
+        (40.2, first, true),
+    ];
+    let mut simulation = three_cells(Vec::new(), &changes);
+    play(&mut simulation, &mut |_, _| {});
+    let it = simulation.strategy();
+    assert!(it.owners.iter().all(|owner| *owner != 0), "{:?}", it.owners);
+    assert!(it.coordinators[0].cell.is_empty(), "it was told of all: {:?}", it.coordinators[0].cell.keys());
+    assert!(it.coordinators.iter().all(|it| it.claims.is_empty()));
+}
