@@ -104,7 +104,7 @@ pub struct Context<M> {
     /// Of each migration's slot, its plan and its place in it.
     pub(super) owners: Vec<(u32, u32)>,
     looks: Slab<Look>,
-    answers: Slab<(Agent, u32, Decision)>,
+    answers: Slab<Answer>,
     /// How often each agent has begun anew.
     lives: Vec<u32>,
     pub(super) absent: Absent,
@@ -126,10 +126,20 @@ pub struct Context<M> {
 #[derive(Debug, Clone)]
 struct Look {
     agent: Agent,
+    /// In which life it asked: who has begun anew since is not told.
+    life: u32,
     tag: u32,
     asked: f64,
     hosts: Vec<HostId>,
     view: View,
+}
+
+#[derive(Debug, Clone)]
+struct Answer {
+    agent: Agent,
+    life: u32,
+    tag: u32,
+    decision: Decision,
 }
 
 impl<M> Context<M> {
@@ -238,7 +248,8 @@ impl<M> Context<M> {
     pub fn collect(&mut self, agent: Agent, tag: u32, hosts: Vec<HostId>) {
         self.note(|_| Happening::Asks { agent: agent.0, hosts: hosts.iter().map(|host| host.0).collect() });
         let latency = self.latency_to_all(agent, &hosts);
-        let look = Look { agent, tag, asked: self.now(), hosts, view: View::default() };
+        let life = self.life(agent);
+        let look = Look { agent, life, tag, asked: self.now(), hosts, view: View::default() };
         let slot = self.looks.put(look);
         self.queue.push(self.now() + latency, Event::Look { slot });
     }
@@ -275,10 +286,10 @@ impl<M> Context<M> {
     }
 
     pub(super) fn collected(&mut self, slot: u32) -> Option<(Agent, u32, View)> {
-        let Look { agent, tag, asked, view, .. } = self.looks.take(slot)?;
+        let Look { agent, life, tag, asked, view, .. } = self.looks.take(slot)?;
         self.rounds.looked(self.now() - asked);
         self.note(|_| Happening::Answers { agent: agent.0, hosts: view.hosts.len(), vms: view.vms.len() });
-        if !self.is_up(agent) {
+        if !self.goes_on(agent, life) {
             return None;
         }
         for host in view.hosts.iter().filter(|host| host.now.is_over()) {
@@ -301,15 +312,16 @@ impl<M> Context<M> {
         let seconds = watch.seconds(&decision);
         self.rounds.computed(agent, decision.verdict, seconds, hosts);
         self.note(|_| Happening::Computes { agent: agent.0, tag, hosts, took_s: seconds });
-        let slot = self.answers.put((agent, tag, decision));
+        let life = self.life(agent);
+        let slot = self.answers.put(Answer { agent, life, tag, decision });
         self.queue.push(self.now() + seconds, Event::Decided { slot });
     }
 
     pub(super) fn decided(&mut self, slot: u32) -> Option<(Agent, u32, Decision)> {
-        let (agent, tag, decision) = self.answers.take(slot)?;
+        let Answer { agent, life, tag, decision } = self.answers.take(slot)?;
         let verdict = decision.verdict.name();
         self.note_moves(&decision.moves, |moves| Happening::Decides { agent: agent.0, tag, verdict, moves });
-        self.is_up(agent).then_some((agent, tag, decision))
+        self.goes_on(agent, life).then_some((agent, tag, decision))
     }
 
     /// Switches an agent's own host off, where it is empty and nothing is coming. Whether it is off.
@@ -342,6 +354,11 @@ impl<M> Context<M> {
 
     pub(super) fn is_alive(&self, agent: Agent, life: u32) -> bool {
         self.lives[agent.index()] == life
+    }
+
+    /// Whether an agent runs, and has not begun anew since.
+    pub(super) fn goes_on(&self, agent: Agent, life: u32) -> bool {
+        self.is_up(agent) && self.is_alive(agent, life)
     }
 
     /// Puts into the queue what the world says of the future.

@@ -30,6 +30,8 @@ pub struct Outcome {
 #[derive(Debug, Clone)]
 pub(super) struct Running {
     agent: Agent,
+    /// In which life it decided: who has begun anew since is not told of the end.
+    life: u32,
     tag: u32,
     began: f64,
     moves: Vec<Move>,
@@ -61,9 +63,9 @@ impl<M> Context<M> {
             Ordering::AtOnce => 0,
         };
         let waiting = moves.iter().map(waits).collect();
-        let began = self.now();
+        let (began, life) = (self.now(), self.life(agent));
         let running =
-            Running { agent, tag, began, moves, waiting, under_way: 0, outcome: Outcome::default() };
+            Running { agent, life, tag, began, moves, waiting, under_way: 0, outcome: Outcome::default() };
         let plan = self.plans.put(running);
         if self.begin_ready(plan) {
             // Told by an event of its own: the strategy is still in the call.
@@ -182,10 +184,10 @@ impl<M> Context<M> {
 
     /// Takes a plan off the books.
     pub(super) fn close(&mut self, plan: u32) -> Option<(Agent, u32, Outcome)> {
-        let Running { agent, tag, began, outcome, .. } = self.plans.take(plan)?;
+        let Running { agent, life, tag, began, outcome, .. } = self.plans.take(plan)?;
         self.rounds.applied(self.now() - began, outcome.not_begun);
         let Outcome { done, failed, not_begun } = outcome;
         self.note(|_| Happening::PlanEnds { agent: agent.0, tag, done, failed, not_begun });
-        self.is_up(agent).then_some((agent, tag, outcome))
+        self.goes_on(agent, life).then_some((agent, tag, outcome))
     }
 }

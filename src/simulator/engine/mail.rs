@@ -61,7 +61,7 @@ impl<M> Context<M> {
 
     pub(super) fn deliver(&mut self, slot: u32) -> Option<(Agent, Agent, M)> {
         let Letter { to, from, message, life } = self.letters.take(slot)?;
-        if self.is_up(to) && self.is_alive(to, life) && self.connected(from, to) {
+        if self.goes_on(to, life) && self.connected(from, to) {
             return Some((to, from, message));
         }
         self.traffic.lose();

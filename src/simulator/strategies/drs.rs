@@ -37,8 +37,6 @@ impl Default for Evening {
 pub struct Drs {
     how: Evening,
     began: f64,
-    /// How often it has begun anew: no answer is taken for that of another life.
-    life: u32,
 }
 
 /// Destinations that are tried for each step.
@@ -48,7 +46,7 @@ impl Drs {
     /// One that works like this.
     #[must_use]
     pub fn new(how: Evening) -> Self {
-        Self { how, began: 0.0, life: 0 }
+        Self { how, began: 0.0 }
     }
 
     fn rest(&self, context: &mut Context<()>) {
@@ -70,21 +68,15 @@ impl Strategy for Drs {
 
     fn timer(&mut self, agent: Agent, _: u32, context: &mut Context<()>) {
         self.began = context.now();
-        context.collect(agent, self.life, (0..context.host_count() as u32).map(HostId).collect());
+        context.collect(agent, 0, (0..context.host_count() as u32).map(HostId).collect());
     }
 
     fn collected(&mut self, agent: Agent, tag: u32, view: View, context: &mut Context<()>) {
-        if tag != self.life {
-            return;
-        }
         let how = self.how;
         context.compute(agent, tag, view.hosts.len(), || even_out(&view, how));
     }
 
     fn decided(&mut self, agent: Agent, tag: u32, decision: Decision, context: &mut Context<()>) {
-        if tag != self.life {
-            return;
-        }
         if decision.verdict == Verdict::Plan {
             context.execute(agent, tag, decision.moves, Ordering::AtOnce);
         } else {
@@ -92,10 +84,8 @@ impl Strategy for Drs {
         }
     }
 
-    fn executed(&mut self, _: Agent, tag: u32, _: Outcome, context: &mut Context<()>) {
-        if tag == self.life {
-            self.rest(context);
-        }
+    fn executed(&mut self, _: Agent, _: u32, _: Outcome, context: &mut Context<()>) {
+        self.rest(context);
     }
 
     fn coordinators(&self, context: &Context<()>) -> Vec<Agent> {
@@ -103,7 +93,6 @@ impl Strategy for Drs {
     }
 
     fn coordinator_came_up(&mut self, _: u32, context: &mut Context<()>) {
-        self.life += 1;
         self.began = context.now();
         self.rest(context);
     }

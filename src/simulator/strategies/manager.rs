@@ -71,8 +71,6 @@ struct Group {
     /// When its plan began.
     applied: f64,
     busy: bool,
-    /// How often its manager has begun anew: no answer is taken for that of another life.
-    life: u32,
 }
 
 const ROUND: u32 = 0;
@@ -104,7 +102,7 @@ impl Managers {
         let group = &mut self.groups[Self::number(agent, context)];
         group.busy = true;
         group.began = context.now();
-        context.collect(agent, group.life, group.hosts.clone());
+        context.collect(agent, ROUND, group.hosts.clone());
     }
 
     /// A manager begins.
@@ -116,10 +114,6 @@ impl Managers {
         if let Some(seconds) = self.how.heartbeat_s {
             context.timer(agent, seconds, HEARTBEAT);
         }
-    }
-
-    fn is_of_now(&self, agent: Agent, life: u32, context: &Context<Overloaded>) -> bool {
-        self.groups[Self::number(agent, context)].life == life
     }
 
     fn end(&mut self, agent: Agent, context: &mut Context<Overloaded>) {
@@ -179,7 +173,7 @@ impl Strategy for Managers {
 
     fn start(&mut self, context: &mut Context<Overloaded>) {
         let count = self.group_count(context.host_count());
-        let none = Group { hosts: Vec::new(), began: f64::NEG_INFINITY, applied: 0.0, busy: false, life: 0 };
+        let none = Group { hosts: Vec::new(), began: f64::NEG_INFINITY, applied: 0.0, busy: false };
         self.groups = vec![none; count];
         // Each host that joins goes to the manager with the fewest.
         for host in 0..context.host_count() as u32 {
@@ -196,7 +190,7 @@ impl Strategy for Managers {
 
     fn coordinator_came_up(&mut self, number: u32, context: &mut Context<Overloaded>) {
         let group = &mut self.groups[number as usize];
-        (group.busy, group.life, group.began) = (false, group.life + 1, f64::NEG_INFINITY);
+        (group.busy, group.began) = (false, f64::NEG_INFINITY);
         self.wind_up(number, context);
     }
 
@@ -226,16 +220,11 @@ impl Strategy for Managers {
     }
 
     fn collected(&mut self, agent: Agent, tag: u32, view: View, context: &mut Context<Overloaded>) {
-        if self.is_of_now(agent, tag, context) {
-            let rule = self.how.rule;
-            context.compute(agent, tag, view.hosts.len(), || decide(&view, rule));
-        }
+        let rule = self.how.rule;
+        context.compute(agent, tag, view.hosts.len(), || decide(&view, rule));
     }
 
     fn decided(&mut self, agent: Agent, tag: u32, decision: Decision, context: &mut Context<Overloaded>) {
-        if !self.is_of_now(agent, tag, context) {
-            return;
-        }
         if decision.verdict != Verdict::Plan {
             self.end(agent, context);
             return;
@@ -244,10 +233,7 @@ impl Strategy for Managers {
         context.execute(agent, tag, decision.moves, self.how.ordering);
     }
 
-    fn executed(&mut self, agent: Agent, tag: u32, _: Outcome, context: &mut Context<Overloaded>) {
-        if !self.is_of_now(agent, tag, context) {
-            return;
-        }
+    fn executed(&mut self, agent: Agent, _: u32, _: Outcome, context: &mut Context<Overloaded>) {
         let passed = context.now() - self.groups[Self::number(agent, context)].applied;
         if self.how.poll_s > 0.0 {
             let polled = (passed / self.how.poll_s).ceil() * self.how.poll_s;

@@ -10,7 +10,8 @@
 //! Ours, where the shipped code is silent or loses tokens: a merge that is refused passes the token on; who merges leads; who is
 //! asked for a merge grants it only while its partition is still the one of the token; leaders tell members that they are there
 //! while they compute, too; a partition that nothing is left to do for is dissolved as solved; the ring is that of the hosts whose
-//! agents run, as an overlay (Chord) sees to, here at once, and a member of the partition of one that fails sees it at once. Time-outs are those of the code.
+//! agents run, as an overlay (Chord) sees to, here at once, and a member of the partition of one that fails sees it at once.
+//! Time-outs are those of the code.
 
 #[cfg(test)]
 mod tests;
