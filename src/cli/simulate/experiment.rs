@@ -9,7 +9,7 @@ use super::{show, study};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Fault};
 use crate::cli::input::Input;
-use crate::cli::out_file::OutFile;
+use crate::cli::out_file::{OutFile, not_over};
 use crate::cli::output::Output;
 use crate::cli::searching::stop_on_interrupt;
 use crate::simulator::experiment::Refused;
@@ -318,15 +318,7 @@ pub(super) fn beside(path: &Path, other: &str, read: &[&str]) -> Result<[OutFile
             format!("--report {}: the page is HTML, and its figures go to {stem}.csv", path.display());
         return Err(Failure::bad_input(message).hint(format!("Name it {stem}.html.")));
     }
-    let whole = |path: &Path| path.canonicalize().ok();
-    let is_read = |file: &&&str| {
-        let file = whole(Path::new(file));
-        file.is_some() && [path, &runs, &other].iter().any(|written| whole(written) == file)
-    };
-    if let Some(file) = read.iter().find(is_read) {
-        let message = format!("--report {}: would be written over {file}, which is read", path.display());
-        return Err(Failure::bad_input(message));
-    }
+    not_over(path, &[path, &runs, &other], read)?;
     let [page, runs, other] = [path, &runs, &other].map(OutFile::prepare);
     Ok([page?, runs?, other?])
 }

@@ -9,7 +9,7 @@ mod tests;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::input::Input;
-use crate::cli::out_file::OutFile;
+use crate::cli::out_file::{OutFile, not_over};
 use crate::cli::output::Output;
 use read::Told;
 use std::path::{Path, PathBuf};
@@ -43,25 +43,13 @@ const LETTERS: [&str; 26] = [
     "V", "W", "X", "Y", "Z",
 ];
 
-/// The page, which is none of the reports.
-fn prepared(path: &Path, reports: &[String]) -> Result<OutFile, Failure> {
-    let page = OutFile::prepare(path)?;
-    let whole = path.canonicalize().ok();
-    let over = |file: &&String| whole.is_some() && Path::new(file.as_str()).canonicalize().ok() == whole;
-    match reports.iter().find(over) {
-        None => Ok(page),
-        Some(file) => {
-            let message = format!("--report {}: would be written over {file}, which is read", path.display());
-            Err(Failure::bad_input(message))
-        }
-    }
-}
-
 pub(super) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure> {
     if arguments.files.iter().filter(|file| *file == "-").count() > 1 {
         return Err(Failure::bad_input("only one of the files can be standard input"));
     }
-    let page = arguments.report.as_deref().map(|path| prepared(path, &arguments.files)).transpose()?;
+    let read: Vec<&str> = arguments.files.iter().map(String::as_str).collect();
+    let page = |path: &Path| not_over(path, &[path], &read).and_then(|()| OutFile::prepare(path));
+    let page = arguments.report.as_deref().map(page).transpose()?;
     let told: Vec<Told> =
         arguments.files.iter().map(|file| read::told(&Input::read(file)?)).collect::<Result<_, _>>()?;
     let mut groups = sheet::groups(&told);
