@@ -167,11 +167,11 @@ impl<'a> Model<'a> {
             for site in homes.collect::<Vec<_>>() {
                 self.cell(c, site, true, class.here(site));
             }
+            let repins = self.ends.may_repin(vm) && shape.arrivals == Arrivals::Each;
             if self.ends.may_move(vm) && each {
                 for &host in entered.iter().filter(|host| self.ends.may_enter(vm, **host)) {
                     // Who is on the host and goes to other nodes of it may be more than could come from elsewhere: the host
                     // may be over with what all nodes share.
-                    let repins = self.ends.may_repin(vm) && shape.arrivals == Arrivals::Each;
                     let own = if repins { class.on(host) } else { 0 };
                     for site in self.problem.sites(vm, host) {
                         let most = self.arrivals(c, site).max(own - class.here(site));
@@ -179,7 +179,7 @@ impl<'a> Model<'a> {
                     }
                 }
             }
-            if self.ends.may_repin(vm) && shape.arrivals == Arrivals::Each {
+            if repins {
                 self.repins(c, &class, begin);
             }
             self.of_class.push(begin..self.cells.len());
