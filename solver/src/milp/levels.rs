@@ -4,7 +4,7 @@ use super::ends::Ends;
 use super::level::Level;
 use super::linear::gcd;
 use super::model::{Arrivals, Model, Shape};
-use super::{MOST_COLUMNS, MOST_NONZEROS, Outcome, Request, groups, nearby};
+use super::{MOST_COLUMNS, MOST_NONZEROS, Outcome, Request, groups, nearby, patterns};
 use crate::backend::{End, News, Task};
 use crate::budget::Budget;
 use crate::constraints::Rules;
@@ -19,6 +19,11 @@ const SHARE: f64 = 0.6;
 
 /// Share of a level that the pooled model may use, as others come after it.
 const POOLED: f64 = 0.3;
+
+/// The same for patterns of hosts.
+const PATTERNS: f64 = 0.7;
+/// With less time they come to nothing.
+const PATTERNS_FROM: Duration = Duration::from_millis(100);
 
 /// The same for the model whose arrivals are grouped, which is there for bounds where the full one is too large.
 const GROUPED: f64 = 0.6;
@@ -39,11 +44,13 @@ pub(super) struct Means {
     /// Arrivals are counted by so many groups, though the full model could be had. Not in use but by tests.
     pub(super) groups: Option<usize>,
     pub(super) most_columns: usize,
+    /// By patterns of hosts too, though the full model could be had. Not in use but by tests.
+    pub(super) patterns: bool,
 }
 
 impl Default for Means {
     fn default() -> Self {
-        Self { named: false, pooled: true, groups: None, most_columns: MOST_COLUMNS }
+        Self { named: false, pooled: true, groups: None, most_columns: MOST_COLUMNS, patterns: false }
     }
 }
 
@@ -121,6 +128,9 @@ impl<'a> Search<'a> {
             let last = levels[i + 1..].iter().all(|level| *level == Objective::Makespan);
             let budget = request.budget.slice(if last { 1.0 } else { SHARE });
             self.bounds[i] = proves.then_some(0.0);
+            if (full.is_none() || means.patterns) && proves && tells_apart(levels[i]) {
+                self.by_patterns(i, &budget.slice(PATTERNS));
+            }
             for (model, share) in [(&pooled, POOLED), (&full, 1.0)] {
                 let Some(model) = model else { continue };
                 // Where units are small, near the optimum is mostly enough.
@@ -204,6 +214,40 @@ impl<'a> Search<'a> {
             most_columns,
         };
         Model::new(self.request.problem, self.rules, self.ends, &shape)
+    }
+
+    /// Looks for bounds and placements by patterns of hosts, from the best placement.
+    fn by_patterns(&mut self, i: usize, budget: &Budget) {
+        let problem = self.request.problem;
+        let cells = problem.vms.len().saturating_mul(problem.hosts.len());
+        if self.closed(i) || budget.remaining() < PATTERNS_FROM || cells > patterns::MOST_COLUMNS {
+            return;
+        }
+        let shape = Shape {
+            held: &|_| None,
+            entered: None,
+            arrivals: Arrivals::Each,
+            apart: &|_| false,
+            whole: true,
+            named: true,
+            most_columns: patterns::MOST_COLUMNS,
+        };
+        let Some(model) = Model::new(problem, self.rules, self.ends, &shape) else { return };
+        let Some(start) = self.best.as_ref().and_then(|best| model.point(best)) else { return };
+        let Some(level) = Level::new(&model, problem.objectives[i]) else { return };
+        let mut held = Vec::new();
+        for (done, value) in &self.held {
+            let Some(done) = Level::new(&model, problem.objectives[*done]) else { return };
+            let most = done.at_most(*value);
+            held.push((done.terms, most));
+        }
+        let goal = level.terms.clone();
+        let whole = self.request.budget;
+        let told = &mut |news| match news {
+            News::Bound(bound) => self.learn(&model, &level, i, bound, 1),
+            News::Point(point) => _ = self.accept(model.placement(&point)),
+        };
+        patterns::improve(&model, &goal, &held, &start, budget, whole, told);
     }
 
     /// Solves models that tell more and more VMs apart, as long as what comes out lets some arrive that are not: what they

@@ -31,6 +31,7 @@ mod levels;
 mod linear;
 mod model;
 mod nearby;
+mod patterns;
 mod rows;
 #[cfg(test)]
 mod tests;

@@ -73,6 +73,11 @@ impl<N: 'static> Line<N> {
         (self.tell)(news);
     }
 
+    /// A line to which the same asks to stop, and nobody listens.
+    pub(super) fn quiet<M: 'static>(&self) -> Line<M> {
+        Line { tell: Box::new(drop), stop: self.stop.clone() }
+    }
+
     /// Nobody listens, and nobody asks to stop.
     #[cfg(test)]
     pub(super) fn idle() -> Self {

@@ -166,6 +166,17 @@ proptest! {
     }
 
     #[test]
+    fn what_patterns_prove_is_true(file in problem(), seed in 0..3_u64) {
+        let problem = Problem::new(&file).unwrap();
+        let ends = all_ends(&problem, &Rules::new(&problem));
+        let initial = problem.initial();
+        for start in [&initial].into_iter().chain(ends.get(ends.len() / 2)).chain(ends.last()) {
+            let means = Means { patterns: true, ..Means::default() };
+            judge(&problem, &ends, start, &solve(&problem, start, seed, means), means);
+        }
+    }
+
+    #[test]
     fn parts_improve_and_claim_nothing(file in problem(), seed in 0..3_u64) {
         let problem = Problem::new(&file).unwrap();
         let rules = Rules::new(&problem);
