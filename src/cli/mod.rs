@@ -29,6 +29,7 @@ mod line;
 mod list;
 mod locate;
 mod out_file;
+mod out_files;
 mod output;
 mod paint;
 mod plan_view;

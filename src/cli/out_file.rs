@@ -15,24 +15,6 @@ pub(crate) struct OutFile {
     way: Way,
 }
 
-/// Makes sure that none of the files that are written for `--report path` is one of those that are read.
-///
-/// # Errors
-/// One is.
-pub(crate) fn not_over(path: &Path, written: &[&Path], read: &[&str]) -> Result<(), Failure> {
-    let over = |file: &&&str| {
-        let file = Path::new(file).canonicalize().ok();
-        file.is_some() && written.iter().any(|written| written.canonicalize().ok() == file)
-    };
-    match read.iter().find(over) {
-        None => Ok(()),
-        Some(file) => {
-            let message = format!("--report {}: would be written over {file}, which is read", path.display());
-            Err(Failure::bad_input(message))
-        }
-    }
-}
-
 enum Way {
     /// Replaced by a file made beside it, with this mode.
     Replace(u32),

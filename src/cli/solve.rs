@@ -5,7 +5,7 @@ use super::failure::{Failure, Fault};
 use super::forecast_view;
 use super::gantt::{Files, Subject, View, Wish};
 use super::input::Input;
-use super::out_file::OutFile;
+use super::out_files::OutFiles;
 use super::output::Output;
 use super::plan_view;
 use super::plot::picture;
@@ -100,15 +100,16 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
     if let Some(goal) = arguments.objective {
         goal.apply(&mut problem)?;
     }
-    let prepared = |path: &Option<PathBuf>| path.as_deref().map(OutFile::prepare).transpose();
-    let (out, traced, plot) =
-        (prepared(&arguments.out)?, prepared(&arguments.trace)?, prepared(&arguments.plot)?);
+    let mut files = OutFiles::beside([arguments.file.as_str()]);
+    let out = files.take_any("--out", arguments.out.as_ref())?;
+    let traced = files.take_any("--trace", arguments.trace.as_ref())?;
+    let plot = files.take_any("--plot", arguments.plot.as_ref())?;
     if output.is_json() && arguments.over_time.prints() {
         let hint = "dvms gantt PROBLEM PLAN --output json prints a plan over time; --svg and --html write it to files";
         let message = "--gantt and --step show the plan over time, but --output json prints the plan";
         return Err(Failure::bad_input(message).hint(hint));
     }
-    let pictures = arguments.over_time.view().map(|view| Ok((view, view.files()?)));
+    let pictures = arguments.over_time.view().map(|view| Ok((view, view.files(&mut files)?)));
     let pictures = pictures.transpose().map_err(|failure: Failure| failure)?;
     let search = Search::new(&arguments.effort, !output.is_json())?;
     let mut trace = Trace::default();

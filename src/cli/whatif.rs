@@ -7,7 +7,7 @@ use super::exit::Exit;
 use super::failure::{Failure, Fault};
 use super::format::safe;
 use super::input::Input;
-use super::out_file::OutFile;
+use super::out_files::OutFiles;
 use super::output::Output;
 use super::plan_view;
 use super::searching::{Effort, Search};
@@ -96,8 +96,10 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
     }
     let edited = edits::apply(&problem, &edits)?;
     let given = arguments.compare.as_deref().map(|path| given_plan(&problem, path)).transpose()?;
-    let out = arguments.out.as_deref().map(OutFile::prepare).transpose()?;
-    let out_problem = arguments.out_problem.as_deref().map(OutFile::prepare).transpose()?;
+    let mut files = OutFiles::beside([arguments.file.as_str()].into_iter().chain(compare).chain(with));
+    arguments.add_rule.iter().filter(|given| edits::is_file(given)).for_each(|file| files.reads(file));
+    let out = files.take_any("--out", arguments.out.as_ref())?;
+    let out_problem = files.take_any("--out-problem", arguments.out_problem.as_ref())?;
 
     let with = arguments.with.as_deref().map(|path| given_plan(&problem, path)).transpose()?;
 

@@ -16,6 +16,7 @@ mod grpcurl;
 mod laboratory;
 mod live;
 mod migration;
+mod out_files;
 mod plans;
 mod policies;
 mod readme;

@@ -11,7 +11,7 @@ mod summary;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::input::Input;
-use super::out_file::OutFile;
+use super::out_files::OutFiles;
 use super::output::Output;
 use super::searching::limit;
 use crate::solving::{Backend, Order};
@@ -106,7 +106,20 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
             Peers::find(&arguments.peers_dir, &names)
         })
         .transpose()?;
-    let out = arguments.out.as_deref().map(OutFile::prepare).transpose()?;
+    let mut files = OutFiles::default();
+    for source in batches.iter().flat_map(|batch| &batch.problems) {
+        if let Source::File(path) = source {
+            files.reads(&path.to_string_lossy());
+        }
+    }
+    let out = files.take_any("--out", arguments.out.as_ref())?;
+    if let Some(folder) = &arguments.write {
+        for (batch, source) in
+            batches.iter().flat_map(|batch| batch.problems.iter().map(move |it| (batch, it)))
+        {
+            files.claim("--write", folder, &file_in(folder, batch, source))?;
+        }
+    }
     let mut duels = Vec::new();
     let mut summaries = Vec::new();
     for batch in &batches {
@@ -243,9 +256,9 @@ fn read(
     batch: &Batch,
     source: &Source,
 ) -> Result<Result<(String, Problem), String>, Failure> {
-    let (name, problem) = match source {
+    let problem = match source {
         Source::Made(row, seed) => match row.problem(*seed, arguments.quick) {
-            Some(problem) => (format!("{}-{seed}", row.name), problem),
+            Some(problem) => problem,
             None => return Ok(Err(format!("seed {seed}: no cluster of that load could be filled"))),
         },
         Source::File(path) => {
@@ -254,15 +267,30 @@ fn read(
             if let Some(limits) = &mut problem.limits {
                 limits.time_limit_s = None;
             }
-            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-            (format!("{}-{}", batch.row, stem.unwrap_or_default()), problem)
+            problem
         }
     };
     if let Some(folder) = &arguments.write {
         std::fs::create_dir_all(folder.join(&batch.row))?;
-        std::fs::write(folder.join(&batch.row).join(format!("{name}.json")), problem.to_json())?;
+        std::fs::write(file_in(folder, batch, source), problem.to_json())?;
     }
-    Ok(Ok((name, problem)))
+    Ok(Ok((called(batch, source), problem)))
+}
+
+/// The name of a problem.
+fn called(batch: &Batch, source: &Source) -> String {
+    match source {
+        Source::Made(row, seed) => format!("{}-{seed}", row.name),
+        Source::File(path) => {
+            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            format!("{}-{}", batch.row, stem.unwrap_or_default())
+        }
+    }
+}
+
+/// Where a problem is written in a folder.
+fn file_in(folder: &Path, batch: &Batch, source: &Source) -> PathBuf {
+    folder.join(&batch.row).join(format!("{}.json", called(batch, source)))
 }
 
 fn tell(line: &str) {

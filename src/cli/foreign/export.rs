@@ -3,7 +3,7 @@
 use super::super::exit::Exit;
 use super::super::failure::Failure;
 use super::super::input::Input;
-use super::super::out_file::OutFile;
+use super::super::out_files::OutFiles;
 use super::super::output::Output;
 use super::super::paint::Paint;
 use super::{gaps, give, tell};
@@ -56,7 +56,8 @@ struct Btrplace {
 
 pub(crate) fn run(arguments: &Arguments, output: Output, paint: Paint) -> Result<Exit, Failure> {
     let To::Btrplace(arguments) = &arguments.to;
-    let out = arguments.out.as_deref().map(OutFile::prepare).transpose()?;
+    let paths = [arguments.problem.as_str()].into_iter().chain(arguments.plan.as_deref());
+    let out = OutFiles::beside(paths).take_any("--out", arguments.out.as_ref())?;
     Input::not_both(&arguments.problem, arguments.plan.as_deref().unwrap_or_default())?;
     let input = Input::read(&arguments.problem)?;
     let problem = input.problem()?;

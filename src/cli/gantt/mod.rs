@@ -16,6 +16,7 @@ use super::failure::{Failure, Fault};
 use super::format::count;
 use super::input::Input;
 use super::out_file::OutFile;
+use super::out_files::OutFiles;
 use super::output::Output;
 use super::paint::{Paint, Tone};
 use super::plan_view;
@@ -136,7 +137,8 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
     Input::not_both(&arguments.problem, &arguments.plan)?;
     let problem = Input::read(&arguments.problem)?.problem()?;
     let plan = Input::read(&arguments.plan)?.json("plan", Plan::from_json)?;
-    let files = arguments.view.files()?;
+    let mut files = OutFiles::beside([arguments.problem.as_str(), &arguments.plan]);
+    let files = arguments.view.files(&mut files)?;
     arguments.view.show(files, &Subject::of_file(&problem, &plan), output)?;
     let wrong = check(&problem, &plan).violations.len();
     if wrong > 0 && !output.is_json() {
@@ -148,13 +150,15 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
 }
 
 impl View {
-    /// Makes sure that the files can be written.
+    /// Makes sure that the files can be written, besides the other files of the command.
     ///
     /// # Errors
-    /// One of them cannot.
-    pub(crate) fn files(&self) -> Result<Files, Failure> {
-        let prepared = |path: &Option<PathBuf>| path.as_deref().map(OutFile::prepare).transpose();
-        Ok(Files { svg: prepared(&self.svg)?, html: prepared(&self.html)? })
+    /// One of them cannot, or is one of the others.
+    pub(crate) fn files(&self, files: &mut OutFiles) -> Result<Files, Failure> {
+        Ok(Files {
+            svg: files.take_any("--svg", self.svg.as_ref())?,
+            html: files.take_any("--html", self.html.as_ref())?,
+        })
     }
 
     /// Shows a plan over time, and writes the pictures that are asked for.

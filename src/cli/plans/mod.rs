@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::gantt::Wish;
 use super::list;
+use super::out_files::OutFiles;
 use super::output::Output;
 use super::searching::limit;
 use super::solve::Goal;
@@ -209,7 +210,10 @@ pub(crate) fn run(arguments: &Arguments, server: &str, output: Output) -> Result
                 let request = GetPlanRequest { id: id.clone(), view: view.into() };
                 let record = server.plans().get_plan(call(request)).await.map_err(failed)?.into_inner();
                 match pictures {
-                    Some(view) => over_time::show(view, view.files()?, record, output)?,
+                    Some(view) => {
+                        let files = view.files(&mut OutFiles::default())?;
+                        over_time::show(view, files, record, output)?;
+                    }
                     None => show(&record, output)?,
                 }
                 Ok(Exit::Success)

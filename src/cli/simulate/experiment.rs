@@ -9,7 +9,8 @@ use super::{show, study};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Fault};
 use crate::cli::input::Input;
-use crate::cli::out_file::{OutFile, not_over};
+use crate::cli::out_file::OutFile;
+use crate::cli::out_files::OutFiles;
 use crate::cli::output::Output;
 use crate::cli::searching::stop_on_interrupt;
 use crate::simulator::experiment::Refused;
@@ -91,11 +92,6 @@ impl Given {
         folder.map(|folder| Checkpoints::open(folder, self.resume)).transpose()
     }
 
-    /// The files that are read.
-    pub(super) fn read(&self) -> Vec<&str> {
-        self.file.iter().map(String::as_str).collect()
-    }
-
     /// How many runs at a time.
     pub(super) fn at_once(&self, measured: bool) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -114,7 +110,8 @@ fn quoted(word: &str) -> String {
 }
 
 pub(super) fn run(arguments: &Given, output: Output) -> Result<Exit, Failure> {
-    let (input, mut study) = read(arguments)?;
+    let mut files = OutFiles::beside(arguments.file.as_deref());
+    let (input, mut study) = read(arguments, &mut files)?;
     let stop = Stop::default();
     let of_one =
         [(arguments.watch.is_some(), "--watch draws"), (arguments.replay.is_some(), "--replay tells of")];
@@ -128,7 +125,7 @@ pub(super) fn run(arguments: &Given, output: Output) -> Result<Exit, Failure> {
         }
         None if !study.axes.is_empty() => {
             stop_on_interrupt(&stop)?;
-            return study::run(arguments, &input, study, &stop, output);
+            return study::run(arguments, &input, study, files, &stop, output);
         }
         _ => {}
     }
@@ -136,7 +133,7 @@ pub(super) fn run(arguments: &Given, output: Output) -> Result<Exit, Failure> {
     if let Some(around) = arguments.replay {
         return super::replay::run(&point.experiment, around, output);
     }
-    one(arguments, &input, point.experiment, &stop, output)
+    one(arguments, &input, point.experiment, files, &stop, output)
 }
 
 /// Runs one experiment.
@@ -144,12 +141,14 @@ fn one(
     arguments: &Given,
     input: &Input,
     experiment: Experiment,
+    mut files: OutFiles,
     stop: &Stop,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let pages = arguments.report.as_deref().map(|path| Pages::prepare(path, arguments)).transpose()?;
+    let pages = arguments.report.as_deref().map(|path| Pages::prepare(path, &mut files)).transpose()?;
     let names = || experiment.runs.iter().map(|run| run.name.clone());
-    let files = arguments.csv.as_deref().map(|folder| series_files(folder, names())).transpose()?;
+    let csv = arguments.csv.as_deref();
+    let figures = csv.map(|folder| series_files(folder, names(), &mut files)).transpose()?;
     let kept = arguments.checkpoints()?;
     stop_on_interrupt(stop)?;
     let mut report = Report { version: env!("CARGO_PKG_VERSION").to_owned(), experiment, runs: Vec::new() };
@@ -172,7 +171,7 @@ fn one(
     let missing = report.experiment.runs.iter().zip(&done).filter(|(_, done)| done.is_none());
     let missing: Vec<String> = missing.map(|(run, _)| run.name.clone()).collect();
     let mut series = Ok(());
-    for (measured, files) in done.iter().zip(files.into_iter().flatten()) {
+    for (measured, files) in done.iter().zip(figures.into_iter().flatten()) {
         if let Some(measured) = measured {
             series = series.and(files.write(measured));
         }
@@ -237,7 +236,8 @@ fn watched(experiment: &Experiment, run: &Run, stop: &Stop, screen: &mut Watch) 
     }
 }
 
-fn read(arguments: &Given) -> Result<(Input, Study), Failure> {
+/// Reads the experiment with all that it wants, and notes the files.
+fn read(arguments: &Given, files: &mut OutFiles) -> Result<(Input, Study), Failure> {
     let input = Input::read(arguments.file.as_deref().unwrap_or_default())?;
     let mut study = Study::from_toml(input.text()).map_err(|faults| {
         let fault = |it: crate::simulator::experiment::Fault| Fault {
@@ -264,8 +264,8 @@ fn read(arguments: &Given) -> Result<(Input, Study), Failure> {
     for experiment in study.points.iter_mut().map(|point| &mut point.experiment) {
         experiment.seed = arguments.seed.unwrap_or(experiment.seed);
         experiment.seconds = arguments.seconds.unwrap_or(experiment.seconds);
-        super::start::give(experiment, file)?;
-        super::traces::give(experiment, file, arguments.traces.as_deref())?;
+        super::start::give(experiment, file, files)?;
+        super::traces::give(experiment, file, arguments.traces.as_deref(), files)?;
         if !arguments.run.is_empty() {
             let known: Vec<String> = experiment.runs.iter().map(|run| run.name.clone()).collect();
             if let Some(unknown) = arguments.run.iter().find(|name| !known.contains(name)) {
@@ -302,8 +302,8 @@ fn keep(study: &mut Study, at: &str) -> Result<(), Failure> {
 /// The page that is asked for, and beside it CSV of the runs and another one that is called so.
 ///
 /// # Errors
-/// They cannot be written, or one of them is one of `read`.
-pub(super) fn beside(path: &Path, other: &str, read: &[&str]) -> Result<[OutFile; 3], Failure> {
+/// They cannot be written, or one of them is one of the other files of the command.
+pub(super) fn beside(path: &Path, other: &str, files: &mut OutFiles) -> Result<[OutFile; 3], Failure> {
     if path.metadata().is_ok_and(|present| !present.is_file() && !present.is_dir()) {
         let message = format!("--report {}: is no file, and figures go to files beside it", path.display());
         return Err(Failure::bad_input(message));
@@ -318,13 +318,12 @@ pub(super) fn beside(path: &Path, other: &str, read: &[&str]) -> Result<[OutFile
             format!("--report {}: the page is HTML, and its figures go to {stem}.csv", path.display());
         return Err(Failure::bad_input(message).hint(format!("Name it {stem}.html.")));
     }
-    not_over(path, &[path, &runs, &other], read)?;
-    let [page, runs, other] = [path, &runs, &other].map(OutFile::prepare);
+    let [page, runs, other] = [path, &runs, &other].map(|written| files.take_of("--report", path, written));
     Ok([page?, runs?, other?])
 }
 
 /// The same two as Parquet.
-pub(super) fn typed_beside(path: &Path, other: &str) -> Result<[OutFile; 2], Failure> {
+pub(super) fn typed_beside(path: &Path, other: &str, files: &mut OutFiles) -> Result<[OutFile; 2], Failure> {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let typed =
         [format!("{stem}.parquet"), format!("{stem}-{other}.parquet")].map(|name| path.with_file_name(name));
@@ -333,7 +332,7 @@ pub(super) fn typed_beside(path: &Path, other: &str) -> Result<[OutFile; 2], Fai
             format!("--report {}: the page is HTML, and its figures go to {stem}.parquet", path.display());
         return Err(Failure::bad_input(message).hint(format!("Name it {stem}.html.")));
     }
-    let [first, second] = typed.map(|path| OutFile::prepare(&path));
+    let [first, second] = typed.map(|written| files.take_of("--report", path, &written));
     Ok([first?, second?])
 }
 
@@ -346,9 +345,9 @@ struct Pages {
 }
 
 impl Pages {
-    fn prepare(path: &Path, arguments: &Given) -> Result<Self, Failure> {
-        let [page, runs, series] = beside(path, "series", &arguments.read())?;
-        let typed = typed_beside(path, "series")?;
+    fn prepare(path: &Path, files: &mut OutFiles) -> Result<Self, Failure> {
+        let [page, runs, series] = beside(path, "series", files)?;
+        let typed = typed_beside(path, "series", files)?;
         Ok(Self { page, runs, series, typed })
     }
 
@@ -366,10 +365,12 @@ impl Pages {
 pub(super) fn series_files(
     folder: &Path,
     names: impl Iterator<Item = String>,
+    files: &mut OutFiles,
 ) -> Result<Vec<Figures>, Failure> {
     std::fs::create_dir_all(folder)
         .map_err(|error| Failure::new(format!("cannot make the folder {}: {error}", folder.display())))?;
-    let file = |name: &str, what: &str| OutFile::prepare(&folder.join(format!("{name}-{what}")));
+    let mut file =
+        |name: &str, what: &str| files.take_of("--csv", folder, &folder.join(format!("{name}-{what}")));
     let all = |name: String| {
         Ok(Figures {
             series: [file(&name, "series.csv")?, file(&name, "series.parquet")?],

@@ -9,6 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::format::{count, duration, safe, seconds};
 use crate::cli::input::Input;
+use crate::cli::out_files::OutFiles;
 use crate::cli::output::Output;
 use crate::cli::paint::Tone;
 use crate::cli::plot::svg::escaped;
@@ -23,12 +24,13 @@ pub(super) fn run(
     arguments: &Given,
     input: &Input,
     study: Study,
+    mut files: OutFiles,
     stop: &Stop,
     output: Output,
 ) -> Result<Exit, Failure> {
     let report_file = arguments.report.as_deref();
-    let files = report_file.map(|path| beside(path, "groups", &arguments.read())).transpose()?;
-    let typed = report_file.map(|path| typed_beside(path, "groups")).transpose()?;
+    let pages = report_file.map(|path| beside(path, "groups", &mut files)).transpose()?;
+    let typed = report_file.map(|path| typed_beside(path, "groups", &mut files)).transpose()?;
     let kept = arguments.checkpoints()?;
     let digits = study.points.len().to_string().len();
     let called = |number: usize, run: &str| format!("{:0digits$}-{run}", number + 1);
@@ -46,7 +48,8 @@ pub(super) fn run(
         study.points.iter().enumerate().flat_map(|(number, point)| {
             point.experiment.runs.iter().map(move |run| called(number, &run.name))
         });
-    let series = arguments.csv.as_deref().map(|folder| series_files(folder, names)).transpose()?;
+    let csv = arguments.csv.as_deref();
+    let series = csv.map(|folder| series_files(folder, names, &mut files)).transpose()?;
     let at_once = arguments.at_once(study.points.iter().any(|point| is_measured(&point.experiment)));
     let began = Instant::now();
     let done = batch::all(&jobs, at_once, stop, !output.is_json())?;
@@ -73,7 +76,7 @@ pub(super) fn run(
     } else {
         output.text(&text(output.look, &report, &notes, took)).map_err(Failure::from)
     };
-    if let Some([page_file, runs_file, groups_file]) = files {
+    if let Some([page_file, runs_file, groups_file]) = pages {
         let command = arguments.command();
         let source = Source { command: &command, file: &input.name, text: input.text() };
         page_file.write(&page(&report, &notes, &source))?;

@@ -2,16 +2,25 @@
 
 use crate::cli::failure::{Failure, Fault};
 use crate::cli::input::plain;
+use crate::cli::out_files::OutFiles;
 use crate::simulator::experiment::{Experiment, Recorded};
 use crate::simulator::load::Text;
 use std::path::{Path, PathBuf};
 
 /// Reads what the experiment wants, from `instead` or the folder that it says, as seen from where its file is, and gives it.
-pub(super) fn give(experiment: &mut Experiment, file: &str, instead: Option<&Path>) -> Result<(), Failure> {
+pub(super) fn give(
+    experiment: &mut Experiment,
+    file: &str,
+    instead: Option<&Path>,
+    out_files: &mut OutFiles,
+) -> Result<(), Failure> {
     let Some(recorded) = experiment.load.recorded() else { return Ok(()) };
     let home = Path::new(file).parent().unwrap_or_else(|| Path::new(""));
     let folder = instead.map_or_else(|| home.join(&recorded.folder), Path::to_owned);
     let files = files(&folder, &recorded)?;
+    for text in &files {
+        out_files.reads(&text.name);
+    }
     experiment.give(&files).map_err(|faults| {
         let fault = |it: crate::simulator::load::TextFault| Fault {
             line: it.line,

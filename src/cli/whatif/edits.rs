@@ -35,14 +35,18 @@ pub(super) fn list(arguments: &Arguments) -> Result<Vec<Asked>, Failure> {
     Ok(list)
 }
 
+/// Whether `--add-rule` names a file rather than being a rule itself.
+pub(super) fn is_file(given: &str) -> bool {
+    !given.trim_start().starts_with(['{', '['])
+}
+
 /// The rules of a file or of a text: one, or a list.
 fn rules(given: &str) -> Result<Vec<Constraint>, Failure> {
-    let text = given.trim_start();
-    let (name, text) = if text.starts_with(['{', '[']) {
-        ("--add-rule".to_owned(), text.to_owned())
-    } else {
+    let (name, text) = if is_file(given) {
         let input = Input::read(given)?;
         (input.name.clone(), input.text().trim_start().to_owned())
+    } else {
+        ("--add-rule".to_owned(), given.trim_start().to_owned())
     };
     // As in a problem, so that it is read as strictly.
     let list = if text.starts_with('[') { text } else { format!("[{text}]") };

@@ -9,10 +9,10 @@ mod tests;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::input::Input;
-use crate::cli::out_file::{OutFile, not_over};
+use crate::cli::out_files::OutFiles;
 use crate::cli::output::Output;
 use read::Told;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Compares reports of experiments, side by side, with the differences to the first
 #[derive(Debug, clap::Args)]
@@ -47,9 +47,8 @@ pub(super) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
     if arguments.files.iter().filter(|file| *file == "-").count() > 1 {
         return Err(Failure::bad_input("only one of the files can be standard input"));
     }
-    let read: Vec<&str> = arguments.files.iter().map(String::as_str).collect();
-    let page = |path: &Path| not_over(path, &[path], &read).and_then(|()| OutFile::prepare(path));
-    let page = arguments.report.as_deref().map(page).transpose()?;
+    let mut files = OutFiles::beside(arguments.files.iter().map(String::as_str));
+    let page = files.take_any("--report", arguments.report.as_ref())?;
     let told: Vec<Told> =
         arguments.files.iter().map(|file| read::told(&Input::read(file)?)).collect::<Result<_, _>>()?;
     let mut groups = sheet::groups(&told);
