@@ -20,6 +20,9 @@ pub(crate) fn mib(amount: i64) -> String {
 /// An amount of any resource with its unit, as the contract has it.
 pub(crate) fn amount(resource: &str, amount: i64) -> String {
     match resource {
+        "cpu" if amount.abs() == 1 => format!("{amount} millicore"),
+        "cpu" if (2..1000).contains(&amount.abs()) => format!("{amount} millicores"),
+        "cpu" if amount.abs() == 1000 => format!("{} core", cores(amount)),
         "cpu" => format!("{} cores", cores(amount)),
         "memory" => mib(amount),
         "network" => format!("{amount} Mbit/s"),
@@ -116,6 +119,9 @@ mod tests {
         assert_eq!([figure(1000.0), figure(0.125), figure(2.5), figure(-0.0)], ["1000", "0.12", "2.5", "0"]);
         assert_eq!(amount("gpu", 3), "3");
         assert_eq!(amount("network", 3), "3 Mbit/s");
+        let cpu = [0, 1, -1, 999, 1000, 1500].map(|cpu| amount("cpu", cpu));
+        let expected = ["0 cores", "1 millicore", "-1 millicore", "999 millicores", "1 core", "1.5 cores"];
+        assert_eq!(cpu, expected);
     }
 
     #[test]

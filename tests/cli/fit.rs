@@ -22,6 +22,15 @@ fn room_is_told_with_its_proof() {
 }
 
 #[test]
+fn less_than_a_core_is_told_in_millicores() {
+    for (cpu, says) in [("1", "cpu 1 millicore:"), ("250", "cpu 250 millicores:"), ("1500", "cpu 1.5 cores:")]
+    {
+        let done = run(&["fit", &rack(), "--vm", &format!("cpu={cpu}")]).expect(0);
+        assert!(done.stdout.starts_with(&format!("Room for more VMs of {says}\n")), "{}", done.stdout);
+    }
+}
+
+#[test]
 fn migrations_make_room_and_their_plan_is_told() {
     let arguments = ["fit", &rack(), "--vm", "cpu=16000,memory=1024", "--moves", "1"];
     let done = run(&arguments).expect(0);
