@@ -3,8 +3,9 @@
 use super::Arguments;
 use crate::cli::failure::{Failure, Fault};
 use crate::cli::input::Input;
-use dvms_solver::file::{Constraint, Problem};
+use dvms_solver::file::{Constraint, Problem, ReadError, read};
 use dvms_solver::whatif::{Edit, edit};
+use serde_json::Value;
 
 /// An edit with the option that asks for it.
 #[derive(Debug)]
@@ -44,21 +45,31 @@ pub(super) fn is_file(given: &str) -> bool {
 fn rules(given: &str) -> Result<Vec<Constraint>, Failure> {
     let (name, text) = if is_file(given) {
         let input = Input::read(given)?;
-        (input.name.clone(), input.text().trim_start().to_owned())
+        (format!("--add-rule {}", input.name), input.text().to_owned())
     } else {
-        ("--add-rule".to_owned(), given.trim_start().to_owned())
+        ("--add-rule".to_owned(), given.to_owned())
     };
+    let refused = |what: &str, path: &str, error: &ReadError, before: usize| {
+        let place = (error.line > 0).then_some(error);
+        // What was put before the text is in its first line.
+        let before = if error.line == 1 { before } else { 0 };
+        let fault = Fault {
+            line: place.map(|at| at.line),
+            column: place.map(|at| at.column.saturating_sub(before).max(1)),
+            path: path.to_owned(),
+            message: error.message.clone(),
+        };
+        Failure::bad_input(format!("{name} is not {what}:")).faults(vec![fault])
+    };
+    // Else it could end what is put around it.
+    read::<Value>(&text).map_err(|error| refused("JSON", "", &error, 0))?;
     // As in a problem, so that it is read as strictly.
-    let list = if text.starts_with('[') { text } else { format!("[{text}]") };
-    let problem = Problem::from_json(&format!("{{\"constraints\": {list}}}")).map_err(|error| {
-        let path = error
-            .path
-            .trim_start_matches("constraints")
-            .trim_start_matches("[0]")
-            .trim_matches('.')
-            .to_owned();
-        let fault = Fault { path, message: error.message, ..Fault::default() };
-        Failure::bad_input(format!("{name} is not a rule:")).faults(vec![fault])
+    let is_list = text.trim_start().starts_with('[');
+    let [begin, end] = if is_list { ["{\"constraints\": ", "}"] } else { ["{\"constraints\": [", "]}"] };
+    let problem = Problem::from_json(&format!("{begin}{text}{end}")).map_err(|error| {
+        let path = error.path.trim_start_matches("constraints");
+        let path = if is_list { path } else { path.trim_start_matches("[0]") };
+        refused("a rule", path.trim_end_matches(".?").trim_matches('.'), &error, begin.len())
     })?;
     Ok(problem.constraints)
 }
