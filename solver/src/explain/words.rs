@@ -36,17 +36,30 @@ pub(super) fn link(problem: &Problem, vm: VmId, from: HostId, to: HostId) -> Str
         }
     }
     let rate = problem.rate_limit(from, to);
-    let (from, to) = (&problem.host(from).name, &problem.host(to).name);
-    if rate > 0.0 {
-        let dirty = problem.vm(vm).memory_dirty_rate;
-        format!(
-            "a migration from {from} to {to} comes to no end: the VM changes {dirty} MiB/s of its memory, and at \
-             {rate} MiB/s that must be below {}",
-            0.8 * rate
-        )
-    } else {
-        format!("there is no bandwidth for migrations between {from} and {to}")
+    if rate <= 0.0 {
+        return no_bandwidth(problem, from, to);
     }
+    let (from, to) = (&problem.host(from).name, &problem.host(to).name);
+    let dirty = problem.vm(vm).memory_dirty_rate;
+    format!(
+        "a migration from {from} to {to} comes to no end: the VM changes {dirty} MiB/s of its memory, and at \
+         {rate} MiB/s that must be below {}",
+        0.8 * rate
+    )
+}
+
+/// What leaves no bandwidth for migrations between two hosts.
+fn no_bandwidth(problem: &Problem, from: HostId, to: HostId) -> String {
+    for host in [from, to].map(|host| problem.host(host)) {
+        if host.migration_bandwidth <= 0.0 {
+            return format!("{} has no bandwidth for migrations (its migration_bandwidth is 0)", host.name);
+        }
+    }
+    if problem.limits.backbone_bandwidth.is_some_and(|all| all <= 0.0) {
+        return "the limits leave no bandwidth for migrations (backbone_bandwidth is 0)".to_owned();
+    }
+    let (from, to) = (&problem.host(from).name, &problem.host(to).name);
+    format!("the network has no way with bandwidth for migrations between {from} and {to}")
 }
 
 /// A resource of which too little is left.

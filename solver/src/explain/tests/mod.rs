@@ -120,6 +120,39 @@ fn pins_links_and_limits_are_causes() {
     assert!(explain(&eased, "hot", None).unwrap().hosts[0].admits);
 }
 
+/// What has no bandwidth, or no slots, is named.
+#[test]
+fn who_lets_no_migration_end_is_named() {
+    let problem = problem(&vm("v", "a", 1000, 1024, ""), "");
+    let said = |change: &dyn Fn(&mut Problem)| {
+        let mut problem = problem.clone();
+        change(&mut problem);
+        let explanation = explain(&problem, "v", None).unwrap();
+        explanation.hosts[0].causes.iter().map(|cause| cause.text.clone()).collect::<Vec<_>>().join("; ")
+    };
+    for (i, name) in ["a", "b"].into_iter().enumerate() {
+        assert_eq!(
+            said(&|problem| problem.hosts[i].migration_bandwidth = Some(0.0)),
+            format!("{name} has no bandwidth for migrations (its migration_bandwidth is 0)")
+        );
+        assert_eq!(
+            said(&|problem| problem.hosts[i].max_migrations = Some(0)),
+            format!("{name} takes part in no migration (its max_migrations is 0)")
+        );
+    }
+    let limits = crate::file::Limits { backbone_bandwidth: Some(0.0), ..Default::default() };
+    assert_eq!(
+        said(&|problem| problem.limits = Some(limits.clone())),
+        "the limits leave no bandwidth for migrations (backbone_bandwidth is 0)"
+    );
+    let link = crate::file::Link { name: "l".into(), a: "b".into(), b: "c".into(), ..Default::default() };
+    assert_eq!(
+        said(&|problem| problem.network =
+            Some(crate::file::Network { links: vec![link.clone()], ..Default::default() })),
+        "the network has no way with bandwidth for migrations between a and b"
+    );
+}
+
 #[test]
 fn the_fewest_vms_leave() {
     // b is full and 9 cores are needed: no VM alone is enough, and of the pairs only w and x are.
