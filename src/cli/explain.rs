@@ -154,7 +154,11 @@ fn whereabouts(look: Look, problem: &Problem, explanation: &Explanation) -> Stri
 /// What a solve would do with it.
 fn future(explanation: &Explanation, plan: &Plan) -> String {
     if !plan.status.has_plan() {
-        return format!("A solve of the whole says {}: {}", plan.status.name(), safe(&plan.reason));
+        return format!(
+            "A solve of the whole says {}: {}",
+            plan.status.name(),
+            plan_view::sentence(&plan.reason)
+        );
     }
     let running = explanation.host.as_deref().filter(|_| explanation.running);
     match outcome(plan, &explanation.vm) {
@@ -302,8 +306,12 @@ fn asked_for(explanation: &Explanation, changes: &Changes, asked: &Asked) -> Str
             let conflict = plan.conflict.as_ref().map(plan_view::in_words).unwrap_or_default();
             let rule = format!("The rule {} is what was asked.", asked.rule);
             let rule = if conflict.contains(&asked.rule) { rule } else { String::new() };
-            format!("{held}{with} finds no plan, which is proved: {} {conflict} {rule}\n", safe(&plan.reason))
+            let reason = plan.reason.trim();
+            let reason = plan_view::sentence(reason.strip_prefix("proved:").unwrap_or(reason));
+            let parts = [reason, conflict, rule];
+            let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+            format!("{held}{with} finds no plan, which is proved: {}\n", parts.join(" "))
         }
-        Status::Unknown => format!("{held}{with} found no plan: {}\n", safe(&plan.reason)),
+        Status::Unknown => format!("{held}{with} found no plan: {}\n", plan_view::sentence(&plan.reason)),
     }
 }

@@ -54,9 +54,13 @@ fn meaning(plan: &Plan) -> String {
 }
 
 fn because(what: &str, plan: &Plan) -> String {
-    let reason = plan.reason.trim().replace('\n', " ");
-    let text = if reason.is_empty() { what.to_owned() } else { safe(&reason) };
-    if text.ends_with('.') { text } else { text + "." }
+    sentence(if plan.reason.trim().is_empty() { what } else { &plan.reason })
+}
+
+/// A text of others as one line that ends with a full stop.
+pub(crate) fn sentence(text: &str) -> String {
+    let text = safe(&text.trim().replace('\n', " "));
+    if text.is_empty() || text.ends_with('.') { text } else { text + "." }
 }
 
 fn tone_of_status(status: Status) -> Tone {

@@ -70,6 +70,26 @@ A solve that holds db1 to h4, once that is changed, finds a plan of ";
     assert!(done.stdout.contains("v is on a already.\n"), "{}", done.stdout);
 }
 
+/// A proof is told once, in whole sentences.
+#[test]
+fn a_proof_that_there_is_no_plan_is_a_sentence() {
+    let host = |name: &str, state: &str| {
+        format!(r#"{{"name": "{name}", "capacity": {{"cpu": 10, "memory": 10}}, "state": "{state}"}}"#)
+    };
+    let vm = |name: &str, host: &str| {
+        format!(r#"{{"name": "{name}", "host": "{host}", "demand": {{"cpu": 6, "memory": 6}}}}"#)
+    };
+    let hosts = [("a", "DRAINING"), ("b", "ONLINE"), ("c", "ONLINE")].map(|(name, state)| host(name, state));
+    let vms = [("v", "a"), ("w", "b"), ("x", "c")].map(|(name, at)| vm(name, at));
+    let text = format!(r#"{{"hosts": [{}], "vms": [{}]}}"#, hosts.join(", "), vms.join(", "));
+    let done = run_with(&["explain", "-", "--vm", "v", "--host", "b"], &text).expect(0);
+    let lines: Vec<&str> = done.stdout.lines().filter(|line| line.starts_with("A solve ")).collect();
+    assert_eq!(lines.len(), 2, "{}", done.stdout);
+    assert!(lines.iter().all(|line| line.ends_with('.') && !line.contains("  ")), "{lines:#?}");
+    assert!(lines[0].starts_with("A solve of the whole says INFEASIBLE: "), "{lines:#?}");
+    assert_eq!(lines[1].matches("proved").count(), 1, "{lines:#?}");
+}
+
 #[test]
 fn what_is_not_there_is_bad_input() {
     for (arguments, says) in [
