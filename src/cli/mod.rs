@@ -25,6 +25,7 @@ mod growth_view;
 mod host_state;
 mod hosts;
 mod input;
+mod left;
 mod line;
 mod list;
 mod locate;

@@ -1,17 +1,19 @@
 //! A plan for people: what it comes to, its moves with their reasons, how far from the best it may be.
 
 use super::format::{count, figure, safe, seconds};
+use super::left;
 use super::paint::{Paint, Tone};
 use super::table::{Cell, Column, Look, Table};
-use dvms_solver::file::{Action, ActionKind, Conflict, ObjectiveValue, Plan, Statistic, Status};
+use dvms_solver::file::{Action, ActionKind, Conflict, ObjectiveValue, Plan, Problem, Statistic, Status};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// Everything about a plan, ends with a line break.
-pub(crate) fn whole(look: Look, plan: &Plan) -> String {
+/// Everything about a plan of a problem, ends with a line break.
+pub(crate) fn whole(look: Look, problem: &Problem, plan: &Plan) -> String {
     let mut text = headline(look.paint, plan);
     text.push('\n');
     text.push_str(&explanation(look.paint, plan));
+    text.push_str(&left::in_words(look.paint, problem, plan));
     if !plan.objectives.is_empty() {
         text.push('\n');
         text.push_str(&levels(look, &plan.objectives));
@@ -226,7 +228,7 @@ ID  ACTION   VM   FROM  TO  START    END  AFTER  BECAUSE
  1  migrate  vm1  h1    h2    0 s  2.4 s         h1 is 1400 milli-cores over its cpu capacity
  2  start    vm9        h1  2.4 s    6 s  1      vm9 waits
 ";
-        assert_eq!(whole(Look::PLAIN, &Plan::from_json(PLAN).unwrap()), expected);
+        assert_eq!(whole(Look::PLAIN, &Problem::default(), &Plan::from_json(PLAN).unwrap()), expected);
     }
 
     #[test]
@@ -235,7 +237,7 @@ ID  ACTION   VM   FROM  TO  START    END  AFTER  BECAUSE
             "conflict": {"hosts": ["h1"], "vms": ["db1"], "constraints": []}}"#;
         let expected = "INFEASIBLE: db1 is pinned to h1, which is DRAINING.\n\
             These cannot hold together: VMs db1; hosts h1.\n";
-        assert_eq!(whole(Look::PLAIN, &Plan::from_json(text).unwrap()), expected);
+        assert_eq!(whole(Look::PLAIN, &Problem::default(), &Plan::from_json(text).unwrap()), expected);
         let many: Vec<_> = (0..25).map(|i| format!("v{i}")).collect();
         assert!(named(&many).ends_with("v19 and 5 more"));
     }

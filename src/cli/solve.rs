@@ -5,6 +5,7 @@ use super::failure::{Failure, Fault};
 use super::forecast_view;
 use super::gantt::{Files, Subject, View, Wish};
 use super::input::Input;
+use super::left;
 use super::out_files::OutFiles;
 use super::output::Output;
 use super::plan_view;
@@ -130,10 +131,10 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
     let shown = match pictures {
         Some((view, files)) if output.is_json() => {
             view.write(files, &Subject::of_file(&problem, &plan))?;
-            show(&plan, &forecast, arguments, output).map_err(Failure::from)
+            show(&problem, &plan, &forecast, arguments, output).map_err(Failure::from)
         }
         Some((view, files)) => over_time(&problem, &plan, (view, files), output),
-        None => show(&plan, &forecast, arguments, output).map_err(Failure::from),
+        None => show(&problem, &plan, &forecast, arguments, output).map_err(Failure::from),
     };
     match shown {
         // The plan is what it is, whoever reads about it.
@@ -161,11 +162,12 @@ fn over_time(
 ) -> Result<(), Failure> {
     let paint = output.look.paint;
     output.line(&plan_view::headline(paint, plan))?;
-    output.line(&plan_view::explanation(paint, plan))?;
+    output.line(&(plan_view::explanation(paint, plan) + &left::in_words(paint, problem, plan)))?;
     view.show(files, &Subject::of_file(problem, plan), output)
 }
 
 fn show(
+    problem: &Problem,
     plan: &Plan,
     forecast: &forecast_view::Shown,
     arguments: &Arguments,
@@ -174,7 +176,7 @@ fn show(
     if output.is_json() {
         return output.text(&plan.to_json());
     }
-    output.text(&plan_view::whole(output.look, plan))?;
+    output.text(&plan_view::whole(output.look, problem, plan))?;
     output.text(&forecast.text(output.look))?;
     match &arguments.out {
         Some(path) => output.line(&format!("\nThe plan is in {}.", path.display())),

@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::failure::{Failure, Fault};
 use super::format::safe;
 use super::input::Input;
+use super::left;
 use super::out_files::OutFiles;
 use super::output::Output;
 use super::plan_view;
@@ -140,7 +141,8 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<Exit, Failure
         text.push_str(&compare::table(output.look, [what, what_if], &before, &after));
         text.push_str(&compare::differing(output.look, [what, what_if], &differing));
         let paint = output.look.paint;
-        let mut explanation = plan_view::explanation(paint, &after.plan);
+        let mut explanation =
+            plan_view::explanation(paint, &after.plan) + &left::in_words(paint, &edited, &after.plan);
         if !after.plan.status.has_plan() {
             explanation = format!("{}\n{explanation}", plan_view::headline(paint, &after.plan));
         }

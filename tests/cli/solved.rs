@@ -72,6 +72,18 @@ fn nothing_to_do_is_a_success() {
     assert_eq!(done.json()["placement"], plan["placement"]);
 }
 
+/// Where nothing can be done, what stays is told, and where to ask for more.
+#[test]
+fn what_stays_as_it_is_is_told() {
+    let text = r#"{"hosts": [{"name": "a", "capacity": {"cpu": 50, "memory": 50}}],
+        "vms": [{"name": "v", "host": "a", "demand": {"cpu": 60, "memory": 10}},
+                {"name": "w", "demand": {"cpu": 100, "memory": 100}}]}"#;
+    let (plan, done) = solve(text, &[]);
+    assert_eq!(plan["status"], "NO_CHANGE");
+    let says = "\nStays as it is: 1 VM waits, and 1 host is over (a). `dvms explain FILE --vm w` says why.\n";
+    assert!(done.stdout.contains(says), "{}", done.stdout);
+}
+
 #[test]
 fn a_contradiction_is_told_in_words_and_in_the_plan_file() {
     let text = r#"{"hosts": [{"name": "h1", "capacity": {"cpu": 4000, "memory": 8192}, "state": "DRAINING"},

@@ -5,11 +5,13 @@
 //!
 //! * `Ground`: the placement without the VM, and what speaks against each host;
 //! * `change`: the least that would have to change;
-//! * `apply`: a problem with such changes, or with the VM held to a host.
+//! * `apply`: a problem with such changes, or with the VM held to a host;
+//! * `left`: what is wrong and stays so if nothing is done.
 
 mod apply;
 mod change;
 mod ground;
+mod left;
 mod room;
 mod solved;
 #[cfg(test)]
@@ -19,6 +21,7 @@ mod words;
 pub use apply::{changed, requiring};
 pub use change::{Change, ChangeKind, Changes};
 pub use ground::{Cause, CauseKind};
+pub use left::{Left, left};
 pub use solved::{Asked, Solve, Solved, solved};
 
 use crate::constraints::{Kept, Rules};

@@ -1,6 +1,6 @@
 mod oracle;
 
-use super::{CauseKind, ChangeKind, Explanation, Unexplained, changed, explain, requiring};
+use super::{CauseKind, ChangeKind, Explanation, Left, Unexplained, changed, explain, left, requiring};
 use crate::file::Problem;
 
 /// Three hosts of 10 cores and 10 GiB, two racks.
@@ -151,6 +151,25 @@ fn who_lets_no_migration_end_is_named() {
             Some(crate::file::Network { links: vec![link.clone()], ..Default::default() })),
         "the network has no way with bandwidth for migrations between a and b"
     );
+}
+
+/// What is wrong and stays so where nothing is done.
+#[test]
+fn what_is_left_is_counted() {
+    let vms = [
+        vm("v", "a", 11000, 1024, ""),
+        vm("w", "b", 9000, 1024, ""),
+        vm("x", "", 1, 1, ""),
+        vm("y", "", 1, 1, ""),
+    ];
+    let mut problem = problem(&vms.join(", "), "");
+    let found = left(&problem).unwrap();
+    assert_eq!((found.waiting, found.over), (vec!["x".to_owned(), "y".into()], vec!["a".to_owned()]));
+    assert_eq!(found.ask.as_deref(), Some("x"));
+    problem.vms.truncate(2);
+    assert_eq!(left(&problem).unwrap().ask.as_deref(), Some("v"));
+    problem.vms.remove(0);
+    assert_eq!(left(&problem), Ok(Left::default()));
 }
 
 #[test]
