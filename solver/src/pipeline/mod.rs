@@ -7,9 +7,11 @@
 
 mod beside;
 mod best;
+mod further;
 mod proof;
 mod provers;
 mod punctual;
+mod small;
 mod stages;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -53,3 +53,9 @@ pub(super) fn proved(problem: &Problem, values: &[f64], bounds: &[Option<f64>]) 
     }
     (all, placement)
 }
+
+/// Whether each of the first levels is proved.
+pub(super) fn proved_until(problem: &Problem, values: &[f64], bounds: &[Option<f64>], count: usize) -> bool {
+    let mut levels = problem.objectives.iter().zip(values).zip(bounds).take(count);
+    levels.all(|((level, value), bound)| bound.unwrap_or(0.0) >= value - objective::tolerance(*level, *value))
+}

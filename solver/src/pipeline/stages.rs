@@ -3,6 +3,7 @@
 use super::best::{Best, Offer};
 use super::proof::{self, Known};
 use super::provers::{Prover, provers};
+use super::small;
 use crate::answer::{self, Found};
 use crate::backend::Exact;
 use crate::budget::Budget;
@@ -37,10 +38,10 @@ pub(super) struct Stages<'a> {
     pub(super) space: &'a Space<'a>,
     pub(super) options: &'a Options,
     pub(super) budget: &'a Budget,
-    best: Best<'a>,
+    pub(super) best: Best<'a>,
     pub(super) random: Random,
     /// VMs and hosts where no order was found for them to come there.
-    dead_ends: BTreeSet<(VmId, HostId)>,
+    pub(super) dead_ends: BTreeSet<(VmId, HostId)>,
     backend: &'static str,
     infeasible: Option<Plan>,
     /// The exact back-end has proved that no placement is better than the best plan's.
@@ -72,7 +73,38 @@ impl<'a> Stages<'a> {
 
     pub(super) fn run(&mut self) {
         self.place();
+        self.prove_or_leave();
+        self.look_further();
         self.retime();
+    }
+
+    /// Where it is not proved that nothing is better, and there is time left: tries all ends if there are few, else
+    /// searches on from other placements.
+    fn look_further(&mut self) {
+        let open = |found: &Found| {
+            let bounds = self.bounds(&found.values);
+            !proof::proved_until(self.space.problem, &found.values, &bounds, small::told(self.space.problem))
+        };
+        if self.infeasible.is_some()
+            || self.search_budget().expired()
+            || self.best.found().is_some_and(|found| !open(found))
+        {
+            return;
+        }
+        let all = self.try_all(self.options.backend != Backend::Heuristic);
+        self.settled |= all;
+        if !all {
+            self.wander_on();
+        }
+    }
+
+    /// Proves that nothing can be done, if no order of moves was found for any placement.
+    fn prove_or_leave(&mut self) {
+        let stuck = self.best.found().is_none() && self.infeasible.is_none() && !self.dead_ends.is_empty();
+        let provers = provers(self.options.backend, self.space.problem);
+        if let Some(prover) = provers.last().filter(|_| stuck && !self.search_budget().expired()) {
+            self.infeasible = self.prove_unreachable(prover.by);
+        }
     }
 
     /// Looks for a better schedule of the best plan, if one can matter.
@@ -132,11 +164,6 @@ impl<'a> Stages<'a> {
                 let from = self.best.found().map_or(from, |found| found.to.clone());
                 self.local_search(from, 1.0);
             }
-            let stuck =
-                self.best.found().is_none() && self.infeasible.is_none() && !self.dead_ends.is_empty();
-            if let Some(prover) = provers.last().filter(|_| stuck && !self.search_budget().expired()) {
-                self.infeasible = self.prove_unreachable(prover.by);
-            }
         }
     }
 
@@ -172,7 +199,7 @@ impl<'a> Stages<'a> {
     }
 
     /// What the search may spend, so that a plan can be made of what it finds.
-    fn search_budget(&self) -> Budget {
+    pub(super) fn search_budget(&self) -> Budget {
         self.budget.earlier_by(self.best.margin())
     }
 
@@ -225,7 +252,7 @@ impl<'a> Stages<'a> {
 
     /// Offers a placement without moves that found no order together, then with as many of them as find one: first
     /// those that start a VM, who matters most before others.
-    fn offer_without(&mut self, to: &Placement, vms: &BTreeSet<VmId>) {
+    pub(super) fn offer_without(&mut self, to: &Placement, vms: &BTreeSet<VmId>) {
         let space = self.space;
         let mut left = vms.clone();
         let without = |left: &BTreeSet<VmId>| {

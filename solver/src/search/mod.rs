@@ -10,6 +10,7 @@ mod evacuate;
 mod hasten;
 mod home;
 mod insert;
+mod kick;
 mod merge;
 mod neighbours;
 mod numa;

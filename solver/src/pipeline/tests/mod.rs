@@ -4,6 +4,7 @@ mod infeasible;
 mod monotone;
 mod promises;
 pub(crate) mod random;
+mod reached;
 mod rules;
 mod soft;
 mod switching;

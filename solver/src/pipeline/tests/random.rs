@@ -1,5 +1,6 @@
 //! Random small problems, against all placements tried one by one.
 
+use super::super::small;
 use super::*;
 use crate::budget::Budget;
 use crate::constraints::Rules;
@@ -196,15 +197,42 @@ fn ends(problem: &model::Problem, rules: &Rules<'_>) -> Vec<(Vec<f64>, Placement
     found
 }
 
-/// Whether some order of moves leads to a placement, with all hosts on that may be booted.
-fn can_be_reached(problem: &model::Problem, to: &Placement) -> bool {
+/// Whether some order of so many moves leads to a placement, with all hosts on that may be booted.
+fn can_be_reached(problem: &model::Problem, to: &Placement, most: u64) -> bool {
     let mut problem = problem.clone();
     if problem.limits.power_actions {
         let off = problem.hosts.iter_mut().filter(|host| host.state == model::HostState::Offline);
         off.for_each(|host| host.state = model::HostState::Online);
     }
-    let most = problem.limits.max_migrations.unwrap_or(u64::MAX);
+    let most = problem.limits.max_migrations.unwrap_or(u64::MAX).min(most);
     fewest_moves(&problem, to).is_some_and(|moves| moves <= most)
+}
+
+/// Whether the order of moves that [`can_be_reached`] finds is one that a plan may have, and costs what the placement
+/// tells: not where rules are about plans, or the schedule asks for more than a rule that must hold on the way (as in the
+/// oracle of the schedule), or a soft rule may be broken on the way only.
+fn knows_the_way(problem: &model::Problem) -> bool {
+    use model::Body;
+    problem.constraints.iter().all(|rule| match &rule.body {
+        Body::Before(_) | Body::Sync(_) => false,
+        Body::Among(_) | Body::SplitAmong(_) | Body::Lonely(_) | Body::Split(_) | Body::SpareHosts(_) => {
+            !rule.continuous
+        }
+        _ => !rule.continuous || rule.soft_weight.is_none(),
+    })
+}
+
+/// The best end that can be reached; where moves are counted, without a detour.
+fn best_that_is_reached<'e>(
+    problem: &model::Problem,
+    ends: &'e [(Vec<f64>, Placement)],
+) -> Option<&'e (Vec<f64>, Placement)> {
+    let moves = [model::Objective::Migrations, model::Objective::MigrationCost];
+    let told = &problem.objectives[..small::told(problem)];
+    let counted = told.iter().any(|level| moves.contains(level));
+    let most =
+        |to: &Placement| if counted { objective::movers(problem, to).count() as u64 } else { u64::MAX };
+    ends.iter().find(|(_, to)| can_be_reached(problem, to, most(to)))
 }
 
 fn values(plan: &Plan) -> Vec<f64> {
@@ -219,7 +247,7 @@ fn judge(problem: &Problem, plan: &Plan, needs_plan: bool) -> Result<(), TestCas
     let json = problem.to_json();
     match plan.status {
         Status::Infeasible => {
-            let reached = ends.iter().find(|(_, to)| can_be_reached(&model, to));
+            let reached = ends.iter().find(|(_, to)| can_be_reached(&model, to, u64::MAX));
             prop_assert!(reached.is_none(), "not infeasible: {} {:?}", json, plan.reason);
         }
         Status::Unknown => {
@@ -245,6 +273,14 @@ fn judge(problem: &Problem, plan: &Plan, needs_plan: bool) -> Result<(), TestCas
                 mine,
                 best
             );
+            if needs_plan && knows_the_way(&model) {
+                let reached = best_that_is_reached(&model, &ends);
+                let count = small::told(&model);
+                let missed = reached.filter(|best| {
+                    objective::compare(&model, &mine[..count], &best.0[..count]) == Ordering::Greater
+                });
+                prop_assert!(missed.is_none(), "{}: {:?} is no match for {:?}", json, mine, missed);
+            }
             for (i, level) in plan.objectives.iter().enumerate() {
                 // Among the ends with the same values before this level, none is below its bound.
                 let bound = level.bound.unwrap_or(0.0);
