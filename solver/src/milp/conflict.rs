@@ -58,26 +58,95 @@ pub(crate) fn conflict(
     } else {
         return None;
     };
-    let hopeless = |things: &[Thing]| hopeless(most_moves, things);
-    let found = |things: &[Thing]| Some(Clash { things: named(problem, things), most_moves });
+    let hopeless = |things: &[Thing]| hopeless(most_moves, things) == Some(true);
+    reduce(&mut things, &hopeless, budget);
+    Some(Clash { things: named(problem, &things), most_moves })
+}
+
+/// Leaves out things, many at once and then one by one, as long as the rest is hopeless.
+fn reduce(things: &mut Vec<Thing>, hopeless: &dyn Fn(&[Thing]) -> bool, budget: &Budget) {
     let mut chunk = things.len().div_ceil(2);
     while chunk > 0 {
         let mut begin = 0;
         while begin < things.len() {
             if budget.expired() {
-                return found(&things);
+                return;
             }
             let end = (begin + chunk).min(things.len());
             let rest: Vec<Thing> = things[..begin].iter().chain(&things[end..]).copied().collect();
-            if hopeless(&rest) == Some(true) {
-                things = rest;
+            if hopeless(&rest) {
+                *things = rest;
             } else {
                 begin = end;
             }
         }
         chunk = if chunk == 1 { 0 } else { chunk.div_ceil(2) };
     }
-    found(&things)
+}
+
+/// Few of all things of a problem of which `hopeless` still says that nothing can be done, if it says so of the whole; all
+/// that there is otherwise. The limit of migrations counts in any case.
+pub(crate) fn few(
+    problem: &Problem,
+    rules: &Rules<'_>,
+    hopeless: &dyn Fn(&Problem) -> bool,
+    budget: &Budget,
+) -> file::Conflict {
+    let mut things = everything(problem, rules);
+    let hopeless = |things: &[Thing]| hopeless(&part(problem, rules, things));
+    if hopeless(&things) {
+        reduce(&mut things, &hopeless, budget);
+    }
+    named(problem, &things)
+}
+
+/// A conflict with what is missing for what it names to have no end by itself: hosts first, as one that is not named counts
+/// as open and empty. It stays as it is where that comes to nothing, as where no end can be reached though there are some.
+pub(crate) fn completed(
+    problem: &Problem,
+    rules: &Rules<'_>,
+    conflict: file::Conflict,
+    by: &dyn Exact,
+    budget: &Budget,
+) -> file::Conflict {
+    let all = everything(problem, rules);
+    let is_named = |thing: &Thing| is_named(problem, &conflict, *thing);
+    let known: Vec<Thing> = all.iter().copied().filter(is_named).collect();
+    let with = |more: &[Thing]| -> Vec<Thing> {
+        let mut list: Vec<Thing> = known.iter().chain(more).copied().collect();
+        list.sort();
+        list
+    };
+    let hopeless = |more: &[Thing]| has_no_end(&part(problem, rules, &with(more)), by, budget) == Some(true);
+    if hopeless(&[]) {
+        return conflict;
+    }
+    for hosts_only in [true, false] {
+        let asked = |thing: &Thing| !hosts_only || matches!(thing, Thing::Host(_));
+        let mut more: Vec<Thing> =
+            all.iter().copied().filter(|thing| !is_named(thing) && asked(thing)).collect();
+        if !budget.expired() && hopeless(&more) {
+            reduce(&mut more, &hopeless, budget);
+            return named(problem, &with(&more));
+        }
+    }
+    conflict
+}
+
+fn is_named(problem: &Problem, conflict: &file::Conflict, thing: Thing) -> bool {
+    match thing {
+        Thing::Vm(i) => conflict.vms.contains(&problem.vms[i].name),
+        Thing::Rule(i) => conflict.constraints.contains(&problem.constraints[i].name),
+        Thing::Host(i) => conflict.hosts.contains(&problem.hosts[i].name),
+    }
+}
+
+/// The problem of what a conflict names alone.
+#[cfg(test)]
+pub(crate) fn part_of(problem: &Problem, rules: &Rules<'_>, conflict: &file::Conflict) -> Problem {
+    let named = |thing: &Thing| is_named(problem, conflict, *thing);
+    let things: Vec<Thing> = everything(problem, rules).into_iter().filter(named).collect();
+    part(problem, rules, &things)
 }
 
 /// All that can be named. Soft rules cannot forbid anything.

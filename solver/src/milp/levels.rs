@@ -121,6 +121,16 @@ impl<'a> Search<'a> {
         let groups = means.groups.or_else(|| groups::number(request.problem));
         let groups = groups.filter(|_| full.is_none() && pooled.is_some());
         let levels = &request.problem.objectives;
+        let first = levels.iter().find(|level| **level != Objective::Makespan);
+        if let Some(model) = full.as_ref().or(pooled.as_ref())
+            && self.best.is_none()
+            && first.is_none_or(|first| Level::new(model, *first).is_none())
+        {
+            self.find_any(model);
+            if self.infeasible {
+                return;
+            }
+        }
         for i in (0..levels.len()).filter(|i| levels[*i] != Objective::Makespan) {
             if request.budget.expired() {
                 return;
@@ -281,6 +291,26 @@ impl<'a> Search<'a> {
             if apart.len() == known {
                 return;
             }
+        }
+    }
+
+    /// Looks for any placement that a plan may end in, where no level that the model knows asks for one.
+    fn find_any(&mut self, model: &Model<'_>) {
+        let request = self.request;
+        let task = Task {
+            linear: model.linear.clone(),
+            goal: Vec::new(),
+            start: None,
+            seed: request.seed,
+            gap: 0.0,
+        };
+        let Some(solved) = request.by.solve(task, &request.budget.slice(SHARE), request.budget, &mut drop)
+        else {
+            return;
+        };
+        self.infeasible = model.whole && solved.end == End::Infeasible;
+        if let Some(point) = solved.point.filter(|_| !model.is_pooled()) {
+            self.accept(model.placement(&point));
         }
     }
 

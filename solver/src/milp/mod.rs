@@ -38,7 +38,9 @@ mod tests;
 mod view;
 mod worker;
 
-pub(crate) use conflict::{Clash, conflict};
+#[cfg(test)]
+pub(crate) use conflict::part_of;
+pub(crate) use conflict::{Clash, completed, conflict, few};
 pub(crate) use exhaust::{Verdict, exhaust};
 pub(crate) use level::Level;
 pub(crate) use linear::{Column, Linear, Row, Term, activity, count, gcd};

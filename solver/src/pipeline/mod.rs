@@ -22,11 +22,15 @@ use crate::answer;
 use crate::budget::Budget;
 use crate::constraints::Rules;
 use crate::file::{self, Plan, Status};
+use crate::milp;
 use crate::model::Problem;
 use crate::screen::{self, Facts, Space};
 use best::Best;
 pub(crate) use punctual::solve as on_time;
 use stages::Stages;
+
+/// What it is worth to name all that a proof needs, of what is left.
+const NAMING: f64 = 0.3;
 
 /// Solves a validated problem; `file` is the same problem in its file form, for the checker.
 pub(crate) fn run(
@@ -41,6 +45,7 @@ pub(crate) fn run(
     space.price = options.migration_price;
     let facts = Facts::new(&space);
     if let Some((reason, conflict)) = screen::impossible(&space, &facts) {
+        let conflict = milp::completed(problem, &rules, conflict, &milp::Highs, &budget.slice(NAMING));
         let mut plan = answer::without(Status::Infeasible, reason, Some(conflict));
         plan.statistics = answer::statistics(budget, None, "screen");
         return plan;

@@ -3,9 +3,12 @@
 use super::stages::Stages;
 use crate::answer;
 use crate::backend::Exact;
-use crate::file::{Conflict, Plan, Status};
+use crate::budget::Budget;
+use crate::constraints::Rules;
+use crate::file::{Plan, Status};
 use crate::milp::{self, Verdict};
-use crate::model::{HostId, VmId};
+use crate::model::{Problem, VmId};
+use crate::objective;
 use crate::schedule;
 use std::collections::BTreeSet;
 
@@ -17,7 +20,6 @@ const MOST_PLACEMENTS: usize = 64;
 struct Found {
     placements: usize,
     vms: BTreeSet<VmId>,
-    hosts: BTreeSet<HostId>,
 }
 
 impl Stages<'_> {
@@ -32,8 +34,6 @@ impl Stages<'_> {
             ) {
                 Err(stuck) if stuck.proved => {
                     found.placements += 1;
-                    let ends = |vm: &VmId| [space.home[vm.index()], to[vm.index()]];
-                    found.hosts.extend(stuck.vms.iter().flat_map(ends).flatten());
                     // What is started is never in anybody's way: it can be started last.
                     let run = stuck.vms.iter().all(|vm| space.home[vm.index()].is_some());
                     found.vms.extend(stuck.vms);
@@ -45,21 +45,14 @@ impl Stages<'_> {
                     Verdict::Open
                 }
             });
-        (all && found.placements > 0).then(|| self.tell(&found))
+        (all && found.placements > 0).then(|| self.tell(&found, by))
     }
 
-    fn tell(&self, found: &Found) -> Plan {
+    fn tell(&self, found: &Found, by: &dyn Exact) -> Plan {
         let problem = self.space.problem;
         let rules = self.space.rules;
-        // All that could be stepped aside to, and all rules: none of them lets anybody pass.
-        let open = problem.host_ids().filter(|host| problem.takes_vms(*host));
-        let hosts: BTreeSet<HostId> = found.hosts.iter().copied().chain(open).collect();
-        let hard = rules.list.iter().filter(|kept| kept.hard());
-        let conflict = Conflict {
-            hosts: hosts.iter().map(|host| problem.host(*host).name.clone()).collect(),
-            vms: found.vms.iter().map(|vm| problem.vm(*vm).name.clone()).collect(),
-            constraints: hard.map(|kept| kept.constraint.name.clone()).collect(),
-        };
+        let budget = self.budget;
+        let conflict = milp::few(problem, rules, &|part| is_unreachable(part, by, budget), budget);
         let placements = match found.placements {
             1 => "the only placement".to_owned(),
             count => format!("any of the {count} placements"),
@@ -68,7 +61,7 @@ impl Stages<'_> {
             Some(most) => format!(" with {most} migrations at most (limits.max_migrations)"),
             None => String::new(),
         };
-        let vms = &conflict.vms;
+        let vms: Vec<&str> = found.vms.iter().map(|vm| problem.vm(*vm).name.as_str()).collect();
         let listed = vms[..vms.len().min(5)].join(", ");
         let more = if vms.len() > 5 { format!(" and {} more", vms.len() - 5) } else { String::new() };
         let reason = format!(
@@ -77,4 +70,21 @@ impl Stages<'_> {
         );
         answer::without(Status::Infeasible, reason, Some(conflict))
     }
+}
+
+/// Whether no placement of a problem can be reached, or there is none.
+fn is_unreachable(problem: &Problem, by: &dyn Exact, budget: &Budget) -> bool {
+    let rules = Rules::new(problem);
+    if objective::fault(problem, &rules, &problem.initial()).is_none() {
+        return false;
+    }
+    milp::exhaust(problem, &rules, by, budget, MOST_PLACEMENTS, &mut |to| match schedule::schedule(
+        problem, &rules, to, budget,
+    ) {
+        Err(stuck) if stuck.proved => {
+            let runs = |vm: &VmId| problem.vm(*vm).host.is_some();
+            if stuck.vms.iter().all(runs) { Verdict::WhoeverStarts } else { Verdict::Dismissed }
+        }
+        _ => Verdict::Open,
+    })
 }

@@ -49,7 +49,9 @@ pub(super) fn circle(space: &Space<'_>, facts: &Facts) -> Option<Impossible> {
     let reason = format!("{} {verb}, but {}", names.join(", "), said.join(", "));
     let hosts = members.iter().filter_map(|at| space.home[vm_of(*at).index()]);
     let orders = round.iter().filter(|at| **at >= vms).map(|at| rules[*at - vms].constraint.name.as_str());
-    let conflict = constraints::conflict(space.problem, hosts, members.iter().map(|at| vm_of(*at)), orders);
+    let vms: Vec<VmId> = members.iter().map(|at| vm_of(*at)).collect();
+    let rules = orders.chain(super::impossible::expelling(space, &vms));
+    let conflict = constraints::conflict(space.problem, hosts, vms.iter().copied(), rules);
     Some((reason, conflict))
 }
 

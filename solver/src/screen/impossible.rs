@@ -68,10 +68,13 @@ fn nowhere_to_go(space: &Space<'_>, vm: VmId) -> Option<Impossible> {
     let mut obstacles: BTreeMap<String, usize> = BTreeMap::new();
     let mut named: BTreeSet<&str> = rules.collect();
     let mut others = 0;
+    let mut hosts = vec![home];
     for host in problem.host_ids().filter(|host| *host != home) {
         others += 1;
         let (obstacle, rule) = obstacle(space, vm, home, host);
         *obstacles.entry(obstacle).or_default() += 1;
+        // What a rule says of a host is true whatever the host is.
+        hosts.extend(rule.is_none().then_some(host));
         named.extend(rule);
     }
     let mut list: Vec<_> = obstacles.into_iter().collect();
@@ -87,7 +90,7 @@ fn nowhere_to_go(space: &Space<'_>, vm: VmId) -> Option<Impossible> {
         };
         format!("{name} must leave {from}, as {trouble}, and {none} take it: {}", list.join(", "))
     };
-    Some((reason, conflict(space, [home], [vm], named)))
+    Some((reason, conflict(space, hosts, [vm], named)))
 }
 
 /// Why a host cannot take a VM: what follows a count of hosts, and the rule that says so.
@@ -144,33 +147,66 @@ pub(super) fn shortage<'a>(
     })
 }
 
+/// Why VMs cannot stay where they are: the hard rules that say so.
+pub(super) fn expelling<'a>(space: &'a Space<'_>, vms: &[VmId]) -> BTreeSet<&'a str> {
+    let of = |vm: &VmId| {
+        let home = space.home[vm.index()].filter(|_| !space.must_leave(*vm));
+        home.and_then(|home| space.forbidding(*vm, home).next())
+    };
+    vms.iter().filter_map(of).map(|kept| kept.constraint.name.as_str()).collect()
+}
+
 fn too_many_moves(space: &Space<'_>, facts: &Facts) -> Option<Impossible> {
     let most = space.problem.limits.max_migrations?;
     (facts.forced.len() as u64 > most).then(|| {
         let count = facts.forced.len();
         let verb = if count == 1 { "VM has" } else { "VMs have" };
-        let reason =
-            format!("{count} {verb} to leave their hosts, but at most {most} migrations are allowed");
         let some: Vec<VmId> = facts.forced.iter().copied().take(most as usize + 1).collect();
         let hosts: Vec<_> = some.iter().filter_map(|vm| space.home[vm.index()]).collect();
-        (reason, conflict(space, hosts, some, []))
+        let rules = expelling(space, &some);
+        let leaving = hosts.iter().filter(|host| space.problem.host(**host).state == HostState::Draining);
+        let leaving: BTreeSet<&str> = leaving.map(|host| space.problem.host(*host).name.as_str()).collect();
+        let drained = listed(leaving.iter().copied());
+        let why = [("draining ", drained), ("the rules ", listed(rules.iter().copied()))];
+        let why: Vec<String> = why
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(what, names)| format!("{what}{names}"))
+            .collect();
+        let reason = format!(
+            "{count} {verb} to leave their hosts ({}), but at most {most} migrations are allowed",
+            why.join("; ")
+        );
+        (reason, conflict(space, hosts, some, rules))
     })
+}
+
+/// The first few of some names.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    let more = if names.len() > 4 { " and more" } else { "" };
+    format!("{}{more}", names[..names.len().min(4)].join(", "))
 }
 
 /// All running VMs need more than all hosts that may run VMs at the end can give.
 fn too_little_room(space: &Space<'_>) -> Option<Impossible> {
     let problem = space.problem;
-    let vms: Vec<VmId> = problem.vm_ids().filter(|vm| space.home[vm.index()].is_some()).collect();
+    let mut vms: Vec<VmId> = problem.vm_ids().filter(|vm| space.home[vm.index()].is_some()).collect();
     let hosts: Vec<HostId> = problem.host_ids().collect();
     let (what, need, room) = shortage(space, &vms, &hosts)?;
-    let leaving: Vec<HostId> =
-        hosts.into_iter().filter(|host| problem.host(*host).state == HostState::Draining).collect();
-    let names: Vec<_> = leaving.iter().take(4).map(|host| problem.host(*host).name.as_str()).collect();
-    let more = if leaving.len() > names.len() { " and more" } else { "" };
-    let reason = format!(
-        "without {}{more} the hosts have {room} {what}, but the running VMs need {need}",
-        names.join(", ")
-    );
-    let movers = vms.into_iter().filter(|vm| space.must_leave(*vm));
-    Some((reason, conflict(space, leaving, movers, [])))
+    let leaving = hosts.iter().filter(|host| problem.host(**host).state == HostState::Draining);
+    let leaving = listed(leaving.map(|host| problem.host(*host).name.as_str()));
+    let without = if leaving.is_empty() { String::new() } else { format!("without {leaving} ") };
+    let reason = format!("{without}the hosts have {room} {what}, but the running VMs need {need}");
+    // The largest of them are too many already.
+    let resource = problem.resources.iter().position(|name| name == what)?;
+    let demand = |vm: &VmId| space.demand(*vm)[resource];
+    vms.sort_by_key(|vm| (std::cmp::Reverse(demand(vm)), *vm));
+    let mut sum = 0;
+    let enough = vms.iter().position(|vm| {
+        sum += demand(vm);
+        sum > room
+    })?;
+    vms.truncate(enough + 1);
+    Some((reason, conflict(space, hosts, vms, [])))
 }

@@ -8,7 +8,7 @@ use crate::model::{Placement, Site};
 use crate::objective::{self, Way};
 use crate::schedule::tests::oracle::fewest_moves;
 use crate::testing::{self, KINDS};
-use crate::{file, model, schedule};
+use crate::{file, milp, model, schedule};
 use proptest::prelude::*;
 use std::cmp::Ordering;
 
@@ -261,6 +261,13 @@ fn best_that_is_reached<'e>(
     ends.iter().find(|(_, to)| can_be_reached(problem, to, most(to)))
 }
 
+/// Whether nothing can be done about what a conflict names, though all else is left out.
+fn is_conflict(model: &model::Problem, rules: &Rules<'_>, conflict: &file::Conflict) -> bool {
+    let part = milp::part_of(model, rules, conflict);
+    let most = part.limits.max_migrations.unwrap_or(u64::MAX);
+    !ends(&part, &Rules::new(&part)).iter().any(|(_, to)| can_be_reached(&part, to, most))
+}
+
 fn values(plan: &Plan) -> Vec<f64> {
     plan.objectives.iter().map(|o| o.value).collect()
 }
@@ -275,6 +282,12 @@ fn judge(problem: &Problem, plan: &Plan, needs_plan: bool) -> Result<(), TestCas
         Status::Infeasible => {
             let reached = ends.iter().find(|(_, to)| can_be_reached(&model, to, u64::MAX));
             prop_assert!(reached.is_none(), "not infeasible: {} {:?}", json, plan.reason);
+            let conflict = plan.conflict.as_ref().expect("what is infeasible has a conflict");
+            prop_assert!(
+                is_conflict(&model, &rules, conflict),
+                "no conflict: {json} {conflict:?} {}",
+                plan.reason
+            );
         }
         Status::Unknown => {
             let budget = Budget::new(Duration::from_mins(1), None, &Cancel::default());
