@@ -15,6 +15,16 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// Reads a list of names, `null` as none; a list without any is refused, as one that is given asks for something.
+pub(super) fn none_or_some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    match Option::<Vec<String>>::deserialize(deserializer)? {
+        Some(list) if list.is_empty() => {
+            Err(de::Error::custom("the list names nothing: leave it out, or name what is wanted"))
+        }
+        list => Ok(list.unwrap_or_default()),
+    }
+}
+
 /// Lets records be read from objects only. Serde's derived code also takes an array, by position, which
 /// no JSON mapping of protobuf knows and no reader expects. Each type derives with `remote = "Self"`.
 macro_rules! strict_object {

@@ -22,7 +22,7 @@ pub struct Problem {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
     pub constraints: Vec<Constraint>,
     /// Names of objectives, first matters most; excludes `objective`.
-    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "de::none_or_some")]
     pub objectives: Vec<String>,
     /// A shorthand (`REPAIR`, `CONSOLIDATE`, …); excludes `objectives`.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "de::or_default")]

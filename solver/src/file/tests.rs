@@ -225,3 +225,11 @@ fn a_plan_says_its_status_and_its_ids() {
         assert!(error.message.contains(says), "{text}: {error}");
     }
 }
+
+#[test]
+fn a_list_of_objectives_that_names_none_is_refused() {
+    let error = refused(r#"{"hosts": [], "objectives": []}"#);
+    assert_eq!(error.path, "objectives");
+    assert!(error.message.contains("names nothing"), "{error}");
+    assert!(Problem::from_json(r#"{"hosts": [], "objectives": null}"#).unwrap().objectives.is_empty());
+}

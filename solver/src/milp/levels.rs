@@ -44,13 +44,13 @@ pub(super) struct Means {
     /// Arrivals are counted by so many groups, though the full model could be had. Not in use but by tests.
     pub(super) groups: Option<usize>,
     pub(super) most_columns: usize,
-    /// By patterns of hosts too, though the full model could be had. Not in use but by tests.
-    pub(super) patterns: bool,
+    /// By patterns of hosts too: `None` = where the full model cannot be had. Only tests say otherwise.
+    pub(super) patterns: Option<bool>,
 }
 
 impl Default for Means {
     fn default() -> Self {
-        Self { named: false, pooled: true, groups: None, most_columns: MOST_COLUMNS, patterns: false }
+        Self { named: false, pooled: true, groups: None, most_columns: MOST_COLUMNS, patterns: None }
     }
 }
 
@@ -138,7 +138,7 @@ impl<'a> Search<'a> {
             let last = levels[i + 1..].iter().all(|level| *level == Objective::Makespan);
             let budget = request.budget.slice(if last { 1.0 } else { SHARE });
             self.bounds[i] = proves.then_some(0.0);
-            if (full.is_none() || means.patterns) && proves && tells_apart(levels[i]) {
+            if means.patterns.unwrap_or(full.is_none()) && proves && tells_apart(levels[i]) {
                 self.by_patterns(i, &budget.slice(PATTERNS));
             }
             for (model, share) in [(&pooled, POOLED), (&full, 1.0)] {

@@ -9,7 +9,10 @@ use crate::milp::worker::Line;
 use std::collections::BTreeSet;
 
 /// Prices are whole numbers of such parts of a unit, so that bounds are exact.
-pub(super) const PARTS: i64 = 64;
+pub(super) const PARTS: i64 = 1024;
+
+/// All that is at stake must be below this, in parts, so that sums in floating point are exact.
+const MOST_PARTS: i64 = 1 << 50;
 
 /// Nodes for one host in a round, at first and at most: more are taken once few bring nothing new.
 const NODES: u64 = 500;
@@ -44,7 +47,11 @@ pub(super) fn run(split: &Split, start: Vec<Pattern>, most: i64, budget: &Budget
         let place = &mut cost[item.class as usize];
         *place = (*place).max(item.cost.abs());
     }
-    let mean = cost.iter().sum::<i64>() as f64 / split.classes.max(1) as f64;
+    let total = cost.iter().fold(0_i64, |sum, cost| sum.saturating_add(*cost));
+    if total > MOST_PARTS / PARTS {
+        return;
+    }
+    let mean = total as f64 / split.classes.max(1) as f64;
     let width: Vec<f64> =
         cost.iter().map(|cost| (WIDTH * *cost as f64).max(WIDTH * mean / 2.0).max(1.0)).collect();
     let seconds = budget.remaining().as_secs_f64().min(1e6);

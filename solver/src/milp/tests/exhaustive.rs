@@ -171,7 +171,7 @@ proptest! {
         let ends = all_ends(&problem, &Rules::new(&problem));
         let initial = problem.initial();
         for start in [&initial].into_iter().chain(ends.get(ends.len() / 2)).chain(ends.last()) {
-            let means = Means { patterns: true, ..Means::default() };
+            let means = Means { patterns: Some(true), ..Means::default() };
             judge(&problem, &ends, start, &solve(&problem, start, seed, means), means);
         }
     }
@@ -182,7 +182,7 @@ proptest! {
         let rules = Rules::new(&problem);
         let ends = all_ends(&problem, &rules);
         let Some(start) = ends.last() else { return Ok(()) };
-        let means = Means { pooled: false, most_columns: 0, ..Means::default() };
+        let means = Means { pooled: false, most_columns: 0, patterns: Some(false), ..Means::default() };
         let outcome = solve(&problem, start, seed, means);
         let optimum = best_of(&problem, &rules, &ends).unwrap();
         let reached = values(&problem, &rules, outcome.best.as_ref().unwrap_or(start));
