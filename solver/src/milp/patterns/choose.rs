@@ -69,8 +69,12 @@ impl Run<'_> {
             }
             goal.push((*column, cost_of(self.split, pattern)));
         }
-        hosts.into_iter().for_each(|terms| linear.equal(terms, 1));
-        classes.into_iter().for_each(|terms| linear.at_most(terms, -1));
+        for terms in hosts {
+            linear.equal(terms, 1);
+        }
+        for terms in classes {
+            linear.at_most(terms, -1);
+        }
         for (terms, link) in links.into_iter().zip(&self.split.links) {
             if link.equal {
                 linear.equal(terms, link.rhs);
@@ -87,12 +91,13 @@ impl Run<'_> {
         self.budget.spend(iterations + patterns.len() as u64);
         if let Some(point) = solved.point {
             let chosen = patterns.iter().zip(&point).filter(|(_, x)| **x > 0).map(|(pattern, _)| pattern);
-            self.found(chosen.cloned().collect());
+            let chosen: Vec<Pattern> = chosen.cloned().collect();
+            self.found(&chosen);
         }
     }
 
     /// Tells what the hosts may run, all together.
-    pub(super) fn found(&mut self, chosen: Vec<Pattern>) {
+    pub(super) fn found(&mut self, chosen: &[Pattern]) {
         let value: i64 = chosen.iter().map(|pattern| cost_of(self.split, pattern)).sum();
         if value < self.bounds.most {
             self.bounds.most = value;

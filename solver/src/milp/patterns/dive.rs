@@ -31,7 +31,7 @@ impl Run<'_> {
             if found {
                 let patterns: Vec<Pattern> =
                     solved.used.iter().map(|(number, _)| self.master.patterns[*number].clone()).collect();
-                self.found(patterns);
+                self.found(&patterns);
             }
             if found || solved.value > self.bounds.most as f64 - 1.0 + 1e-6 * mean {
                 // The last choice was wrong, or there is another one.
@@ -41,7 +41,9 @@ impl Run<'_> {
                     break;
                 }
                 while barred.last().is_some_and(|(depth, _)| *depth > steps.len()) {
-                    barred.pop().map(|(_, number)| self.master.fix(number, May::Be));
+                    if let Some((_, number)) = barred.pop() {
+                        self.master.fix(number, May::Be);
+                    }
                 }
                 for number in &step {
                     fixed[self.master.patterns[*number].block as usize] = false;
@@ -65,8 +67,12 @@ impl Run<'_> {
             }
             steps.push(next);
         }
-        steps.iter().flatten().for_each(|number| self.master.fix(*number, May::Be));
-        barred.iter().for_each(|(_, number)| self.master.fix(*number, May::Be));
+        for number in steps.into_iter().flatten() {
+            self.master.fix(number, May::Be);
+        }
+        for (_, number) in barred {
+            self.master.fix(number, May::Be);
+        }
     }
 
     /// Solves the programme and adds patterns of hosts that are not fixed, a few times.

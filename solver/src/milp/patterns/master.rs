@@ -145,8 +145,11 @@ impl<'s> Master<'s> {
             .map(|(number, _)| number as u32)
             .filter(|number| !self.links.contains_key(number))
             .collect();
-        broken.iter().for_each(|number| self.add_link(*number));
-        !broken.is_empty()
+        let any = !broken.is_empty();
+        for number in broken {
+            self.add_link(number);
+        }
+        any
     }
 
     fn add_link(&mut self, number: u32) {

@@ -45,20 +45,16 @@ pub(super) fn best(
         let (profit, most) = search.run(least);
         let (total, upper) = (profit.map(|profit| profit + extra), most + extra);
         let nodes = search.nodes;
-        match &mut found {
-            Some(found) => {
-                found.nodes += nodes;
-                found.most = found.most.max(upper);
-                if let Some(total) = total.filter(|total| *total > found.profit) {
-                    found.profit = total;
-                    found.pattern = Pattern { block: number, case: i as u32, items: search.taken() };
-                }
+        let pattern = || Pattern { block: number, case: i as u32, items: search.taken() };
+        if let Some(found) = &mut found {
+            found.nodes += nodes;
+            found.most = found.most.max(upper);
+            if let Some(total) = total.filter(|total| *total > found.profit) {
+                found.profit = total;
+                found.pattern = pattern();
             }
-            None => {
-                let profit = total?;
-                let pattern = Pattern { block: number, case: i as u32, items: search.taken() };
-                found = Some(Priced { pattern, profit, most: upper, nodes });
-            }
+        } else {
+            found = Some(Priced { pattern: pattern(), profit: total?, most: upper, nodes });
         }
     }
     found

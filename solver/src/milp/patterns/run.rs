@@ -174,16 +174,15 @@ impl Run<'_> {
             };
             let again = self.known[number].as_ref().filter(|known| known.0 == question && known.1 == cases);
             let again = again.filter(sure);
-            let priced = match again {
-                Some(known) => known.2.clone(),
-                None => {
-                    let Some(priced) = price::best(block, number as u32, &profits, &cases, self.nodes) else {
-                        return false;
-                    };
-                    self.budget.spend(priced.nodes);
-                    self.known[number] = Some((question, cases, priced.clone()));
-                    priced
-                }
+            let priced = if let Some(known) = again {
+                known.2.clone()
+            } else {
+                let Some(priced) = price::best(block, number as u32, &profits, &cases, self.nodes) else {
+                    return false;
+                };
+                self.budget.spend(priced.nodes);
+                self.known[number] = Some((question, cases, priced.clone()));
+                priced
             };
             value -= priced.most;
             if solved.is_none_or(|solved| self.gains(&priced.pattern, solved)) {

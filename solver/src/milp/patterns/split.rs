@@ -95,7 +95,9 @@ pub(super) fn split(model: &Model<'_>, goal: &[Term], held: &[(Vec<Term>, i64)])
     for (terms, most) in held {
         if *most == 0 && terms.iter().all(|(_, factor)| *factor > 0) {
             // The levels before have no room for any of it.
-            terms.iter().for_each(|(column, _)| parts[*column as usize] = Part::Fixed(0));
+            for (column, _) in terms {
+                parts[*column as usize] = Part::Fixed(0);
+            }
         } else {
             rows.push(Row { terms: terms.clone(), rhs: *most, equal: false });
         }
@@ -208,7 +210,9 @@ fn extras(model: &Model<'_>, parts: &mut [Part], told: &BTreeSet<Column>) {
     let single = hosts.iter().filter(|(_, hosts)| hosts.len() == 1);
     let single: Vec<(Column, u32)> =
         single.filter_map(|(column, hosts)| Some((*column, *hosts.first()?))).collect();
-    single.iter().for_each(|(_, host)| *count.entry(*host).or_default() += 1);
+    for (_, host) in &single {
+        *count.entry(*host).or_default() += 1;
+    }
     for (column, host) in single {
         if count[&host] <= MOST_CASES {
             parts[column as usize] = Part::Extra(host);
@@ -332,7 +336,9 @@ fn once(split: &mut Split) {
         for items in of_class.into_values().filter(|items| items.len() > 1) {
             let row = block.cases.first().map_or(0, |case| case.rooms.len()) as u32;
             block.cases.iter_mut().for_each(|case| case.rooms.push(1));
-            items.into_iter().for_each(|item| block.items[item].uses.push((row, 1)));
+            for item in items {
+                block.items[item].uses.push((row, 1));
+            }
         }
     }
 }

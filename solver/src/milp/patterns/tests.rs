@@ -12,7 +12,7 @@ use crate::milp::model::{Arrivals, Model, Shape};
 use crate::model::{Objective, Problem, Site};
 use std::time::Duration;
 
-/// The highest bound of MIGRATION_COST, and the least value of the points that are told, from where these VMs are moved.
+/// The highest bound of `MIGRATION_COST`, and the least value of the points that are told, from where these VMs are moved.
 fn bounds(json: &str, moved: &[(&str, &str)], work: Option<u64>) -> (f64, Option<f64>) {
     let problem = Problem::new(&file::Problem::from_json(json).unwrap()).unwrap();
     let rules = Rules::new(&problem);
