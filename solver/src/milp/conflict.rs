@@ -13,6 +13,10 @@ use crate::constraints::{Part, Rules};
 use crate::file;
 use crate::model::{Constraint, HostNodes, HostState, Nodes, Objective, Problem, Topology, VmId};
 use crate::objective;
+use std::collections::BTreeSet;
+
+/// Of more VMs, hosts and rules than this what a proof names is not completed.
+const MOST_NAMED: usize = 4_000;
 
 /// More than all VMs together can demand.
 const PLENTY: i64 = 1 << 53;
@@ -110,7 +114,11 @@ pub(crate) fn completed(
     budget: &Budget,
 ) -> file::Conflict {
     let all = everything(problem, rules);
-    let is_named = |thing: &Thing| is_named(problem, &conflict, *thing);
+    if budget.expired() || all.len() > MOST_NAMED {
+        return conflict;
+    }
+    let names = Names::new(&conflict);
+    let is_named = |thing: &Thing| names.have(problem, *thing);
     let known: Vec<Thing> = all.iter().copied().filter(is_named).collect();
     let with = |more: &[Thing]| -> Vec<Thing> {
         let mut list: Vec<Thing> = known.iter().chain(more).copied().collect();
@@ -133,18 +141,33 @@ pub(crate) fn completed(
     conflict
 }
 
-fn is_named(problem: &Problem, conflict: &file::Conflict, thing: Thing) -> bool {
-    match thing {
-        Thing::Vm(i) => conflict.vms.contains(&problem.vms[i].name),
-        Thing::Rule(i) => conflict.constraints.contains(&problem.constraints[i].name),
-        Thing::Host(i) => conflict.hosts.contains(&problem.hosts[i].name),
+/// What a conflict names, to be looked up.
+struct Names<'c> {
+    vms: BTreeSet<&'c str>,
+    rules: BTreeSet<&'c str>,
+    hosts: BTreeSet<&'c str>,
+}
+
+impl<'c> Names<'c> {
+    fn new(conflict: &'c file::Conflict) -> Self {
+        let set = |names: &'c [String]| names.iter().map(String::as_str).collect();
+        Self { vms: set(&conflict.vms), rules: set(&conflict.constraints), hosts: set(&conflict.hosts) }
+    }
+
+    fn have(&self, problem: &Problem, thing: Thing) -> bool {
+        match thing {
+            Thing::Vm(i) => self.vms.contains(problem.vms[i].name.as_str()),
+            Thing::Rule(i) => self.rules.contains(problem.constraints[i].name.as_str()),
+            Thing::Host(i) => self.hosts.contains(problem.hosts[i].name.as_str()),
+        }
     }
 }
 
 /// The problem of what a conflict names alone.
 #[cfg(test)]
 pub(crate) fn part_of(problem: &Problem, rules: &Rules<'_>, conflict: &file::Conflict) -> Problem {
-    let named = |thing: &Thing| is_named(problem, conflict, *thing);
+    let names = Names::new(conflict);
+    let named = |thing: &Thing| names.have(problem, *thing);
     let things: Vec<Thing> = everything(problem, rules).into_iter().filter(named).collect();
     part(problem, rules, &things)
 }

@@ -138,7 +138,11 @@ impl<'a> Search<'a> {
             let last = levels[i + 1..].iter().all(|level| *level == Objective::Makespan);
             let budget = request.budget.slice(if last { 1.0 } else { SHARE });
             self.bounds[i] = proves.then_some(0.0);
-            if means.patterns.unwrap_or(full.is_none()) && proves && tells_apart(levels[i]) {
+            if means.patterns.unwrap_or(full.is_none())
+                && proves
+                && levels[i] != Objective::Violations
+                && tells_apart(levels[i])
+            {
                 self.by_patterns(i, &budget.slice(PATTERNS));
             }
             for (model, share) in [(&pooled, POOLED), (&full, 1.0)] {
@@ -252,12 +256,11 @@ impl<'a> Search<'a> {
             held.push((done.terms, most));
         }
         let goal = level.terms.clone();
-        let whole = self.request.budget;
         let told = &mut |news| match news {
             News::Bound(bound) => self.learn(&model, &level, i, bound, 1),
             News::Point(point) => _ = self.accept(model.placement(&point)),
         };
-        patterns::improve(&model, &goal, &held, &start, budget, whole, told);
+        patterns::improve(&model, &goal, &held, &start, budget, told);
     }
 
     /// Solves models that tell more and more VMs apart, as long as what comes out lets some arrive that are not: what they

@@ -28,9 +28,11 @@ use crate::screen::{self, Facts, Space};
 use best::Best;
 pub(crate) use punctual::solve as on_time;
 use stages::Stages;
+use std::time::Duration;
 
 /// What it is worth to name all that a proof needs, of what is left.
-const NAMING: f64 = 0.3;
+const NAMING: f64 = 0.2;
+const NAMING_MOST: Duration = Duration::from_secs(1);
 
 /// Solves a validated problem; `file` is the same problem in its file form, for the checker.
 pub(crate) fn run(
@@ -45,7 +47,13 @@ pub(crate) fn run(
     space.price = options.migration_price;
     let facts = Facts::new(&space);
     if let Some((reason, conflict)) = screen::impossible(&space, &facts) {
-        let conflict = milp::completed(problem, &rules, conflict, &milp::Highs, &budget.slice(NAMING));
+        let conflict = milp::completed(
+            problem,
+            &rules,
+            conflict,
+            &milp::Highs,
+            &budget.slice(NAMING).within(NAMING_MOST),
+        );
         let mut plan = answer::without(Status::Infeasible, reason, Some(conflict));
         plan.statistics = answer::statistics(budget, None, "screen");
         return plan;

@@ -11,6 +11,9 @@ use std::cmp::Ordering;
 
 /// Ways to place all VMs, up to which all are looked at.
 const MOST_WAYS: usize = 60_000;
+/// With more VMs they are not looked at, whatever they may do; and the places of all in all ways are no more than this.
+const MOST_VMS: usize = 500;
+const MOST_PLACES: usize = 2_000_000;
 /// Steps of the search for one unit of work.
 const STEPS: u64 = 8;
 /// Ends in a row that are tried and make no better plan.
@@ -24,10 +27,10 @@ impl Stages<'_> {
         let problem = self.space.problem;
         let Some(ends) = all(self.space, &budget) else { return false };
         self.best.phase = "exact";
-        if let Some(end) = ends.first().filter(|_| proves) {
+        if let Some(values) = least(problem, &ends).filter(|_| proves) {
             let count = proved_by_all(problem);
-            let bounds = end.values.iter().enumerate().map(|(i, value)| (i < count).then_some(*value));
-            let known = Known::new(&end.values, &bounds.collect::<Vec<_>>());
+            let bounds = values.iter().enumerate().map(|(i, value)| (i < count).then_some(*value));
+            let known = Known::new(&values, &bounds.collect::<Vec<_>>());
             if self.budget.work_limit().is_some() {
                 self.best.exact.push(known);
             } else {
@@ -38,8 +41,11 @@ impl Stages<'_> {
         for end in &ends {
             let better = |found: &[f64]| compare(problem, &end.values, found).is_lt();
             let helps = self.best.found().is_none_or(|found| better(&found.values));
-            if !helps || in_vain >= MOST_IN_VAIN || self.search_budget().expired() {
+            if in_vain >= MOST_IN_VAIN || helps && self.search_budget().expired() {
                 break;
+            }
+            if !helps {
+                continue;
             }
             in_vain = if self.best.offer(&end.to) == Offer::Better { 0 } else { in_vain + 1 };
         }
@@ -62,7 +68,19 @@ fn proved_by_all(problem: &Problem) -> usize {
     problem.objectives.iter().take_while(|level| !open(level)).count()
 }
 
-/// By the levels that a placement tells.
+/// The least value of each level that a placement tells, among the ends that are as good on those before it.
+fn least(problem: &Problem, ends: &[End]) -> Option<Vec<f64>> {
+    let mut left: Vec<&End> = ends.iter().collect();
+    let mut values = left.first()?.values.clone();
+    for (i, level) in problem.objectives.iter().enumerate().take(told(problem)) {
+        let least = left.iter().map(|end| end.values[i]).fold(f64::INFINITY, f64::min);
+        left.retain(|end| objective::order(*level, end.values[i], least).is_le());
+        values[i] = least;
+    }
+    Some(values)
+}
+
+/// By the levels that a placement tells. That values count as the same that are near makes it no order to sort by.
 fn compare(problem: &Problem, a: &[f64], b: &[f64]) -> Ordering {
     let count = told(problem);
     objective::compare(problem, &a[..count], &b[..count])
@@ -81,9 +99,13 @@ fn all(space: &Space<'_>, budget: &Budget) -> Option<Vec<End>> {
     let problem = space.problem;
     let mut choices: Vec<(VmId, Vec<Option<Site>>)> = Vec::new();
     let mut ways = 1_usize;
+    if problem.vms.len() > MOST_VMS {
+        return None;
+    }
+    let most = MOST_WAYS.min(MOST_PLACES / problem.vms.len().max(1));
     for vm in problem.vm_ids() {
         let sites = sites(space, vm)?;
-        ways = ways.checked_mul(sites.len()).filter(|ways| *ways <= MOST_WAYS)?;
+        ways = ways.checked_mul(sites.len()).filter(|ways| *ways <= most)?;
         choices.push((vm, sites));
     }
     // Those with little choice first, so that what has no room is seen soon.
@@ -102,9 +124,12 @@ fn all(space: &Space<'_>, budget: &Budget) -> Option<Vec<End>> {
         return None;
     }
     let mut ends = tree.ends;
-    ends.sort_by(|a, b| {
-        compare(problem, &a.values, &b.values).then(a.cost.cmp(&b.cost)).then_with(|| a.to.cmp(&b.to))
-    });
+    let count = told(problem);
+    let by_values = |a: &End, b: &End| {
+        let pairs = a.values[..count].iter().zip(&b.values[..count]);
+        pairs.map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    };
+    ends.sort_by(|a, b| by_values(a, b).then(a.cost.cmp(&b.cost)).then_with(|| a.to.cmp(&b.to)));
     Some(ends)
 }
 

@@ -82,7 +82,7 @@ fn is_unreachable(problem: &Problem, by: &dyn Exact, budget: &Budget) -> bool {
         problem, &rules, to, budget,
     ) {
         Err(stuck) if stuck.proved => {
-            let runs = |vm: &VmId| problem.vm(*vm).host.is_some();
+            let runs = |vm: &VmId| problem.running_on(*vm).is_some();
             if stuck.vms.iter().all(runs) { Verdict::WhoeverStarts } else { Verdict::Dismissed }
         }
         _ => Verdict::Open,

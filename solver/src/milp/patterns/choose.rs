@@ -14,8 +14,8 @@ const ENOUGH: usize = 3_000;
 /// Nodes for those of a host, and how many of them are taken.
 const NEAR_NODES: u64 = 20_000;
 const NEAR_PATTERNS: usize = 100;
-/// Nodes for the choice where work is limited.
-const CHOICE_NODES: u64 = 300;
+/// Columns times nodes for the choice, where work is limited.
+const CHOICE_WORK: u64 = 100_000;
 
 impl Run<'_> {
     /// Patterns that cost little more than the best by the best prices: more and more, until there are enough.
@@ -23,13 +23,13 @@ impl Run<'_> {
         let (classes, links) = whole(&self.best);
         let blocks: Vec<_> = (self.split.blocks.iter().enumerate())
             .filter_map(|(number, block)| {
-                let (profits, cases) = profits(block, &classes, &links);
+                let (profits, cases) = profits(block, &classes, &links)?;
                 let best = price::best(block, number as u32, &profits, &cases, self.nodes)?;
                 self.budget.spend(best.nodes);
                 Some((number as u32, block, profits, cases, best.profit))
             })
             .collect();
-        let open = (self.bounds.most - self.bounds.least) as f64 * PARTS as f64;
+        let open = self.bounds.most.saturating_sub(self.bounds.least) as f64 * PARTS as f64;
         let mut found = Vec::new();
         for part in NEARBY {
             found.clear();
@@ -39,6 +39,9 @@ impl Run<'_> {
                     price::near(block, *number, profits, cases, least, NEAR_NODES, NEAR_PATTERNS);
                 self.budget.spend(nodes);
                 found.extend(near);
+                if self.done() {
+                    return found;
+                }
             }
             if found.len() >= ENOUGH || self.done() {
                 break;
@@ -83,7 +86,7 @@ impl Run<'_> {
             }
         }
         goal.retain(|(_, factor)| *factor != 0);
-        let nodes = self.budget.work_limit().map(|_| CHOICE_NODES);
+        let nodes = self.budget.work_limit().map(|_| (CHOICE_WORK / patterns.len().max(1) as u64).max(1));
         let left = self.budget.remaining().as_secs_f64();
         let seconds = if nodes.is_some() { left } else { seconds.min(left * 0.5) };
         let task = Task { linear, goal, start: None, seed: 0, gap: 0.0 };
@@ -100,7 +103,10 @@ impl Run<'_> {
     pub(super) fn found(&mut self, chosen: &[Pattern]) {
         let value: i64 = chosen.iter().map(|pattern| cost_of(self.split, pattern)).sum();
         if value < self.bounds.most {
-            self.bounds.most = value;
+            // Where rows were left out it may be refused.
+            if !self.split.dropped {
+                self.bounds.most = value;
+            }
             self.line.tell(News::Point(self.point(chosen.iter())));
         }
     }

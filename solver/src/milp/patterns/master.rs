@@ -62,6 +62,8 @@ pub(super) struct Master<'s> {
     /// Half the width of the boxes.
     width: Vec<f64>,
     link_width: f64,
+    /// What it costs that a new link does not hold.
+    link_price: f64,
     scale: f64,
 }
 
@@ -98,6 +100,7 @@ impl<'s> Master<'s> {
             known: HashMap::new(),
             width,
             link_width,
+            link_price: link_width,
             scale,
         })
     }
@@ -167,7 +170,7 @@ impl<'s> Master<'s> {
         let row =
             if link.equal { model.try_add_row(rhs..=rhs, terms) } else { model.try_add_row(..=rhs, terms) };
         let sides = row.and_then(|row| {
-            let price = self.link_width * self.scale;
+            let price = self.link_price * self.scale;
             let below = model.try_add_column(price, 0.0.., [(row, -1.0)])?;
             let above = model.try_add_column(if link.equal { price } else { 0.0 }, 0.0.., [(row, 1.0)])?;
             Ok(Sides { row, number: number_of_row, above, below, floored: true })
@@ -180,6 +183,7 @@ impl<'s> Master<'s> {
 
     /// Puts the boxes around these prices, so many times as wide as at first.
     pub(super) fn center(&mut self, prices: &Prices, width: f64) {
+        self.link_price = self.link_width * width;
         let Some(model) = &mut self.model else { return };
         for ((sides, price), own) in self.classes.iter_mut().zip(&prices.classes).zip(&self.width) {
             let least = (price - own * width).max(0.0);
@@ -209,7 +213,7 @@ impl<'s> Master<'s> {
             model.change_column_cost(sides.above, above * self.scale);
             model.change_column_cost(sides.below, price * self.scale);
         }
-        self.link_width = price;
+        self.link_price = price;
     }
 
     /// A host has this pattern and no other, or may have it, or not have it.
@@ -264,7 +268,7 @@ impl<'s> Master<'s> {
     }
 }
 
-/// Links of a pattern with its factors, some of them perhaps twice.
+/// Links of a pattern with its factors.
 pub(super) fn links_of(split: &Split, pattern: &Pattern) -> Vec<(u32, i64)> {
     let block = &split.blocks[pattern.block as usize];
     let items = pattern.items.iter().flat_map(|i| block.items[*i as usize].links.iter().copied());
@@ -278,6 +282,8 @@ pub(super) fn links_of(split: &Split, pattern: &Pattern) -> Vec<(u32, i64)> {
             _ => sums.push((link, factor)),
         }
     }
+    // A zero in a column is none: HiGHS has been seen to write beyond its memory with such.
+    sums.retain(|(_, factor)| *factor != 0);
     sums
 }
 

@@ -40,7 +40,6 @@ pub(super) fn improve(
     held: &[(Vec<Term>, i64)],
     start: &[i64],
     part: &Budget,
-    whole: &Budget,
     told: &mut dyn FnMut(News),
 ) {
     let Some(split) = split::split(model, goal, held) else { return };
@@ -48,7 +47,7 @@ pub(super) fn improve(
     let most: i64 = goal.iter().map(|(column, factor)| factor * start[*column as usize]).sum();
     let (most, budget) = (most - split.constant, part.clone());
     let work = move |line: &Line<News>| run::run(&split, patterns, most, &budget, line);
-    worker::wait("patterns", work, whole, told);
+    worker::wait("patterns", work, part, told);
 }
 
 /// What the hosts run at a point.

@@ -26,6 +26,9 @@ pub(super) struct Priced {
 /// Nodes after which things are decided by what is known.
 const QUICK: u64 = 200;
 
+/// Room that bounds have beyond what there is, so that what weighs nothing is in them.
+const MARGIN: f64 = 1e-6;
+
 /// Shares of a resource, where there are two, that are tried as weights.
 const GRID: i64 = 10;
 
@@ -190,7 +193,7 @@ impl Search {
 
     /// No more than this can be won with things from there on.
     fn bound(&self, order: &Order, from: usize) -> f64 {
-        let mut left = 1e-9;
+        let mut left = MARGIN;
         left += order.units.iter().zip(&self.left).map(|(unit, left)| unit * *left as f64).sum::<f64>();
         let mut sum = 0.0;
         for (thing, profit, weight) in &order.list {
@@ -210,8 +213,8 @@ impl Search {
 
     /// The best profit above `least`, and what nothing is above.
     fn run(&mut self, least: i64) -> (Option<i64>, i64) {
-        let root = self.orders.iter().map(|order| self.bound(order, 0)).fold(9e15, f64::min);
-        let root = root.floor() as i64 + 1;
+        let root = self.orders.iter().map(|order| self.bound(order, 0)).fold(f64::INFINITY, f64::min);
+        let root = if root.is_finite() { root.floor() as i64 + 1 } else { self.all() };
         if least < 0 {
             self.best = Some((0, Vec::new()));
         }
@@ -271,7 +274,7 @@ impl Search {
     /// The bound of all things by an order, and the price of a unit of weight in it.
     fn critical(&self, order: &Order) -> (f64, f64) {
         let mut left: f64 = order.units.iter().zip(&self.left).map(|(unit, left)| unit * *left as f64).sum();
-        left += 1e-9;
+        left += MARGIN;
         let mut sum = 0.0;
         for (_, profit, weight) in &order.list {
             if *weight > left {
@@ -281,6 +284,11 @@ impl Search {
             sum += profit;
         }
         (sum, 0.0)
+    }
+
+    /// What all things are worth.
+    fn all(&self) -> i64 {
+        self.things.iter().map(|thing| thing.profit).sum()
     }
 
     fn descend(&mut self, from: usize, profit: i64, least: i64) {

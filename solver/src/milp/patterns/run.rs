@@ -2,7 +2,7 @@
 
 use super::master::{Master, Prices, Solved, cost_of, links_of};
 use super::price::{self, Pattern, Priced};
-use super::split::{Block, Split};
+use super::split::{Block, Item, Split};
 use crate::backend::News;
 use crate::budget::Budget;
 use crate::milp::worker::Line;
@@ -156,14 +156,20 @@ impl Run<'_> {
     /// the programme came to, only those are added that make it better.
     pub(super) fn price(&mut self, at: &Prices, solved: Option<&Solved>, without: &[bool]) -> bool {
         let (classes, links) = whole(at);
-        let mut value: i64 = classes.iter().sum();
-        value += links.iter().zip(&self.split.links).map(|(price, link)| price * link.rhs).sum::<i64>();
+        let sum = classes.iter().map(|price| i128::from(*price)).sum::<i128>();
+        let linked = links.iter().zip(&self.split.links);
+        let sum = sum + linked.map(|(price, link)| i128::from(*price) * i128::from(link.rhs)).sum::<i128>();
+        let Some(mut value) = small(sum) else { return false };
         let mut added = false;
         for (number, block) in self.split.blocks.iter().enumerate() {
             if without.get(number) == Some(&true) {
                 continue;
             }
-            let (profits, cases) = profits(block, &classes, &links);
+            // A round that is cut short proves nothing.
+            if self.done() {
+                return false;
+            }
+            let Some((profits, cases)) = profits(block, &classes, &links) else { return false };
             let question: Vec<(u32, i64)> = (0_u32..)
                 .zip(&profits)
                 .filter(|(_, profit)| **profit > 0)
@@ -224,13 +230,24 @@ pub(super) fn whole(prices: &Prices) -> (Vec<i64>, Vec<i64>) {
     (whole(&prices.classes), whole(&prices.links))
 }
 
-/// What the items of a block are worth, and its cases.
-pub(super) fn profits(block: &Block, classes: &[i64], links: &[i64]) -> (Vec<i64>, Vec<i64>) {
-    let linked =
-        |list: &[(u32, i64)]| list.iter().map(|(link, factor)| links[*link as usize] * factor).sum::<i64>();
-    let items = block.items.iter();
-    let items = items.map(|item| classes[item.class as usize] + linked(&item.links) - item.cost * PARTS);
-    (items.collect(), block.cases.iter().map(|case| linked(&case.links) - case.cost * PARTS).collect())
+/// A number that floating point has exactly, with others like it.
+fn small(number: i128) -> Option<i64> {
+    i64::try_from(number).ok().filter(|number| number.abs() <= MOST_PARTS)
+}
+
+/// What the items of a block are worth, and its cases; `None` where that is too much for exact sums.
+pub(super) fn profits(block: &Block, classes: &[i64], links: &[i64]) -> Option<(Vec<i64>, Vec<i64>)> {
+    let linked = |list: &[(u32, i64)]| -> i128 {
+        list.iter().map(|(link, factor)| i128::from(links[*link as usize]) * i128::from(*factor)).sum()
+    };
+    let cost = |cost: i64| i128::from(cost) * i128::from(PARTS);
+    let item =
+        |item: &Item| small(i128::from(classes[item.class as usize]) + linked(&item.links) - cost(item.cost));
+    let items: Vec<i64> = block.items.iter().map(item).collect::<Option<_>>()?;
+    let cases = block.cases.iter().map(|case| small(linked(&case.links) - cost(case.cost)));
+    let cases: Vec<i64> = cases.collect::<Option<_>>()?;
+    small(items.iter().map(|profit| i128::from(profit.unsigned_abs())).sum())?;
+    Some((items, cases))
 }
 
 /// The middle of two.

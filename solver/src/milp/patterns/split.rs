@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Columns of a host that are no VMs, of which each way to set them is tried; with more of them rows are left out.
 const MOST_CASES: u32 = 3;
 
+/// Links with larger factors are left out.
+const LARGEST_FACTOR: u64 = 1 << 20;
+
 /// A VM on the host of a block, which is a column of the model.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
@@ -59,6 +62,8 @@ pub(super) struct Split {
     pub(super) columns: usize,
     /// Columns that are 1 in any case.
     pub(super) ones: Vec<Column>,
+    /// Some row was left out: what keeps all others may be no point of the model.
+    pub(super) dropped: bool,
     /// Part of the goal that does not change.
     pub(super) constant: i64,
 }
@@ -153,8 +158,13 @@ pub(super) fn split(model: &Model<'_>, goal: &[Term], held: &[(Vec<Term>, i64)])
             Place::Block(block, row) => own[block].push(row),
             Place::Links(row) => links.push(row),
         }
+        result.dropped |= unknown(row, &parts);
     }
     links.extend(super::flocks::rows(model));
+    // Too large for a programme in floating point.
+    let large = |row: &Row| row.terms.iter().any(|(_, factor)| factor.unsigned_abs() > LARGEST_FACTOR);
+    result.dropped |= links.iter().any(large);
+    links.retain(|row| !large(row));
     let mut extras: Vec<Vec<Column>> = vec![Vec::new(); result.blocks.len()];
     for (column, part) in parts.iter().enumerate() {
         if let Part::Extra(block) = part {
@@ -162,7 +172,7 @@ pub(super) fn split(model: &Model<'_>, goal: &[Term], held: &[(Vec<Term>, i64)])
         }
     }
     for ((block, rows), own) in own.into_iter().enumerate().zip(extras) {
-        fill(&mut result.blocks[block], rows, &own, &parts, goal);
+        result.dropped |= fill(&mut result.blocks[block], rows, &own, &parts, goal);
     }
     for row in links {
         link(&mut result, &row, &parts);
@@ -220,6 +230,11 @@ fn extras(model: &Model<'_>, parts: &mut [Part], told: &BTreeSet<Column>) {
     }
 }
 
+/// Whether a row has a column that has no meaning here.
+fn unknown(row: &Row, parts: &[Part]) -> bool {
+    row.terms.iter().any(|(column, _)| parts[*column as usize] == Part::Unknown)
+}
+
 enum Place {
     Nowhere,
     Block(usize, Row),
@@ -248,8 +263,8 @@ fn place(row: &Row, parts: &[Part]) -> Place {
     }
 }
 
-/// Gives a block its rows and cases.
-fn fill(block: &mut Block, rows: Vec<Row>, own: &[Column], parts: &[Part], goal: &[Term]) {
+/// Gives a block its rows and cases; whether some row was left out.
+fn fill(block: &mut Block, rows: Vec<Row>, own: &[Column], parts: &[Part], goal: &[Term]) -> bool {
     let cost = |column: Column| -> i64 {
         goal.iter().filter(|(other, _)| *other == column).map(|(_, factor)| factor).sum()
     };
@@ -259,10 +274,9 @@ fn fill(block: &mut Block, rows: Vec<Row>, own: &[Column], parts: &[Part], goal:
         _ => None,
     };
     // What a row says of one VM alone is told by the items of a case; what it asks for is left out.
-    let rows: Vec<Row> = rows
-        .into_iter()
-        .filter(|row| row.terms.iter().all(|(column, factor)| item(*column).is_none() || *factor > 0))
-        .collect();
+    let asks = |row: &Row| row.terms.iter().any(|(column, factor)| item(*column).is_some() && *factor < 0);
+    let left_out = rows.iter().any(asks);
+    let rows: Vec<Row> = rows.into_iter().filter(|row| !asks(row)).collect();
     let single = |row: &Row| row.terms.iter().filter(|(column, _)| item(*column).is_some()).count() < 2;
     let (alone, shared): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(single);
     for (number, row) in shared.iter().enumerate() {
@@ -301,6 +315,7 @@ fn fill(block: &mut Block, rows: Vec<Row>, own: &[Column], parts: &[Part], goal:
             block.cases.push(Case { columns, cost, links: Vec::new(), rooms, items });
         }
     }
+    left_out
 }
 
 /// Adds a row about several hosts.

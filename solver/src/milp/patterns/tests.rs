@@ -44,7 +44,7 @@ fn bounds(json: &str, moved: &[(&str, &str)], work: Option<u64>) -> (f64, Option
     };
     let budget = Budget::new(Duration::from_mins(10), work, &Cancel::default());
     let (mut bound, mut least) = (0.0_f64, None);
-    improve(&model, &level.terms, &held, &start, &budget, &budget, &mut |news| match news {
+    improve(&model, &level.terms, &held, &start, &budget, &mut |news| match news {
         News::Bound(sum) => bound = bound.max(level.value(sum)),
         News::Point(point) => least = Some(value(&point).min(least.unwrap_or(f64::INFINITY))),
     });
