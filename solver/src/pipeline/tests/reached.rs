@@ -77,3 +77,50 @@ fn the_order_of_hosts_does_not_change_how_even_loads_become_with_power_actions()
         }
     }
 }
+
+/// Values that are nearly the same are no order to sort ends by.
+#[test]
+fn ends_whose_values_are_nearly_the_same_are_all_tried() {
+    let host = |i: usize| format!(r#"{{"name": "h{i}", "capacity": {{"cpu": 9, "memory": 100000}}}}"#);
+    let vm = |i: usize| {
+        let memory = 10 + 7 * i;
+        format!(r#"{{"name": "v{i}", "host": "h{i}", "demand": {{"cpu": 1, "memory": {memory}}}}}"#)
+    };
+    let rule = |i: usize| {
+        let weight = 4e-7 * (1.0 + 0.37 * i as f64);
+        let host = i + 1;
+        format!(
+            r#"{{"name": "f{i}", "soft_weight": {weight}, "fence": {{"vms": ["v{i}"], "hosts": ["h{host}"]}}}}"#
+        )
+    };
+    let list = |items: Vec<String>| items.join(", ");
+    let json = format!(
+        r#"{{"objective": "REPAIR", "hosts": [{}], "vms": [{}], "constraints": [{}]}}"#,
+        list((0..5).map(host).collect()),
+        list((0..3).map(vm).collect()),
+        list((0..3).map(rule).collect())
+    );
+    let plan = solve(&parse(&json), &options(), &Cancel::default(), &mut |_| ()).unwrap();
+    assert!(plan.status.has_plan());
+}
+
+/// Very many VMs that cannot move are no reason to look at all ends.
+#[test]
+fn two_that_want_to_swap_among_very_many_that_stay() {
+    let many = 3_000;
+    let vm = |name: String, host: &str, cpu: usize, more: &str| {
+        format!(r#"{{"name": "{name}", "host": "{host}", "demand": {{"cpu": {cpu}, "memory": 1}}{more}}}"#)
+    };
+    let mut vms: Vec<String> =
+        (0..many).map(|i| vm(format!("p{i}"), "a", 1, r#", "pinned": true"#)).collect();
+    vms.push(vm("v".into(), "a", 5, ""));
+    vms.push(vm("w".into(), "b", 5, ""));
+    let json = format!(
+        r#"{{"objective": "REPAIR", "hosts": [{{"name": "a", "capacity": {{"cpu": {}, "memory": 9000}}}},
+          {{"name": "b", "capacity": {{"cpu": 5, "memory": 9000}}}}], "vms": [{}], "constraints": [
+          {{"name": "fv", "fence": {{"vms": ["v"], "hosts": ["b"]}}}}, {{"name": "fw", "fence": {{"vms": ["w"], "hosts": ["a"]}}}}]}}"#,
+        many + 5,
+        vms.join(", ")
+    );
+    assert!(!solved(&json).status.has_plan());
+}

@@ -184,7 +184,8 @@ fn what_states_cannot_be_is_named() {
         let plan = solved(&powered(&list, vms, &rules.join(", "), REPAIR));
         assert_status(&plan, Status::Infeasible);
         assert!(!plan.reason.is_empty());
-        let conflict = plan.conflict.unwrap();
+        let mut conflict = plan.conflict.unwrap();
+        conflict.constraints.sort();
         (conflict.constraints, conflict.vms)
     };
     let few = rule("few", r#""max_online": {"hosts": ["a", "b", "c"], "max": 2}"#);
