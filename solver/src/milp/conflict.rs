@@ -167,8 +167,8 @@ impl<'c> Names<'c> {
 #[cfg(test)]
 pub(crate) fn part_of(problem: &Problem, rules: &Rules<'_>, conflict: &file::Conflict) -> Problem {
     let names = Names::new(conflict);
-    let named = |thing: &Thing| names.have(problem, *thing);
-    let things: Vec<Thing> = everything(problem, rules).into_iter().filter(named).collect();
+    let kept = |thing: &Thing| names.have(problem, *thing);
+    let things: Vec<Thing> = everything(problem, rules).into_iter().filter(kept).collect();
     part(problem, rules, &things)
 }
 
