@@ -6,8 +6,6 @@ use super::run::{ROUND_WORK, Run};
 
 /// Rounds of new patterns after each choice.
 const ROUNDS: u64 = 2;
-/// The same where somebody is nowhere.
-const MOST_ROUNDS: u64 = 2;
 /// A VM that is nowhere costs so many times what one does on average.
 const DEAR: f64 = 50.0;
 /// Nodes for one host in a round.
@@ -21,7 +19,7 @@ impl Run<'_> {
         self.nodes = NODES;
         let mut fixed: Vec<bool> = vec![false; self.split.blocks.len()];
         // What was decided, step by step, and what was taken back.
-        let mut steps: Vec<Vec<usize>> = Vec::new();
+        let mut steps: Vec<usize> = Vec::new();
         let mut barred: Vec<(usize, usize)> = Vec::new();
         let mut back = 0;
         while !self.done() {
@@ -35,24 +33,19 @@ impl Run<'_> {
             }
             if found || solved.value > self.bounds.most as f64 - 1.0 + 1e-6 * mean {
                 // The last choice was wrong, or there is another one.
-                let Some(step) = steps.pop() else { break };
-                back += 1;
-                if back > most_back {
+                if back == most_back {
                     break;
                 }
+                let Some(step) = steps.pop() else { break };
+                back += 1;
                 while barred.last().is_some_and(|(depth, _)| *depth > steps.len()) {
                     if let Some((_, number)) = barred.pop() {
                         self.master.fix(number, May::Be);
                     }
                 }
-                for number in &step {
-                    fixed[self.master.patterns[*number].block as usize] = false;
-                    self.master.fix(*number, May::Be);
-                }
-                if let Some(last) = step.last() {
-                    self.master.fix(*last, May::Not);
-                    barred.push((steps.len(), *last));
-                }
+                fixed[self.master.patterns[step].block as usize] = false;
+                self.master.fix(step, May::Not);
+                barred.push((steps.len(), step));
                 continue;
             }
             let block = |number: usize| self.master.patterns[number].block as usize;
@@ -60,27 +53,21 @@ impl Run<'_> {
             let mut list: Vec<(usize, f64)> = open.copied().collect();
             list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             let Some((next, _)) = list.into_iter().find(|(_, share)| !whole(*share)) else { break };
-            let next = vec![next];
-            for number in &next {
-                fixed[self.master.patterns[*number].block as usize] = true;
-                self.master.fix(*number, May::Only);
-            }
+            fixed[block(next)] = true;
+            self.master.fix(next, May::Only);
             steps.push(next);
         }
-        for number in steps.into_iter().flatten() {
-            self.master.fix(number, May::Be);
-        }
-        for (_, number) in barred {
+        for number in steps.into_iter().chain(barred.into_iter().map(|(_, number)| number)) {
             self.master.fix(number, May::Be);
         }
     }
 
     /// Solves the programme and adds patterns of hosts that are not fixed, a few times.
     fn settle(&mut self, fixed: &[bool]) -> Option<Solved> {
-        for round in 1..=MOST_ROUNDS {
+        for round in 1..=ROUNDS {
             let solved = self.master.solve()?;
             self.budget.spend(solved.iterations + ROUND_WORK);
-            let last = round >= ROUNDS && !solved.boxed || round == MOST_ROUNDS;
+            let last = round == ROUNDS;
             let more = self.master.add_links(&solved.used)
                 || !last && self.price(&solved.prices, Some(&solved), fixed);
             if !more || last || self.done() {
