@@ -246,15 +246,7 @@ fn has_no_end(problem: &Problem, by: &dyn Exact, budget: &Budget) -> Option<bool
     }
     let ends = Ends::new(problem, &rules);
     let model = |arrivals: Arrivals| {
-        let shape = Shape {
-            held: &|_| None,
-            entered: None,
-            arrivals,
-            apart: &|_| false,
-            whole: true,
-            named: false,
-            most_columns: MOST_COLUMNS,
-        };
+        let shape = Shape::whole(arrivals, false, MOST_COLUMNS);
         let model = Model::new(problem, &rules, &ends, &shape);
         model.filter(|model| model.linear.nonzeros <= MOST_NONZEROS && !model.linear.wide)
     };

@@ -33,15 +33,7 @@ pub(crate) fn exhaust(
     judge: &mut dyn FnMut(&Placement) -> Verdict,
 ) -> bool {
     let ends = Ends::new(problem, rules);
-    let shape = Shape {
-        held: &|_| None,
-        entered: None,
-        arrivals: Arrivals::Each,
-        apart: &|_| false,
-        whole: true,
-        named: true,
-        most_columns: MOST_COLUMNS,
-    };
+    let shape = Shape::whole(Arrivals::Each, true, MOST_COLUMNS);
     let Some(mut model) = Model::new(problem, rules, &ends, &shape) else { return false };
     // Of very many ways to lie on NUMA nodes not all are in the model.
     let all_ways = |vm: VmId| problem.host_ids().all(|host| problem.ways(vm, host).1);

@@ -2,7 +2,7 @@
 
 use super::ends::Ends;
 use super::level::Level;
-use super::linear::gcd;
+use super::linear::{Term, gcd};
 use super::model::{Arrivals, Model, Shape};
 use super::{MOST_COLUMNS, MOST_NONZEROS, Outcome, Request, groups, nearby, patterns};
 use crate::backend::{End, News, Task};
@@ -237,30 +237,19 @@ impl<'a> Search<'a> {
         if self.closed(i) || budget.remaining() < PATTERNS_FROM || cells > patterns::MOST_COLUMNS {
             return;
         }
-        let shape = Shape {
-            held: &|_| None,
-            entered: None,
-            arrivals: Arrivals::Each,
-            apart: &|_| false,
-            whole: true,
-            named: true,
-            most_columns: patterns::MOST_COLUMNS,
-        };
+        let shape = Shape::whole(Arrivals::Each, true, patterns::MOST_COLUMNS);
         let Some(model) = Model::new(problem, self.rules, self.ends, &shape) else { return };
         let Some(start) = self.best.as_ref().and_then(|best| model.point(best)) else { return };
         let Some(level) = Level::new(&model, problem.objectives[i]) else { return };
-        let mut held = Vec::new();
-        for (done, value) in &self.held {
-            let Some(done) = Level::new(&model, problem.objectives[*done]) else { return };
-            let most = done.at_most(*value);
-            held.push((done.terms, most));
+        let held = self.held(&model);
+        if held.len() < self.held.len() {
+            return;
         }
-        let goal = level.terms.clone();
         let told = &mut |news| match news {
             News::Bound(bound) => self.learn(&model, &level, i, bound, 1),
             News::Point(point) => _ = self.accept(model.placement(&point)),
         };
-        patterns::improve(&model, &goal, &held, &start, budget, told);
+        patterns::improve(&model, &level.terms, &held, &start, budget, told);
     }
 
     /// Solves models that tell more and more VMs apart, as long as what comes out lets some arrive that are not: what they
@@ -359,16 +348,23 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// The levels that are done, as sums of columns that are at most so much, as far as the model tells them.
+    fn held(&self, model: &Model<'_>) -> Vec<(Vec<Term>, i64)> {
+        let held = self.held.iter().filter_map(|(done, value)| {
+            let level = Level::new(model, self.request.problem.objectives[*done])?;
+            let most = level.at_most(*value);
+            Some((level.terms, most))
+        });
+        held.collect()
+    }
+
     /// What the back-end is given, by what its goal was divided, and the level that it is.
     fn task(&self, model: &Model<'_>, i: usize) -> Option<(Task, i64, Level)> {
         let objectives = &self.request.problem.objectives;
         let level = Level::new(model, objectives[i])?;
         let mut linear = model.linear.clone();
-        for (done, value) in &self.held {
-            if let Some(done) = Level::new(model, objectives[*done]) {
-                let most = done.at_most(*value);
-                linear.at_most(done.terms, most);
-            }
+        for (terms, most) in self.held(model) {
+            linear.at_most(terms, most);
         }
         // That of FRAGMENTS is seldom near, and would only be a long row more.
         let tight = objectives[i] != Objective::Fragments;

@@ -105,15 +105,7 @@ pub(crate) fn improve(request: &Request<'_>) -> Outcome {
 /// Columns and non-zeros of the whole model of a problem; `None` if it is too large to be built.
 pub(crate) fn size(problem: &Problem, rules: &Rules<'_>) -> Option<(usize, usize)> {
     let ends = ends::Ends::new(problem, rules);
-    let shape = model::Shape {
-        held: &|_| None,
-        entered: None,
-        arrivals: model::Arrivals::Each,
-        apart: &|_| false,
-        whole: true,
-        named: false,
-        most_columns: MOST_COLUMNS,
-    };
+    let shape = model::Shape::whole(model::Arrivals::Each, false, MOST_COLUMNS);
     let model = Model::new(problem, rules, &ends, &shape)?;
     Some((model.columns(), model.linear.nonzeros))
 }

@@ -43,6 +43,13 @@ pub(super) struct Shape<'s> {
     pub(super) most_columns: usize,
 }
 
+impl Shape<'_> {
+    /// All that a plan may do, of what is counted like this.
+    pub(super) fn whole(arrivals: Arrivals, named: bool, most_columns: usize) -> Self {
+        Self { held: &|_| None, entered: None, arrivals, apart: &|_| false, whole: true, named, most_columns }
+    }
+}
+
 /// VMs of a class on a host and, if it has NUMA nodes, certain ones of these.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cell {

@@ -73,11 +73,6 @@ impl<N: 'static> Line<N> {
         (self.tell)(news);
     }
 
-    /// A line to which the same asks to stop, and nobody listens.
-    pub(super) fn quiet<M: 'static>(&self) -> Line<M> {
-        Line { tell: Box::new(drop), stop: self.stop.clone() }
-    }
-
     /// Nobody listens, and nobody asks to stop.
     #[cfg(test)]
     pub(super) fn idle() -> Self {
@@ -85,7 +80,6 @@ impl<N: 'static> Line<N> {
     }
 
     /// Nobody listens.
-    #[cfg(test)]
     pub(super) fn until(stop: &Cancel) -> Self {
         Self { tell: Box::new(drop), stop: stop.clone() }
     }

@@ -42,12 +42,17 @@ fn slack(level: Objective, value: f64) -> f64 {
     if level == Objective::Energy { 1e-6 } else { objective::tolerance(level, value) }
 }
 
+/// Whether a value is proved to be the least.
+fn is_reached(level: Objective, value: f64, bound: Option<f64>) -> bool {
+    bound.unwrap_or(0.0) >= value - objective::tolerance(level, value)
+}
+
 /// Whether each level is proved; the second leaves `MAKESPAN` out.
 pub(super) fn proved(problem: &Problem, values: &[f64], bounds: &[Option<f64>]) -> (bool, bool) {
     let mut all = true;
     let mut placement = true;
     for ((level, value), bound) in problem.objectives.iter().zip(values).zip(bounds) {
-        let reached = bound.unwrap_or(0.0) >= value - objective::tolerance(*level, *value);
+        let reached = is_reached(*level, *value, *bound);
         all &= reached;
         placement &= reached || *level == Objective::Makespan;
     }
@@ -57,5 +62,5 @@ pub(super) fn proved(problem: &Problem, values: &[f64], bounds: &[Option<f64>]) 
 /// Whether each of the first levels is proved.
 pub(super) fn proved_until(problem: &Problem, values: &[f64], bounds: &[Option<f64>], count: usize) -> bool {
     let mut levels = problem.objectives.iter().zip(values).zip(bounds).take(count);
-    levels.all(|((level, value), bound)| bound.unwrap_or(0.0) >= value - objective::tolerance(*level, *value))
+    levels.all(|((level, value), bound)| is_reached(*level, *value, *bound))
 }

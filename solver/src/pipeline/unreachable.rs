@@ -25,8 +25,7 @@ struct Found {
 impl Stages<'_> {
     /// Proves that no placement can be reached, if so; makes a plan of one that can.
     pub(super) fn prove_unreachable(&mut self, by: &dyn Exact) -> Option<Plan> {
-        let (space, budget) = (self.space, self.budget);
-        let (problem, rules) = (space.problem, space.rules);
+        let (problem, rules, budget) = (self.space.problem, self.space.rules, self.budget);
         let mut found = Found::default();
         let all =
             milp::exhaust(problem, rules, by, budget, MOST_PLACEMENTS, &mut |to| match schedule::schedule(
@@ -34,10 +33,9 @@ impl Stages<'_> {
             ) {
                 Err(stuck) if stuck.proved => {
                     found.placements += 1;
-                    // What is started is never in anybody's way: it can be started last.
-                    let run = stuck.vms.iter().all(|vm| space.home[vm.index()].is_some());
+                    let verdict = dismissal(problem, &stuck.vms);
                     found.vms.extend(stuck.vms);
-                    if run { Verdict::WhoeverStarts } else { Verdict::Dismissed }
+                    verdict
                 }
                 Err(_) => Verdict::Open,
                 Ok(_) => {
@@ -72,6 +70,13 @@ impl Stages<'_> {
     }
 }
 
+/// What is said of a placement to which these VMs do not come. What is started is never in anybody's way: it can be
+/// started last.
+fn dismissal(problem: &Problem, stuck: &BTreeSet<VmId>) -> Verdict {
+    let run = stuck.iter().all(|vm| problem.running_on(*vm).is_some());
+    if run { Verdict::WhoeverStarts } else { Verdict::Dismissed }
+}
+
 /// Whether no placement of a problem can be reached, or there is none.
 fn is_unreachable(problem: &Problem, by: &dyn Exact, budget: &Budget) -> bool {
     let rules = Rules::new(problem);
@@ -81,10 +86,7 @@ fn is_unreachable(problem: &Problem, by: &dyn Exact, budget: &Budget) -> bool {
     milp::exhaust(problem, &rules, by, budget, MOST_PLACEMENTS, &mut |to| match schedule::schedule(
         problem, &rules, to, budget,
     ) {
-        Err(stuck) if stuck.proved => {
-            let runs = |vm: &VmId| problem.running_on(*vm).is_some();
-            if stuck.vms.iter().all(runs) { Verdict::WhoeverStarts } else { Verdict::Dismissed }
-        }
+        Err(stuck) if stuck.proved => dismissal(problem, &stuck.vms),
         _ => Verdict::Open,
     })
 }

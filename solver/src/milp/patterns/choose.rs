@@ -6,6 +6,7 @@ use super::run::{PARTS, Run, profits, whole};
 use crate::backend::{News, Task};
 use crate::milp::highs::{self, Order};
 use crate::milp::linear::{Column, Linear, Term};
+use crate::milp::worker::Line;
 use std::collections::BTreeSet;
 
 /// Patterns that cost by such a part of what is open more than the best are nearby; of so many there are enough.
@@ -90,7 +91,8 @@ impl Run<'_> {
         let left = self.budget.remaining().as_secs_f64();
         let seconds = if nodes.is_some() { left } else { seconds.min(left * 0.5) };
         let task = Task { linear, goal, start: None, seed: 0, gap: 0.0 };
-        let (solved, iterations) = highs::solve(&Order { task, seconds, nodes }, &self.line.quiet());
+        let (solved, iterations) =
+            highs::solve(&Order { task, seconds, nodes }, &Line::until(self.line.stop()));
         self.budget.spend(iterations + patterns.len() as u64);
         if let Some(point) = solved.point {
             let chosen = patterns.iter().zip(&point).filter(|(_, x)| **x > 0).map(|(pattern, _)| pattern);

@@ -5,9 +5,9 @@
 use super::price::Pattern;
 use super::split::Split;
 use highs::{Col, HighsModelStatus, Model, Row, RowProblem, Sense};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 
-/// Prices: of each class for being somewhere, of each link, and of each host for having a pattern. In the units of the goal.
+/// Prices: of each class for being somewhere, and of each link, in the units of the goal.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Prices {
     pub(super) classes: Vec<f64>,
@@ -58,7 +58,7 @@ pub(super) struct Master<'s> {
     links: BTreeMap<u32, Sides>,
     pub(super) patterns: Vec<Pattern>,
     columns: Vec<Col>,
-    known: HashMap<Pattern, usize>,
+    known: HashSet<Pattern>,
     /// Half the width of the boxes.
     width: Vec<f64>,
     link_width: f64,
@@ -97,7 +97,7 @@ impl<'s> Master<'s> {
             links: BTreeMap::new(),
             patterns: Vec::new(),
             columns: Vec::new(),
-            known: HashMap::new(),
+            known: HashSet::new(),
             width,
             link_width,
             link_price: link_width,
@@ -107,7 +107,7 @@ impl<'s> Master<'s> {
 
     /// Adds a pattern; whether it is new.
     pub(super) fn add(&mut self, pattern: Pattern) -> bool {
-        if self.known.contains_key(&pattern) {
+        if self.known.contains(&pattern) {
             return false;
         }
         let Some(model) = &mut self.model else { return false };
@@ -126,7 +126,7 @@ impl<'s> Master<'s> {
             self.model = None;
             return false;
         };
-        self.known.insert(pattern.clone(), self.patterns.len());
+        self.known.insert(pattern.clone());
         self.patterns.push(pattern);
         self.columns.push(column);
         true

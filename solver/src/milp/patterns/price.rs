@@ -214,7 +214,7 @@ impl Search {
     /// The best profit above `least`, and what nothing is above.
     fn run(&mut self, least: i64) -> (Option<i64>, i64) {
         let root = self.orders.iter().map(|order| self.bound(order, 0)).fold(f64::INFINITY, f64::min);
-        let root = if root.is_finite() { root.floor() as i64 + 1 } else { self.all() };
+        let root = root.floor() as i64 + 1;
         if least < 0 {
             self.best = Some((0, Vec::new()));
         }
@@ -224,11 +224,7 @@ impl Search {
         if self.nodes > self.most_nodes && most_nodes > QUICK {
             self.most_nodes = most_nodes;
             if let Some(profit) = self.reduce(least) {
-                let first = self.chosen.len();
                 self.descend(0, profit, least);
-                self.chosen.truncate(first);
-            } else {
-                self.nodes = self.nodes.min(most_nodes);
             }
         }
         let best = self.best.as_ref().map(|(profit, _)| *profit);
@@ -284,11 +280,6 @@ impl Search {
             sum += profit;
         }
         (sum, 0.0)
-    }
-
-    /// What all things are worth.
-    fn all(&self) -> i64 {
-        self.things.iter().map(|thing| thing.profit).sum()
     }
 
     fn descend(&mut self, from: usize, profit: i64, least: i64) {

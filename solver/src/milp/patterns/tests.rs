@@ -17,15 +17,7 @@ fn bounds(json: &str, moved: &[(&str, &str)], work: Option<u64>) -> (f64, Option
     let problem = Problem::new(&file::Problem::from_json(json).unwrap()).unwrap();
     let rules = Rules::new(&problem);
     let ends = Ends::new(&problem, &rules);
-    let shape = Shape {
-        held: &|_| None,
-        entered: None,
-        arrivals: Arrivals::Each,
-        apart: &|_| false,
-        whole: true,
-        named: true,
-        most_columns: MOST_COLUMNS,
-    };
+    let shape = Shape::whole(Arrivals::Each, true, MOST_COLUMNS);
     let model = Model::new(&problem, &rules, &ends, &shape).unwrap();
     let mut start = problem.initial();
     for (vm, host) in moved {
